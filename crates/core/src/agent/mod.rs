@@ -1,0 +1,4 @@
+//! An agent: its specification, its messages, and the loop of model and tool calls as a machine.
+
+pub mod message;
+pub mod spec;

@@ -1,0 +1,110 @@
+//! Who an agent is: model, role, goal, backstory, tools, limits. Read from `config/agents.yaml`.
+
+use crate::workflow::definition::RetryPolicy;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The file `agents.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    #[serde(default)]
+    pub agents: BTreeMap<String, Spec>,
+    /// Tools that agents may name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, Tool>,
+}
+
+/// One agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    pub model: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 2.0))]
+    pub temperature: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_tokens: Option<u32>,
+    /// How a failed model call is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<RetryPolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backstory: Option<String>,
+    /// The system text; without it, it is built of role, goal and backstory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    #[serde(default)]
+    pub allow_delegation: bool,
+    /// Names of `tools`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+    #[serde(default)]
+    pub limits: Limits,
+    /// Models tried in order when the first is unavailable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_models: Vec<String>,
+}
+
+/// Bounds on one task of an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Rounds of model and tool calls.
+    #[schemars(range(min = 1, max = 1000))]
+    pub iterations: u32,
+    /// Model calls.
+    pub calls: Option<u64>,
+    pub tokens: Option<u64>,
+    pub seconds: Option<u64>,
+    /// The same tool with the same arguments so many times is a loop.
+    #[schemars(range(min = 2, max = 100))]
+    pub repeats: u32,
+}
+
+/// A tool that agents may call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    pub description: String,
+    /// JSON Schema of the arguments.
+    #[serde(default = "Tool::any_object")]
+    pub parameters: Value,
+    #[serde(flatten)]
+    #[schemars(flatten)]
+    pub kind: ToolKind,
+}
+
+/// What a tool does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", content = "config", rename_all = "snake_case")]
+pub enum ToolKind {
+    /// An HTTP call; templates see `args`.
+    Http(crate::workflow::definition::HttpNode),
+    /// An expression over `args`.
+    Expression {
+        value: String,
+    },
+}
+
+// === impl ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { iterations: 20, calls: None, tokens: None, seconds: None, repeats: 3 }
+    }
+}
+
+impl Tool {
+    fn any_object() -> Value {
+        serde_json::json!({"type": "object"})
+    }
+}

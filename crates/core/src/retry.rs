@@ -1,0 +1,52 @@
+//! When a failed attempt is tried again. Jitter derives from the step, so a replay gives the same delay.
+
+use crate::{Hash, Span, workflow::definition::{Backoff, RetryPolicy}};
+
+/// Returns the delay before retry number `retry` (from 1), or nothing when the policy is used up.
+///
+/// `seed` names the thing retried (run, step); a provider's own `Retry-After` is a lower bound.
+pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<Span>) -> Option<Span> {
+    if retry == 0 || retry > policy.max_retries {
+        return None;
+    }
+    let base = match policy.backoff {
+        Backoff::Constant => policy.initial.0,
+        Backoff::Exponential => policy.initial.0.saturating_mul(1u64.checked_shl(retry - 1).unwrap_or(u64::MAX)),
+    };
+    let base = base.min(policy.max.0);
+    let spread = if policy.jitter { base / 4 } else { 0 };
+    let hash = Hash::chain(&[seed.as_bytes(), &retry.to_le_bytes()]).0;
+    let roll = u64::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]));
+    // Jitter only shortens, so `max` stays the largest delay.
+    let jittered = base - spread * roll / u64::from(u32::MAX);
+    Some(Span(jittered.max(retry_after.map_or(0, |s| s.0))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(backoff: Backoff) -> RetryPolicy {
+        RetryPolicy { max_retries: 5, backoff, initial: Span::secs(1), max: Span::secs(6), jitter: false }
+    }
+
+    #[test]
+    fn delays_grow_up_to_the_largest() {
+        let p = policy(Backoff::Exponential);
+        let delays: Vec<_> = (1..=6).map(|n| delay(&p, n, "s", None).map(|d| d.0)).collect();
+        assert_eq!(delays, [Some(1000), Some(2000), Some(4000), Some(6000), Some(6000), None]);
+    }
+
+    #[test]
+    fn jitter_is_the_same_every_time_and_never_longer() {
+        let p = RetryPolicy { jitter: true, ..policy(Backoff::Constant) };
+        let first = delay(&p, 1, "run/step", None).expect("a delay");
+        assert_eq!(Some(first), delay(&p, 1, "run/step", None));
+        assert!(first.0 >= 750 && first.0 <= 1000, "{first}");
+    }
+
+    #[test]
+    fn the_provider_may_ask_for_more() {
+        assert_eq!(delay(&policy(Backoff::Constant), 1, "s", Some(Span::secs(30))), Some(Span::secs(30)));
+    }
+}

@@ -1,0 +1,387 @@
+//! The document a person edits: nodes, edges, settings. One model for YAML and JSON; unknown fields are refused.
+//!
+//! Reading (`Definition::read`) reports every mistake of shape; meaning is checked by `Plan::compile`.
+
+use crate::Span;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A workflow: a graph of nodes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Definition {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// JSON Schema that the run's input must satisfy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    #[serde(default)]
+    pub nodes: Vec<Node>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<Edge>,
+    /// Template of the run's output. Default: the last node's output, or an object by node id if there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    #[serde(default, skip_serializing_if = "Settings::is_default")]
+    pub settings: Settings,
+    /// Free data of editors; not interpreted.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Unique across the whole definition, bodies included.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,64}$"))]
+    pub id: String,
+    #[serde(flatten)]
+    #[schemars(flatten)]
+    pub kind: NodeKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// How a failed attempt is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryPolicy>,
+    /// Bound on one attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    #[serde(default, skip_serializing_if = "OnError::is_default")]
+    pub on_error: OnError,
+    #[serde(default, skip_serializing_if = "EffectMode::is_default")]
+    pub effect: EffectMode,
+    /// When a node with several incoming edges starts.
+    #[serde(default, skip_serializing_if = "Join::is_default")]
+    pub join: Join,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    pub x: f64,
+    pub y: f64,
+}
+
+/// What a node does, with its configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", content = "config", rename_all = "snake_case")]
+pub enum NodeKind {
+    Agent(AgentNode),
+    Transform(TransformNode),
+    Condition(ConditionNode),
+    ForEach(ForEachNode),
+    Loop(LoopNode),
+    Wait(WaitNode),
+    Signal(SignalNode),
+    Approval(ApprovalNode),
+    Http(HttpNode),
+}
+
+/// Asks an agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentNode {
+    pub agent: String,
+    /// Template of the task's text.
+    pub prompt: String,
+    /// JSON Schema of the answer; without one the answer is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+}
+
+/// Changes data by rules; its output is an object of the rules' targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TransformNode {
+    /// Expression of the data the rules read; default: the run's input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    pub rules: Vec<crate::transform::Rule>,
+}
+
+/// Chooses the edge `branch: "true"` or `branch: "false"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionNode {
+    /// Expression.
+    pub r#if: String,
+}
+
+/// Runs its body once for each item; its output is the list of the bodies' outputs, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForEachNode {
+    /// Expression of a list.
+    pub items: String,
+    /// How many iterations run at once.
+    #[serde(default = "ForEachNode::default_parallel")]
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel: u32,
+    pub body: Body,
+}
+
+/// Runs its body until the expression holds; its output is the last body's output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoopNode {
+    /// Expression over `last` (the body's output) and `index`.
+    pub until: String,
+    /// How many times at most. Reaching it ends the loop; it is not an error.
+    #[schemars(range(min = 1, max = 10000))]
+    pub max: u32,
+    pub body: Body,
+}
+
+/// A graph inside a `for_each` or `loop`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    pub nodes: Vec<Node>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<Edge>,
+    /// Template of one iteration's output; default as for the workflow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+}
+
+/// Waits for a span or until an instant; exactly one of the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaitNode {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#for: Option<Span>,
+    /// RFC 3339, or a template that renders to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+/// Waits for an event from outside; its output is the event's data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignalNode {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+}
+
+/// Asks a person; takes the edge `branch: "approved"` or `branch: "rejected"`. Expiry rejects.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalNode {
+    pub title: String,
+    /// Template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+}
+
+/// Calls an address; its output is `{status, headers, body}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpNode {
+    #[serde(default)]
+    pub method: HttpMethod,
+    /// Template.
+    pub url: String,
+    /// Templates; `secret://name` is resolved right before the call.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub query: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// Status codes that count as success; default: any 2xx.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<u16>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// Leads from one node to another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    /// Free id of editors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    pub source: String,
+    pub target: String,
+    #[serde(default, skip_serializing_if = "EdgeConfig::is_default")]
+    pub config: EdgeConfig,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeConfig {
+    /// `"true"`/`"false"` of a condition, `"approved"`/`"rejected"` of an approval, `"error"` of any node with `on_error: branch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+}
+
+/// How a failed attempt is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    #[schemars(range(min = 0, max = 100))]
+    pub max_retries: u32,
+    #[serde(default)]
+    pub backoff: Backoff,
+    /// First delay.
+    #[serde(default = "RetryPolicy::default_initial")]
+    pub initial: Span,
+    /// Largest delay.
+    #[serde(default = "RetryPolicy::default_max")]
+    pub max: Span,
+    /// Spread the delays, so that many retries do not meet.
+    #[serde(default = "RetryPolicy::default_jitter")]
+    pub jitter: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backoff {
+    #[default]
+    Exponential,
+    Constant,
+}
+
+/// What a step's final failure means.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The run fails, unless a `join: settle` node follows.
+    #[default]
+    Fail,
+    /// The edge with `branch: error` is taken.
+    Branch,
+    /// The step completes with this output instead.
+    Default(Value),
+}
+
+/// Whether a call may be made again when its outcome is unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectMode {
+    #[default]
+    Retry,
+    /// An unknown outcome parks the step as `unknown` for a person.
+    AtMostOnce,
+}
+
+/// When a node with several incoming edges starts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Join {
+    /// Every parent ended and at least one edge is taken.
+    #[default]
+    All,
+    /// The first taken edge.
+    Any,
+    /// The n-th taken edge.
+    N(u32),
+    /// Every parent ended, however.
+    Settle,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Steps of one run that are dispatched at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub parallel: Option<u32>,
+}
+
+/// Bounds on what a run may use; reserved before a call, settled after it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Model calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Wall time; it stands still while the run is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    #[serde(default)]
+    pub on_breach: OnBreach,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBreach {
+    /// The run fails with `budget_exceeded`.
+    #[default]
+    Stop,
+    /// Nothing new starts; the run completes with what is there.
+    WrapUp,
+}
+
+// === impl defaults ===
+
+impl ForEachNode {
+    fn default_parallel() -> u32 {
+        8
+    }
+}
+
+impl RetryPolicy {
+    fn default_initial() -> Span {
+        Span::secs(1)
+    }
+    fn default_max() -> Span {
+        Span::secs(60)
+    }
+    fn default_jitter() -> bool {
+        true
+    }
+}
+
+impl Settings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl EdgeConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl OnError {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl EffectMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Join {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

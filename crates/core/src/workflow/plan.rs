@@ -1,0 +1,96 @@
+//! A checked definition: inside, nothing needs checking again.
+
+use super::definition::{Definition, Join, Node};
+use crate::Problem;
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Index of a node in its plan.
+pub type NodeIx = u32;
+/// Index of a graph in its plan: 0 is the workflow itself, the others are bodies.
+pub type GraphIx = u32;
+
+/// A compiled definition.
+#[derive(Debug)]
+pub struct Plan {
+    pub definition: Arc<Definition>,
+    /// The workflow's graph first, then the bodies.
+    pub graphs: Vec<Graph>,
+    /// All nodes of all graphs.
+    pub nodes: Vec<PlanNode>,
+    pub by_id: BTreeMap<String, NodeIx>,
+}
+
+/// A graph of nodes: the workflow, or the body of a `for_each` or `loop`.
+#[derive(Debug)]
+pub struct Graph {
+    /// The node whose body this is; none for the workflow itself.
+    pub owner: Option<NodeIx>,
+    /// In topological order.
+    pub nodes: Vec<NodeIx>,
+    /// Template of the graph's output, if the definition gives one.
+    pub output: Option<Value>,
+    /// What that template reads.
+    pub output_reads: Reads,
+}
+
+/// What an expression or template looks at, so that only this is loaded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reads {
+    /// Ids of the nodes whose outputs it names.
+    pub steps: BTreeSet<String>,
+    /// It looks at `steps` in a way that can't be known before (`steps[name]`).
+    pub all_steps: bool,
+    pub input: bool,
+    /// `item`, `index`, `last` of the enclosing body.
+    pub item: bool,
+    pub last: bool,
+}
+
+/// A node with its surroundings.
+#[derive(Debug)]
+pub struct PlanNode {
+    pub node: Node,
+    pub graph: GraphIx,
+    /// The graph of its body, for `for_each` and `loop`.
+    pub body: Option<GraphIx>,
+    pub parents: Vec<Link>,
+    pub children: Vec<Link>,
+    /// What the node's own configuration reads when it starts (for a `loop`, not its `until`).
+    pub reads: Reads,
+    /// What a loop's `until` reads.
+    pub until_reads: Reads,
+}
+
+/// One edge seen from one of its ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The node at the other end.
+    pub node: NodeIx,
+    pub branch: Option<String>,
+}
+
+/// What a plan is checked against.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Ids of the agents that exist.
+    pub agents: std::collections::BTreeSet<String>,
+}
+
+impl Plan {
+    /// Checks everything that can be checked before a run, and reports all problems at once.
+    pub fn compile(_definition: Definition, _around: &Surroundings) -> Result<Plan, Vec<Problem>> {
+        Err(vec![])
+    }
+
+    pub fn node(&self, ix: NodeIx) -> &PlanNode {
+        &self.nodes[ix as usize]
+    }
+
+    pub fn join(&self, ix: NodeIx) -> Join {
+        self.node(ix).node.join
+    }
+}
