@@ -1,1 +1,111 @@
-//! stub
+//! Remembers: definitions with their versions, the history of every run, the values it names, and when to look
+//! at a run again.
+//!
+//! The catalog decides nothing about runs. It keeps what a turn journals under `(run, seq)` with a hash chain and
+//! refuses whatever does not continue it; a projection row per run answers lists without folding histories.
+//! `SqliteCatalog` is the embedded one. Every implementation passes `suite`.
+
+mod definition;
+mod run;
+mod sqlite;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use callboard_core::{Hash, Timestamp};
+use std::collections::BTreeMap;
+
+pub use definition::{NewVersion, NewWorkflow, Workflow};
+pub use run::{Append, Entry, RunFilter, RunProjection, RunRow, Tip};
+pub use sqlite::SqliteCatalog;
+
+/// What the rest of the program asks of the database.
+#[async_trait]
+pub trait Catalog: Send + Sync + 'static {
+    // --- definitions
+
+    /// Saves version 1 under the caller's id. An id that exists is a `Conflict`.
+    async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error>;
+
+    /// Saves the next version. `Conflict` if another version than the expected one is the latest.
+    async fn update_workflow(&self, id: &str, change: NewVersion) -> Result<Workflow, Error>;
+
+    /// Returns the latest version, nothing if it is hidden; or a version by number, hidden or not.
+    async fn workflow(&self, id: &str, version: Option<u32>) -> Result<Option<Workflow>, Error>;
+
+    /// Hides a workflow; its runs go on and its versions stay readable. False if there was none to hide.
+    async fn hide_workflow(&self, id: &str) -> Result<bool, Error>;
+
+    /// Returns latest versions without their definitions, newest id first, those after the id `after`.
+    async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error>;
+
+    // --- journal
+
+    /// Appends to a run's history, all or nothing. Entries that are there already are fine.
+    async fn append(&self, batch: Append) -> Result<(), AppendError>;
+
+    /// Returns the history's end, and the hash at `at`; nothing for an unknown run.
+    async fn tip(&self, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error>;
+
+    /// Returns up to `limit` entries with a seq larger than `after`, in order.
+    async fn history(&self, run: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Error>;
+
+    /// Returns those of the named values that exist.
+    async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error>;
+
+    async fn run(&self, id: &str) -> Result<Option<RunRow>, Error>;
+
+    /// Returns runs, newest first, those after the run `after`.
+    async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error>;
+
+    // --- sweeper
+
+    /// Returns runs whose `next_check_at` has passed and moves it to `then` in the same statement.
+    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error>;
+
+    /// Marks a run cleaned up if its history still ends at `seq`; it is looked at again at its `retain_until`.
+    async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error>;
+
+    /// Marks a run purged from the state store; it is looked at again at `next_check_at`, or never.
+    async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error>;
+
+    /// Fails if the database does not answer.
+    async fn health(&self) -> Result<(), Error>;
+}
+
+/// Why a call failed, by remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's picture is old; `current` is the latest version where that makes sense.
+    #[error("{what} {id} has changed or exists already")]
+    Conflict { what: &'static str, id: String, current: Option<u32> },
+    #[error("there is no {what} {id}")]
+    NotFound { what: &'static str, id: String },
+    /// A stored row can't be read: an operator must look.
+    #[error("a stored {what} can't be read: {message}")]
+    Corrupt { what: &'static str, message: String },
+    /// The outcome of a write is unknown; try again later.
+    #[error("the catalog does not answer: {0}")]
+    Unavailable(#[source] Source),
+}
+
+/// Why nothing was appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The history has another entry at one of these places: reload.
+    #[error("the history has gone another way")]
+    Conflict,
+    /// Entries are missing between the history's end and the first of these.
+    #[error("the history ends at {last}")]
+    Gap { last: u64 },
+    /// The outcome is unknown.
+    #[error("the catalog does not answer: {0}")]
+    Unavailable(#[source] Source),
+}
+
+/// The database's own error.
+pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// The hash that precedes a run's first entry.
+pub const NO_HASH: Hash = Hash([0; 16]);

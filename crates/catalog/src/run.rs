@@ -1,0 +1,128 @@
+//! A run as the catalog sees it: numbered entries, a projection row, the end of the history.
+
+use bytes::Bytes;
+use callboard_core::{Hash, Timestamp};
+
+/// What one turn journals: entries that continue the history, the values they name, and what they make of the run.
+#[derive(Debug, Clone)]
+pub struct Append {
+    pub run: String,
+    /// Seq of the first entry, from 1; without entries, the seq the next one would have.
+    pub first_seq: u64,
+    /// Hash of the entry before the first one; `NO_HASH` for the first.
+    pub prev_hash: Hash,
+    /// Numbered from `first_seq` without a hole.
+    pub entries: Vec<Entry>,
+    /// Write-once: a key that is there already keeps its content.
+    pub values: Vec<(String, Bytes)>,
+    /// When the sweeper looks at the run again; nothing leaves it as it is (a new run is looked at at once).
+    pub next_check_at: Option<Timestamp>,
+    /// The run after the last entry. An append whose end is behind the history's changes nothing here.
+    pub row: RunProjection,
+}
+
+/// One event of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub hash: Hash,
+    /// JSON.
+    pub event: String,
+}
+
+/// What lists show of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunProjection {
+    pub workflow_id: Option<String>,
+    pub version: Option<u32>,
+    pub status: String,
+    /// JSON.
+    pub summary: String,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// When a cleaned-up run is looked at again for retention; nothing means never.
+    pub retain_until: Option<Timestamp>,
+    /// The last entry says that the run is being purged.
+    pub purging: bool,
+}
+
+/// A run's projection as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    pub id: String,
+    pub workflow_id: Option<String>,
+    pub version: Option<u32>,
+    /// JSON.
+    pub summary: String,
+    pub status: String,
+    /// Seq of the history's last entry.
+    pub seq: u64,
+    pub created_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub next_check_at: Option<Timestamp>,
+    pub purged: bool,
+    /// The run is cleaned up if this equals `seq`.
+    pub cleaned_seq: u64,
+}
+
+/// The end of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tip {
+    pub seq: u64,
+    pub hash: Hash,
+    /// The hash at the seq asked for; nothing if the history is shorter. `NO_HASH` at 0.
+    pub hash_at: Option<Hash>,
+    pub purged: bool,
+    pub purging: bool,
+    /// The run is cleaned up if this equals `seq`.
+    pub cleaned_seq: u64,
+}
+
+/// Which runs to list; nothing means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    pub workflow_id: Option<String>,
+    pub status: Option<String>,
+}
+
+// === impl Append ===
+
+impl Append {
+    /// Returns the seq the history has after this append.
+    pub fn last_seq(&self) -> u64 {
+        (self.first_seq + self.entries.len() as u64).saturating_sub(1)
+    }
+
+    /// Returns roughly how much memory the append holds.
+    pub(crate) fn size(&self) -> usize {
+        let entries: usize = self.entries.iter().map(|e| e.event.len() + 64).sum();
+        let values: usize = self.values.iter().map(|(k, v)| k.len() + v.len()).sum();
+        self.run.len() + self.row.summary.len() + entries + values + 256
+    }
+
+    /// Entries are numbered from `first_seq` without a hole.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        self.first_seq >= 1
+            && i64::try_from(self.first_seq.saturating_add(self.entries.len() as u64)).is_ok()
+            && self.entries.iter().zip(self.first_seq..).all(|(entry, seq)| entry.seq == seq)
+    }
+}
+
+// === impl RunRow ===
+
+impl RunRow {
+    /// Nothing is left to do for the history as it stands.
+    pub fn is_cleaned(&self) -> bool {
+        self.cleaned_seq == self.seq
+    }
+}
+
+// === impl Tip ===
+
+impl Tip {
+    /// Nothing is left to do for the history as it stands.
+    pub fn is_cleaned(&self) -> bool {
+        self.cleaned_seq == self.seq
+    }
+}

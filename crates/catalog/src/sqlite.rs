@@ -1,0 +1,164 @@
+//! The embedded catalog: one SQLite file in WAL mode with full syncs.
+//!
+//! All writes go through one connection in one task (`writer`), which commits in groups; reads have a small pool of
+//! their own and never wait for writes.
+
+mod definitions;
+mod journal;
+mod runs;
+mod writer;
+
+use crate::{
+    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, RunFilter, RunRow, Tip, Workflow,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use callboard_core::Timestamp;
+use sqlx::{
+    ConnectOptions, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{collections::BTreeMap, path::Path, time::Duration};
+use writer::Writer;
+
+/// Connections for reading.
+const READERS: u32 = 4;
+/// How long a read waits for a connection, and a write for another process.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// No list is longer.
+const LIMIT: u32 = 10_000;
+
+/// The catalog in one file.
+pub struct SqliteCatalog {
+    readers: SqlitePool,
+    writer: Writer,
+}
+
+// === impl SqliteCatalog ===
+
+impl SqliteCatalog {
+    /// Opens or creates the file and brings its tables up to date.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true)
+            // Checkpoints sync the whole file; fewer and larger ones cost less per entry.
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-16384")
+            // Statements carry prompts and outputs.
+            .disable_statement_logging();
+        let mut connection = options.connect().await?;
+        sqlx::migrate!("../../migrations/sqlite")
+            .run(&mut connection)
+            .await
+            .map_err(|e| Error::Unavailable(e.into()))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone().pragma("cache_size", "-2048").pragma("query_only", "on"));
+        Ok(Self { readers, writer: Writer::spawn(connection, options) })
+    }
+
+    /// Finishes what was handed in and closes the file. Dropping the catalog does the same without waiting.
+    pub async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+}
+
+#[async_trait]
+impl Catalog for SqliteCatalog {
+    async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error> {
+        self.writer.job(move |c| Box::pin(definitions::create(c, new))).await
+    }
+
+    async fn update_workflow(&self, id: &str, change: NewVersion) -> Result<Workflow, Error> {
+        let id = id.to_owned();
+        self.writer.job(move |c| Box::pin(definitions::update(c, id, change))).await
+    }
+
+    async fn workflow(&self, id: &str, version: Option<u32>) -> Result<Option<Workflow>, Error> {
+        definitions::read(&self.readers, id, version).await
+    }
+
+    async fn hide_workflow(&self, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.writer.job(move |c| Box::pin(definitions::hide(c, id))).await
+    }
+
+    async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error> {
+        definitions::list(&self.readers, after, limit.min(LIMIT)).await
+    }
+
+    async fn append(&self, batch: Append) -> Result<(), AppendError> {
+        self.writer.append(batch).await
+    }
+
+    async fn tip(&self, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
+        runs::tip(&self.readers, run, at).await
+    }
+
+    async fn history(&self, run: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+        runs::history(&self.readers, run, after, limit.min(LIMIT)).await
+    }
+
+    async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
+        runs::values(&self.readers, run, keys).await
+    }
+
+    async fn run(&self, id: &str) -> Result<Option<RunRow>, Error> {
+        runs::read(&self.readers, id).await
+    }
+
+    async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
+        runs::list(&self.readers, filter, after, limit.min(LIMIT)).await
+    }
+
+    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
+        self.writer.job(move |c| Box::pin(runs::due(c, now, then, limit.min(LIMIT)))).await
+    }
+
+    async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
+        self.writer.cleaned(run.to_owned(), seq).await
+    }
+
+    async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
+        let run = run.to_owned();
+        self.writer.job(move |c| Box::pin(runs::mark_purged(c, run, next_check_at))).await
+    }
+
+    async fn health(&self) -> Result<(), Error> {
+        self.writer.job(|c: &mut SqliteConnection| Box::pin(runs::ping(c))).await
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Error::Corrupt { what: "row", message: error.to_string() }
+            }
+            _ => Error::Unavailable(error.into()),
+        }
+    }
+}
+
+/// Numbers of the database are signed; ours never reach its limit.
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn unsigned(n: i64) -> u64 {
+    u64::try_from(n).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

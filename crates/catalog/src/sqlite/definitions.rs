@@ -1,0 +1,226 @@
+//! Workflows and their versions. A version, its node rows and its edge rows are one transaction.
+
+use crate::{Error, NewVersion, NewWorkflow, Workflow, definition};
+use callboard_core::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use sqlx::{Connection, FromRow, SqliteConnection, SqlitePool};
+
+const CREATE: &str = "
+    insert into workflows (id, name, description, created_at, updated_at, metadata, version)
+    values ($1, $2, $3, $4, $4, $5, 1)
+    on conflict (id) do nothing";
+
+const CURRENT: &str = "select version, created_at from workflows where id = $1 and hidden = 0";
+
+const UPDATE: &str = "
+    update workflows set name = $2, description = $3, updated_at = $4, metadata = $5, version = $6 where id = $1";
+
+const VERSION: &str = "
+    insert into workflow_versions (workflow_id, version, name, description, definition, problems, metadata, created_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+const NODE: &str = "
+    insert into workflow_nodes (id, workflow_id, type, config, position, version, node, parent_id)
+    values ($1, $2, $3, $4, $5, $6, $7, $8)";
+
+const EDGE: &str = "
+    insert into workflow_edges (id, workflow_id, source_id, target_id, config, version)
+    values ($1, $2, $3, $4, $5, $6)";
+
+const HIDE: &str = "update workflows set hidden = 1 where id = $1 and hidden = 0";
+
+const READ: &str = "
+    select w.id, v.version, v.name, v.description, v.definition, v.problems, v.metadata, w.created_at,
+        v.created_at as updated_at, w.hidden,
+        (select r.status from runs r where r.workflow_id = w.id order by r.created_at desc, r.id desc limit 1) as status
+    from workflows w
+    join workflow_versions v on v.workflow_id = w.id and v.version = coalesce($2, w.version)
+    where w.id = $1 and ($2 is not null or w.hidden = 0)";
+
+const LIST: &str = "
+    select w.id, v.version, v.name, v.description, 'null' as definition, v.problems, v.metadata, w.created_at,
+        v.created_at as updated_at, w.hidden,
+        (select r.status from runs r where r.workflow_id = w.id order by r.created_at desc, r.id desc limit 1) as status
+    from workflows w
+    join workflow_versions v on v.workflow_id = w.id and v.version = w.version
+    where w.hidden = 0 and ($1 is null or w.id < $1)
+    order by w.id desc limit $2";
+
+#[derive(FromRow)]
+struct Row {
+    id: String,
+    version: u32,
+    name: String,
+    description: Option<String>,
+    definition: String,
+    problems: String,
+    metadata: String,
+    created_at: i64,
+    updated_at: i64,
+    hidden: bool,
+    status: Option<String>,
+}
+
+pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<Workflow, Error> {
+    let NewWorkflow { id, name, description, definition, problems, metadata, at } = new;
+    let workflow = Workflow {
+        id,
+        version: 1,
+        name,
+        description,
+        definition,
+        problems,
+        metadata,
+        created_at: at,
+        updated_at: at,
+        hidden: false,
+        status: None,
+    };
+    let mut tx = connection.begin_with("begin immediate").await?;
+    let inserted = sqlx::query(CREATE)
+        .bind(&workflow.id)
+        .bind(&workflow.name)
+        .bind(&workflow.description)
+        .bind(at.0)
+        .bind(json(&workflow.metadata)?)
+        .execute(&mut *tx)
+        .await?;
+    if inserted.rows_affected() == 0 {
+        return Err(Error::Conflict { what: "workflow", id: workflow.id, current: None });
+    }
+    insert_version(&mut tx, &workflow).await?;
+    tx.commit().await?;
+    Ok(workflow)
+}
+
+pub(super) async fn update(
+    connection: &mut SqliteConnection,
+    id: String,
+    change: NewVersion,
+) -> Result<Workflow, Error> {
+    let mut tx = connection.begin_with("begin immediate").await?;
+    let current: Option<(u32, i64)> = sqlx::query_as(CURRENT).bind(&id).fetch_optional(&mut *tx).await?;
+    let Some((version, created_at)) = current else {
+        return Err(Error::NotFound { what: "workflow", id });
+    };
+    if change.expected.is_some_and(|expected| expected != version) {
+        return Err(Error::Conflict { what: "workflow", id, current: Some(version) });
+    }
+    let version = version.saturating_add(1);
+    sqlx::query(UPDATE)
+        .bind(&id)
+        .bind(&change.name)
+        .bind(&change.description)
+        .bind(change.at.0)
+        .bind(json(&change.metadata)?)
+        .bind(version)
+        .execute(&mut *tx)
+        .await?;
+    let workflow = Workflow {
+        id,
+        version,
+        name: change.name,
+        description: change.description,
+        definition: change.definition,
+        problems: change.problems,
+        metadata: change.metadata,
+        created_at: Timestamp(created_at),
+        updated_at: change.at,
+        hidden: false,
+        status: None,
+    };
+    insert_version(&mut tx, &workflow).await?;
+    let row: Row = sqlx::query_as(READ).bind(&workflow.id).bind(version).fetch_one(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Workflow { status: row.status, ..workflow })
+}
+
+async fn insert_version(connection: &mut SqliteConnection, workflow: &Workflow) -> Result<(), Error> {
+    sqlx::query(VERSION)
+        .bind(&workflow.id)
+        .bind(workflow.version)
+        .bind(&workflow.name)
+        .bind(&workflow.description)
+        .bind(json(&workflow.definition)?)
+        .bind(json(&workflow.problems)?)
+        .bind(json(&workflow.metadata)?)
+        .bind(workflow.updated_at.0)
+        .execute(&mut *connection)
+        .await?;
+    let (nodes, edges) = definition::rows(&workflow.id, workflow.version, &workflow.definition);
+    for node in nodes {
+        sqlx::query(NODE)
+            .bind(node.id)
+            .bind(&workflow.id)
+            .bind(node.kind)
+            .bind(node.config)
+            .bind(node.position)
+            .bind(workflow.version)
+            .bind(node.node)
+            .bind(node.parent_id)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for edge in edges {
+        sqlx::query(EDGE)
+            .bind(edge.id)
+            .bind(&workflow.id)
+            .bind(edge.source_id)
+            .bind(edge.target_id)
+            .bind(edge.config)
+            .bind(workflow.version)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn read(
+    readers: &SqlitePool,
+    id: &str,
+    version: Option<u32>,
+) -> Result<Option<Workflow>, Error> {
+    let row: Option<Row> = sqlx::query_as(READ).bind(id).bind(version).fetch_optional(readers).await?;
+    row.map(Workflow::try_from).transpose()
+}
+
+pub(super) async fn list(
+    readers: &SqlitePool,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Workflow>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(LIST).bind(after).bind(limit).fetch_all(readers).await?;
+    rows.into_iter().map(Workflow::try_from).collect()
+}
+
+pub(super) async fn hide(connection: &mut SqliteConnection, id: String) -> Result<bool, Error> {
+    Ok(sqlx::query(HIDE).bind(id).execute(connection).await?.rows_affected() == 1)
+}
+
+impl TryFrom<Row> for Workflow {
+    type Error = Error;
+    fn try_from(row: Row) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id,
+            version: row.version,
+            name: row.name,
+            description: row.description,
+            definition: parse::<Value>(&row.definition)?,
+            problems: parse(&row.problems)?,
+            metadata: parse(&row.metadata)?,
+            created_at: Timestamp(row.created_at),
+            updated_at: Timestamp(row.updated_at),
+            hidden: row.hidden,
+            status: row.status,
+        })
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::Corrupt { what: "workflow", message: e.to_string() })
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|e| Error::Corrupt { what: "workflow", message: e.to_string() })
+}

@@ -1,0 +1,100 @@
+//! The suite on a file, and what only a file can do: survive its process, share with another one.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::suite::{self, batch, entries, fresh};
+
+fn file() -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("catalog.db");
+    (dir, path)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_passes_the_suite() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(path).await.unwrap();
+    suite::all(&catalog).await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_drop_without_close() {
+    let (_dir, path) = file();
+    let run = fresh();
+    for n in 0..5 {
+        let catalog = SqliteCatalog::open(&path).await.unwrap();
+        catalog.append(batch(&run, n * 3 + 1, 3, "a")).await.unwrap();
+        drop(catalog);
+    }
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    assert_eq!(catalog.history(&run, 0, 100).await.unwrap(), entries(1, 15, "a"));
+}
+
+#[tokio::test]
+async fn a_copy_of_the_files_mid_flight_holds_all_that_was_acknowledged() {
+    let (dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let run = fresh();
+    catalog.append(batch(&run, 1, 40, "a")).await.unwrap();
+    // What a killed process leaves: the file and its log, never checkpointed.
+    let copy = dir.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        let with = |p: &Path| format!("{}{suffix}", p.display());
+        std::fs::copy(with(&path), with(&copy)).unwrap();
+    }
+    let survivor = SqliteCatalog::open(&copy).await.unwrap();
+    assert_eq!(survivor.history(&run, 0, 100).await.unwrap(), entries(1, 40, "a"));
+}
+
+#[tokio::test]
+async fn a_second_process_that_writes_is_noticed() {
+    let (_dir, path) = file();
+    let here = SqliteCatalog::open(&path).await.unwrap();
+    let there = SqliteCatalog::open(&path).await.unwrap();
+    let run = fresh();
+    here.append(batch(&run, 1, 1, "a")).await.unwrap();
+    there.append(batch(&run, 2, 1, "a")).await.unwrap();
+    let other = fresh();
+    let (forked, neighbour) =
+        tokio::join!(here.append(batch(&run, 2, 1, "b")), here.append(batch(&other, 1, 1, "a")));
+    assert!(matches!(forked, Err(AppendError::Conflict)), "{forked:?}");
+    neighbour.unwrap();
+    here.append(batch(&run, 3, 1, "a")).await.unwrap();
+    there.append(batch(&run, 2, 3, "a")).await.unwrap();
+    assert_eq!(here.history(&run, 0, 10).await.unwrap(), entries(1, 4, "a"));
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_handed_in_and_refuses_the_rest() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let run = fresh();
+    let (appended, ()) = tokio::join!(catalog.append(batch(&run, 1, 2, "a")), catalog.close());
+    appended.unwrap();
+    let late = catalog.append(batch(&run, 3, 1, "a")).await;
+    assert!(matches!(late, Err(AppendError::Unavailable(_))), "{late:?}");
+    assert!(catalog.health().await.is_err());
+}
+
+#[tokio::test]
+async fn rows_of_nodes_and_edges_stand_beside_each_version() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    suite::versions_stay_readable_and_conflicts_are_told(&catalog).await;
+    let count = async |sql: &'static str| {
+        let (n,): (i64,) = sqlx::query_as(sql).fetch_one(&catalog.readers).await.unwrap();
+        n
+    };
+    assert_eq!(count("select count(*) from workflow_nodes where version = 1").await, 2);
+    assert_eq!(count("select count(*) from workflow_nodes where version > 1").await, 0);
+    assert_eq!(
+        count(
+            "select count(*) from workflow_edges e
+             join workflow_nodes s on s.id = e.source_id and s.node = 'a'
+             join workflow_nodes t on t.id = e.target_id and t.node = 'b'"
+        )
+        .await,
+        1
+    );
+}

@@ -1,0 +1,92 @@
+//! What every catalog must do, as plain functions over `&dyn Catalog`.
+//!
+//! `all` runs them one after the other on one catalog; each makes its own ids, so the order does not matter and an
+//! old database may be used. They panic at the first difference: call them from a test.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+mod definitions;
+mod journal;
+mod sweeper;
+
+use crate::{Append, Catalog, Entry, NO_HASH, RunProjection};
+use bytes::Bytes;
+use callboard_core::{Hash, Timestamp};
+
+pub use definitions::*;
+pub use journal::*;
+pub use sweeper::*;
+
+/// Runs the whole suite.
+pub async fn all(catalog: &dyn Catalog) {
+    a_workflow_reads_as_it_was_saved(catalog).await;
+    versions_stay_readable_and_conflicts_are_told(catalog).await;
+    a_hidden_workflow_is_gone_but_its_versions_are_not(catalog).await;
+    workflows_are_listed_newest_first_by_cursor(catalog).await;
+    a_workflow_shows_the_status_of_its_latest_run(catalog).await;
+    a_history_reads_as_it_was_appended(catalog).await;
+    an_append_may_be_repeated_and_overlap(catalog).await;
+    another_hash_at_the_same_seq_is_a_conflict(catalog).await;
+    a_hole_is_a_gap(catalog).await;
+    a_refused_append_leaves_nothing(catalog).await;
+    values_are_written_once(catalog).await;
+    the_projection_only_moves_forward(catalog).await;
+    an_append_without_entries_moves_the_next_check(catalog).await;
+    a_tip_names_the_hash_at_a_seq(catalog).await;
+    runs_are_listed_newest_first_by_filter_and_cursor(catalog).await;
+    concurrent_appends_do_not_disturb_each_other(catalog).await;
+    racing_appends_of_one_run_let_one_win(catalog).await;
+    due_runs_are_given_out_once(catalog).await;
+    a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
+    a_purged_run_is_looked_at_again(catalog).await;
+    catalog.health().await.unwrap();
+}
+
+/// A moment; the suite's own clock.
+pub fn at(n: i64) -> Timestamp {
+    Timestamp(1_800_000_000_000 + n)
+}
+
+/// An id nobody used before.
+pub fn fresh() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+/// Entries `from..from + n` of a made-up history that goes the way of `fork`.
+pub fn entries(from: u64, n: u64, fork: &str) -> Vec<Entry> {
+    (from..from + n)
+        .map(|seq| Entry {
+            seq,
+            at: at(i64::try_from(seq).unwrap()),
+            hash: hash(seq, fork),
+            event: format!(r#"{{"type":"made_up","n":{seq},"fork":"{fork}"}}"#),
+        })
+        .collect()
+}
+
+/// The hash of entry `seq` in that history.
+pub fn hash(seq: u64, fork: &str) -> Hash {
+    if seq == 0 { NO_HASH } else { Hash::chain(&[fork.as_bytes(), &seq.to_le_bytes()]) }
+}
+
+/// An append of `n` entries from `first_seq` that agrees with `entries`.
+pub fn batch(run: &str, first_seq: u64, n: u64, fork: &str) -> Append {
+    Append {
+        run: run.to_owned(),
+        first_seq,
+        prev_hash: hash(first_seq - 1, fork),
+        entries: entries(first_seq, n, fork),
+        values: Vec::new(),
+        next_check_at: None,
+        row: RunProjection {
+            status: "running".to_owned(),
+            summary: "{}".to_owned(),
+            created_at: at(0),
+            ..RunProjection::default()
+        },
+    }
+}
+
+fn value(text: &str) -> Bytes {
+    Bytes::copy_from_slice(text.as_bytes())
+}
