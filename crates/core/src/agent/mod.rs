@@ -1,4 +1,5 @@
 //! An agent: its specification, its messages, and the loop of model and tool calls as a machine.
 
 pub mod message;
+pub mod run;
 pub mod spec;

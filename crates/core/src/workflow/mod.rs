@@ -2,6 +2,16 @@
 
 pub mod definition;
 pub mod plan;
+pub mod event;
+pub mod run;
+pub mod snapshot;
+pub mod view;
+mod decide;
+mod effects;
 
+pub use decide::args_hash;
+pub use effects::Effect;
+pub use event::{Event, Input, Outcome, Refusal, What};
+pub use run::{Run, Status, StepKey};
 pub use definition::{Definition, Edge, Node, NodeKind};
 pub use plan::Plan;

@@ -1,0 +1,345 @@
+//! The rules of a run: an input and the state give the events that become true.
+//!
+//! `decide` works on a copy: each event is applied to it as it is made, so later rules of the same decision see it.
+//! `advance` then starts, joins, iterates and ends until nothing more follows or the decision is long enough.
+
+use super::{
+    definition::{EffectMode, Node, NodeKind, OnBreach, OnError, RetryPolicy},
+    effects::{self, Effect},
+    event::{Event, Failure, Input, Outcome, Refusal, Reserved, RunError, StepKey, What},
+    run::{Run, StepState},
+};
+use crate::{
+    Datum, Hash, Machine, Missing, Span, Stop, Timestamp, Values,
+    agent::message::{CallError, Usage},
+    retry,
+    value::json_len,
+};
+use serde_json::json;
+use std::sync::Arc;
+
+pub(super) mod advance;
+mod context;
+mod ops;
+
+/// A decision stops after so many events …
+const MAX_EVENTS: usize = 64;
+/// … or so many bytes of data in them; the next turn goes on.
+const MAX_BYTES: usize = 4 << 10;
+
+/// Why a decision stops early.
+pub(super) type Halt = Stop<Refusal>;
+
+/// A decision under way.
+pub(super) struct Decision<'a> {
+    pub run: Run,
+    pub plan: Arc<super::Plan>,
+    pub at: Timestamp,
+    pub values: &'a Values,
+    pub events: Vec<Event>,
+    bytes: usize,
+    most: usize,
+}
+
+impl Machine for Run {
+    type Input = Input;
+    type Event = Event;
+    type Effect = Effect;
+    type Refusal = Refusal;
+
+    fn decide(&self, at: Timestamp, input: &Input, values: &Values) -> Result<Vec<Event>, Halt> {
+        if let Input::Start { op, workflow_id, version, plan, input, settings } = input
+            && self.created.is_none()
+        {
+            let mut d = Decision::new(self.clone(), at, values)?;
+            d.put(What::RunCreated {
+                op: op.clone(),
+                workflow_id: workflow_id.clone(),
+                version: *version,
+                plan: plan.clone(),
+                input: input.clone(),
+                settings: settings.clone(),
+            });
+            d.advance()?;
+            return Ok(d.events);
+        }
+        if self.created.is_none() {
+            return Err(Refusal::not_found("unknown_run", format!("there is no run {}", self.id)).into());
+        }
+        let mut d = Decision::new(self.clone(), at, values)?;
+        d.take(input)?;
+        d.advance()?;
+        Ok(d.events)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        Run::apply(self, event);
+    }
+
+    fn pending(&self) -> Vec<Effect> {
+        effects::pending(self)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        effects::deadline(self)
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Self {
+        Stop::Refused(refusal)
+    }
+}
+
+// === impl Decision ===
+
+impl<'a> Decision<'a> {
+    fn new(run: Run, at: Timestamp, values: &'a Values) -> Result<Self, Halt> {
+        // The shell attaches the plan; a run whose plan can't be had is left alone.
+        let Some(plan) = run.plan.clone() else {
+            return Err(Refusal::conflict("plan_unavailable", format!("the plan of run {} is not loaded", run.id)).into());
+        };
+        Ok(Self { run, plan, at, values, events: Vec::new(), bytes: 0, most: MAX_EVENTS - 1 })
+    }
+
+    pub fn put(&mut self, what: What) {
+        self.bytes += what.data().iter().map(|d| match d {
+            Datum::Inline(v) => json_len(v).min(crate::value::INLINE_LIMIT),
+            Datum::Stored(_) => 64,
+        }).sum::<usize>();
+        let event = Event { at: self.at, what };
+        self.run.apply(&event);
+        self.events.push(event);
+    }
+
+    /// Whether the decision is long enough; one place is left for the mark that it was cut.
+    pub fn is_full(&self) -> bool {
+        self.events.len() >= self.most || self.bytes >= MAX_BYTES
+    }
+
+    /// Makes room for one more event, to see whether any follows.
+    pub fn probe(&mut self) {
+        self.most = self.events.len() + 1;
+        self.bytes = 0;
+    }
+
+    /// Records what the input itself says.
+    fn take(&mut self, input: &Input) -> Result<(), Halt> {
+        match input {
+            Input::Start { .. } | Input::Tick => Ok(()),
+            Input::Answer { step, attempt, outcome, usage } => {
+                self.answer(step, *attempt, outcome, *usage);
+                Ok(())
+            }
+            Input::Grant { step, attempt, activation } => {
+                self.grant(step, *attempt, activation);
+                Ok(())
+            }
+            Input::Reserve { op, step, attempt, reserved } => {
+                self.reserve(op, step, *attempt, *reserved);
+                Ok(())
+            }
+            Input::Signal { op, .. }
+            | Input::Approve { op, .. }
+            | Input::Cancel { op }
+            | Input::Pause { op }
+            | Input::Resume { op }
+            | Input::Rerun { op, .. } => {
+                if self.run.knows(op) { Ok(()) } else { self.operate(input).map_err(Into::into) }
+            }
+        }
+    }
+
+    /// An answer counts only for the attempt that is open; anything else is late and yields nothing.
+    fn answer(&mut self, key: &StepKey, attempt: u32, outcome: &Outcome, usage: Usage) {
+        let Some(step) = self.run.steps.get(key) else { return };
+        let open = matches!(step.state, StepState::Started { .. } | StepState::Unknown);
+        if !open || step.attempt != attempt || step.iterations.is_some() || self.run.ended.is_some() {
+            return;
+        }
+        match outcome {
+            Outcome::Done(output) => self.complete(key, attempt, output.clone(), None, Some(usage)),
+            Outcome::Failed(error) => self.fail(key, attempt, error.clone(), Some(usage)),
+            Outcome::Unknown => {
+                if !matches!(step.state, StepState::Unknown) {
+                    self.put(What::StepUnknown { step: key.clone(), attempt });
+                }
+            }
+        }
+    }
+
+    fn grant(&mut self, key: &StepKey, attempt: u32, activation: &str) {
+        let Some(step) = self.run.steps.get(key) else { return };
+        let StepState::Started { granted } = &step.state else { return };
+        if step.attempt != attempt || self.run.ended.is_some() {
+            return;
+        }
+        match granted {
+            None => self.put(What::StepGranted { step: key.clone(), attempt, activation: activation.to_owned() }),
+            Some(holder) if holder == activation => {}
+            Some(_) => self.put(What::StepUnknown { step: key.clone(), attempt }),
+        }
+    }
+
+    fn reserve(&mut self, op: &str, key: &StepKey, attempt: u32, reserved: Reserved) {
+        let Some(step) = self.run.steps.get(key) else { return };
+        if self.run.knows(op) || step.attempt != attempt || !step.is_open() || self.breach(reserved).is_some() {
+            return;
+        }
+        self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.to_owned() });
+    }
+
+    /// Returns the limit that `more` would pass.
+    pub fn breach(&self, more: Reserved) -> Option<&'static str> {
+        let budget = self.plan.definition.settings.budget.as_ref()?;
+        let before = self.run.generations.last().map(|g| g.used_before).unwrap_or_default();
+        let calls = self.run.usage.calls - before.calls + self.run.reserved.calls + more.calls;
+        let tokens = self.run.usage.tokens() - before.tokens() + self.run.reserved.tokens + more.tokens;
+        if budget.calls.is_some_and(|limit| calls > limit) {
+            return Some("calls");
+        }
+        budget.tokens.is_some_and(|limit| tokens > limit).then_some("tokens")
+    }
+
+    pub fn complete(
+        &mut self,
+        key: &StepKey,
+        attempt: u32,
+        output: Datum,
+        branch: Option<&str>,
+        usage: Option<Usage>,
+    ) {
+        self.put(What::StepCompleted {
+            step: key.clone(),
+            attempt,
+            output,
+            branch: branch.map(str::to_owned),
+            usage,
+            error: None,
+            op: None,
+            signal: None,
+        });
+    }
+
+    /// Records a failed attempt and what follows from it: another attempt, another output, or the end.
+    pub fn fail(&mut self, key: &StepKey, attempt: u32, error: CallError, usage: Option<Usage>) {
+        self.fail_as(key, attempt, error, usage, None);
+    }
+
+    pub fn fail_as(
+        &mut self,
+        key: &StepKey,
+        attempt: u32,
+        error: CallError,
+        usage: Option<Usage>,
+        op: Option<String>,
+    ) {
+        let plan = self.plan.clone();
+        let Some(ix) = plan.by_id.get(&*key.node) else { return };
+        let node = &plan.node(*ix).node;
+        let seed = format!("{}/{key}", self.run.id);
+        let delay = (error.retryable && node.effect == EffectMode::Retry)
+            .then(|| retry::delay(&retry_policy(node), attempt, &seed, error.retry_after))
+            .flatten();
+        let failure = Failure::from(error);
+        if let Some(delay) = delay {
+            let retry_at = Some(self.at + delay);
+            self.put(What::StepFailed { step: key.clone(), attempt, error: failure, retry_at, usage, op });
+            return;
+        }
+        if let OnError::Default(value) = &node.on_error {
+            self.put(What::StepCompleted {
+                step: key.clone(),
+                attempt,
+                output: Datum::inline(value.clone()),
+                branch: None,
+                usage,
+                error: Some(failure),
+                op,
+                signal: None,
+            });
+            return;
+        }
+        self.put(What::StepFailed { step: key.clone(), attempt, error: failure.clone(), retry_at: None, usage, op });
+        if !self.handled(*ix) {
+            self.fail_scope(key, *ix, failure);
+        }
+    }
+
+    /// Whether an edge takes a failure of this node further.
+    fn handled(&self, ix: super::plan::NodeIx) -> bool {
+        let node = self.plan.node(ix);
+        node.node.on_error == OnError::Branch
+            || node.children.iter().any(|link| self.plan.join(link.node) == super::definition::Join::Settle)
+    }
+
+    /// An unhandled failure ends its body's owner, or the run.
+    fn fail_scope(&mut self, key: &StepKey, ix: super::plan::NodeIx, failure: Failure) {
+        let plan = self.plan.clone();
+        let graph = &plan.graphs[plan.node(ix).graph as usize];
+        match graph.owner {
+            None => self.put(What::RunFailed {
+                error: RunError {
+                    code: failure.code,
+                    message: failure.message,
+                    node: Some(key.node.to_string()),
+                },
+            }),
+            Some(owner) => {
+                let outer = key.iteration.rsplit_once('.').map_or("", |(outer, _)| outer);
+                let owner = StepKey::new(key.generation, &plan.node(owner).node.id, outer);
+                let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
+                let message = format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
+                let error = CallError { code: failure.code, message, retryable: false, retry_after: None };
+                self.fail(&owner, attempt, error, None);
+            }
+        }
+    }
+
+    /// Ends the run because a budget does not allow more, or lets it finish with what is there.
+    pub fn breached(&mut self, limit: &str, node: Option<&str>) {
+        let policy = self.plan.definition.settings.budget.as_ref().map_or(OnBreach::Stop, |b| b.on_breach);
+        match policy {
+            OnBreach::WrapUp => {
+                if !self.run.wrap_up {
+                    self.put(What::BudgetBreached { limit: limit.to_owned() });
+                }
+            }
+            OnBreach::Stop => self.put(What::RunFailed {
+                error: RunError {
+                    code: "budget_exceeded".into(),
+                    message: format!("the run's budget of {limit} does not allow more"),
+                    node: node.map(str::to_owned),
+                },
+            }),
+        }
+    }
+}
+
+/// Returns how a node's failures are retried. An agent retries its own model calls, so its step does not by default;
+/// a read may be repeated, a write not unless the definition says so.
+fn retry_policy(node: &Node) -> RetryPolicy {
+    use super::definition::{Backoff, HttpMethod};
+    let reads = matches!(&node.kind, NodeKind::Http(h) if matches!(h.method, HttpMethod::Get | HttpMethod::Head));
+    node.retry.clone().unwrap_or(RetryPolicy {
+        max_retries: if reads { 3 } else { 0 },
+        backoff: Backoff::Exponential,
+        initial: Span::secs(1),
+        max: Span::secs(60),
+        jitter: true,
+    })
+}
+
+/// The hash of what a person is asked, so that an approval can be bound to it.
+pub fn args_hash(input: &serde_json::Value) -> String {
+    Hash::of(json!(input).to_string().as_bytes()).to_string()
+}
+
+/// A failure that trying again does not cure.
+pub(super) fn permanent(code: &str, message: impl Into<String>) -> CallError {
+    CallError { code: code.into(), message: message.into(), retryable: false, retry_after: None }
+}
+
+pub(super) fn missing_all(refs: Vec<crate::ValueRef>) -> Halt {
+    Stop::Missing(Missing(refs))
+}

@@ -1,0 +1,159 @@
+//! What expressions and templates see: `input`, `steps`, `run`, and inside bodies `item`, `index`, `last`.
+//!
+//! Only what the text reads is loaded; a stored value that is not there yet is reported as missing.
+
+use super::{Decision, Halt, missing_all};
+use crate::{
+    Datum, Missing,
+    workflow::{
+        plan::{GraphIx, NodeIx, Reads},
+        run::{Step, StepKey, StepState},
+    },
+};
+use serde_json::{Map, Value, json};
+
+/// A graph in the making: the workflow, or one iteration of a body.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Scope {
+    pub graph: GraphIx,
+    /// Path of the iteration; `""` for the workflow.
+    pub path: String,
+}
+
+impl Scope {
+    pub fn root() -> Self {
+        Self { graph: 0, path: String::new() }
+    }
+
+    /// Returns the path of the enclosing scope and this iteration's index.
+    pub fn split(&self) -> Option<(&str, u32)> {
+        let (outer, index) = self.path.rsplit_once('.').unwrap_or(("", &self.path));
+        index.parse().ok().map(|index| (outer, index))
+    }
+}
+
+impl Decision<'_> {
+    /// Returns the step of a node in the current generation, or the kept one of an earlier.
+    pub(super) fn step_of(&self, ix: NodeIx, path: &str) -> Option<(StepKey, &Step)> {
+        let id = &self.plan.node(ix).node.id;
+        let newest = self.run.generation();
+        let mut generation = newest;
+        loop {
+            let key = StepKey::new(generation, id, path);
+            if let Some(step) = self.run.steps.get(&key) {
+                let kept = generation == newest
+                    || matches!(step.state, StepState::Completed { .. } | StepState::Skipped);
+                return kept.then_some((key, step));
+            }
+            // A body's steps belong to one generation; a node that is run again has nothing kept.
+            if generation <= 1 || !path.is_empty() || self.reruns(generation, ix) {
+                return None;
+            }
+            generation -= 1;
+        }
+    }
+
+    /// Whether this generation runs the node again: it is the rerun's start, or lies behind it.
+    fn reruns(&self, generation: u32, ix: NodeIx) -> bool {
+        let from = self.run.generations.get(generation as usize - 1).and_then(|g| g.from.as_ref());
+        let Some(start) = from.and_then(|id| self.plan.by_id.get(id)) else { return true };
+        let mut seen = std::collections::BTreeSet::from([*start]);
+        let mut next = vec![*start];
+        while let Some(node) = next.pop() {
+            if node == ix {
+                return true;
+            }
+            next.extend(self.plan.node(node).children.iter().map(|l| l.node).filter(|n| seen.insert(*n)));
+        }
+        false
+    }
+
+    /// Builds what `reads` looks at.
+    pub(super) fn context(&self, scope: &Scope, reads: &Reads) -> Result<Map<String, Value>, Halt> {
+        let mut missing = Vec::new();
+        let mut load = |datum: &Datum| match self.values.get(datum) {
+            Ok(value) => (*value).clone(),
+            Err(Missing(refs)) => {
+                missing.extend(refs);
+                Value::Null
+            }
+        };
+        let mut out = Map::new();
+        out.insert("run".into(), json!({"id": &*self.run.id, "generation": self.run.generation()}));
+        if reads.input
+            && let Some(input) = self.run.input()
+        {
+            out.insert("input".into(), load(input));
+        }
+        let mut steps = Map::new();
+        for (id, ix) in &self.plan.by_id {
+            if !reads.all_steps && !reads.steps.contains(id) {
+                continue;
+            }
+            let Some(path) = self.visible(*ix, scope) else { continue };
+            let Some((_, step)) = self.step_of(*ix, &path) else { continue };
+            let mut seen = Map::new();
+            match &step.state {
+                StepState::Completed { output, .. } => {
+                    seen.insert("status".into(), "completed".into());
+                    seen.insert("output".into(), load(output));
+                }
+                StepState::Failed => drop(seen.insert("status".into(), "failed".into())),
+                StepState::Skipped => drop(seen.insert("status".into(), "skipped".into())),
+                StepState::Cancelled => drop(seen.insert("status".into(), "cancelled".into())),
+                StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => continue,
+            }
+            if let Some(error) = &step.error {
+                seen.insert("error".into(), json!(error));
+            }
+            steps.insert(id.clone(), Value::Object(seen));
+        }
+        out.insert("steps".into(), Value::Object(steps));
+        self.body_names(scope, reads, &mut out, &mut load);
+        if missing.is_empty() { Ok(out) } else { Err(missing_all(missing)) }
+    }
+
+    /// Adds `item`, `index` and `last` of the enclosing bodies; the innermost wins.
+    fn body_names(
+        &self,
+        scope: &Scope,
+        reads: &Reads,
+        out: &mut Map<String, Value>,
+        load: &mut impl FnMut(&Datum) -> Value,
+    ) {
+        let mut here = scope.clone();
+        while let (Some(owner), Some((outer, index))) = (self.plan.graphs[here.graph as usize].owner, here.split()) {
+            let outer = outer.to_owned();
+            let key = StepKey::new(self.run.generation(), &self.plan.node(owner).node.id, &outer);
+            let step = self.run.steps.get(&key);
+            out.entry("index").or_insert_with(|| index.into());
+            let is_loop = matches!(self.plan.node(owner).node.kind, crate::workflow::NodeKind::Loop(_));
+            if is_loop && reads.last && !out.contains_key("last") {
+                let previous = index.checked_sub(1);
+                let last = previous
+                    .and_then(|i| step.and_then(|s| s.iterations.as_ref()).and_then(|n| n.outputs.get(&i)))
+                    .map_or(Value::Null, &mut *load);
+                out.insert("last".into(), last);
+            }
+            if !is_loop && reads.item && !out.contains_key("item") {
+                let items = step.and_then(|s| s.input.as_ref()).map_or(Value::Null, &mut *load);
+                out.insert("item".into(), items.get(index as usize).cloned().unwrap_or(Value::Null));
+            }
+            here = Scope { graph: self.plan.node(owner).graph, path: outer };
+        }
+    }
+
+    /// Returns the path under which a node is seen from `scope`: its own, or that of an enclosing scope.
+    fn visible(&self, ix: NodeIx, scope: &Scope) -> Option<String> {
+        let graph = self.plan.node(ix).graph;
+        let mut here = scope.clone();
+        loop {
+            if here.graph == graph {
+                return Some(here.path);
+            }
+            let owner = self.plan.graphs[here.graph as usize].owner?;
+            let outer = here.split().map(|(outer, _)| outer.to_owned())?;
+            here = Scope { graph: self.plan.node(owner).graph, path: outer };
+        }
+    }
+}

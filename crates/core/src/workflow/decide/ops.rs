@@ -1,0 +1,157 @@
+//! Operations of people and programs on a run: signal, approve, cancel, pause, resume, rerun.
+
+use super::{Decision, args_hash, permanent};
+use crate::{
+    Datum,
+    workflow::{
+        definition::NodeKind,
+        event::{Input, Refusal, StepKey, What},
+        run::StepState,
+    },
+};
+use serde_json::json;
+
+/// How many early signals a run keeps.
+const MAX_SIGNALS: usize = 256;
+
+impl Decision<'_> {
+    pub(super) fn operate(&mut self, input: &Input) -> Result<(), Refusal> {
+        let run = &self.run.id.clone();
+        if let Input::Rerun { op, from, input } = input {
+            return self.rerun(op, from, input.clone());
+        }
+        if self.run.ended.is_some() {
+            let status = serde_json::to_value(self.run.status()).unwrap_or_default();
+            let status = status.as_str().unwrap_or_default();
+            return Err(Refusal::conflict("run_ended", format!("run {run} has ended: it is {status}")));
+        }
+        match input {
+            Input::Signal { op, name, data } => {
+                if self.run.signals.values().map(|q| q.len()).sum::<usize>() >= MAX_SIGNALS {
+                    let message = format!("run {run} already keeps {MAX_SIGNALS} signals that nobody took");
+                    return Err(Refusal::too_many("too_many_signals", message));
+                }
+                self.put(What::SignalReceived { op: op.clone(), name: name.clone(), data: data.clone() });
+            }
+            Input::Cancel { op } => self.put(What::RunCancelled { op: op.clone() }),
+            Input::Pause { op } => {
+                if self.run.paused.is_some() {
+                    return Err(Refusal::conflict("run_paused", format!("run {run} is paused already")));
+                }
+                self.put(What::RunPaused { op: op.clone() });
+            }
+            Input::Resume { op } => {
+                if self.run.paused.is_none() {
+                    return Err(Refusal::conflict("run_not_paused", format!("run {run} is not paused")));
+                }
+                self.put(What::RunResumed { op: op.clone() });
+            }
+            Input::Approve { op, node, generation, iteration, approved, comment, args_hash } => {
+                let key = self.asked(node, *generation, iteration.as_deref())?;
+                self.approve(op, &key, *approved, comment.clone(), args_hash.as_deref())?;
+            }
+            Input::Rerun { .. }
+            | Input::Start { .. }
+            | Input::Answer { .. }
+            | Input::Grant { .. }
+            | Input::Reserve { .. }
+            | Input::Tick => {}
+        }
+        Ok(())
+    }
+
+    /// Finds the one open step of `node` that waits for a person.
+    fn asked(&self, node: &str, generation: Option<u32>, iteration: Option<&str>) -> Result<StepKey, Refusal> {
+        let run = &self.run.id;
+        let Some(ix) = self.plan.by_id.get(node) else {
+            return Err(Refusal::not_found("unknown_node", format!("run {run} has no node {node}")));
+        };
+        let is_approval = matches!(self.plan.node(*ix).node.kind, NodeKind::Approval(_));
+        let asks = |key: &StepKey| {
+            self.run.steps.get(key).is_some_and(|s| match s.state {
+                StepState::Started { .. } => is_approval,
+                StepState::Unknown => true,
+                _ => false,
+            })
+        };
+        let mut found = self.run.open.iter().filter(|key| {
+            &*key.node == node
+                && generation.is_none_or(|g| g == key.generation)
+                && iteration.is_none_or(|i| i == &*key.iteration)
+                && asks(key)
+        });
+        match (found.next(), found.next()) {
+            (Some(key), None) => Ok(key.clone()),
+            (None, _) => {
+                Err(Refusal::conflict("not_waiting", format!("node {node} of run {run} does not wait for an approval")))
+            }
+            (Some(_), Some(_)) => {
+                let message = format!("node {node} of run {run} waits in several iterations: name the iteration");
+                Err(Refusal::conflict("ambiguous_iteration", message))
+            }
+        }
+    }
+
+    fn approve(
+        &mut self,
+        op: &str,
+        key: &StepKey,
+        approved: bool,
+        comment: Option<String>,
+        hash: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let Some(step) = self.run.steps.get(key).cloned() else { return Ok(()) };
+        if let Some(given) = hash {
+            let asked = match &step.input {
+                Some(Datum::Inline(v)) => args_hash(v),
+                Some(Datum::Stored(r)) => r.hash.to_string(),
+                None => String::new(),
+            };
+            if given != asked {
+                let message = format!("the approval is for other arguments: this step's args_hash is {asked}");
+                return Err(Refusal::conflict("arguments_changed", message));
+            }
+        }
+        let op = Some(op.to_owned());
+        if step.state == StepState::Unknown && !approved {
+            let error = permanent("unknown_outcome", "nobody knows whether it was performed; a person said it was not");
+            self.fail_as(key, step.attempt, error, None, op);
+            return Ok(());
+        }
+        let branch = match step.state {
+            StepState::Unknown => None,
+            _ if approved => Some("approved".to_owned()),
+            _ => Some("rejected".to_owned()),
+        };
+        self.put(What::StepCompleted {
+            step: key.clone(),
+            attempt: step.attempt,
+            output: Datum::inline(json!({"approved": approved, "comment": comment})),
+            branch,
+            usage: None,
+            error: None,
+            op,
+            signal: None,
+        });
+        Ok(())
+    }
+
+    fn rerun(&mut self, op: &str, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
+        let run = &self.run.id;
+        if self.run.ended.is_none() {
+            return Err(Refusal::conflict("run_not_ended", format!("run {run} has not ended: it can't be rerun yet")));
+        }
+        if self.run.purging {
+            return Err(Refusal::conflict("run_archived", format!("run {run} is archived: its state is gone")));
+        }
+        let Some(ix) = self.plan.by_id.get(from) else {
+            return Err(Refusal::invalid("unknown_node", format!("run {run} has no node {from}")));
+        };
+        if self.plan.node(*ix).graph != 0 {
+            let message = format!("node {from} is inside a body: rerun from the node that holds it");
+            return Err(Refusal::invalid("node_in_body", message));
+        }
+        self.put(What::RunRerun { op: op.to_owned(), from: from.to_owned(), input });
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! What the shell must do, derived from the state: the state is the outbox.
+
+use super::{
+    decide,
+    definition::{EffectMode, NodeKind},
+    event::StepKey,
+    run::{Run, StepState},
+};
+use crate::{Datum, Span, Timestamp};
+
+/// Something asked of the outside and not yet answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Publish a task for the step's agent.
+    StartAgent { step: StepKey, attempt: u32, agent: String, input: Datum, at_most_once: bool },
+    /// Make the step's call.
+    CallHttp { step: StepKey, attempt: u32, input: Datum, expect: Vec<u16>, at_most_once: bool },
+    /// Tell an agent that its answer is not wanted any more.
+    CancelAgent { step: StepKey, attempt: u32 },
+    /// Decide on.
+    Continue,
+    /// Delete the run's keys.
+    Purge,
+}
+
+/// Returns everything asked for and not yet answered.
+pub(super) fn pending(run: &Run) -> Vec<Effect> {
+    if run.purging {
+        return vec![Effect::Purge];
+    }
+    let Some(plan) = &run.plan else { return Vec::new() };
+    let is_agent = |key: &StepKey| {
+        plan.by_id.get(&*key.node).is_some_and(|ix| matches!(plan.node(*ix).node.kind, NodeKind::Agent(_)))
+    };
+    let mut out: Vec<Effect> = run
+        .abandoned
+        .iter()
+        .filter(|(key, _)| is_agent(key))
+        .map(|(step, attempt)| Effect::CancelAgent { step: step.clone(), attempt: *attempt })
+        .collect();
+    if run.ended.is_some() {
+        return out;
+    }
+    if run.cut && run.paused.is_none() {
+        out.push(Effect::Continue);
+    }
+    for key in &run.open {
+        let Some(step) = run.steps.get(key) else { continue };
+        let StepState::Started { .. } = step.state else { continue };
+        let Some(ix) = plan.by_id.get(&*key.node) else { continue };
+        let node = &plan.node(*ix).node;
+        let (step, attempt, input) =
+            (key.clone(), step.attempt, step.input.clone().unwrap_or_else(Datum::null));
+        let at_most_once = node.effect == EffectMode::AtMostOnce;
+        match &node.kind {
+            NodeKind::Agent(n) => {
+                out.push(Effect::StartAgent { step, attempt, agent: n.agent.clone(), input, at_most_once });
+            }
+            NodeKind::Http(n) => {
+                out.push(Effect::CallHttp { step, attempt, input, expect: n.expect.clone(), at_most_once });
+            }
+            NodeKind::Transform(_)
+            | NodeKind::Condition(_)
+            | NodeKind::ForEach(_)
+            | NodeKind::Loop(_)
+            | NodeKind::Wait(_)
+            | NodeKind::Signal(_)
+            | NodeKind::Approval(_) => {}
+        }
+    }
+    out
+}
+
+/// Returns when to send a tick.
+pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
+    if let Some(ended) = &run.ended {
+        let keep = run.created.as_ref().map_or(0, |c| c.settings.retention);
+        return (!run.purging).then(|| ended.at + Span(keep));
+    }
+    if run.paused.is_some() {
+        return None;
+    }
+    let steps = run.open.iter().filter_map(|key| run.steps.get(key)).filter_map(|step| match step.state {
+        StepState::Retrying { at } => Some(at),
+        StepState::Started { .. } => step.deadline,
+        _ => None,
+    });
+    let time = if run.wrap_up { None } else { decide::advance::time_limit(run) };
+    steps.chain(time).min()
+}

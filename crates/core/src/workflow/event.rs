@@ -1,0 +1,375 @@
+//! What reaches a run, what becomes true of it, and why an input is refused.
+//!
+//! Events are recorded for ever: fields are only ever added, at the end, with a default.
+
+use crate::{
+    Datum, Timestamp,
+    agent::message::{CallError, Usage},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// Names one execution of a node in a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StepKey {
+    /// Counts from 1; a rerun opens the next.
+    pub generation: u32,
+    pub node: Arc<str>,
+    /// Path of 0-based indices through the enclosing bodies: `"3.17"`; `""` outside.
+    pub iteration: Arc<str>,
+}
+
+/// Something that is now true, and since when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    pub what: What,
+}
+
+/// What is now true.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    RunCreated {
+        op: String,
+        workflow_id: Option<String>,
+        version: u32,
+        /// The definition, pinned.
+        plan: Datum,
+        input: Datum,
+        settings: RunSettings,
+    },
+    /// `input` is given on the first attempt only.
+    StepStarted {
+        step: StepKey,
+        attempt: u32,
+        input: Option<Datum>,
+        deadline: Option<Timestamp>,
+        reserved: Reserved,
+    },
+    /// `error` is given when the output is the definition's default after a failure.
+    StepCompleted {
+        step: StepKey,
+        attempt: u32,
+        output: Datum,
+        branch: Option<String>,
+        usage: Option<Usage>,
+        error: Option<Failure>,
+        op: Option<String>,
+        /// The early or awaited signal that this step took.
+        signal: Option<String>,
+    },
+    /// With `retry_at` another attempt follows; without it the failure is final.
+    StepFailed {
+        step: StepKey,
+        attempt: u32,
+        error: Failure,
+        retry_at: Option<Timestamp>,
+        usage: Option<Usage>,
+        op: Option<String>,
+    },
+    StepSkipped {
+        step: StepKey,
+    },
+    StepCancelled {
+        step: StepKey,
+    },
+    /// Performed at most once, and nobody knows whether.
+    StepUnknown {
+        step: StepKey,
+        attempt: u32,
+    },
+    /// The one activation that may perform this attempt.
+    StepGranted {
+        step: StepKey,
+        attempt: u32,
+        activation: String,
+    },
+    IterationStarted {
+        step: StepKey,
+        index: u32,
+    },
+    IterationEnded {
+        step: StepKey,
+        index: u32,
+        output: Datum,
+    },
+    SignalReceived {
+        op: String,
+        name: String,
+        data: Datum,
+    },
+    BudgetReserved {
+        step: StepKey,
+        attempt: u32,
+        reserved: Reserved,
+        op: String,
+    },
+    BudgetBreached {
+        limit: String,
+    },
+    RunPaused {
+        op: String,
+    },
+    RunResumed {
+        op: String,
+    },
+    RunRerun {
+        op: String,
+        from: String,
+        input: Option<Datum>,
+    },
+    RunCompleted {
+        output: Datum,
+    },
+    RunFailed {
+        error: RunError,
+    },
+    RunCancelled {
+        op: String,
+    },
+    /// The decision was cut at its limit; the next turn goes on.
+    DecisionCut {},
+    RunPurging {},
+}
+
+/// What is set aside for calls not yet answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reserved {
+    pub calls: u64,
+    pub tokens: u64,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+}
+
+/// Why a run failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    pub code: String,
+    pub message: String,
+    pub node: Option<String>,
+}
+
+/// The server's settings, pinned into the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// Steps dispatched at once.
+    pub dispatch: u32,
+    /// How long an ended run stays in the state store, in milliseconds.
+    pub retention: u64,
+    /// Largest answers of the agents in the plan, for reservations.
+    pub max_tokens: BTreeMap<String, u32>,
+}
+
+/// What reached a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Start {
+        op: String,
+        workflow_id: Option<String>,
+        version: u32,
+        plan: Datum,
+        input: Datum,
+        settings: RunSettings,
+    },
+    Answer {
+        step: StepKey,
+        attempt: u32,
+        outcome: Outcome,
+        usage: Usage,
+    },
+    Signal {
+        op: String,
+        name: String,
+        data: Datum,
+    },
+    Approve {
+        op: String,
+        node: String,
+        generation: Option<u32>,
+        iteration: Option<String>,
+        approved: bool,
+        comment: Option<String>,
+        args_hash: Option<String>,
+    },
+    Cancel {
+        op: String,
+    },
+    Pause {
+        op: String,
+    },
+    Resume {
+        op: String,
+    },
+    Rerun {
+        op: String,
+        from: String,
+        input: Option<Datum>,
+    },
+    /// May `activation` perform this attempt of an `at_most_once` step?
+    Grant {
+        step: StepKey,
+        attempt: u32,
+        activation: String,
+    },
+    /// A looping agent asks for more.
+    Reserve {
+        op: String,
+        step: StepKey,
+        attempt: u32,
+        reserved: Reserved,
+    },
+    Tick,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Done(Datum),
+    Failed(CallError),
+    /// Performed at most once, and nobody knows whether.
+    Unknown,
+}
+
+/// Why the state forbids an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub kind: RefusalKind,
+    pub code: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    NotFound,
+    Conflict,
+    Invalid,
+    TooMany,
+}
+
+// === impl StepKey ===
+
+impl StepKey {
+    pub fn new(generation: u32, node: &str, iteration: &str) -> Self {
+        Self { generation, node: node.into(), iteration: iteration.into() }
+    }
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.generation, self.node, self.iteration)
+    }
+}
+
+// === impl What ===
+
+impl What {
+    /// Returns the event's public type, without the `callboard.` prefix.
+    pub fn name(&self) -> &'static str {
+        match self {
+            What::RunCreated { .. } => "run.created",
+            What::StepStarted { .. } => "step.started",
+            What::StepCompleted { .. } => "step.completed",
+            What::StepFailed { retry_at: Some(_), .. } => "step.retrying",
+            What::StepFailed { retry_at: None, .. } => "step.failed",
+            What::StepSkipped { .. } => "step.skipped",
+            What::StepCancelled { .. } => "step.cancelled",
+            What::StepUnknown { .. } => "step.unknown",
+            What::StepGranted { .. } => "step.granted",
+            What::IterationStarted { .. } => "step.iteration_started",
+            What::IterationEnded { .. } => "step.iteration_ended",
+            What::SignalReceived { .. } => "run.signal_received",
+            What::BudgetReserved { .. } => "step.budget_reserved",
+            What::BudgetBreached { .. } => "run.budget_breached",
+            What::RunPaused { .. } => "run.paused",
+            What::RunResumed { .. } => "run.resumed",
+            What::RunRerun { .. } => "run.rerun",
+            What::RunCompleted { .. } => "run.completed",
+            What::RunFailed { .. } => "run.failed",
+            What::RunCancelled { .. } => "run.cancelled",
+            What::DecisionCut {} => "run.continued",
+            What::RunPurging {} => "run.purging",
+        }
+    }
+
+    /// Returns the step the event is about, and its attempt where it has one.
+    pub fn step(&self) -> Option<(&StepKey, Option<u32>)> {
+        match self {
+            What::StepStarted { step, attempt, .. }
+            | What::StepCompleted { step, attempt, .. }
+            | What::StepFailed { step, attempt, .. }
+            | What::StepUnknown { step, attempt }
+            | What::StepGranted { step, attempt, .. }
+            | What::BudgetReserved { step, attempt, .. } => Some((step, Some(*attempt))),
+            What::StepSkipped { step }
+            | What::StepCancelled { step }
+            | What::IterationStarted { step, .. }
+            | What::IterationEnded { step, .. } => Some((step, None)),
+            What::RunCreated { .. }
+            | What::SignalReceived { .. }
+            | What::BudgetBreached { .. }
+            | What::RunPaused { .. }
+            | What::RunResumed { .. }
+            | What::RunRerun { .. }
+            | What::RunCompleted { .. }
+            | What::RunFailed { .. }
+            | What::RunCancelled { .. }
+            | What::DecisionCut {}
+            | What::RunPurging {} => None,
+        }
+    }
+
+    /// Visits every piece of data in the event; the shell moves large ones out, and lists stored ones.
+    pub fn data_mut(&mut self) -> Vec<&mut Datum> {
+        match self {
+            What::RunCreated { plan, input, .. } => vec![plan, input],
+            What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter_mut().collect(),
+            What::StepCompleted { output, .. }
+            | What::IterationEnded { output, .. }
+            | What::RunCompleted { output } => vec![output],
+            What::SignalReceived { data, .. } => vec![data],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns every piece of data in the event.
+    pub fn data(&self) -> Vec<&Datum> {
+        match self {
+            What::RunCreated { plan, input, .. } => vec![plan, input],
+            What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter().collect(),
+            What::StepCompleted { output, .. }
+            | What::IterationEnded { output, .. }
+            | What::RunCompleted { output } => vec![output],
+            What::SignalReceived { data, .. } => vec![data],
+            _ => Vec::new(),
+        }
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    pub fn conflict(code: &str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Conflict, code: code.into(), message: message.into() }
+    }
+    pub fn not_found(code: &str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::NotFound, code: code.into(), message: message.into() }
+    }
+    pub fn invalid(code: &str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Invalid, code: code.into(), message: message.into() }
+    }
+    pub fn too_many(code: &str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::TooMany, code: code.into(), message: message.into() }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self { code: error.code, message: error.message }
+    }
+}
