@@ -1,10 +1,28 @@
 //! The one language of templates and expressions (minijinja's), with bounds on fuel, size and depth.
 //!
 //! A text that is exactly one `{{ … }}` keeps the value's type; any other template renders to text. One pass only:
-//! a value that contains `{{ … }}` stays text.
+//! a value that contains `{{ … }}` stays text. What is undefined is an error where it is printed or returned and
+//! false where it is a condition. Inside a text, strings stand as they are and everything else as compact JSON.
+
+mod bounds;
+mod convert;
+mod engine;
+mod references;
+
+pub use engine::{Context, Expression, Fuel};
+pub use references::References;
 
 use crate::workflow::plan::Reads;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// Work that one evaluation may do: instructions, and 64 bytes made or read count as one.
+pub const FUEL: u64 = 1_000_000;
+/// Bytes of one result, and of one text in it.
+pub const OUTPUT_LIMIT: usize = 1 << 20;
+/// Items of one list or entries of one object that go in or come out.
+pub const COLLECTION_LIMIT: usize = 100_000;
+/// Levels of lists and objects.
+pub const DEPTH_LIMIT: usize = 64;
 
 /// Why an evaluation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,31 +37,94 @@ pub enum Error {
 }
 
 /// Checks an expression and returns what it reads.
-pub fn check_expression(_source: &str) -> Result<Reads, Error> {
-    Ok(Reads::default())
+pub fn check_expression(source: &str) -> Result<Reads, Error> {
+    References::of_expression(source).map(|r| r.reads())
 }
 
 /// Checks every text inside `template` and returns what they read.
-pub fn check_template(_template: &Value) -> Result<Reads, Error> {
-    Ok(Reads::default())
+pub fn check_template(template: &Value) -> Result<Reads, Error> {
+    let mut all = References::default();
+    let mut first = None;
+    each_text(template, &mut |text| match References::of_template(text) {
+        Ok(found) => all.extend(found),
+        Err(e) => {
+            first.get_or_insert(e);
+        }
+    });
+    first.map_or_else(|| Ok(all.reads()), Err)
 }
 
 /// Evaluates an expression over `context` (an object). An undefined result is an error.
-pub fn evaluate(_source: &str, _context: &Value) -> Result<Value, Error> {
-    Ok(Value::Null)
+pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
+    let context = Context::new(context)?;
+    Expression::new(source)?.evaluate(&context, &mut Fuel::default())
 }
 
-/// Evaluates an expression to its truth.
-pub fn holds(_source: &str, _context: &Value) -> Result<bool, Error> {
-    Ok(false)
+/// Evaluates an expression to its truth: empty, zero, null and undefined are false.
+pub fn holds(source: &str, context: &Value) -> Result<bool, Error> {
+    let context = Context::new(context)?;
+    Expression::new(source)?.holds(&context, &mut Fuel::default())
 }
 
-/// Renders every text inside `template` over `context`.
-pub fn render(template: &Value, _context: &Value) -> Result<Value, Error> {
-    Ok(template.clone())
+/// Renders every text inside `template` over `context`. Keys stay as they are.
+pub fn render(template: &Value, context: &Value) -> Result<Value, Error> {
+    let context = Context::new(context)?;
+    let mut fuel = Fuel::default();
+    let rendered = render_in(template, &context, &mut fuel, 0)?;
+    // Each text is bounded by itself; together they must be, too.
+    if crate::value::json_len(&rendered) > OUTPUT_LIMIT.max(2 * crate::value::json_len(template)) {
+        return Err(Error::Limit(format!("the result is larger than {OUTPUT_LIMIT} bytes")));
+    }
+    Ok(rendered)
 }
 
 /// Renders one template to text, whatever its type.
-pub fn render_text(template: &str, _context: &Value) -> Result<String, Error> {
-    Ok(template.to_owned())
+pub fn render_text(template: &str, context: &Value) -> Result<String, Error> {
+    engine::text(template, &Context::new(context)?, &mut Fuel::default())
 }
+
+/// Returns the source of `template` if it is exactly one `{{ … }}`, which keeps its value's type.
+///
+/// A line end after it (YAML's block scalars have one) does not count.
+pub fn whole(template: &str) -> Option<&str> {
+    let inner = template.trim_end_matches(['\n', '\r']).strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = inner.strip_prefix('-').unwrap_or(inner);
+    let inner = inner.strip_suffix('-').unwrap_or(inner);
+    // `{{ a }} and {{ b }}` begins and ends alike, but what is between does not parse.
+    engine::parses(inner).then_some(inner)
+}
+
+/// Calls `f` with every text inside `template` that is a template.
+pub(crate) fn each_text(template: &Value, f: &mut impl FnMut(&str)) {
+    match template {
+        Value::String(text) => f(text),
+        Value::Array(items) => items.iter().for_each(|v| each_text(v, f)),
+        Value::Object(map) => map.values().for_each(|v| each_text(v, f)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn render_in(template: &Value, context: &Context, fuel: &mut Fuel, depth: usize) -> Result<Value, Error> {
+    if depth > DEPTH_LIMIT {
+        return Err(Error::Limit(format!("the template is nested deeper than {DEPTH_LIMIT} levels")));
+    }
+    Ok(match template {
+        Value::String(text) if !engine::is_template(text) => Value::String(text.clone()),
+        Value::String(text) => match whole(text) {
+            Some(source) => Expression::new(source)?.evaluate(context, fuel)?,
+            None => Value::String(engine::text(text, context, fuel)?),
+        },
+        Value::Array(items) => Value::Array(
+            items.iter().map(|v| render_in(v, context, fuel, depth + 1)).collect::<Result<_, _>>()?,
+        ),
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .map(|(k, v)| Ok((k.clone(), render_in(v, context, fuel, depth + 1)?)))
+                .collect::<Result<Map<_, _>, Error>>()?,
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

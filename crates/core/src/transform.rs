@@ -1,8 +1,17 @@
-//! Pure data change: map, filter, reduce.
+//! Pure data change: map, filter, reduce, one rule after the other over one document.
+//!
+//! A rule reads a list (its source), and writes its target; later rules may read earlier targets. What runs in a
+//! rule is bounded together with all other rules of the same `apply`.
 
+use crate::expr::{self, COLLECTION_LIMIT, Context, Expression, Fuel};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// Work of all rules of one `apply` together.
+const FUEL: u64 = 4_000_000;
+/// What one evaluation costs beside its own instructions.
+const EVALUATION: u64 = 10;
 
 /// Reads `source`, writes `target`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +27,7 @@ pub struct Rule {
 
 /// What a rule does with its source. An unknown type is an error, never passed through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", content = "config", rename_all = "snake_case")]
+#[serde(tag = "type", content = "config", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
     /// `value` for each `item`.
     Map { value: String },
@@ -27,3 +36,153 @@ pub enum Change {
     /// `value` over `acc` and `item`, starting from `initial`.
     Reduce { initial: Value, value: String },
 }
+
+/// Why a rule failed. Rules count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("rule {rule}: there is nothing at `{path}`")]
+    Missing { rule: usize, path: String },
+    #[error("rule {rule}: `{path}` is {found}, not a list")]
+    NotAList { rule: usize, path: String, found: &'static str },
+    #[error("rule {rule}: `{path}` has {len} items, more than {COLLECTION_LIMIT}")]
+    TooLong { rule: usize, path: String, len: usize },
+    /// `item` is the index of the item at which it failed, if it was at one.
+    #[error("rule {rule}{}: {error}", item.map(|i| format!(", item {i}")).unwrap_or_default())]
+    Expression {
+        rule: usize,
+        item: Option<usize>,
+        #[source]
+        error: expr::Error,
+    },
+}
+
+/// Applies the rules in order and returns an object of their targets.
+pub fn apply(rules: &[Rule], data: &Value) -> Result<Value, Error> {
+    let mut targets = Map::new();
+    let mut fuel = Fuel::new(FUEL);
+    let mut context = Context::new(&Value::Null).and_then(|mut context| {
+        context.set("data", data)?;
+        Ok(context)
+    });
+    for (i, rule) in rules.iter().enumerate() {
+        let number = i + 1;
+        let failed = |error| Error::Expression { rule: number, item: None, error };
+        let context = context.as_mut().map_err(|e| failed(e.clone()))?;
+        let items = list(rule, number, &targets, data)?;
+        let mut run = Run { rule: number, context, fuel: &mut fuel };
+        let result = match &rule.change {
+            Change::Map { value } => run.map(&Expression::new(value).map_err(failed)?, items),
+            Change::Filter { r#if } => run.filter(&Expression::new(r#if).map_err(failed)?, items),
+            Change::Reduce { initial, value } => {
+                run.reduce(&Expression::new(value).map_err(failed)?, initial.clone(), items)
+            }
+        }?;
+        targets.insert(rule.target.clone(), result);
+    }
+    Ok(Value::Object(targets))
+}
+
+/// Finds the source of a rule: in the targets if their first part is one, else in the data.
+fn list<'a>(
+    rule: &Rule,
+    number: usize,
+    targets: &'a Map<String, Value>,
+    data: &'a Value,
+) -> Result<&'a [Value], Error> {
+    let path = rule.source.clone();
+    let found = if path == "." {
+        Some(data)
+    } else {
+        let mut parts = path.split('.').peekable();
+        let start = parts.peek().and_then(|first| targets.get(*first));
+        match start {
+            Some(target) => parts.skip(1).try_fold(target, step),
+            None => parts.try_fold(data, step),
+        }
+    };
+    match found {
+        None => Err(Error::Missing { rule: number, path }),
+        Some(Value::Array(items)) if items.len() > COLLECTION_LIMIT => {
+            Err(Error::TooLong { rule: number, path, len: items.len() })
+        }
+        Some(Value::Array(items)) => Ok(items),
+        Some(other) => Err(Error::NotAList { rule: number, path, found: kind(other) }),
+    }
+}
+
+fn step<'a>(at: &'a Value, part: &str) -> Option<&'a Value> {
+    match at {
+        Value::Object(map) => map.get(part),
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// One rule at work.
+struct Run<'a> {
+    rule: usize,
+    context: &'a mut Context,
+    fuel: &'a mut Fuel,
+}
+
+impl Run<'_> {
+    fn map(&mut self, value: &Expression, items: &[Value]) -> Result<Value, Error> {
+        let mut out = Vec::with_capacity(items.len());
+        for (i, item) in items.iter().enumerate() {
+            out.push(self.at(i, item, |context, fuel| value.evaluate(context, fuel))?);
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn filter(&mut self, condition: &Expression, items: &[Value]) -> Result<Value, Error> {
+        let mut out = Vec::new();
+        for (i, item) in items.iter().enumerate() {
+            if self.at(i, item, |context, fuel| condition.holds(context, fuel))? {
+                out.push(item.clone());
+            }
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn reduce(&mut self, value: &Expression, initial: Value, items: &[Value]) -> Result<Value, Error> {
+        let mut acc = initial;
+        for (i, item) in items.iter().enumerate() {
+            acc = self.at(i, item, |context, fuel| {
+                // Going through JSON keeps a growing value within depth and size at every step.
+                fuel.take(crate::value::json_len(&acc) as u64 / 16)?;
+                context.set("acc", &acc)?;
+                value.evaluate(context, fuel)
+            })?;
+        }
+        Ok(acc)
+    }
+
+    fn at<T>(
+        &mut self,
+        i: usize,
+        item: &Value,
+        evaluate: impl FnOnce(&mut Context, &mut Fuel) -> Result<T, expr::Error>,
+    ) -> Result<T, Error> {
+        let run = || {
+            self.fuel.take(EVALUATION)?;
+            self.context.set("item", item)?;
+            self.context.set("index", &Value::from(i))?;
+            evaluate(self.context, self.fuel)
+        };
+        run().map_err(|error| Error::Expression { rule: self.rule, item: Some(i), error })
+    }
+}
+
+#[cfg(test)]
+mod tests;

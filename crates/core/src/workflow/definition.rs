@@ -336,6 +336,49 @@ pub enum OnBreach {
     WrapUp,
 }
 
+/// Returns whether `text` can be the id of a node: 1 to 64 of `A-Z a-z 0-9 _ -`.
+pub fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+// === impl NodeKind ===
+
+impl NodeKind {
+    /// Every kind, as `type` writes it.
+    pub const NAMES: [&str; 9] =
+        ["agent", "transform", "condition", "for_each", "loop", "wait", "signal", "approval", "http"];
+
+    /// The kind as `type` writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            NodeKind::Agent(_) => "agent",
+            NodeKind::Transform(_) => "transform",
+            NodeKind::Condition(_) => "condition",
+            NodeKind::ForEach(_) => "for_each",
+            NodeKind::Loop(_) => "loop",
+            NodeKind::Wait(_) => "wait",
+            NodeKind::Signal(_) => "signal",
+            NodeKind::Approval(_) => "approval",
+            NodeKind::Http(_) => "http",
+        }
+    }
+
+    /// The graph inside, for `for_each` and `loop`.
+    pub fn body(&self) -> Option<&Body> {
+        match self {
+            NodeKind::ForEach(n) => Some(&n.body),
+            NodeKind::Loop(n) => Some(&n.body),
+            NodeKind::Agent(_)
+            | NodeKind::Transform(_)
+            | NodeKind::Condition(_)
+            | NodeKind::Wait(_)
+            | NodeKind::Signal(_)
+            | NodeKind::Approval(_)
+            | NodeKind::Http(_) => None,
+        }
+    }
+}
+
 // === impl defaults ===
 
 impl ForEachNode {

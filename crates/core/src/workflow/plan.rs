@@ -1,4 +1,12 @@
 //! A checked definition: inside, nothing needs checking again.
+//!
+//! `compile` decides what a definition means; `compile/` holds its parts: the graphs, what each node looks at, and
+//! the rules of each kind. Mistakes of shape are found by `Definition::read` before.
+
+mod compile;
+mod graph;
+mod node;
+mod scope;
 
 use super::definition::{Definition, Join, Node};
 use crate::Problem;
@@ -7,6 +15,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// Nodes of one definition, those in bodies included.
+pub const NODES_LIMIT: usize = 1_000;
+/// Edges of one definition, those in bodies included.
+pub const EDGES_LIMIT: usize = 5_000;
+/// Bodies within bodies.
+pub const BODY_DEPTH: usize = 8;
 
 /// Index of a node in its plan.
 pub type NodeIx = u32;
@@ -45,8 +60,9 @@ pub struct Reads {
     /// It looks at `steps` in a way that can't be known before (`steps[name]`).
     pub all_steps: bool,
     pub input: bool,
-    /// `item`, `index`, `last` of the enclosing body.
+    /// `item` of the nearest `for_each` around, or `index` of the nearest body around.
     pub item: bool,
+    /// `last` of the nearest `loop` around.
     pub last: bool,
 }
 
@@ -77,13 +93,15 @@ pub struct Link {
 #[derive(Debug, Default)]
 pub struct Surroundings {
     /// Ids of the agents that exist.
-    pub agents: std::collections::BTreeSet<String>,
+    pub agents: BTreeSet<String>,
 }
+
+// === impl Plan ===
 
 impl Plan {
     /// Checks everything that can be checked before a run, and reports all problems at once.
-    pub fn compile(_definition: Definition, _around: &Surroundings) -> Result<Plan, Vec<Problem>> {
-        Err(vec![])
+    pub fn compile(definition: Definition, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
+        compile::compile(definition, &BTreeSet::new(), vec![], around)
     }
 
     pub fn node(&self, ix: NodeIx) -> &PlanNode {
@@ -94,3 +112,18 @@ impl Plan {
         self.node(ix).node.join
     }
 }
+
+// === impl Reads ===
+
+impl Reads {
+    pub fn extend(&mut self, other: Reads) {
+        self.steps.extend(other.steps);
+        self.all_steps |= other.all_steps;
+        self.input |= other.input;
+        self.item |= other.item;
+        self.last |= other.last;
+    }
+}
+
+#[cfg(test)]
+mod tests;

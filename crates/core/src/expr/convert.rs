@@ -1,0 +1,142 @@
+//! JSON into minijinja's values and back, bounded in depth, width and bytes.
+
+use super::{COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT};
+use minijinja::value::{Value as Jinja, ValueKind};
+use serde_json::{Map, Number, Value};
+use std::collections::BTreeMap;
+
+/// Turns JSON into a value of the language.
+pub(super) fn from_json(value: &Value) -> Result<Jinja, Error> {
+    from_json_at(value, 0)
+}
+
+fn from_json_at(value: &Value, depth: usize) -> Result<Jinja, Error> {
+    if depth > DEPTH_LIMIT {
+        return Err(too_deep());
+    }
+    Ok(match value {
+        Value::Null => Jinja::from(()),
+        Value::Bool(b) => Jinja::from(*b),
+        Value::Number(n) => match (n.as_i64(), n.as_u64(), n.as_f64()) {
+            (Some(i), ..) => Jinja::from(i),
+            (_, Some(u), _) => Jinja::from(u),
+            (.., f) => Jinja::from(f.unwrap_or(f64::NAN)),
+        },
+        Value::String(s) => Jinja::from(s.as_str()),
+        Value::Array(items) => {
+            within(items.len())?;
+            Jinja::from(items.iter().map(|v| from_json_at(v, depth + 1)).collect::<Result<Vec<_>, _>>()?)
+        }
+        Value::Object(map) => {
+            within(map.len())?;
+            Jinja::from(
+                map.iter()
+                    .map(|(k, v)| Ok((k.clone(), from_json_at(v, depth + 1)?)))
+                    .collect::<Result<BTreeMap<_, _>, Error>>()?,
+            )
+        }
+    })
+}
+
+/// Turns a value of the language into JSON.
+pub(super) fn to_json(value: &Jinja) -> Result<Value, Error> {
+    Walk { bytes: OUTPUT_LIMIT }.json(value, 0)
+}
+
+/// A value of the language may name the same list many times, so its JSON can be far larger than itself.
+struct Walk {
+    /// Bytes that are left.
+    bytes: usize,
+}
+
+impl Walk {
+    fn json(&mut self, value: &Jinja, depth: usize) -> Result<Value, Error> {
+        if depth > DEPTH_LIMIT {
+            return Err(too_deep());
+        }
+        Ok(match value.kind() {
+            ValueKind::Undefined | ValueKind::None => {
+                self.spend(4)?;
+                Value::Null
+            }
+            ValueKind::Bool => {
+                self.spend(4)?;
+                Value::Bool(value.is_true())
+            }
+            ValueKind::Number => {
+                self.spend(4)?;
+                Value::Number(number(value)?)
+            }
+            ValueKind::String => Value::String(self.text(value)?),
+            ValueKind::Seq | ValueKind::Iterable => {
+                let mut items = Vec::new();
+                for item in value.try_iter().map_err(super::engine::error)? {
+                    self.spend(1)?;
+                    within(items.len() + 1)?;
+                    items.push(self.json(&item, depth + 1)?);
+                }
+                Value::Array(items)
+            }
+            ValueKind::Map => {
+                let mut map = Map::new();
+                for key in value.try_iter().map_err(super::engine::error)? {
+                    within(map.len() + 1)?;
+                    let item = value.get_item(&key).map_err(super::engine::error)?;
+                    let key = match key.kind() {
+                        ValueKind::String => self.text(&key)?,
+                        ValueKind::Number | ValueKind::Bool => key.to_string(),
+                        other => {
+                            return Err(Error::Evaluation(format!("{other} can't be the key of an object")));
+                        }
+                    };
+                    self.spend(4)?;
+                    map.insert(key, self.json(&item, depth + 1)?);
+                }
+                Value::Object(map)
+            }
+            ValueKind::Invalid => match value.try_iter() {
+                Err(e) => return Err(super::engine::error(e)),
+                Ok(_) => return Err(Error::Evaluation("the value is invalid".into())),
+            },
+            kind => return Err(Error::Evaluation(format!("the result is {kind}, which is not JSON"))),
+        })
+    }
+
+    fn text(&mut self, value: &Jinja) -> Result<String, Error> {
+        let text = value.as_str().unwrap_or_default();
+        self.spend(text.len() + 2)?;
+        Ok(text.to_owned())
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), Error> {
+        match self.bytes.checked_sub(bytes) {
+            Some(left) => {
+                self.bytes = left;
+                Ok(())
+            }
+            None => Err(Error::Limit(format!("the result is larger than {OUTPUT_LIMIT} bytes"))),
+        }
+    }
+}
+
+fn number(value: &Jinja) -> Result<Number, Error> {
+    let outside = || Error::Evaluation(format!("the number {value} does not fit JSON"));
+    if value.is_integer() {
+        if let Some(i) = value.as_i64() {
+            return Ok(i.into());
+        }
+        return u64::try_from(value.clone()).map(Number::from).map_err(|_| outside());
+    }
+    f64::try_from(value.clone()).ok().and_then(Number::from_f64).ok_or_else(outside)
+}
+
+fn within(len: usize) -> Result<(), Error> {
+    if len > COLLECTION_LIMIT {
+        return Err(Error::Limit(format!("a collection has more than {COLLECTION_LIMIT} items")));
+    }
+    Ok(())
+}
+
+fn too_deep() -> Error {
+    Error::Limit(format!("a value is nested deeper than {DEPTH_LIMIT} levels"))
+}

@@ -1,0 +1,316 @@
+//! minijinja behind our bounds: two environments that differ in what becomes of a printed value.
+
+use super::{Error, FUEL, OUTPUT_LIMIT, References, bounds, convert};
+use minijinja::{
+    Environment, ErrorKind, Output, State, UndefinedBehavior,
+    value::{Kwargs, Value as Jinja, ValueKind},
+};
+use serde_json::Value;
+use std::{borrow::Cow, collections::BTreeMap, io, sync::LazyLock};
+
+/// What expressions see, turned into the language's values once.
+#[derive(Debug, Clone)]
+pub struct Context(BTreeMap<Cow<'static, str>, Jinja>);
+
+/// The work that is left to a series of evaluations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fuel(u64);
+
+/// A checked expression.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    source: String,
+    /// `{{ source }}`: a template has a state, and the state knows the fuel used.
+    template: String,
+}
+
+/// Where the printed value is kept in the state of an evaluation.
+const RESULT: &str = "result";
+/// Loops within loops; each level costs native stack.
+const RECURSION: usize = 50;
+
+/// Prints into the output.
+static TEXT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print));
+/// Keeps the printed value instead.
+static VALUE: LazyLock<Environment<'static>> = LazyLock::new(|| environment(keep));
+
+fn environment(
+    format: fn(&mut Output<'_>, &mut State<'_, '_>, &Jinja) -> Result<(), minijinja::Error>,
+) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    env.set_recursion_limit(RECURSION);
+    env.set_fuel(Some(FUEL));
+    env.set_formatter(format);
+    // Assigning to a namespace inside a loop nests values without bound; the others are for debugging.
+    for name in ["namespace", "debug"] {
+        env.remove_global(name);
+    }
+    for name in ["pprint", "safe"] {
+        env.remove_filter(name);
+    }
+    env.add_filter("tojson", to_json);
+    env.add_filter("fromjson", from_json);
+    env
+}
+
+/// Returns whether minijinja reads `source` as an expression.
+pub(super) fn parses(source: &str) -> bool {
+    bounds::expression(source).is_ok() && VALUE.compile_expression(source).is_ok()
+}
+
+/// Returns whether `text` has a tag or comment at all.
+pub(super) fn is_template(text: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
+}
+
+/// Compiles a template, to see whether it can be.
+pub(super) fn check(template: &str) -> Result<(), Error> {
+    bounds::template(template)?;
+    TEXT.template_from_str(template).map(drop).map_err(error)
+}
+
+/// Renders a template to text.
+pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel) -> Result<String, Error> {
+    bounds::template(template)?;
+    if !is_template(template) {
+        return Ok(template.to_owned());
+    }
+    let env = fuel.environment(&TEXT)?;
+    let compiled = env.template_from_str(template).map_err(error)?;
+    let mut out = Bounded::default();
+    match compiled.render_captured_to(context.value(), &mut out) {
+        Ok(rendered) => fuel.burn(rendered.state()),
+        Err(_) if out.full => {
+            return Err(Error::Limit(format!("the text is larger than {OUTPUT_LIMIT} bytes")));
+        }
+        Err(e) => return Err(explained(e, context, || References::of_template(template))),
+    }
+    String::from_utf8(out.bytes).map_err(|_| Error::Evaluation("the text is not UTF-8".into()))
+}
+
+// === impl Expression ===
+
+impl Expression {
+    pub fn new(source: &str) -> Result<Self, Error> {
+        bounds::expression(source)?;
+        if let Err(e) = VALUE.compile_expression(source) {
+            let braces = source.trim_start().starts_with("{{");
+            return Err(if braces {
+                Error::Syntax("an expression is written without {{ and }}".into())
+            } else {
+                error(e)
+            });
+        }
+        Ok(Self { source: source.to_owned(), template: format!("{{{{ {source} }}}}") })
+    }
+
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Evaluates to JSON. An undefined result is an error.
+    pub fn evaluate(&self, context: &Context, fuel: &mut Fuel) -> Result<Value, Error> {
+        convert::to_json(&self.run(&self.template, context, fuel)?)
+    }
+
+    /// Evaluates to truth.
+    pub fn holds(&self, context: &Context, fuel: &mut Fuel) -> Result<bool, Error> {
+        let template = format!("{{{{ true if ({}) else false }}}}", self.source);
+        Ok(self.run(&template, context, fuel)?.is_true())
+    }
+
+    fn run(&self, template: &str, context: &Context, fuel: &mut Fuel) -> Result<Jinja, Error> {
+        let env = fuel.environment(&VALUE)?;
+        let compiled = env.template_from_str(template).map_err(error)?;
+        match compiled.render_captured_to(context.value(), io::sink()) {
+            Ok(rendered) => {
+                fuel.burn(rendered.state());
+                let result = rendered.state().get_temp(RESULT);
+                result.ok_or_else(|| Error::Evaluation("the expression has no result".into()))
+            }
+            Err(e) => Err(explained(e, context, || References::of_expression(&self.source))),
+        }
+    }
+}
+
+// === impl Context ===
+
+impl Context {
+    /// Takes an object; anything else is an empty context.
+    pub fn new(object: &Value) -> Result<Self, Error> {
+        let mut context = Self(BTreeMap::new());
+        if let Value::Object(map) = object {
+            for (name, value) in map {
+                context.0.insert(name.clone().into(), convert::from_json(value)?);
+            }
+        }
+        Ok(context)
+    }
+
+    /// Sets one name and leaves the others as they are.
+    pub fn set(&mut self, name: &'static str, value: &Value) -> Result<(), Error> {
+        self.0.insert(name.into(), convert::from_json(value)?);
+        Ok(())
+    }
+
+    fn value(&self) -> Jinja {
+        Jinja::from_pairs(self.0.iter().map(|(k, v)| (k.to_string(), v.clone())))
+    }
+
+    /// Returns whether the dotted `path` leads to something.
+    fn has(&self, path: &str) -> bool {
+        let mut parts = path.split('.');
+        let first = parts.next().and_then(|name| self.0.get(name)).cloned();
+        let last = parts.try_fold(first, |at, part| Some(Some(at?.get_attr(part).ok()?)));
+        matches!(last, Some(Some(v)) if !v.is_undefined())
+    }
+}
+
+// === impl Fuel ===
+
+impl Default for Fuel {
+    fn default() -> Self {
+        Self(FUEL)
+    }
+}
+
+impl Fuel {
+    pub const fn new(units: u64) -> Self {
+        Self(units)
+    }
+
+    /// Takes `units`, or says that they are not there.
+    pub fn take(&mut self, units: u64) -> Result<(), Error> {
+        self.0 = self.0.checked_sub(units).ok_or_else(out_of_fuel)?;
+        Ok(())
+    }
+
+    /// Returns `env` with no more than the fuel that is left.
+    fn environment(
+        self,
+        env: &'static Environment<'static>,
+    ) -> Result<Cow<'static, Environment<'static>>, Error> {
+        match self.0 {
+            0 => Err(out_of_fuel()),
+            FUEL.. => Ok(Cow::Borrowed(env)),
+            left => {
+                let mut env = env.clone();
+                env.set_fuel(Some(left));
+                Ok(Cow::Owned(env))
+            }
+        }
+    }
+
+    fn burn(&mut self, state: &State<'_, '_>) {
+        let used = state.fuel_levels().map_or(0, |(used, _)| used);
+        self.0 = self.0.saturating_sub(used);
+    }
+}
+
+// === formatters and filters ===
+
+/// Strings as they are, everything else as JSON.
+fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
+    let written = match value.kind() {
+        ValueKind::Undefined => Ok(()),
+        ValueKind::String => out.write_str(value.as_str().unwrap_or_default()),
+        _ => out.write_str(&convert::to_json(value).map_err(failed)?.to_string()),
+    };
+    written.map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "the text is too large"))
+}
+
+fn keep(_: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
+    if !value.is_undefined() {
+        state.set_temp(RESULT, value.clone());
+    }
+    Ok(())
+}
+
+/// `tojson` without minijinja's escapes for HTML: the text goes to models and services.
+fn to_json(state: &State<'_, '_>, value: &Jinja, options: Kwargs) -> Result<String, minijinja::Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    options.assert_all_used()?;
+    let json = convert::to_json(value).map_err(failed)?;
+    let text = if indent.is_some() { format!("{json:#}") } else { json.to_string() };
+    state.consume_fuel(text.len() as u64 / 4)?;
+    Ok(text)
+}
+
+fn from_json(state: &State<'_, '_>, text: &str) -> Result<Jinja, minijinja::Error> {
+    state.consume_fuel(text.len() as u64 / 4)?;
+    let value: Value = serde_json::from_str(text).map_err(|e| {
+        minijinja::Error::new(ErrorKind::InvalidOperation, format!("the text is not JSON: {e}"))
+    })?;
+    convert::from_json(&value).map_err(failed)
+}
+
+// === errors ===
+
+fn failed(error: Error) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
+}
+
+/// Sorts minijinja's errors into ours.
+pub(super) fn error(e: minijinja::Error) -> Error {
+    let ours = std::iter::successors(std::error::Error::source(&e), |e| e.source());
+    if let Some(ours) = ours.filter_map(|e| e.downcast_ref::<Error>()).next() {
+        return ours.clone();
+    }
+    let text = match e.detail() {
+        Some(detail) => detail.trim_end_matches('.').to_owned(),
+        None => e.kind().to_string(),
+    };
+    match e.kind() {
+        ErrorKind::SyntaxError | ErrorKind::BadEscape => match e.line() {
+            Some(line) if line > 1 => Error::Syntax(format!("{text} (line {line})")),
+            _ => Error::Syntax(text),
+        },
+        ErrorKind::OutOfFuel => out_of_fuel(),
+        ErrorKind::InvalidOperation if text == "recursion limit exceeded" => Error::Limit(text),
+        ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation("a value is undefined".into()),
+        _ => Error::Evaluation(text),
+    }
+}
+
+/// Names the first path of the source that leads nowhere, which minijinja's own message does not.
+fn explained(
+    e: minijinja::Error,
+    context: &Context,
+    references: impl FnOnce() -> Result<References, Error>,
+) -> Error {
+    if e.kind() == ErrorKind::UndefinedError
+        && let Ok(references) = references()
+        && let Some(path) = references.paths().find(|path| !context.has(path))
+    {
+        return Error::Evaluation(format!("{path} is undefined"));
+    }
+    error(e)
+}
+
+fn out_of_fuel() -> Error {
+    Error::Limit("the expression takes too much work".into())
+}
+
+/// A text that refuses to grow past the limit.
+#[derive(Default)]
+struct Bounded {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl io::Write for &mut Bounded {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + buf.len() > OUTPUT_LIMIT {
+            self.full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(buf);
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! From a definition to a plan: flatten the bodies, link the edges, check every node, put it together.
+
+use super::{
+    BODY_DEPTH, EDGES_LIMIT, Graph, GraphIx, NODES_LIMIT, NodeIx, Plan, PlanNode, Reads, Surroundings,
+    graph::{self, Links},
+    node,
+    scope::{Place, Scopes},
+};
+use crate::{
+    Problem,
+    workflow::definition::{Body, Definition, Edge, Node, NodeKind, is_id},
+};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A definition with its bodies laid side by side.
+pub(super) struct Flat<'a> {
+    pub graphs: Vec<FlatGraph<'a>>,
+    pub nodes: Vec<FlatNode<'a>>,
+    /// The first node of each id.
+    pub by_id: BTreeMap<&'a str, NodeIx>,
+}
+
+pub(super) struct FlatGraph<'a> {
+    pub owner: Option<NodeIx>,
+    /// In the order of the document.
+    pub nodes: Vec<NodeIx>,
+    pub edges: &'a [Edge],
+    pub output: Option<&'a Value>,
+    /// Where its edges and output stand: `` or `nodes[1].config.body.`.
+    pub prefix: String,
+}
+
+pub(super) struct FlatNode<'a> {
+    pub node: &'a Node,
+    pub graph: GraphIx,
+    pub body: Option<GraphIx>,
+    /// `nodes[1].config.body.nodes[0]`
+    pub path: String,
+}
+
+/// Compiles what could be read. `opaque` holds the paths of nodes that could not; they stand in as placeholders,
+/// so that edges to them and reads of them are no mistakes, and `problems` says what is wrong with them.
+pub(super) fn compile(
+    definition: Definition,
+    opaque: &BTreeSet<String>,
+    mut problems: Vec<Problem>,
+    around: &Surroundings,
+) -> Result<Plan, Vec<Problem>> {
+    check_settings(&definition, &mut problems);
+    let (nodes, edges, depth) = count(&definition.nodes, &definition.edges, 0);
+    for (path, what, n, limit) in [
+        ("nodes", "nodes", nodes, NODES_LIMIT),
+        ("edges", "edges", edges, EDGES_LIMIT),
+        ("nodes", "levels of bodies", depth, BODY_DEPTH),
+    ] {
+        if n > limit {
+            let message = format!("the definition has {n} {what}, more than {limit}");
+            problems.push(Problem::new(path, "too_large", message));
+        }
+    }
+    if nodes > NODES_LIMIT || edges > EDGES_LIMIT || depth > BODY_DEPTH {
+        // What follows is quadratic in the worst case, so it stops here.
+        return Err(sorted(problems));
+    }
+
+    let flat = flatten(&definition, &mut problems);
+    let links: Vec<Links> =
+        flat.graphs.iter().map(|g| graph::link(&flat, g, opaque, &mut problems)).collect();
+    let scopes = Scopes::new(&flat, &links);
+    let mut reads = Vec::with_capacity(flat.nodes.len());
+    for ix in 0..flat.nodes.len() as NodeIx {
+        let checked = if opaque.contains(&flat.nodes[ix as usize].path) {
+            (Reads::default(), Reads::default())
+        } else {
+            node::check(&flat, ix, &links, &scopes, around, &mut problems)
+        };
+        reads.push(checked);
+    }
+    let output_reads: Vec<Reads> = (0..flat.graphs.len() as GraphIx)
+        .map(|g| {
+            let graph = &flat.graphs[g as usize];
+            let Some(output) = graph.output else { return Reads::default() };
+            scopes.template(output, &format!("{}output", graph.prefix), Place::Output(g), &mut problems)
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(sorted(problems));
+    }
+    Ok(assemble(&definition, &flat, links, reads, output_reads))
+}
+
+fn assemble(
+    definition: &Definition,
+    flat: &Flat<'_>,
+    links: Vec<Links>,
+    reads: Vec<(Reads, Reads)>,
+    output_reads: Vec<Reads>,
+) -> Plan {
+    let mut nodes: Vec<PlanNode> = flat
+        .nodes
+        .iter()
+        .zip(reads)
+        .map(|(n, (reads, until_reads))| PlanNode {
+            node: n.node.clone(),
+            graph: n.graph,
+            body: n.body,
+            parents: vec![],
+            children: vec![],
+            reads,
+            until_reads,
+        })
+        .collect();
+    let mut graphs = Vec::with_capacity(flat.graphs.len());
+    for ((graph, links), output_reads) in flat.graphs.iter().zip(links).zip(output_reads) {
+        for (ix, parents, children) in links.ends {
+            nodes[ix as usize].parents = parents;
+            nodes[ix as usize].children = children;
+        }
+        graphs.push(Graph {
+            owner: graph.owner,
+            nodes: links.order,
+            output: graph.output.cloned(),
+            output_reads,
+        });
+    }
+    let by_id = flat.by_id.iter().map(|(id, ix)| ((*id).to_owned(), *ix)).collect();
+    Plan { definition: Arc::new(definition.clone()), graphs, nodes, by_id }
+}
+
+/// By place, and each mistake once: reading and compiling may both see it.
+pub(super) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    let mut seen = BTreeSet::new();
+    problems.retain(|p| seen.insert((p.path.clone(), p.code.clone(), p.message.clone())));
+    problems.sort_by(|a, b| natural(&a.path).cmp(&natural(&b.path)).then_with(|| a.code.cmp(&b.code)));
+    problems
+}
+
+/// `nodes[10]` comes after `nodes[9]`.
+fn natural(path: &str) -> Vec<(&str, usize)> {
+    path.split(['.', '['])
+        .map(|part| part.strip_suffix(']').and_then(|n| n.parse().ok()).map_or((part, 0), |n| ("", n)))
+        .collect()
+}
+
+fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
+    let length = definition.name.chars().count();
+    if definition.name.trim().is_empty() {
+        problems.push(Problem::new("name", "invalid_name", "the name is empty"));
+    } else if length > 255 {
+        let message = format!("the name has {length} characters, more than 255");
+        problems.push(Problem::new("name", "invalid_name", message));
+    }
+    if let Some(schema) = &definition.input {
+        node::check_schema(schema, "input", problems);
+    }
+    if let Some(budget) = &definition.settings.budget {
+        for (name, limit) in [("calls", budget.calls), ("tokens", budget.tokens), ("seconds", budget.seconds)]
+        {
+            if limit == Some(0) {
+                let path = format!("settings.budget.{name}");
+                problems.push(Problem::new(path, "out_of_range", format!("{name} must be at least 1")));
+            }
+        }
+    }
+    if let Some(parallel) = definition.settings.parallel
+        && !(1..=64).contains(&parallel)
+    {
+        problems.push(Problem::new("settings.parallel", "out_of_range", "parallel must be 1 to 64"));
+    }
+}
+
+fn count(nodes: &[Node], edges: &[Edge], depth: usize) -> (usize, usize, usize) {
+    let mut sum = (nodes.len(), edges.len(), depth);
+    for Body { nodes, edges, .. } in nodes.iter().filter_map(|n| n.kind.body()) {
+        let inner = count(nodes, edges, depth + 1);
+        sum = (sum.0 + inner.0, sum.1 + inner.1, sum.2.max(inner.2));
+    }
+    sum
+}
+
+fn flatten<'a>(definition: &'a Definition, problems: &mut Vec<Problem>) -> Flat<'a> {
+    let mut flat = Flat { graphs: vec![], nodes: vec![], by_id: BTreeMap::new() };
+    let output = definition.output.as_ref();
+    add_graph(&mut flat, None, &definition.nodes, &definition.edges, output, String::new(), problems);
+    flat
+}
+
+fn add_graph<'a>(
+    flat: &mut Flat<'a>,
+    owner: Option<NodeIx>,
+    nodes: &'a [Node],
+    edges: &'a [Edge],
+    output: Option<&'a Value>,
+    prefix: String,
+    problems: &mut Vec<Problem>,
+) -> GraphIx {
+    let graph = flat.graphs.len() as GraphIx;
+    flat.graphs.push(FlatGraph { owner, nodes: vec![], edges, output, prefix: prefix.clone() });
+    for (i, node) in nodes.iter().enumerate() {
+        let ix = flat.nodes.len() as NodeIx;
+        let path = format!("{prefix}nodes[{i}]");
+        check_id(flat, &node.id, &path, problems);
+        flat.by_id.entry(&node.id).or_insert(ix);
+        flat.nodes.push(FlatNode { node, graph, body: None, path: path.clone() });
+        flat.graphs[graph as usize].nodes.push(ix);
+        if let NodeKind::ForEach(_) | NodeKind::Loop(_) = &node.kind
+            && let Some(body) = node.kind.body()
+        {
+            let prefix = format!("{path}.config.body.");
+            let output = body.output.as_ref();
+            let body = add_graph(flat, Some(ix), &body.nodes, &body.edges, output, prefix, problems);
+            flat.nodes[ix as usize].body = Some(body);
+        }
+    }
+    graph
+}
+
+fn check_id(flat: &Flat<'_>, id: &str, path: &str, problems: &mut Vec<Problem>) {
+    let path = || format!("{path}.id");
+    if let Some(first) = flat.by_id.get(id) {
+        let first = &flat.nodes[*first as usize].path;
+        let message = format!("the id `{id}` is already that of {first}; ids are unique, bodies included");
+        problems.push(Problem::new(path(), "duplicate_id", message).in_node(id));
+    }
+    if !is_id(id) {
+        let message = format!("`{id}` is not an id: 1 to 64 letters, digits, `_` or `-`");
+        problems.push(Problem::new(path(), "invalid_id", message).in_node(id));
+    }
+}

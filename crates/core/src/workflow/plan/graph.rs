@@ -1,0 +1,249 @@
+//! Edges of one graph: what they join, which branch they take, the order they give, and the cycles they close.
+
+use super::{
+    Link, NodeIx,
+    compile::{Flat, FlatGraph},
+};
+use crate::{
+    Problem,
+    workflow::definition::{Edge, Node, NodeKind, OnError},
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// The edges of one graph, resolved.
+pub(super) struct Links {
+    /// Node, parents, children.
+    pub ends: Vec<(NodeIx, Vec<Link>, Vec<Link>)>,
+    /// Topological; without the nodes in and behind cycles.
+    pub order: Vec<NodeIx>,
+    /// The nodes upstream of each, by position in `ends`; empty for those outside `order`.
+    pub upstream: Vec<Bits>,
+    /// Node to position in `ends`.
+    pub position: BTreeMap<NodeIx, usize>,
+    /// Whether every node is in `order`.
+    pub acyclic: bool,
+}
+
+/// A set of positions in a graph.
+#[derive(Clone, Default)]
+pub(super) struct Bits(Vec<u64>);
+
+impl Bits {
+    fn insert(&mut self, n: usize) {
+        if self.0.len() <= n / 64 {
+            self.0.resize(n / 64 + 1, 0);
+        }
+        self.0[n / 64] |= 1 << (n % 64);
+    }
+
+    fn union(&mut self, other: &Bits) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
+    }
+
+    pub fn contains(&self, n: usize) -> bool {
+        self.0.get(n / 64).is_some_and(|word| word & (1 << (n % 64)) != 0)
+    }
+}
+
+/// Resolves the edges of `graph` and reports what is wrong with them.
+pub(super) fn link(
+    flat: &Flat<'_>,
+    graph: &FlatGraph<'_>,
+    opaque: &BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) -> Links {
+    let position: BTreeMap<NodeIx, usize> = graph.nodes.iter().enumerate().map(|(p, ix)| (*ix, p)).collect();
+    let mut ends: Vec<_> = graph.nodes.iter().map(|ix| (*ix, vec![], vec![])).collect();
+    let mut seen = BTreeMap::new();
+    for (i, edge) in graph.edges.iter().enumerate() {
+        let path = format!("{}edges[{i}]", graph.prefix);
+        let source = end(flat, &position, &edge.source, &format!("{path}.source"), problems);
+        let target = end(flat, &position, &edge.target, &format!("{path}.target"), problems);
+        let (Some(source), Some(target)) = (source, target) else { continue };
+        let from = &flat.nodes[source as usize];
+        if !opaque.contains(&from.path) {
+            check_branch(from.node, edge, &path, problems);
+        }
+        if source == target {
+            let message =
+                format!("the edge leads from `{}` to itself; use a loop node to repeat", edge.source);
+            problems.push(Problem::new(&path, "self_edge", message).in_node(&edge.source));
+            continue;
+        }
+        let branch = edge.config.branch.clone();
+        if let Some(first) = seen.insert((source, target, branch.clone()), i) {
+            let message = format!("the edge is the same as edges[{first}]");
+            problems.push(Problem::new(&path, "duplicate_edge", message).in_node(&edge.source));
+            continue;
+        }
+        ends[position[&source]].2.push(Link { node: target, branch: branch.clone() });
+        ends[position[&target]].1.push(Link { node: source, branch });
+    }
+    let (order, upstream) = sort(&ends, &position);
+    let acyclic = order.len() == ends.len();
+    if !acyclic {
+        report_cycles(flat, &ends, &position, &order, problems);
+    }
+    Links { ends, order, upstream, position, acyclic }
+}
+
+fn end(
+    flat: &Flat<'_>,
+    position: &BTreeMap<NodeIx, usize>,
+    id: &str,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<NodeIx> {
+    let Some(&ix) = flat.by_id.get(id) else {
+        problems.push(Problem::new(path, "dangling_edge", format!("there is no node `{id}`")));
+        return None;
+    };
+    if !position.contains_key(&ix) {
+        let message = format!("the node `{id}` is in another body; an edge joins nodes of one graph");
+        problems.push(Problem::new(path, "crossing_edge", message).in_node(id));
+        return None;
+    }
+    Some(ix)
+}
+
+fn check_branch(source: &Node, edge: &Edge, path: &str, problems: &mut Vec<Problem>) {
+    let Some(branch) = &edge.config.branch else { return };
+    let mut given: Vec<&str> = match &source.kind {
+        NodeKind::Condition(_) => vec!["true", "false"],
+        NodeKind::Approval(_) => vec!["approved", "rejected"],
+        NodeKind::Agent(_)
+        | NodeKind::Transform(_)
+        | NodeKind::ForEach(_)
+        | NodeKind::Loop(_)
+        | NodeKind::Wait(_)
+        | NodeKind::Signal(_)
+        | NodeKind::Http(_) => vec![],
+    };
+    if source.on_error == OnError::Branch {
+        given.push("error");
+    }
+    if given.contains(&branch.as_str()) {
+        return;
+    }
+    let (id, kind) = (&source.id, source.kind.name());
+    let message = match (branch.as_str(), given.is_empty()) {
+        ("error", _) => format!("`{id}` takes the branch `error` only with `on_error: branch`"),
+        (_, true) => format!("`{id}` is a node of type {kind} and has no branch `{branch}`"),
+        (_, false) => format!("`{id}` has no branch `{branch}`, only {}", listed(&given)),
+    };
+    problems.push(Problem::new(format!("{path}.config.branch"), "invalid_branch", message).in_node(id));
+}
+
+/// `a`, `b` or `c`.
+pub(super) fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    match quoted.split_last() {
+        None => "none".to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+    }
+}
+
+type Ends = [(NodeIx, Vec<Link>, Vec<Link>)];
+
+/// Kahn's order, first come first, and with it everything upstream of each node.
+fn sort(ends: &Ends, position: &BTreeMap<NodeIx, usize>) -> (Vec<NodeIx>, Vec<Bits>) {
+    let mut waiting: Vec<usize> = ends.iter().map(|(_, parents, _)| parents.len()).collect();
+    let mut ready: BTreeSet<usize> = (0..ends.len()).filter(|p| waiting[*p] == 0).collect();
+    let mut order = Vec::with_capacity(ends.len());
+    let mut upstream = vec![Bits::default(); ends.len()];
+    while let Some(at) = ready.pop_first() {
+        let (ix, parents, children) = &ends[at];
+        let mut above = Bits::default();
+        for parent in parents {
+            let p = position[&parent.node];
+            above.insert(p);
+            above.union(&upstream[p]);
+        }
+        upstream[at] = above;
+        order.push(*ix);
+        for child in children {
+            let c = position[&child.node];
+            waiting[c] -= 1;
+            if waiting[c] == 0 {
+                ready.insert(c);
+            }
+        }
+    }
+    (order, upstream)
+}
+
+/// Names each cycle once; what only a cycle leads to can never start.
+fn report_cycles(
+    flat: &Flat<'_>,
+    ends: &Ends,
+    position: &BTreeMap<NodeIx, usize>,
+    order: &[NodeIx],
+    problems: &mut Vec<Problem>,
+) {
+    let sorted: BTreeSet<usize> = order.iter().map(|ix| position[ix]).collect();
+    let rest: Vec<usize> = (0..ends.len()).filter(|p| !sorted.contains(p)).collect();
+    let mut in_cycle = BTreeSet::new();
+    for &start in &rest {
+        if in_cycle.contains(&start) {
+            continue;
+        }
+        // The shortest way back; nodes of it are not named again by another start.
+        let Some(cycle) = way_back(ends, position, start) else { continue };
+        let names: Vec<&str> =
+            cycle.iter().map(|p| flat.nodes[ends[*p].0 as usize].node.id.as_str()).collect();
+        in_cycle.extend(cycle.iter().copied());
+        let first = &flat.nodes[ends[start].0 as usize];
+        let message = format!("the edges form a cycle: {} -> {}", names.join(" -> "), names[0]);
+        problems.push(Problem::new(&first.path, "cycle", message).in_node(&first.node.id));
+    }
+    let reachable = reachable(ends, position);
+    for p in rest {
+        let node = &flat.nodes[ends[p].0 as usize];
+        if !in_cycle.contains(&p) && !reachable.contains(&p) {
+            let message = format!("the node `{}` is never reached: only a cycle leads to it", node.node.id);
+            problems.push(Problem::new(&node.path, "unreachable", message).in_node(&node.node.id));
+        }
+    }
+}
+
+fn way_back(ends: &Ends, position: &BTreeMap<NodeIx, usize>, start: usize) -> Option<Vec<usize>> {
+    let mut came_from: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(at) = queue.pop_front() {
+        for child in &ends[at].2 {
+            let c = position[&child.node];
+            if c == start {
+                let mut cycle = vec![at];
+                while let Some(&before) = came_from.get(cycle.last()?) {
+                    cycle.push(before);
+                }
+                cycle.reverse();
+                return Some(cycle);
+            }
+            if let std::collections::btree_map::Entry::Vacant(new) = came_from.entry(c) {
+                new.insert(at);
+                queue.push_back(c);
+            }
+        }
+    }
+    None
+}
+
+/// Everything that a node without parents leads to.
+fn reachable(ends: &Ends, position: &BTreeMap<NodeIx, usize>) -> BTreeSet<usize> {
+    let mut found: BTreeSet<usize> = (0..ends.len()).filter(|p| ends[*p].1.is_empty()).collect();
+    let mut queue: Vec<usize> = found.iter().copied().collect();
+    while let Some(at) = queue.pop() {
+        for child in &ends[at].2 {
+            let c = position[&child.node];
+            if found.insert(c) {
+                queue.push(c);
+            }
+        }
+    }
+    found
+}

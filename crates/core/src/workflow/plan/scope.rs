@@ -1,0 +1,228 @@
+//! What an expression at some place may look at: the run, what is upstream, and what its bodies give it.
+
+use super::{
+    GraphIx, NodeIx, Reads,
+    compile::Flat,
+    graph::{Links, listed},
+};
+use crate::{
+    Problem,
+    expr::{self, References},
+    workflow::definition::NodeKind,
+};
+use serde_json::Value;
+
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    /// In the configuration of a node.
+    Node(NodeIx),
+    /// In the `until` of a loop.
+    Until(NodeIx),
+    /// In a rule of a transform, which sees the node's data and nothing of the run.
+    Rule(NodeIx, &'static [&'static str]),
+    /// In the output of a graph, after all its nodes.
+    Output(GraphIx),
+}
+
+pub(super) struct Scopes<'a> {
+    flat: &'a Flat<'a>,
+    links: &'a [Links],
+}
+
+/// What a step offers: its output, or why there is none.
+const STEP_FIELDS: [&str; 3] = ["output", "error", "status"];
+
+impl<'a> Scopes<'a> {
+    pub fn new(flat: &'a Flat<'a>, links: &'a [Links]) -> Self {
+        Self { flat, links }
+    }
+
+    /// Checks every text of a template and returns what they read.
+    pub fn template(&self, template: &Value, path: &str, place: Place, problems: &mut Vec<Problem>) -> Reads {
+        let mut reads = Reads::default();
+        match template {
+            Value::String(text) => return self.text(text, path, place, problems),
+            Value::Array(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    reads.extend(self.template(item, &format!("{path}[{i}]"), place, problems));
+                }
+            }
+            Value::Object(map) => {
+                for (key, item) in map {
+                    reads.extend(self.template(item, &format!("{path}.{key}"), place, problems));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+        reads
+    }
+
+    pub fn text(&self, text: &str, path: &str, place: Place, problems: &mut Vec<Problem>) -> Reads {
+        self.references(References::of_template(text), "invalid_template", path, place, problems)
+    }
+
+    pub fn expression(&self, source: &str, path: &str, place: Place, problems: &mut Vec<Problem>) -> Reads {
+        self.references(References::of_expression(source), "invalid_expression", path, place, problems)
+    }
+
+    fn references(
+        &self,
+        found: Result<References, expr::Error>,
+        code: &str,
+        path: &str,
+        place: Place,
+        problems: &mut Vec<Problem>,
+    ) -> Reads {
+        let mut add = |code: &str, message: String| {
+            let problem = Problem::new(path, code, message);
+            problems.push(match self.node_of(place) {
+                Some(ix) => problem.in_node(&self.flat.nodes[ix as usize].node.id),
+                None => problem,
+            });
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(e) => {
+                add(code, e.to_string());
+                return Reads::default();
+            }
+        };
+        let known = self.roots(place);
+        for root in found.roots() {
+            if !known.contains(&root) {
+                add("unknown_reference", self.why_no_root(root, &known, place));
+            }
+        }
+        if known.contains(&"steps") {
+            for (id, fields) in found.steps() {
+                match self.flat.by_id.get(id) {
+                    None => {
+                        add("unknown_reference", format!("`steps.{id}`: there is no node `{id}`{}", dash(id)))
+                    }
+                    Some(&step) => {
+                        if let Some(why) = self.why_not_upstream(step, place) {
+                            add("not_upstream", why);
+                        }
+                    }
+                }
+                for field in fields.iter().filter(|f| !STEP_FIELDS.contains(f)) {
+                    let message = format!(
+                        "`steps.{id}.{field}`: a step has no `{field}`, only {}",
+                        listed(&STEP_FIELDS)
+                    );
+                    add("unknown_reference", message);
+                }
+            }
+        }
+        if known.contains(&"run") {
+            for path in found.paths().filter(|p| p.starts_with("run.") && *p != "run.id") {
+                let field = &path["run.".len()..];
+                add("unknown_reference", format!("`{path}`: a run has no `{field}`, only `id`"));
+            }
+        }
+        found.reads()
+    }
+
+    /// The names that stand alone at `place`.
+    fn roots(&self, place: Place) -> Vec<&'static str> {
+        if let Place::Rule(_, roots) = place {
+            return roots.to_vec();
+        }
+        let mut roots = vec!["input", "steps", "run"];
+        let (mut in_for_each, mut in_loop) = (false, matches!(place, Place::Until(_)));
+        let mut graph = self.graph_of(place);
+        while let Some(owner) = self.flat.graphs[graph as usize].owner {
+            match self.flat.nodes[owner as usize].node.kind {
+                NodeKind::ForEach(_) => in_for_each = true,
+                _ => in_loop = true,
+            }
+            graph = self.flat.nodes[owner as usize].graph;
+        }
+        if in_for_each {
+            roots.push("item");
+        }
+        if in_for_each || in_loop {
+            roots.push("index");
+        }
+        if in_loop {
+            roots.push("last");
+        }
+        roots
+    }
+
+    fn why_no_root(&self, root: &str, known: &[&str], place: Place) -> String {
+        match (root, place) {
+            (_, Place::Rule(..)) => {}
+            ("item", _) => return "`item` exists only in the body of a for_each".to_owned(),
+            ("index", _) => return "`index` exists only in the body of a for_each or loop".to_owned(),
+            ("last", _) => return "`last` exists only in the body and the `until` of a loop".to_owned(),
+            _ => {}
+        }
+        if self.flat.by_id.contains_key(root) && known.contains(&"steps") {
+            return format!("`{root}` is unknown here; the output of that node is `steps.{root}.output`");
+        }
+        format!("`{root}` is unknown here; known are {}", listed(known).replace(" or ", " and "))
+    }
+
+    /// Says why `step` has no output yet at `place`, if so.
+    fn why_not_upstream(&self, step: NodeIx, place: Place) -> Option<String> {
+        let of_step = &self.flat.nodes[step as usize];
+        let id = &of_step.node.id;
+        let (mut graph, mut below) = match place {
+            Place::Output(graph) => (graph, None),
+            Place::Node(ix) | Place::Until(ix) | Place::Rule(ix, _) => {
+                (self.flat.nodes[ix as usize].graph, Some(ix))
+            }
+        };
+        loop {
+            if of_step.graph == graph {
+                let Some(below) = below else { return None };
+                return self.why_not_above(step, below, id);
+            }
+            // Outside this body, everything upstream of its owner is visible.
+            let Some(owner) = self.flat.graphs[graph as usize].owner else { break };
+            (graph, below) = (self.flat.nodes[owner as usize].graph, Some(owner));
+        }
+        let owner =
+            self.flat.graphs[of_step.graph as usize].owner.map(|ix| &self.flat.nodes[ix as usize].node.id);
+        let owner = owner.map_or("", String::as_str);
+        Some(format!(
+            "`steps.{id}` is inside the body of `{owner}`; from outside, read `steps.{owner}.output`"
+        ))
+    }
+
+    /// Both are in one graph.
+    fn why_not_above(&self, step: NodeIx, below: NodeIx, id: &str) -> Option<String> {
+        let links = &self.links[self.flat.nodes[below as usize].graph as usize];
+        // With a cycle there is no upstream; the cycle is the mistake to mend first.
+        if !links.acyclic || links.upstream[links.position[&below]].contains(links.position[&step]) {
+            return None;
+        }
+        Some(if step == below {
+            format!("`steps.{id}` is this node itself, which has no output yet")
+        } else {
+            let here = &self.flat.nodes[below as usize].node.id;
+            format!("`steps.{id}` is not upstream of `{here}`; add an edge, or a path of edges, from it")
+        })
+    }
+
+    fn graph_of(&self, place: Place) -> GraphIx {
+        match place {
+            Place::Output(graph) => graph,
+            Place::Node(ix) | Place::Until(ix) | Place::Rule(ix, _) => self.flat.nodes[ix as usize].graph,
+        }
+    }
+
+    fn node_of(&self, place: Place) -> Option<NodeIx> {
+        match place {
+            Place::Output(graph) => self.flat.graphs[graph as usize].owner,
+            Place::Node(ix) | Place::Until(ix) | Place::Rule(ix, _) => Some(ix),
+        }
+    }
+}
+
+/// `steps.my-node` reads as a subtraction; the id then ends before the dash.
+fn dash(id: &str) -> String {
+    format!(" (an id with a dash is written `steps[\"{id}-…\"]`)")
+}
