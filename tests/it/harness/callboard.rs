@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Launch, Process, START, free_port, programs};
+use super::{Launch, Process, START, free_port, programs, scratch};
 
 /// A running `callboard dev`. Ports and data stay the same over restarts.
 pub struct Callboard {
@@ -33,10 +33,10 @@ impl Callboard {
     }
 
     pub fn with() -> Dev {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = scratch();
         let data = dir.path().join("data");
         // Its configuration is that of the test, not that of the folder the suite runs in.
-        let launch = Launch::new("callboard", programs::callboard()).arg("dev").dir(dir.path());
+        let launch = Launch::new("callboard", "").arg("dev").dir(dir.path());
         Dev { launch, data, dir }
     }
 
@@ -90,9 +90,18 @@ impl Dev {
         self
     }
 
+    /// Uses another binary than the one built with these tests: an older release, for instance.
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.launch.program = program.into();
+        self
+    }
+
     /// Starts it and waits for nothing: for a start that is meant to fail.
-    pub fn spawn(self) -> (Process, TempDir) {
+    pub fn spawn(mut self) -> (Process, TempDir) {
         let [listen, http, grpc] = [(); 3].map(|()| free_port());
+        if self.launch.program.as_os_str().is_empty() {
+            self.launch.program = programs::callboard();
+        }
         let launch = self
             .launch
             .args(["--listen", &format!("127.0.0.1:{listen}")])

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 
 use super::programs::{self, Release, release};
-use super::{Launch, Process, START, Sidecar, SidecarSpec, free_port, http};
+use super::{Launch, Process, START, Sidecar, SidecarSpec, free_port, http, scratch};
 
 /// A running placement and scheduler.
 pub struct DaprCluster {
@@ -21,7 +21,7 @@ pub struct DaprCluster {
 
 impl DaprCluster {
     pub async fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = scratch();
         let [placement_port, scheduler_port, placement_health, scheduler_health] =
             [(); 4].map(|()| free_port());
         let data = dir.path().join("scheduler");
@@ -42,8 +42,17 @@ impl DaprCluster {
         cluster
     }
 
+    /// Returns what sidecars are told as placement's address.
+    ///
+    /// Dapr 1.14 closes its connection when the stream breaks, or when the app is unhealthy,
+    /// and then tries for ever to use the closed one, unless there is another address to turn
+    /// to. So it gets the same one in two spellings.
     pub fn placement_address(&self) -> String {
-        format!("127.0.0.1:{}", self.placement_port)
+        let port = self.placement_port;
+        if release() < Release::V1_15 {
+            return format!("127.0.0.1:{port},localhost:{port}");
+        }
+        format!("127.0.0.1:{port}")
     }
 
     pub fn scheduler_address(&self) -> String {
@@ -63,8 +72,12 @@ impl DaprCluster {
         self.ready().await;
     }
 
-    /// Starts the scheduler again over the reminders it has.
+    /// Ends the scheduler and starts it again over the reminders it has.
+    ///
+    /// It is asked to end: one that is killed keeps its lease, and reminders pause until
+    /// that has run out, 20 s later.
     pub async fn restart_scheduler(&mut self) {
+        self.scheduler.terminate(START).await;
         self.scheduler.restart();
         self.ready().await;
     }

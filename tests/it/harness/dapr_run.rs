@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::runfile::AppEntry;
-use super::{DaprCluster, Launch, Process, RunFile, START, Sidecar, SidecarSpec, free_port, http, programs};
+use super::{
+    DaprCluster, Launch, Process, RunFile, START, Sidecar, SidecarSpec, free_port, http, programs, scratch,
+};
 
 /// What differs from the run file.
 #[derive(Default)]
@@ -58,7 +60,7 @@ impl DaprRun {
 
     /// Starts all and waits for nothing.
     pub fn spawn(file: &Path, cluster: &DaprCluster, overrides: Overrides) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = scratch();
         let entries = RunFile::read(file).apps;
         let apps =
             entries.into_iter().map(|entry| App::spawn(entry, cluster, &overrides, dir.path())).collect();

@@ -22,6 +22,7 @@ mod cluster;
 mod redis;
 mod sidecar;
 
+mod components;
 mod runfile;
 
 mod callboard;
@@ -36,6 +37,7 @@ mod smoke;
 
 pub use callboard::Callboard;
 pub use cluster::DaprCluster;
+pub use components::Components;
 pub use dapr_run::{App, DaprRun, Overrides};
 pub use eventually::{eventually, when};
 pub use launch::Launch;
@@ -54,6 +56,13 @@ use std::time::Duration;
 /// How long a program may take until it is ready. Far above what it needs, because the
 /// machine may be busy with other suites.
 pub const START: Duration = Duration::from_secs(40);
+
+/// Returns a folder that is gone with its owner; with `CALLBOARD_KEEP` set it stays, logs and
+/// data of every program in it.
+pub fn scratch() -> tempfile::TempDir {
+    let keep = std::env::var_os("CALLBOARD_KEEP").is_some();
+    tempfile::Builder::new().prefix("callboard-").disable_cleanup(keep).tempdir().expect("a temporary folder")
+}
 
 /// Returns an HTTP client that ignores proxies and gives up after 30 s.
 ///

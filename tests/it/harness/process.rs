@@ -34,6 +34,11 @@ impl Process {
         self.since = log.metadata().map_or(0, |data| data.len());
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stderr(log.try_clone().unwrap()).stdout(log);
+        for (inherited, _) in std::env::vars_os() {
+            if steers(&inherited.to_string_lossy()) {
+                command.env_remove(inherited);
+            }
+        }
         command.envs(env.iter().map(|(name, value)| (name, value)));
         if let Some(dir) = dir {
             command.current_dir(dir);
@@ -153,6 +158,13 @@ impl Process {
             self.tail()
         );
     }
+}
+
+/// Tells whether a variable of the developer's shell would change what is tested: name a real
+/// model provider, another sidecar, other settings, or a proxy for loopback.
+fn steers(variable: &str) -> bool {
+    const PREFIXES: [&str; 6] = ["OPENAI_", "CALLBOARD_", "DAPR_", "APP_", "REDIS_", "OTEL_"];
+    PREFIXES.iter().any(|prefix| variable.starts_with(prefix)) || variable.to_lowercase().ends_with("_proxy")
 }
 
 impl Drop for Process {

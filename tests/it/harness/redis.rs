@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Launch, Process, START, free_port, programs};
+use super::{Launch, Process, START, free_port, programs, scratch};
 
 /// A running Redis. A killed one that is restarted has every write it acknowledged: they
 /// were handed to the kernel, and only a machine's crash can lose the last second.
@@ -19,7 +19,7 @@ pub struct Redis {
 
 impl Redis {
     pub async fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = scratch();
         let port = free_port();
         let launch = Launch::new("redis", programs::redis_server())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])

@@ -1,11 +1,14 @@
 //! Proves the parts of the harness that need no Dapr.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, abort};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Launch, Model, Process, Recorded, Reply, Upstream, eventually, free_port, http, when};
+use super::{
+    Callboard, Launch, Model, Process, Recorded, Reply, Upstream, eventually, free_port, http, when,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -101,6 +104,27 @@ async fn a_process_can_be_stopped_and_started_again() {
     assert!(process.log().ends_with("bye\n") && !process.is_running());
     process.restart();
     process.until_logged(SOON, |log| (log == "up\n").then_some(())).await;
+}
+
+#[tokio::test]
+async fn callboard_keeps_its_ports_and_ends_on_sigterm() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("callboard");
+    let script = r#"#!/bin/sh
+trap 'exit 0' TERM
+[ "$1 $2 $4 $6 $8" = "dev --listen --dapr-http-port --dapr-grpc-port --data" ] || exit 9
+echo "ready http://$3 dapr http=$5 grpc=$7"
+while :; do sleep 0.05; done
+"#;
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+
+    let mut callboard = Callboard::with().program(&program).start().await;
+    let before = (callboard.url.clone(), callboard.dapr_http(), callboard.dapr_grpc());
+    callboard.restart().await;
+
+    assert_eq!((callboard.url.clone(), callboard.dapr_http(), callboard.dapr_grpc()), before);
+    callboard.stop().await;
 }
 
 #[test]

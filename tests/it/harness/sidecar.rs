@@ -131,7 +131,8 @@ impl Sidecar {
         self.process.until(START, healthy).await;
     }
 
-    /// Waits until the app was asked for its actors and placement knows them.
+    /// Waits until the app was asked for its actors and placement knows them. In 1.14 placement
+    /// tells the sidecars about them 2 s later, and the first call waits for that.
     pub async fn hosts_actors(&self) {
         eventually(START, || async {
             let metadata = self.metadata().await?;

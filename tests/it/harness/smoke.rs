@@ -1,14 +1,18 @@
 //! Proves the harness, `components/redis` and `dapr/` on the real daprd, without `callboard`:
 //! the app is a faked HTTP service that answers Dapr's callbacks.
 
+mod buses;
+mod recovery;
+mod run_file;
+
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    DaprCluster, DaprRun, Overrides, Recorded, Redis, Reply, SidecarSpec, Upstream, eventually, http, root,
-    when,
+    Components, DaprCluster, DaprRun, Overrides, Recorded, Redis, Reply, Sidecar, SidecarSpec, Upstream,
+    eventually, http, root, when,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -110,29 +114,4 @@ async fn a_real_sidecar_keeps_state_and_delivers_events_calls_and_reminders() {
     };
     eventually(SOON, kept).await.expect("it is there");
     assert_eq!(post(&client, save(), json!([{"key": "{r1}.doc", "value": 4, "etag": "2"}])).await, 204);
-}
-
-#[tokio::test]
-async fn the_run_file_starts_both_roles_and_they_reach_each_other() {
-    let redis = Redis::start().await;
-    let cluster = DaprCluster::start().await;
-    let overrides = Overrides { redis: redis.address(), apps_in_process: true, ..Overrides::default() };
-    let mut run = DaprRun::spawn(&root().join("dapr"), &cluster, overrides);
-    let workflow = Upstream::on(run.app("workflow-service").app_port).await;
-    let ai = Upstream::on(run.app("ai-service").app_port).await;
-    app(&workflow, "Workflow", "results");
-    app(&ai, "Agent", "tasks");
-    for app in &mut run.apps {
-        app.ready().await;
-    }
-    let client = http();
-    let workflow_sidecar = run.app("workflow-service").sidecar.http();
-
-    let publish = format!("{workflow_sidecar}/v1.0/publish/pubsub/tasks.pubsub");
-    assert_eq!(post(&client, publish, json!({"task": 1})).await, 204);
-    assert_eq!(called(&ai, "POST", "/on/pubsub").await.json()["data"], json!({"task": 1}));
-    let invoke = format!("{}/v1.0/actors/Workflow/r1/method/finish", run.app("ai-service").sidecar.http());
-    assert_eq!(post(&client, invoke, json!({"task": 1})).await, 200);
-    called(&workflow, "PUT", "/actors/Workflow/r1/method/finish").await;
-    called(&workflow, "GET", "/healthz").await;
 }
