@@ -114,4 +114,9 @@ async fn a_real_sidecar_keeps_state_and_delivers_events_calls_and_reminders() {
     };
     eventually(SOON, kept).await.expect("it is there");
     assert_eq!(post(&client, save(), json!([{"key": "{r1}.doc", "value": 4, "etag": "2"}])).await, 204);
+
+    // And subscriptions go on.
+    assert_eq!(post(&client, format!("{base}/v1.0/publish/pubsub/smoke.pubsub"), json!("later")).await, 204);
+    let later = |request: &Recorded| request.target == "/on/pubsub" && request.json()["data"] == "later";
+    eventually(SOON, || async { when(server.script.requests().iter().any(later), |seen| *seen) }).await;
 }
