@@ -17,7 +17,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let catalog = Arc::new(SqliteCatalog::open(dir.path().join("catalog.db")).await?);
     for (callers, entries) in [(1, 1), (64, 1), (64, 3)] {
         let started = Instant::now();
-        let tasks: Vec<_> = (0..callers).map(|_| tokio::spawn(caller(catalog.clone(), entries, started))).collect();
+        let tasks: Vec<_> =
+            (0..callers).map(|_| tokio::spawn(caller(catalog.clone(), entries, started))).collect();
         let mut spans = Vec::new();
         for task in tasks {
             spans.extend(task.await?);

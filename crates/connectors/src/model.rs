@@ -1,0 +1,158 @@
+//! Models: one trait, the providers behind it, and which provider a model's name means.
+//!
+//! `provider/model` names a provider of the configuration; any other name goes to the default one. Which model to
+//! try after which is decided in the core.
+
+mod openai;
+mod scripted;
+
+use crate::{CallError, failed};
+use async_trait::async_trait;
+use callboard_core::{
+    Problem, Span,
+    agent::message::{Message, ModelReply, ModelRequest, Usage},
+};
+use serde::Deserialize;
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use openai::OpenAi;
+pub use scripted::{Script, Scripted};
+
+/// The provider that is always there.
+pub const SCRIPTED: &str = "scripted";
+const OPENAI: &str = "https://api.openai.com/v1";
+
+/// Receives pieces of the answer's text as they come.
+pub type OnDelta<'a> = Option<&'a (dyn Fn(&str) + Send + Sync)>;
+
+/// Answers requests.
+#[async_trait]
+pub trait ChatModel: Send + Sync + 'static {
+    /// Makes one call. With `on_delta` the answer is streamed where the provider can.
+    async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError>;
+}
+
+/// Section `models` of the configuration.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The provider of names without one; by default that of the environment, else `scripted`.
+    pub default: Option<String>,
+    pub providers: BTreeMap<String, Provider>,
+    /// What the scripted provider answers.
+    #[serde(skip)]
+    pub script: Script,
+}
+
+/// An OpenAI-compatible endpoint.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    pub base_url: String,
+    #[serde(default)]
+    pub api_key: Option<String>,
+    /// For a whole call.
+    #[serde(default)]
+    pub timeout: Option<Span>,
+    /// Calls at the same time; more wait.
+    #[serde(default)]
+    pub parallel: Option<u32>,
+}
+
+/// All providers.
+pub struct Models {
+    default: Arc<dyn ChatModel>,
+    named: BTreeMap<String, Arc<dyn ChatModel>>,
+    scripted: bool,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Adds the default provider that the environment names: `OPENAI_BASE_URL`, `OPENAI_API_KEY`.
+    pub fn with_env(mut self, var: impl Fn(&str) -> Option<String>) -> Self {
+        let var = |name| var(name).filter(|value| !value.trim().is_empty());
+        let (base_url, api_key) = (var("OPENAI_BASE_URL"), var("OPENAI_API_KEY"));
+        if base_url.is_some() || api_key.is_some() {
+            let base_url = base_url.unwrap_or_else(|| OPENAI.to_owned());
+            let provider = Provider { base_url, api_key, timeout: None, parallel: None };
+            self.providers.entry("openai".to_owned()).or_insert(provider);
+            self.default.get_or_insert_with(|| "openai".to_owned());
+        }
+        self
+    }
+}
+
+// === impl Models ===
+
+impl Models {
+    /// Makes the providers of a configuration, or reports everything that is wrong with it.
+    pub fn new(config: Config) -> Result<Self, Vec<Problem>> {
+        let scripted: Arc<dyn ChatModel> = Arc::new(Scripted::new(config.script));
+        let mut named = BTreeMap::from([(SCRIPTED.to_owned(), scripted.clone())]);
+        let mut problems = Vec::new();
+        for (name, provider) in &config.providers {
+            let path = format!("models.providers.{name}");
+            if name == SCRIPTED || name.contains('/') {
+                problems.push(Problem::new(
+                    path,
+                    "provider_name",
+                    format!("a provider can't be called {name}"),
+                ));
+                continue;
+            }
+            match OpenAi::new(provider) {
+                Ok(model) => drop(named.insert(name.clone(), Arc::new(model))),
+                Err(e) => problems.push(Problem::new(path, "provider_invalid", e.message)),
+            }
+        }
+        let name = config.default.unwrap_or_else(|| SCRIPTED.to_owned());
+        match named.get(&name) {
+            Some(default) if problems.is_empty() => {
+                Ok(Self { default: default.clone(), scripted: name == SCRIPTED, named })
+            }
+            Some(_) => Err(problems),
+            None => {
+                let message = format!("there is no provider {name}");
+                problems.push(Problem::new("models.default", "provider_unknown", message));
+                Err(problems)
+            }
+        }
+    }
+
+    /// Tells whether models without a provider's name are answered by the script, which must be shown.
+    pub fn is_scripted(&self) -> bool {
+        self.scripted
+    }
+
+    /// Makes one call at the provider the model's name means.
+    pub async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
+        if let Some((provider, model)) = request.model.split_once('/')
+            && let Some(provider) = self.named.get(provider)
+        {
+            let request = ModelRequest { model: model.to_owned(), ..request.clone() };
+            return provider.call(&request, on_delta).await;
+        }
+        self.default.call(request, on_delta).await
+    }
+}
+
+/// Guesses what a call used, for providers that don't say: four characters a token.
+fn estimate(messages: &[Message], answer: usize) -> Usage {
+    let asked: usize = messages
+        .iter()
+        .map(|m| {
+            m.content.len() + m.tool_calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>()
+        })
+        .sum();
+    let tokens = |characters: usize| u64::try_from(characters.div_ceil(4)).unwrap_or(u64::MAX);
+    Usage { calls: 1, prompt_tokens: tokens(asked), completion_tokens: tokens(answer) }
+}
+
+/// An answer that is not one.
+fn invalid(message: impl Into<String>, retryable: bool) -> CallError {
+    failed("model_invalid_response", message, retryable)
+}
+
+#[cfg(test)]
+mod tests;
