@@ -28,7 +28,9 @@ pub const MAX_MESSAGE: usize = 4 << 20;
 /// What the client accepts in return: a bulk read may be larger than any single write.
 const MAX_ANSWER: usize = 16 << 20;
 
-type Hop = BoxCloneSyncService<http::Request<tonic::body::Body>, http::Response<tonic::body::Body>, BoxError>;
+// The error is a concrete type: with a boxed one the compiler cannot prove the calls' futures `Send`.
+type Hop =
+    BoxCloneSyncService<http::Request<tonic::body::Body>, http::Response<tonic::body::Body>, tonic::Status>;
 
 /// A sidecar's gRPC API; a clone shares connection and counters.
 #[derive(Clone)]
@@ -75,7 +77,7 @@ impl Sidecar {
         S::Error: Into<BoxError>,
         S::Future: Send + 'static,
     {
-        let hop = BoxCloneSyncService::new(service.map_err(Into::into));
+        let hop = BoxCloneSyncService::new(service.map_err(|error| tonic::Status::from_error(error.into())));
         let client = DaprClient::new(hop)
             .max_decoding_message_size(MAX_ANSWER)
             // Larger ones are refused by the sidecar, in its own words.
@@ -296,7 +298,7 @@ impl Sidecar {
         impl Service<
             http::Request<tonic::body::Body>,
             Response = http::Response<tonic::body::Body>,
-            Error = BoxError,
+            Error = tonic::Status,
             Future: Send,
         >
         + Clone

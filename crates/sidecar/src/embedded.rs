@@ -1,12 +1,50 @@
-//! The embedded, Dapr-compatible server.
+//! A sidecar in this process: Dapr's gRPC and HTTP APIs over one SQLite file.
+//!
+//! Decides nothing a `daprd` beside a broker would decide otherwise, except where that would lose work (see
+//! [`bus`](self) and the crate's README of differences in `docs`). One service answers sockets and the in-process
+//! client alike, so what is tested in one is true of the other.
+
+mod actors;
+mod app;
+mod bus;
+mod fault;
+mod grpc;
+mod guard;
+mod http;
+mod names;
+mod runtime;
+mod secrets;
+mod state;
+mod store;
+pub(crate) mod times;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Sidecar;
+use crate::components::{Components, Problem};
+
+use actors::Actors;
+use app::Channel;
+use bus::Bus;
+use guard::Token;
+use runtime::Runtime;
+use store::Store;
+
+/// How long running turns and deliveries may go on after a stop.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// An application inside this process: a clonable tower service over HTTP messages.
 pub type AppService = tower::util::BoxCloneSyncService<
-    http::Request<axum::body::Body>,
-    http::Response<axum::body::Body>,
+    ::http::Request<axum::body::Body>,
+    ::http::Response<axum::body::Body>,
     std::convert::Infallible,
 >;
 
@@ -40,43 +78,151 @@ pub struct Config {
     pub app: App,
 }
 
-/// Why a server did not start: everything that is wrong, at once.
+/// Why a server did not start: everything that is wrong with the components at once.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The server is not there yet.
-    #[error("not implemented")]
-    Unfinished,
+    #[error("the components cannot be used:{}", listed(.0))]
+    Components(Vec<Problem>),
+    #[error("the database {file} cannot be used: {reason}")]
+    Database { file: PathBuf, reason: String },
+    #[error("the {api} API cannot listen on {at}: {source}")]
+    Listen { api: &'static str, at: SocketAddr, source: std::io::Error },
+    #[error("{0}")]
+    Invalid(String),
 }
 
-/// A running sidecar.
-pub struct Server {}
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+/// A running sidecar. Dropping it stops it without waiting; [`Server::shutdown`] waits.
+pub struct Server {
+    runtime: Arc<Runtime>,
+    sidecar: Sidecar,
+    http: Option<SocketAddr>,
+    grpc: Option<SocketAddr>,
+    listeners: Vec<JoinHandle<()>>,
+    /// Ends the intake of requests.
+    closing: CancellationToken,
+    /// Ends deliveries, ticks and turns.
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+// === impl Server ===
 
 impl Server {
-    /// Opens the database, loads the components and serves the two APIs.
-    pub async fn start(_config: Config) -> Result<Self, StartError> {
-        Err(StartError::Unfinished)
+    /// Opens the database, loads the components and serves the two APIs. The app is not called yet.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        names::check("app id", &config.app_id).map_err(|fault| StartError::Invalid(fault.message))?;
+        let components =
+            Components::load(&config.components, &config.app_id).map_err(StartError::Components)?;
+        let components = Arc::new(components);
+        let app = Channel::new(config.app, config.app_token.as_deref()).map_err(StartError::Invalid)?;
+        let http = listen("HTTP", config.http).await?;
+        let grpc = listen("gRPC", config.grpc).await?;
+        let store = Store::open(&config.database).await.map_err(|error| StartError::Database {
+            file: config.database.clone(),
+            reason: error.to_string(),
+        })?;
+
+        let (stop, closing, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        let app_id: Arc<str> = Arc::from(config.app_id.as_str());
+        let bus = Bus::new(
+            app_id.clone(),
+            components.clone(),
+            store.clone(),
+            app.clone(),
+            tasks.clone(),
+            stop.clone(),
+        );
+        let actors =
+            Actors::new(app_id.clone(), &components, store.clone(), app.clone(), tasks.clone(), stop.clone());
+        let runtime = Arc::new(Runtime::new(
+            app_id,
+            components,
+            store,
+            app,
+            Arc::new(bus),
+            Arc::new(actors),
+            stop.clone(),
+        ));
+
+        let token = Token::new(config.api_token.clone());
+        let service = grpc::service(runtime.clone(), token.clone());
+        let sidecar = Sidecar::from_service(service.clone())
+            .with_token(config.api_token.as_deref())
+            .map_err(|error| StartError::Invalid(error.to_string()))?;
+        let (http_addr, grpc_addr) = (http.as_ref().map(|l| l.1), grpc.as_ref().map(|l| l.1));
+        let mut listeners = Vec::new();
+        if let Some((listener, _)) = http {
+            listeners.push(tokio::spawn(http::serve(listener, runtime.clone(), token, closing.clone())));
+        }
+        if let Some((listener, _)) = grpc {
+            listeners.push(tokio::spawn(grpc::serve(listener, service, closing.clone())));
+        }
+        Ok(Self { runtime, sidecar, http: http_addr, grpc: grpc_addr, listeners, closing, stop, tasks })
     }
 
     /// Returns where the HTTP API is served.
     pub fn http_addr(&self) -> Option<SocketAddr> {
-        None
+        self.http
     }
 
     /// Returns where the gRPC API is served.
     pub fn grpc_addr(&self) -> Option<SocketAddr> {
-        None
+        self.grpc
     }
 
     /// Returns a client that needs no socket.
-    pub fn sidecar(&self) -> crate::Sidecar {
-        crate::Sidecar::from_service(tower::service_fn(|_| async {
-            Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty()))
-        }))
+    pub fn sidecar(&self) -> Sidecar {
+        self.sidecar.clone()
     }
 
     /// Reads the application's `/dapr/config` and `/dapr/subscribe`, then starts deliveries and reminders.
-    pub async fn app_ready(&self) {}
+    ///
+    /// To be called once the application can answer; later calls do nothing.
+    pub async fn app_ready(&self) {
+        self.runtime.app_ready().await;
+    }
 
-    /// Stops taking work, ends what runs, and returns once everything is on disk.
-    pub async fn shutdown(self) {}
+    /// Stops taking work, lets what runs end (ten seconds at most), and returns once everything is on disk.
+    pub async fn shutdown(mut self) {
+        // First no new deliveries and ticks; running ones may still use both APIs.
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(running = self.tasks.len(), "deliveries were cut short; they will be repeated");
+        }
+        self.runtime.actors.deactivate_all().await;
+        self.closing.cancel();
+        for listener in std::mem::take(&mut self.listeners) {
+            let abort = listener.abort_handle();
+            if tokio::time::timeout(Duration::from_secs(2), listener).await.is_err() {
+                abort.abort();
+            }
+        }
+        self.runtime.store.close().await;
+    }
 }
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.closing.cancel();
+    }
+}
+
+async fn listen(
+    api: &'static str,
+    at: Option<SocketAddr>,
+) -> Result<Option<(TcpListener, SocketAddr)>, StartError> {
+    let Some(at) = at else { return Ok(None) };
+    let failed = |source| StartError::Listen { api, at, source };
+    let listener = TcpListener::bind(at).await.map_err(failed)?;
+    let found = listener.local_addr().map_err(failed)?;
+    Ok(Some((listener, found)))
+}
+
+#[cfg(test)]
+mod tests;
