@@ -216,6 +216,47 @@ impl Sidecar {
         Ok(())
     }
 
+    /// Publishes messages of one topic in one call, in order; any failed entry is an error, and some may be out.
+    ///
+    /// The alpha form of the call is the one that every release since 1.10 has.
+    #[allow(deprecated, reason = "the stable form exists since 1.17 only, and our floor is 1.14")]
+    pub async fn publish_all(&self, messages: Vec<Publish>) -> Result<(), Error> {
+        let mut messages = messages.into_iter();
+        let Some(first) = messages.next() else { return Ok(()) };
+        if messages.len() == 0 {
+            return self.publish(first).await;
+        }
+        let (pubsub_name, topic) = (first.pubsub.clone(), first.topic.clone());
+        if messages.as_slice().iter().any(|other| other.pubsub != pubsub_name || other.topic != topic) {
+            return Err(Error::invalid("messages published together must have one topic".to_owned()));
+        }
+        self.traffic.count(Call::Publish);
+        self.traffic.bus(topic.len());
+        let entries = std::iter::once(first).chain(messages).enumerate().map(|(n, message)| {
+            self.traffic.bus(message.data.len());
+            runtime::BulkPublishRequestEntry {
+                entry_id: n.to_string(),
+                event: message.data.into(),
+                content_type: message.content_type,
+                metadata: message.metadata.into_iter().collect(),
+            }
+        });
+        let entries = entries.collect();
+        let request = self.request(runtime::BulkPublishRequest {
+            pubsub_name,
+            topic,
+            entries,
+            metadata: Default::default(),
+        });
+        let answer = self.client.clone().bulk_publish_event_alpha1(request).await?.into_inner();
+        match answer.failed_entries.first() {
+            None => Ok(()),
+            Some(failed) => {
+                Err(tonic::Status::internal(format!("entry {}: {}", failed.entry_id, failed.error)).into())
+            }
+        }
+    }
+
     /// Calls a method of an actor and returns the body of its answer.
     ///
     /// Over gRPC an application's own error looks like success: it must travel in the body. A caller that gives

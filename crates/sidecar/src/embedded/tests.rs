@@ -2,6 +2,7 @@
 
 mod actors;
 mod bus;
+mod http;
 mod state;
 
 use std::collections::BTreeMap;
