@@ -1,1 +1,30 @@
-//! stub
+//! The imperative shell: the actor host, the turn, and the `Workflow` and `Agent` actors.
+//!
+//! The core decides; this crate loads, commits, journals and performs. Everything outside is reached through
+//! `Services`: the sidecar for state, bus and actors, the catalog for history, the connectors for models and HTTP.
+
+pub mod services;
+pub mod host;
+mod agent;
+mod document;
+mod events;
+mod live;
+mod mailbox;
+mod metrics;
+mod reply;
+mod sweeper;
+mod tasks;
+mod values;
+mod wake;
+mod workflow;
+
+pub use host::{Host, Roles};
+pub use live::Live;
+pub use metrics::Metrics;
+pub use services::{Clock, Services, Settings};
+pub use tasks::Tasks;
+
+/// The actor type of runs.
+pub const WORKFLOW: &str = "Workflow";
+/// The actor type of agents.
+pub const AGENT: &str = "Agent";

@@ -39,6 +39,8 @@ pub(super) struct Decision<'a> {
     pub events: Vec<Event>,
     bytes: usize,
     most: usize,
+    /// Whether another step may be dispatched, as of so many events.
+    room: std::cell::Cell<Option<(usize, bool)>>,
 }
 
 impl Machine for Run {
@@ -99,7 +101,7 @@ impl<'a> Decision<'a> {
         let Some(plan) = run.plan.clone() else {
             return Err(Refusal::conflict("plan_unavailable", format!("the plan of run {} is not loaded", run.id)).into());
         };
-        Ok(Self { run, plan, at, values, events: Vec::new(), bytes: 0, most: MAX_EVENTS - 1 })
+        Ok(Self { run, plan, at, values, events: Vec::new(), bytes: 0, most: MAX_EVENTS - 1, room: Default::default() })
     }
 
     pub fn put(&mut self, what: What) {
@@ -343,3 +345,6 @@ pub(super) fn permanent(code: &str, message: impl Into<String>) -> CallError {
 pub(super) fn missing_all(refs: Vec<crate::ValueRef>) -> Halt {
     Stop::Missing(Missing(refs))
 }
+
+#[cfg(test)]
+mod tests;

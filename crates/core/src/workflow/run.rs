@@ -4,6 +4,7 @@
 
 use super::{
     event::{Event, Failure, Reserved, RunError, RunSettings, What},
+    marks::Mark,
     plan::Plan,
 };
 use crate::{Datum, Hash, Timestamp, agent::message::Usage};
@@ -20,8 +21,10 @@ const REMEMBERED_OPS: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub id: Arc<str>,
-    /// Compiled from the pinned definition by the shell; derived, never stored.
+    /// Compiled from the pinned definition by the shell; derived, never stored. See `attach`.
     pub plan: Option<Arc<Plan>>,
+    /// Where each node stands; derived, never stored.
+    pub(super) marks: Vec<Mark>,
     pub created: Option<Created>,
     pub generations: Vector<Generation>,
     /// Every step that still matters: all of the workflow's graph, and those of open iterations.
@@ -244,6 +247,7 @@ impl Run {
                 self.reserve(&mut s, *reserved);
                 self.open.insert(step.clone());
                 self.steps.insert(step.clone(), s);
+                self.note(step);
             }
             What::StepCompleted { step, attempt, output, branch, usage, error, op, signal } => {
                 let state = StepState::Completed { output: output.clone(), branch: branch.clone() };
@@ -263,6 +267,7 @@ impl Run {
                         self.settle(&mut s, *usage);
                         self.open.insert(step.clone());
                         self.steps.insert(step.clone(), s);
+                        self.note(step);
                     }
                     None => self.end_step(step, *attempt, at, StepState::Failed, *usage, error),
                 }
@@ -334,6 +339,7 @@ impl Run {
                 self.wrap_up = false;
                 self.abandoned.clear();
                 self.remember(op);
+                self.note_all();
             }
             What::RunCompleted { output } => self.end(at, Ending::Completed(output.clone())),
             What::RunFailed { error } => self.end(at, Ending::Failed(error.clone())),
@@ -371,6 +377,7 @@ impl Run {
             self.archive.push_back(Archived::Step(key.clone(), s.clone()));
         }
         self.steps.insert(key.clone(), s);
+        self.note(key);
     }
 
     fn take_signal(&mut self, name: &str) {
@@ -433,6 +440,7 @@ impl Run {
         self.paused = None;
         self.signals.clear();
         self.ended = Some(Ended { at, how });
+        self.note_all();
     }
 
     fn reserve(&mut self, step: &mut Step, reserved: Reserved) {

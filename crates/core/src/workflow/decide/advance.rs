@@ -14,6 +14,7 @@ use crate::{
     workflow::{
         definition::{EffectMode, Join, NodeKind},
         event::{Reserved, RunError, StepKey, What},
+        marks::Mark,
         plan::NodeIx,
         run::{Step, StepState},
     },
@@ -175,16 +176,23 @@ impl Decision<'_> {
             if self.is_full() || self.run.ended.is_some() || !self.is_open(scope) {
                 return Ok(());
             }
-            match self.step_of(*ix, &scope.path).map(|(key, step)| (key, step.clone())) {
-                Some((key, step)) if step.is_open() => {
+            match self.mark_of(*ix, &scope.path) {
+                Mark::Open => {
                     all_ended = false;
-                    self.hold(scope, *ix, &key, &step)?;
+                    if let Some((key, step)) = self.step_of(*ix, &scope.path).map(|(k, s)| (k, s.clone())) {
+                        self.hold(scope, *ix, &key, &step)?;
+                    }
                 }
-                Some(_) => {}
-                None => {
+                Mark::Completed(_) | Mark::Failed | Mark::Skipped | Mark::Cancelled => {}
+                Mark::None => {
+                    let ready = self.ready(*ix, &scope.path);
+                    if matches!(ready, Ready::Wait) {
+                        all_ended = false;
+                        continue;
+                    }
                     let key = StepKey::new(self.run.generation(), &plan.node(*ix).node.id, &scope.path);
-                    match self.ready(*ix, &scope.path) {
-                        Ready::Wait => all_ended = false,
+                    match ready {
+                        Ready::Wait => {}
                         Ready::Skip => self.put(What::StepSkipped { step: key }),
                         Ready::Start if self.run.wrap_up => self.put(What::StepSkipped { step: key }),
                         Ready::Start => all_ended &= self.start(scope, *ix, &key)?,
@@ -237,14 +245,12 @@ impl Decision<'_> {
         }
         let (mut taken, mut open, mut skipped) = (0usize, 0usize, 0usize);
         for link in parents {
-            match self.step_of(link.node, path).map(|(_, s)| &s.state) {
-                None | Some(StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown) => open += 1,
-                Some(StepState::Completed { branch, .. }) => {
-                    taken += usize::from(link.branch.is_none() || link.branch == *branch);
-                }
-                Some(StepState::Failed) => taken += usize::from(link.branch.as_deref() == Some("error")),
-                Some(StepState::Skipped) => skipped += 1,
-                Some(StepState::Cancelled) => {}
+            let mark = self.mark_of(link.node, path);
+            match mark {
+                Mark::None | Mark::Open => open += 1,
+                Mark::Completed(_) | Mark::Failed => taken += usize::from(mark.takes(link.branch.as_deref())),
+                Mark::Skipped => skipped += 1,
+                Mark::Cancelled => {}
             }
         }
         let needed = match plan.join(ix) {
@@ -405,6 +411,18 @@ impl Decision<'_> {
 
     /// Whether another step may be dispatched.
     fn has_room(&self) -> bool {
+        // Asked for every node that is ready, so it is counted once per event.
+        match self.room.get() {
+            Some((made, room)) if made == self.events.len() => room,
+            _ => {
+                let room = self.count_room();
+                self.room.set(Some((self.events.len(), room)));
+                room
+            }
+        }
+    }
+
+    fn count_room(&self) -> bool {
         let setting = self.run.created.as_ref().map_or(64, |c| c.settings.dispatch);
         let limit = self.plan.definition.settings.parallel.unwrap_or(setting).min(setting).max(1);
         let running = self.run.open.iter().filter(|key| {

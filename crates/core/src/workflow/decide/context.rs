@@ -6,6 +6,7 @@ use super::{Decision, Halt, missing_all};
 use crate::{
     Datum, Missing,
     workflow::{
+        marks::Mark,
         plan::{GraphIx, NodeIx, Reads},
         run::{Step, StepKey, StepState},
     },
@@ -35,37 +36,15 @@ impl Scope {
 impl Decision<'_> {
     /// Returns the step of a node in the current generation, or the kept one of an earlier.
     pub(super) fn step_of(&self, ix: NodeIx, path: &str) -> Option<(StepKey, &Step)> {
-        let id = &self.plan.node(ix).node.id;
-        let newest = self.run.generation();
-        let mut generation = newest;
-        loop {
-            let key = StepKey::new(generation, id, path);
-            if let Some(step) = self.run.steps.get(&key) {
-                let kept = generation == newest
-                    || matches!(step.state, StepState::Completed { .. } | StepState::Skipped);
-                return kept.then_some((key, step));
-            }
-            // A body's steps belong to one generation; a node that is run again has nothing kept.
-            if generation <= 1 || !path.is_empty() || self.reruns(generation, ix) {
-                return None;
-            }
-            generation -= 1;
-        }
+        self.run.step_of(&self.plan, ix, path)
     }
 
-    /// Whether this generation runs the node again: it is the rerun's start, or lies behind it.
-    fn reruns(&self, generation: u32, ix: NodeIx) -> bool {
-        let from = self.run.generations.get(generation as usize - 1).and_then(|g| g.from.as_ref());
-        let Some(start) = from.and_then(|id| self.plan.by_id.get(id)) else { return true };
-        let mut seen = std::collections::BTreeSet::from([*start]);
-        let mut next = vec![*start];
-        while let Some(node) = next.pop() {
-            if node == ix {
-                return true;
-            }
-            next.extend(self.plan.node(node).children.iter().map(|l| l.node).filter(|n| seen.insert(*n)));
+    /// Returns where a node stands in a scope.
+    pub(super) fn mark_of(&self, ix: NodeIx, path: &str) -> Mark {
+        if path.is_empty() {
+            return self.run.marks.get(ix as usize).copied().unwrap_or_default();
         }
-        false
+        self.step_of(ix, path).map_or(Mark::None, |(_, step)| Mark::of(&step.state))
     }
 
     /// Builds what `reads` looks at.

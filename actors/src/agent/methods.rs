@@ -1,0 +1,164 @@
+//! The methods of the `Agent` actor.
+
+use super::{Agents, Target, home};
+use crate::reply::{Fault, Reply};
+use callboard_core::{
+    Datum,
+    agent::run::{Ending, Input, Phase, Run, Task},
+    workflow::StepKey,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A run's task.
+#[derive(Deserialize)]
+struct TaskBody {
+    run: String,
+    step: StepKey,
+    task: Task,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Execute {
+    agent: String,
+    prompt: String,
+    #[serde(default)]
+    output_schema: Option<Value>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Cancel {
+    attempt: Option<u32>,
+}
+
+impl Agents {
+    pub async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
+        match method {
+            "task" => {
+                let body: TaskBody = parse(body)?;
+                let target = Target { run: body.run, step: body.step };
+                self.turn(id, Input::Task(body.task), Some(target)).await?;
+                Ok(json!({}))
+            }
+            "execute" => self.execute(id, parse(body)?).await,
+            "status" => {
+                let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+                self.show(id, &run).await
+            }
+            "messages" => self.messages(id).await,
+            "cancel" => {
+                let body: Cancel = parse(body)?;
+                self.cancel(id, body.attempt).await
+            }
+            _ => Err(Fault::new(404, "unknown_method", format!("Agent has no method {method}"))),
+        }
+    }
+
+    /// The reminder fired.
+    pub async fn wake(&self, id: &str) -> Reply {
+        self.turn(id, Input::Tick, None).await?;
+        Ok(json!({}))
+    }
+
+    /// Performs one task for an outside caller and waits for its end.
+    async fn execute(&self, id: &str, body: Execute) -> Reply {
+        if !callboard_core::workflow::definition::is_id(id) {
+            return Err(Fault::bad_request("an agent's id must match [A-Za-z0-9_-]{1,64}"));
+        }
+        if !self.services.agents.agents.contains_key(&body.agent) {
+            let known: Vec<&str> = self.services.agents.agents.keys().map(String::as_str).collect();
+            let message = format!("there is no agent {}; there is {}", body.agent, known.join(", "));
+            return Err(Fault::new(422, "unknown_agent", message));
+        }
+        let before = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        if before.works() {
+            return Err(Fault::new(409, "agent_busy", format!("agent {id} is at work already")));
+        }
+        let attempt = before.task.as_ref().map_or(0, |t| t.attempt) + 1;
+        let task = Task {
+            agent: body.agent.clone(),
+            input: Datum::inline(json!({"agent": body.agent, "prompt": body.prompt})),
+            key: format!("{id}/{attempt}"),
+            attempt,
+            output_schema: body.output_schema,
+            at_most_once: false,
+            budgeted: false,
+        };
+        let ended = match self.boxes.enter(id).await {
+            Ok(actor) => Arc::clone(&actor.ended),
+            Err(_) => return Err(Fault::new(429, "mailbox_full", "too many calls wait for this agent already")),
+        };
+        // Registered before the task begins, so that no end is missed.
+        let mut notified = Box::pin(ended.notified());
+        notified.as_mut().enable();
+        let mut run = self.turn(id, Input::Task(task), None).await?;
+        while run.works() {
+            tokio::select! {
+                () = &mut notified => {}
+                // The place may have been forgotten and made anew: then the notice never comes.
+                () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+            }
+            notified.set(ended.notified());
+            notified.as_mut().enable();
+            run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        }
+        self.show(id, &run).await
+    }
+
+    async fn cancel(&self, id: &str, attempt: Option<u32>) -> Reply {
+        let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let current = now.task.as_ref().map(|t| t.attempt);
+        if attempt.is_none_or(|a| Some(a) == current) && now.works() {
+            self.turn(id, Input::Cancel, None).await?;
+            if let Ok(mut actor) = self.boxes.enter(id).await
+                && let Some(call) = actor.call.take()
+            {
+                call.abort();
+            }
+        }
+        Ok(json!({}))
+    }
+
+    async fn messages(&self, id: &str) -> Reply {
+        let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let wanted: Vec<&Datum> = run.messages.iter().collect();
+        let found = self.contents(home(id), &wanted, &BTreeMap::new()).await;
+        let found = found.ok_or_else(|| Fault::unavailable("the messages can't be read now"))?;
+        let mut items: Vec<Value> = Vec::new();
+        if let Some(task) = &run.task
+            && let Some(input) = self.contents(home(id), &[&task.input], &BTreeMap::new()).await.and_then(|v| v.into_iter().next())
+        {
+            items.push(json!({"role": "user", "content": input["prompt"]}));
+        }
+        items.extend(found.iter().map(|value| (**value).clone()));
+        Ok(json!({ "items": items }))
+    }
+
+    async fn show(&self, id: &str, run: &Run) -> Reply {
+        let agent = run.task.as_ref().map(|t| t.agent.clone());
+        let (status, output, error) = match &run.phase {
+            Phase::Idle => ("idle", Value::Null, None),
+            Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. } => ("running", Value::Null, None),
+            Phase::Done { outcome } => match outcome {
+                Ending::Completed(output) => {
+                    let found = self.contents(home(id), &[output], &BTreeMap::new()).await;
+                    let value = found.and_then(|v| v.into_iter().next()).map(|v| (*v).clone());
+                    ("completed", value.unwrap_or_default(), None)
+                }
+                Ending::Failed(error) => ("failed", Value::Null, Some(error.clone())),
+                Ending::Unknown => ("unknown", Value::Null, None),
+                Ending::Cancelled => ("cancelled", Value::Null, None),
+            },
+        };
+        let error = error.map(|e| json!({"code": e.code, "message": e.message}));
+        Ok(json!({"status": status, "output": output, "error": error, "agent": agent, "usage": run.usage}))
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
+}

@@ -1,0 +1,119 @@
+//! The `Agent` actor: one task of an agent at a time. Its turn is load, decide, commit, act; models and tools are
+//! called outside it.
+//!
+//! A task that needs one model call commits once, with its answer; one that loops over tools commits after each call
+//! and arms its own `wake`. The committed answer stays as a tombstone that answers late duplicates.
+
+mod methods;
+mod perform;
+mod turn;
+
+use crate::{mailbox::Mailboxes, services::Services, tasks::Tasks};
+use callboard_core::{
+    Datum,
+    agent::run::{Phase, Run},
+    workflow::StepKey,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tokio::sync::{Notify, Semaphore};
+
+/// The agents this process hosts.
+#[derive(Clone)]
+pub struct Agents(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub services: Services,
+    pub tasks: Tasks,
+    boxes: Mailboxes<Actor>,
+    /// Bounds the model and tool calls under way.
+    calls: Arc<Semaphore>,
+}
+
+/// One agent's place in this process.
+#[derive(Default)]
+struct Actor {
+    mem: Option<Mem>,
+    /// Effects under way, by attempt and name.
+    in_flight: BTreeSet<(u32, String)>,
+    armed: bool,
+    /// Names this activation to the run that grants `at_most_once` calls.
+    activation: Option<String>,
+    /// Wakes whoever waits for the task to end.
+    ended: Arc<Notify>,
+    /// The call under way, for a cancel.
+    call: Option<tokio::task::AbortHandle>,
+}
+
+struct Mem {
+    run: Run,
+    target: Option<Target>,
+    etag: Option<String>,
+    /// Messages seen or made here.
+    contents: BTreeMap<String, Arc<Value>>,
+}
+
+/// Who wants the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Target {
+    pub run: String,
+    pub step: StepKey,
+}
+
+/// An agent's document.
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    v: u8,
+    run: Run,
+    target: Option<Target>,
+}
+
+impl Agents {
+    pub fn new(services: Services, tasks: Tasks) -> Self {
+        let boxes = Mailboxes::new(services.settings.mailbox);
+        let calls = Arc::new(Semaphore::new(services.settings.calls));
+        Self(Arc::new(Inner { services, tasks, boxes, calls }))
+    }
+
+    pub fn deactivate(&self, id: &str) {
+        self.boxes.forget(id);
+    }
+
+    pub fn active(&self) -> usize {
+        self.boxes.len()
+    }
+}
+
+impl std::ops::Deref for Agents {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Returns the run whose keys an agent's own values stand under: for an agent of a run, that run.
+fn home(id: &str) -> &str {
+    id.split('.').next().unwrap_or(id)
+}
+
+/// Returns the key of an agent's document.
+pub fn document_key(id: &str) -> String {
+    match id.split_once('.') {
+        Some((run, rest)) => format!("{{{run}}}.a.{rest}"),
+        None => format!("{{{id}}}.a"),
+    }
+}
+
+/// Returns the values that an agent's document names, for the purge of its run.
+pub fn named(data: &[u8]) -> Vec<(String, u64)> {
+    let Ok(doc) = crate::document::decode::<Document>(data) else { return Vec::new() };
+    let mut all: Vec<Datum> = doc.run.messages;
+    if let Phase::Acting { results, .. } = doc.run.phase {
+        all.extend(results.into_values());
+    }
+    all.into_iter().filter_map(|d| d.reference().map(|r| (r.key.clone(), r.size))).collect()
+}

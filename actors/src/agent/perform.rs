@@ -1,0 +1,266 @@
+//! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
+
+use super::{Actor, Agents, Mem, Target, home};
+use crate::{WORKFLOW, values};
+use bytes::Bytes;
+use callboard_connectors::tools;
+use callboard_core::{
+    Datum, Timestamp,
+    agent::{
+        message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
+        run::{Effect, Ending, Input, Phase, Profile, Run, check_call},
+    },
+    workflow::event::Reserved,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+impl Agents {
+    pub(super) fn perform(&self, actor: &mut Actor, id: &str, mem: &Mem, effect: Effect) {
+        let (this, id, run, target) = (self.clone(), id.to_owned(), mem.run.clone(), mem.target.clone());
+        let contents = mem.contents.clone();
+        let Some(task) = run.task.clone() else { return };
+        match effect {
+            Effect::CallModel { iteration, model, not_before } => {
+                let activation = actor.activation.get_or_insert_with(|| format!("{:x}", this.services.clock.id())).clone();
+                let call = self.tasks.spawn(async move {
+                    tokio::select! {
+                        () = this.tasks.stopped() => {}
+                        () = this.think(&id, run, contents, target, iteration, model, not_before, activation) => {}
+                    }
+                });
+                actor.call = Some(call.abort_handle());
+            }
+            Effect::CallTool { iteration, call } => self.tasks.spawn_until_stop(async move {
+                let result = this.use_tool(&run, &call, &task.key).await;
+                this.report(&id, Input::ToolAnswered { iteration, id: call.id, result }).await;
+            }),
+            Effect::Reserve { iteration } => self.tasks.spawn_until_stop(async move {
+                let granted = this.reserve(&run, target.as_ref(), iteration).await;
+                this.report(&id, Input::Granted { iteration, granted }).await;
+            }),
+            Effect::Deliver { attempt } => {
+                let took = self.services.clock.now().since(run.accepted_at);
+                self.services.metrics.task_ended(Duration::from_millis(took.0));
+                self.tasks.spawn(async move { this.deliver(&id, &run, target, attempt).await });
+            }
+        }
+    }
+
+    /// Gives a result back to the agent. One that can't be recorded now is worth waiting for.
+    async fn report(&self, id: &str, input: Input) {
+        for wait in [0, 100, 1000, 5000] {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            match self.turn(id, input.clone(), None).await {
+                Ok(_) => return,
+                Err(fault) => tracing::debug!(id, detail = fault.detail, "the agent does not take a result now"),
+            }
+        }
+        tracing::warn!(id, "a result of an agent's call could not be recorded");
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    async fn think(
+        &self,
+        id: &str,
+        run: Run,
+        contents: BTreeMap<String, Arc<Value>>,
+        target: Option<Target>,
+        iteration: u32,
+        model: usize,
+        not_before: Timestamp,
+        activation: String,
+    ) {
+        let wait = not_before.since(self.services.clock.now());
+        if wait.0 > 0 {
+            tokio::time::sleep(Duration::from_millis(wait.0)).await;
+        }
+        let Some(task) = &run.task else { return };
+        if task.at_most_once
+            && let Some(target) = &target
+        {
+            match self.granted(target, task.attempt, &activation).await {
+                Some(true) => {}
+                Some(false) => return self.report(id, Input::Refused).await,
+                // Nobody answered: the run's wake tries again.
+                None => return,
+            }
+        }
+        let request = match self.request(id, &run, &contents, model).await {
+            Ok(request) => request,
+            Err(error) => return self.report(id, Input::Replied { iteration, reply: Err(error) }).await,
+        };
+        let Ok(_place) = Arc::clone(&self.calls).acquire_owned().await else { return };
+        let began = Instant::now();
+        let reply = self.services.models.call(&request, None).await;
+        let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
+        self.services.metrics.model_called(&request.model, began.elapsed(), usage);
+        drop(_place);
+        self.report(id, Input::Replied { iteration, reply }).await;
+    }
+
+    /// Builds the conversation: who the agent is, the task, and what was said since.
+    async fn request(
+        &self,
+        id: &str,
+        run: &Run,
+        contents: &BTreeMap<String, Arc<Value>>,
+        model: usize,
+    ) -> Result<ModelRequest, CallError> {
+        let lost = |what: &str| CallError {
+            code: "value_unavailable".into(),
+            message: format!("{what} can't be read now"),
+            retryable: true,
+            retry_after: None,
+        };
+        let profile = run.profile.as_deref().ok_or_else(|| lost("the agent's profile"))?;
+        let task = run.task.as_ref().ok_or_else(|| lost("the task"))?;
+        let mut wanted: Vec<&Datum> = vec![&task.input];
+        wanted.extend(&run.messages);
+        let found = self.contents(home(id), &wanted, contents).await.ok_or_else(|| lost("a message"))?;
+        let mut values = found.into_iter();
+        let input = values.next().ok_or_else(|| lost("the task"))?;
+        let prompt = match &*input {
+            Value::String(text) => text.clone(),
+            other => other["prompt"].as_str().unwrap_or_default().to_owned(),
+        };
+        let mut messages = Vec::new();
+        let system = profile.spec.system_text();
+        if !system.is_empty() {
+            messages.push(Message::new(Role::System, system));
+        }
+        messages.push(Message::new(Role::User, prompt));
+        for value in values {
+            messages.push(serde_json::from_value((*value).clone()).map_err(|_| lost("a message"))?);
+        }
+        let spec = &profile.spec;
+        let name = match model.checked_sub(1) {
+            None => &spec.model,
+            Some(fallback) => spec.fallback_models.get(fallback).unwrap_or(&spec.model),
+        };
+        let tools = profile.tools.iter().map(|(name, tool)| ToolSpec {
+            name: name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.clone(),
+        });
+        Ok(ModelRequest {
+            model: name.clone(),
+            messages,
+            tools: tools.collect(),
+            temperature: spec.temperature,
+            max_tokens: spec.max_tokens,
+            output_schema: task.output_schema.clone().or_else(|| spec.output_schema.clone()),
+            idempotency_key: format!("{}/{}", task.key, run.iterations),
+        })
+    }
+
+    /// Returns contents in order: from the datum, from memory, else from the store.
+    pub(super) async fn contents(
+        &self,
+        run: &str,
+        wanted: &[&Datum],
+        known: &BTreeMap<String, Arc<Value>>,
+    ) -> Option<Vec<Arc<Value>>> {
+        let missing: Vec<(String, u64)> = wanted
+            .iter()
+            .filter_map(|d| d.reference())
+            .filter(|r| !known.contains_key(&r.key))
+            .map(|r| (r.key.clone(), r.size))
+            .collect();
+        let found = values::load(&self.services, run, &missing).await.ok()?;
+        wanted
+            .iter()
+            .map(|datum| match datum {
+                Datum::Inline(value) => Some(value.clone()),
+                Datum::Stored(r) => match known.get(&r.key) {
+                    Some(value) => Some(value.clone()),
+                    None => serde_json::from_slice(found.get(&r.key)?).ok().map(Arc::new),
+                },
+            })
+            .collect()
+    }
+
+    /// A tool's failure is data for the model.
+    async fn use_tool(&self, run: &Run, call: &ToolCall, key: &str) -> Result<Value, CallError> {
+        let nobody = Profile::default();
+        let profile = run.profile.as_deref().unwrap_or(&nobody);
+        let (tool, arguments) = check_call(profile, call)?;
+        let services = &self.services;
+        let key = format!("{key}/{}/{}", run.iterations, call.id);
+        tools::perform(tool, &arguments, &services.http, &*services.secrets, &key, None).await
+    }
+
+    /// Asks the run for one more call. Without an answer the call is not made.
+    async fn reserve(&self, run: &Run, target: Option<&Target>, iteration: u32) -> bool {
+        let (Some(target), Some(task)) = (target, &run.task) else { return true };
+        let tokens = run.profile.as_ref().and_then(|p| p.spec.max_tokens).unwrap_or(0);
+        let reserved = Reserved { calls: 1, tokens: u64::from(tokens) };
+        let op = format!("{}/{iteration}", task.key);
+        let body = json!({"op": op, "step": target.step, "attempt": task.attempt, "reserved": reserved});
+        for wait in [0, 200, 2000, 10_000] {
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+            if let Some(answer) = self.ask(&target.run, "reserve", &body).await {
+                return answer["granted"].as_bool().unwrap_or(false);
+            }
+        }
+        false
+    }
+
+    async fn granted(&self, target: &Target, attempt: u32, activation: &str) -> Option<bool> {
+        let body = json!({"step": target.step, "attempt": attempt, "activation": activation});
+        self.ask(&target.run, "grant", &body).await?["granted"].as_bool()
+    }
+
+    /// Calls the run; nothing if it does not answer now.
+    async fn ask(&self, run: &str, method: &str, body: &Value) -> Option<Value> {
+        let body = Bytes::from(body.to_string());
+        match self.services.sidecar.invoke_actor(WORKFLOW, run, method, body).await {
+            Ok(answer) => {
+                let answer: Value = serde_json::from_slice(&answer).ok()?;
+                let status = answer["error"]["status"].as_u64();
+                (!matches!(status, Some(429 | 500..))).then_some(answer)
+            }
+            Err(error) => {
+                tracing::debug!(run, method, %error, "the run does not answer now");
+                None
+            }
+        }
+    }
+
+    /// Gives the answer to the run until it acknowledges it; after a while the run's own wake asks again.
+    async fn deliver(&self, id: &str, run: &Run, target: Option<Target>, attempt: u32) {
+        let Phase::Done { outcome } = &run.phase else { return };
+        if let (Some(target), true) = (&target, *outcome != Ending::Cancelled) {
+            let body = json!({
+                "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
+            });
+            let mut told = false;
+            for wait in [0, 50, 500, 3000, 10_000] {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                if self.ask(&target.run, "answer", &body).await.is_some() {
+                    told = true;
+                    break;
+                }
+                if self.tasks.is_stopping() {
+                    return;
+                }
+            }
+            if !told {
+                self.forget_delivery(id).await;
+                return;
+            }
+        }
+        let _ = self.turn(id, Input::Delivered { attempt }, None).await;
+    }
+
+    /// Lets a later repetition of the task deliver again.
+    async fn forget_delivery(&self, id: &str) {
+        if let Ok(mut actor) = self.boxes.enter(id).await {
+            actor.in_flight.retain(|(_, name)| name != "deliver");
+        }
+    }
+}

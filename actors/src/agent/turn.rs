@@ -1,0 +1,220 @@
+//! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
+
+use super::{Actor, Agents, Document, Mem, Target, document_key, home};
+use crate::{AGENT, document, reply::Fault, values, wake};
+use bytes::Bytes;
+use callboard_core::{
+    Datum, Machine, Values,
+    agent::run::{Effect, Event, Input, Phase, Profile, Run},
+};
+use callboard_sidecar::client::{Error, Fence, Save, Ttl};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+const VERSION: u8 = 1;
+/// How long an answer stays, to answer late duplicates.
+const TOMBSTONE: u32 = 24 * 3600;
+const TRIES: u32 = 6;
+
+impl Agents {
+    /// Takes a turn in a task of its own and returns the agent's state after it.
+    pub(super) async fn turn(&self, id: &str, input: Input, target: Option<Target>) -> Result<Run, Fault> {
+        let (this, id) = (self.clone(), id.to_owned());
+        let task = self.tasks.spawn(async move {
+            let mut actor = this.boxes.enter(&id).await.map_err(|_| {
+                Fault::new(429, "mailbox_full", format!("too many calls wait for agent {id} already"))
+            })?;
+            this.services.metrics.turns.inc();
+            let result = this.take(&mut actor, &id, &input, target).await;
+            let idle = actor.mem.as_ref().is_none_or(|m| !m.run.works() && m.run.pending().is_empty());
+            let forget = idle && !actor.armed && actor.in_flight.is_empty();
+            drop(actor);
+            if forget {
+                this.boxes.forget(&id);
+            }
+            result
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "an agent's turn panicked");
+            Err(Fault::new(500, "internal", "the turn failed unexpectedly"))
+        })
+    }
+
+    async fn take(&self, actor: &mut Actor, id: &str, input: &Input, target: Option<Target>) -> Result<Run, Fault> {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                let wait = (4u64 << attempt) + self.services.clock.spread(8 << attempt);
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+            }
+            let mut mem = match actor.mem.take() {
+                Some(mem) => mem,
+                None => match self.load(id).await {
+                    Ok(Some(mem)) => mem,
+                    Ok(None) => {
+                        if matches!(input, Input::Tick) {
+                            // Nothing was ever saved, so there is nothing to wake for.
+                            let _ = wake::disarm(&self.services, AGENT, id).await;
+                            actor.armed = false;
+                        }
+                        Mem { run: Run::default(), target: None, etag: None, contents: BTreeMap::new() }
+                    }
+                    Err(error) => {
+                        tracing::debug!(id, %error, "the agent can't be read now");
+                        continue;
+                    }
+                },
+            };
+            if let Input::Task(task) = input {
+                if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
+                    mem.target = target.clone();
+                    actor.in_flight.clear();
+                    actor.activation = None;
+                    if let Some(call) = actor.call.take() {
+                        call.abort();
+                    }
+                }
+                mem.run.profile = self.profile(&task.agent);
+            } else if mem.run.profile.is_none() {
+                mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(&t.agent));
+            }
+            let now = self.services.clock.now();
+            let events = match mem.run.decide(now, input, &Values::default()) {
+                Ok(events) => events,
+                Err(_) => Vec::new(),
+            };
+            if let Err(error) = self.commit(id, &mut mem, events).await {
+                // Somebody else may have committed this answer; what counts is what is saved.
+                tracing::debug!(id, %error, "the agent's save is refused or unknown");
+                self.services.metrics.conflicts.inc();
+                continue;
+            }
+            self.act(actor, id, &mem).await;
+            let run = mem.run.clone();
+            actor.mem = Some(mem);
+            return Ok(run);
+        }
+        Err(Fault::unavailable(format!("agent {id} could not be saved now: try again")))
+    }
+
+    async fn load(&self, id: &str) -> Result<Option<Mem>, Error> {
+        let entry = self.services.sidecar.get(&self.services.settings.statestore, &document_key(id)).await?;
+        let Some(entry) = entry else { return Ok(None) };
+        let mem = match document::decode::<Document>(&entry.data) {
+            Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), contents: BTreeMap::new() },
+            Err(error) => {
+                // The run's task brings everything that is needed to begin again.
+                tracing::error!(id, %error, "the agent's document can't be read: it starts again");
+                Mem { run: Run::default(), target: None, etag: Some(entry.etag), contents: BTreeMap::new() }
+            }
+        };
+        Ok(Some(mem))
+    }
+
+    fn profile(&self, agent: &str) -> Option<Arc<Profile>> {
+        let agents = &self.services.agents;
+        let spec = agents.agents.get(agent)?.clone();
+        let tools = spec.tools.iter().filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone())));
+        Some(Arc::new(Profile { tools: tools.collect(), spec }))
+    }
+
+    /// Applies the events, and saves the agent where one of them must not be lost.
+    async fn commit(&self, id: &str, mem: &mut Mem, events: Vec<Event>) -> Result<(), Error> {
+        let services = &self.services;
+        let turn = format!("a{:x}", services.clock.id());
+        let mut made = Vec::new();
+        let mut save = false;
+        for mut event in events {
+            match &mut event {
+                // Messages are stored once, under keys of their own, however small.
+                Event::ModelReplied { message, .. } | Event::ToolAnswered { message, .. } => {
+                    keep(message, &turn, &mut made);
+                    save = true;
+                }
+                Event::AnswerRejected { message, complaint, .. } => {
+                    keep(message, &turn, &mut made);
+                    keep(complaint, &turn, &mut made);
+                    save = true;
+                }
+                Event::TaskEnded { outcome, .. } => {
+                    if let callboard_core::agent::run::Ending::Completed(output) = outcome {
+                        values::move_out(vec![output], &turn, &mut made);
+                    }
+                    save = true;
+                }
+                Event::TaskAccepted { .. }
+                | Event::ModelFailed { .. }
+                | Event::CallGranted { .. }
+                | Event::AnswerDelivered {} => {}
+            }
+            mem.run.apply(&event);
+        }
+        if !save {
+            return Ok(());
+        }
+        values::save(services, home(id), &made).await?;
+        for value in made {
+            if let Some(content) = value.value {
+                mem.contents.insert(value.key, content);
+            }
+        }
+        let done = matches!(mem.run.phase, Phase::Done { .. });
+        let ttl = Ttl::Seconds(if done { TOMBSTONE } else { services.settings.value_ttl });
+        let fence = mem.etag.clone().map_or(Fence::FirstWrite, Fence::Etag);
+        let doc = Document { v: VERSION, run: mem.run.clone(), target: mem.target.clone() };
+        let data = Bytes::from(document::encode(&doc));
+        let save = Save { key: document_key(id), data, fence, ttl };
+        services.sidecar.save(&services.settings.statestore, vec![save]).await?;
+        mem.etag = match mem.etag.as_deref().map(str::parse::<u64>) {
+            None => Some("1".into()),
+            Some(Ok(n)) => Some((n + 1).to_string()),
+            Some(Err(_)) => {
+                let entry = services.sidecar.get(&services.settings.statestore, &document_key(id)).await?;
+                entry.map(|e| e.etag)
+            }
+        };
+        Ok(())
+    }
+
+    /// Performs what is pending and not under way here, and keeps the agent's own `wake` in order.
+    async fn act(&self, actor: &mut Actor, id: &str, mem: &Mem) {
+        let attempt = mem.run.task.as_ref().map_or(0, |t| t.attempt);
+        let mut wanted = std::collections::BTreeSet::new();
+        for effect in mem.run.pending() {
+            let name = match &effect {
+                Effect::Reserve { iteration } => format!("reserve {iteration}"),
+                Effect::CallModel { iteration, .. } => format!("model {iteration} {} {}", mem.run.failures, mem.run.model),
+                Effect::CallTool { iteration, call } => format!("tool {iteration} {}", call.id),
+                Effect::Deliver { .. } => "deliver".to_owned(),
+            };
+            let key = (attempt, name);
+            wanted.insert(key.clone());
+            if actor.in_flight.insert(key) {
+                self.perform(actor, id, mem, effect);
+            }
+        }
+        actor.in_flight.retain(|key| wanted.contains(key));
+        let loops = mem.run.works() && mem.etag.is_some() && mem.run.iterations > 1;
+        if loops && !actor.armed {
+            match wake::arm(&self.services, AGENT, id, wake::OFTEN, wake::OFTEN).await {
+                Ok(()) => actor.armed = true,
+                // Without it, the run's own wake is the way back.
+                Err(error) => tracing::debug!(id, %error, "the agent's wake is not registered"),
+            }
+        }
+        if mem.run.pending().is_empty() && actor.armed {
+            match wake::disarm(&self.services, AGENT, id).await {
+                Ok(()) => actor.armed = false,
+                Err(error) => tracing::debug!(id, %error, "the agent's wake is not removed yet"),
+            }
+        }
+        if matches!(mem.run.phase, Phase::Done { .. }) {
+            actor.ended.notify_waiters();
+        }
+    }
+}
+
+/// Moves a message out under a key of its own.
+fn keep(datum: &mut Datum, turn: &str, made: &mut Vec<values::Made>) {
+    if let Datum::Inline(value) = datum {
+        *datum = values::store(value.clone(), turn, made);
+    }
+}

@@ -1,0 +1,212 @@
+//! A run's document: the commit point. Header, reference to a snapshot, and the tail of events since.
+//!
+//! Unjournaled events always stay in the tail. A tail that grows too long is folded into a snapshot of parts: a head
+//! written anew, and pages of finished work written once.
+
+use callboard_core::{
+    Hash,
+    workflow::{Event, run::Archived, snapshot::Head},
+};
+use serde::{Deserialize, Serialize};
+
+/// Version of the encoding.
+const VERSION: u8 = 1;
+/// A tail longer than this (bytes) is folded into a snapshot.
+pub const TAIL_LIMIT: usize = 4 << 10;
+/// The archive's rest moves into a page of its own when it passes this (bytes).
+pub const PAGE_SIZE: usize = 4 << 10;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    v: u8,
+    /// Seq of the last event.
+    pub seq: u64,
+    pub hash: Hash,
+    pub snapshot: Option<Snapshot>,
+    /// Seq of the first event in `tail`.
+    pub tail_from: u64,
+    /// Hash of the event before the tail.
+    pub base_hash: Hash,
+    pub tail: Vec<(Event, Hash)>,
+    /// Up to which seq the events were published.
+    pub published: u64,
+}
+
+/// Where the state before (or inside) the tail stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Key of the head part, and its size.
+    pub key: String,
+    pub size: u64,
+    /// The events it includes.
+    pub seq: u64,
+}
+
+/// The head part of a snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeadPart {
+    pub head: Head,
+    /// Keys of the archive's pages, oldest first.
+    pub pages: Vec<Page>,
+    /// Archived items that are in no page yet.
+    pub rest: Vec<Archived>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    pub key: String,
+    pub size: u64,
+    pub items: u64,
+}
+
+/// What was stored can't be read: a newer version wrote it, or it is damaged.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error("it was written by a newer version ({0})")]
+    Newer(u8),
+    #[error("{0}")]
+    Damaged(String),
+}
+
+// === impl Document ===
+
+impl Document {
+    pub fn empty() -> Self {
+        Self {
+            v: VERSION,
+            seq: 0,
+            hash: Hash::default(),
+            snapshot: None,
+            tail_from: 1,
+            base_hash: Hash::default(),
+            tail: Vec::new(),
+            published: 0,
+        }
+    }
+
+    /// A document whose whole past stands in a snapshot.
+    pub fn at(seq: u64, hash: Hash, snapshot: Option<Snapshot>) -> Self {
+        Self { seq, hash, snapshot, tail_from: seq + 1, base_hash: hash, ..Self::empty() }
+    }
+
+    /// Appends an event and returns its JSON, which is what the hash covers and the catalog keeps.
+    pub fn push(&mut self, event: Event) -> String {
+        let json = encode_event(&event);
+        self.hash = next_hash(self.hash, &json);
+        self.seq += 1;
+        self.tail.push((event, self.hash));
+        json
+    }
+
+    /// Returns the hash at `seq`, if it stands in this document.
+    pub fn hash_at(&self, seq: u64) -> Option<Hash> {
+        if seq + 1 == self.tail_from {
+            return Some(self.base_hash);
+        }
+        let index = seq.checked_sub(self.tail_from)?;
+        self.tail.get(usize::try_from(index).ok()?).map(|(_, hash)| *hash)
+    }
+
+    /// Returns the events after `seq`, numbered.
+    pub fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &Event, Hash)> {
+        let from = self.tail_from;
+        self.tail.iter().zip(from..).filter(move |(_, n)| *n > seq).map(|((event, hash), n)| (n, event, *hash))
+    }
+
+    /// Drops the tail's events up to `seq`, which a snapshot includes and the catalog has.
+    pub fn drop_until(&mut self, seq: u64) {
+        let n = usize::try_from((seq + 1).saturating_sub(self.tail_from)).unwrap_or(0).min(self.tail.len());
+        if let Some((_, hash)) = n.checked_sub(1).and_then(|i| self.tail.get(i)) {
+            self.base_hash = *hash;
+            self.tail_from += n as u64;
+            self.tail.drain(..n);
+        }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
+        // The version is the first element, so it can be read before the rest is understood.
+        match bytes {
+            [_, v, ..] if *v > VERSION && *v < 0x80 => return Err(Unreadable::Newer(*v)),
+            _ => {}
+        }
+        decode(bytes)
+    }
+}
+
+/// Returns an event as the catalog keeps it.
+pub fn encode_event(event: &Event) -> String {
+    serde_json::to_string(event).expect("events have only string keys")
+}
+
+pub fn next_hash(previous: Hash, json: &str) -> Hash {
+    Hash::chain(&[&previous.0, json.as_bytes()])
+}
+
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec(value).expect("documents have no type that MessagePack lacks")
+}
+
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    rmp_serde::from_slice(bytes).map_err(|e| Unreadable::Damaged(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use callboard_core::{Datum, Timestamp, workflow::{StepKey, What}};
+
+    fn event(n: i64) -> Event {
+        let step = StepKey::new(1, "a", "3.17");
+        let output = Datum::inline(serde_json::json!({"x": 0.1, "big": u64::MAX, "list": [null, "é"]}));
+        let what = What::StepCompleted {
+            step,
+            attempt: 1,
+            output,
+            branch: None,
+            usage: None,
+            error: None,
+            op: None,
+            signal: None,
+        };
+        Event { at: Timestamp(n), what }
+    }
+
+    #[test]
+    fn a_document_reads_as_it_was_written_and_its_events_hash_the_same() {
+        let mut doc = Document::empty();
+        let json = doc.push(event(1));
+        doc.push(event(2));
+        let read = Document::decode(&doc.encode()).expect("readable");
+        assert_eq!(read, doc);
+        assert_eq!(encode_event(&read.tail[0].0), json);
+        assert_eq!(next_hash(Hash::default(), &json), read.hash_at(1).expect("a hash"));
+        let from_json: Event = serde_json::from_str(&json).expect("readable");
+        assert_eq!(encode_event(&from_json), json);
+    }
+
+    #[test]
+    fn dropping_the_tail_keeps_the_chain() {
+        let mut doc = Document::empty();
+        for n in 0..5 {
+            doc.push(event(n));
+        }
+        let (third, last) = (doc.hash_at(3), doc.hash);
+        doc.drop_until(3);
+        assert_eq!((doc.tail_from, doc.tail.len()), (4, 2));
+        assert_eq!((doc.hash_at(3), doc.hash_at(2), doc.hash_at(5)), (third, None, Some(last)));
+        doc.drop_until(9);
+        assert_eq!((doc.tail_from, doc.hash_at(5)), (6, Some(last)));
+    }
+
+    #[test]
+    fn a_newer_document_is_told_from_a_damaged_one() {
+        let mut bytes = Document::empty().encode();
+        bytes[1] = 2;
+        assert!(matches!(Document::decode(&bytes), Err(Unreadable::Newer(2))));
+        assert!(matches!(Document::decode(b"\xff\xff"), Err(Unreadable::Damaged(_))));
+    }
+}

@@ -1,0 +1,76 @@
+//! Public events and tasks as CloudEvents on the bus.
+
+use crate::services::Services;
+use bytes::Bytes;
+use callboard_core::{
+    Timestamp,
+    workflow::{Event, What},
+};
+use callboard_sidecar::client::{Error, Publish};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+pub const COMMANDS: &str = "callboard.commands";
+pub const TASKS: &str = "callboard.tasks";
+pub const EVENTS: &str = "callboard.events";
+pub const TASK_READY: &str = "callboard.task.ready";
+const SOURCE: &str = "callboard";
+
+/// Publishes recorded events, in order. Consumers tell repetitions by (run, seq).
+pub async fn publish(services: &Services, run: &str, events: &[(u64, Event)]) -> Result<(), Error> {
+    let messages = events.iter().map(|(seq, event)| {
+        let id = format!("{run}/{seq}");
+        envelope(&id, &format!("callboard.{}", event.what.name()), run, event.at, &item(run, *seq, event))
+    });
+    send(services, EVENTS, messages.collect()).await
+}
+
+/// Publishes CloudEvents on one topic, in one call where there are several.
+pub async fn send(services: &Services, topic: &str, messages: Vec<Bytes>) -> Result<(), Error> {
+    let publish = |data| Publish {
+        pubsub: services.settings.pubsub.clone(),
+        topic: topic.to_owned(),
+        data,
+        content_type: "application/cloudevents+json".into(),
+        metadata: BTreeMap::new(),
+    };
+    services.sidecar.publish_all(messages.into_iter().map(publish).collect()).await
+}
+
+/// Wraps data in a CloudEvent.
+pub fn envelope(id: &str, kind: &str, subject: &str, at: Timestamp, data: &Value) -> Bytes {
+    json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": SOURCE,
+        "type": kind,
+        "subject": subject,
+        "time": at.to_string(),
+        "datacontenttype": "application/json",
+        "data": data,
+    })
+    .to_string()
+    .into()
+}
+
+/// Returns an event as the public sees it: the same on the bus and in the history.
+pub fn item(run: &str, seq: u64, event: &Event) -> Value {
+    let mut out = json!({"run": run, "seq": seq, "at": event.at.to_string(), "type": event.what.name()});
+    if let Some((step, attempt)) = event.what.step() {
+        out["node"] = (*step.node).into();
+        out["generation"] = step.generation.into();
+        out["iteration"] = (*step.iteration).into();
+        if let Some(attempt) = attempt {
+            out["attempt"] = attempt.into();
+        }
+    }
+    out["data"] = Value::Object(fields(&event.what));
+    out
+}
+
+/// Returns an event's own fields, without those that stand beside it.
+fn fields(what: &What) -> Map<String, Value> {
+    let Ok(Value::Object(tagged)) = serde_json::to_value(what) else { return Map::new() };
+    let Some((_, Value::Object(fields))) = tagged.into_iter().next() else { return Map::new() };
+    fields.into_iter().filter(|(name, value)| name != "step" && name != "attempt" && !value.is_null()).collect()
+}

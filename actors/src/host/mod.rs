@@ -1,0 +1,177 @@
+//! The app channel: what the sidecar calls. Only 200 is success; a DELETE is always 200 and fast.
+//!
+//! Ids are checked before anything is routed, and every route but the health check refuses without the app token.
+
+mod topics;
+
+use crate::{
+    AGENT, WORKFLOW,
+    agent::Agents,
+    reply::{Fault, Reply, response},
+    services::Services,
+    sweeper,
+    tasks::Tasks,
+    wake,
+    workflow::Workflows,
+};
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, Path, Request, State},
+    http::{Response, StatusCode, header},
+    middleware::{self, Next},
+    response::IntoResponse,
+    routing::{delete, get, put},
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use subtle::ConstantTimeEq;
+
+/// What a sidecar may send at most; its own limit is 4 MiB.
+const BODY: usize = 5 << 20;
+/// How long a drain waits for turns and tracked tasks.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Which actors this process hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    pub workflow: bool,
+    pub ai: bool,
+}
+
+/// The actors of this process.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    services: Services,
+    roles: Roles,
+    workflows: Workflows,
+    agents: Agents,
+    tasks: Tasks,
+}
+
+impl Host {
+    pub fn new(services: Services, roles: Roles) -> Self {
+        let tasks = Tasks::default();
+        let workflows = Workflows::new(services.clone(), tasks.clone());
+        let agents = Agents::new(services.clone(), tasks.clone());
+        Self(Arc::new(Inner { services, roles, workflows, agents, tasks }))
+    }
+
+    /// Returns the routes that the sidecar calls.
+    pub fn router(&self, app_token: Option<String>) -> Router {
+        Router::new()
+            .route("/dapr/config", get(config))
+            .route("/dapr/subscribe", get(topics::subscriptions))
+            .route("/actors/{kind}/{id}", delete(deactivate))
+            .route("/actors/{kind}/{id}/method/remind/{name}", put(remind))
+            .route("/actors/{kind}/{id}/method/timer/{name}", put(remind))
+            .route("/actors/{kind}/{id}/method/{method}", put(call))
+            .route(topics::TASKS_ROUTE, axum::routing::post(topics::task))
+            .route(topics::COMMANDS_ROUTE, axum::routing::post(topics::command))
+            .layer(middleware::from_fn_with_state(app_token.map(Arc::from), guard))
+            .route("/healthz", get(|| async { StatusCode::OK }))
+            .layer(DefaultBodyLimit::max(BODY))
+            .with_state(self.clone())
+    }
+
+    /// Starts what runs beside the calls: the sweeper of the workflow role.
+    pub fn start(&self) {
+        if self.0.roles.workflow {
+            sweeper::start(self.0.services.clone(), &self.0.tasks);
+        }
+    }
+
+    /// Ends what runs, bounded; what is left another process takes up.
+    pub async fn drain(&self) {
+        if !self.0.tasks.drain(PATIENCE).await {
+            tracing::warn!("some tasks did not end in time; they are taken up again after the next start");
+        }
+    }
+
+    /// Returns how many runs and agents are in memory.
+    pub fn active(&self) -> (usize, usize) {
+        (self.0.workflows.active(), self.0.agents.active())
+    }
+
+    fn hosts(&self, kind: &str) -> bool {
+        kind == WORKFLOW && self.0.roles.workflow || kind == AGENT && self.0.roles.ai
+    }
+}
+
+/// Refuses calls that do not come from the sidecar.
+async fn guard(State(token): State<Option<Arc<str>>>, request: Request, next: Next) -> Response<Body> {
+    if let Some(token) = token {
+        let given = request.headers().get("dapr-api-token").map(|v| v.as_bytes()).unwrap_or_default();
+        if !bool::from(given.ct_eq(token.as_bytes())) {
+            return (StatusCode::UNAUTHORIZED, "invalid app token").into_response();
+        }
+    }
+    next.run(request).await
+}
+
+async fn config(State(host): State<Host>) -> impl IntoResponse {
+    let kinds: Vec<&str> = [WORKFLOW, AGENT].into_iter().filter(|kind| host.hosts(kind)).collect();
+    Json(json!({
+        "entities": kinds,
+        "actorIdleTimeout": "60m",
+        "drainOngoingCallTimeout": "10s",
+        "drainRebalancedActors": true,
+        "reentrancy": {"enabled": false},
+    }))
+}
+
+async fn call(
+    State(host): State<Host>,
+    Path((kind, id, method)): Path<(String, String, String)>,
+    body: Bytes,
+) -> Response<Body> {
+    response(match checked(&host, &kind, &id) {
+        Ok(()) if kind == WORKFLOW => host.0.workflows.call(&id, &method, &body).await,
+        Ok(()) => host.0.agents.call(&id, &method, &body).await,
+        Err(fault) => Err(fault),
+    })
+}
+
+/// A reminder's callback. Whatever it finds, the sidecar need not try again: the next tick or the sweeper does.
+async fn remind(
+    State(host): State<Host>,
+    Path((kind, id, name)): Path<(String, String, String)>,
+) -> Response<Body> {
+    let reply: Reply = match checked(&host, &kind, &id) {
+        Ok(()) if name == wake::NAME && kind == WORKFLOW => host.0.workflows.wake(&id).await,
+        Ok(()) if name == wake::NAME => host.0.agents.wake(&id).await,
+        _ => Ok(json!({})),
+    };
+    if let Err(fault) = &reply {
+        tracing::debug!(id, detail = fault.detail, "a wake did not go through");
+    }
+    (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{}").into_response()
+}
+
+async fn deactivate(State(host): State<Host>, Path((kind, id)): Path<(String, String)>) -> StatusCode {
+    match kind.as_str() {
+        WORKFLOW => host.0.workflows.deactivate(&id),
+        AGENT => host.0.agents.deactivate(&id),
+        _ => {}
+    }
+    StatusCode::OK
+}
+
+/// Checks a type and an id before anything is done with them.
+fn checked(host: &Host, kind: &str, id: &str) -> Result<(), Fault> {
+    if !host.hosts(kind) {
+        return Err(Fault::new(404, "unknown_actor_type", format!("no actors of type {kind:?} are hosted here")));
+    }
+    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let mut parts = id.split('.');
+    let run = parts.next().unwrap_or_default();
+    let head = (1..=64).contains(&run.len()) && run.chars().all(fine);
+    let rest = kind == AGENT && id.len() <= 256 && parts.clone().all(|p| !p.is_empty() && p.chars().all(fine));
+    if head && (rest || !id.contains('.')) {
+        return Ok(());
+    }
+    let message = format!("{:?} is no id: it must match [A-Za-z0-9_-]{{1,64}}", id.chars().take(80).collect::<String>());
+    Err(Fault::new(400, "invalid_id", message))
+}

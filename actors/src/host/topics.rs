@@ -1,0 +1,126 @@
+//! Messages from the bus: tasks for agents, commands for runs. Each is handed to its actor through the sidecar.
+//!
+//! A message is dropped when it can never be handled, tried again when it can't be handled now.
+
+use super::Host;
+use crate::{AGENT, WORKFLOW, events, workflow};
+use axum::{Json, body::Bytes, extract::State};
+use callboard_core::{Hash, workflow::StepKey};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub const TASKS_ROUTE: &str = "/events/tasks";
+pub const COMMANDS_ROUTE: &str = "/events/commands";
+
+/// A CloudEvent as far as it is read here.
+#[derive(Deserialize)]
+struct CloudEvent {
+    id: String,
+    #[serde(default)]
+    source: String,
+    r#type: String,
+    #[serde(default)]
+    data: Value,
+}
+
+/// What becomes of a message.
+enum Verdict {
+    Success,
+    Retry,
+    Drop,
+}
+
+pub async fn subscriptions(State(host): State<Host>) -> Json<Value> {
+    let pubsub = &host.0.services.settings.pubsub;
+    let subscription = |topic: &str, route: &str| {
+        json!({
+            "pubsubname": pubsub,
+            "topic": topic,
+            "deadLetterTopic": format!("{topic}.dead"),
+            "routes": {"default": route},
+        })
+    };
+    let mut all = Vec::new();
+    if host.0.roles.ai {
+        all.push(subscription(events::TASKS, TASKS_ROUTE));
+    }
+    if host.0.roles.workflow {
+        all.push(subscription(events::COMMANDS, COMMANDS_ROUTE));
+    }
+    Json(Value::Array(all))
+}
+
+/// Gives a task to its agent. Accepted in memory is enough: the run's wake is the recovery.
+pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
+    #[derive(Deserialize)]
+    struct Task {
+        run: String,
+        step: StepKey,
+    }
+    let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) else { return verdict(Verdict::Drop) };
+    if event.r#type != events::TASK_READY {
+        return verdict(Verdict::Drop);
+    }
+    let Ok(task) = Task::deserialize(&event.data) else { return verdict(Verdict::Drop) };
+    let id = workflow::agent_id(&task.run, &task.step);
+    verdict(hand_over(&host, AGENT, &id, "task", &event.data).await)
+}
+
+/// Gives a command to its run.
+pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
+    let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) else {
+        tracing::warn!("a command that is no CloudEvent is dropped");
+        return verdict(Verdict::Drop);
+    };
+    let method = workflow::COMMANDS.iter().find(|(kind, _)| *kind == event.r#type).map(|(_, method)| *method);
+    let (Some(method), Value::Object(mut data)) = (method, event.data) else {
+        tracing::warn!(id = event.id, kind = event.r#type, "a command that nobody knows is dropped");
+        return verdict(Verdict::Drop);
+    };
+    // The event's identity is the operation's: delivered again, it does nothing again.
+    let identity = Hash::chain(&[event.source.as_bytes(), event.id.as_bytes()]);
+    let run = match data.remove("run_id") {
+        Some(Value::String(run)) => run,
+        None if method == "start" => identity.to_string(),
+        _ => {
+            tracing::warn!(id = event.id, "a command without a run_id is dropped");
+            return verdict(Verdict::Drop);
+        }
+    };
+    if !callboard_core::workflow::definition::is_id(&run) {
+        tracing::warn!(id = event.id, "a command with an invalid run_id is dropped");
+        return verdict(Verdict::Drop);
+    }
+    data.insert("op".into(), identity.to_string().into());
+    verdict(hand_over(&host, WORKFLOW, &run, method, &Value::Object(data)).await)
+}
+
+async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: &Value) -> Verdict {
+    let answer = host.0.services.sidecar.invoke_actor(kind, id, method, data.to_string().into()).await;
+    match answer {
+        Ok(answer) => {
+            let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+            match answer["error"]["status"].as_u64() {
+                None => Verdict::Success,
+                Some(429 | 500..) => Verdict::Retry,
+                Some(_) => {
+                    let detail = answer["error"]["detail"].as_str().unwrap_or_default();
+                    tracing::warn!(kind, id, method, detail, "a message that can't be handled is dropped");
+                    Verdict::Drop
+                }
+            }
+        }
+        Err(error) => {
+            tracing::debug!(kind, id, method, %error, "a message is tried again");
+            Verdict::Retry
+        }
+    }
+}
+
+fn verdict(verdict: Verdict) -> Json<Value> {
+    Json(json!({"status": match verdict {
+        Verdict::Success => "SUCCESS",
+        Verdict::Retry => "RETRY",
+        Verdict::Drop => "DROP",
+    }}))
+}

@@ -1,0 +1,115 @@
+//! One place per actor: a FIFO mutex around its state, with a bounded queue.
+//!
+//! daprd's own turn lock can let two turns of an actor overlap, so the lock that counts is here.
+
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tokio::sync::OwnedMutexGuard;
+
+/// Too many turns wait for this actor already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+/// The actors of one type that are active in this process.
+pub struct Mailboxes<T> {
+    places: Mutex<HashMap<String, Arc<Place<T>>>>,
+    limit: usize,
+}
+
+struct Place<T> {
+    state: Arc<tokio::sync::Mutex<T>>,
+    waiting: AtomicUsize,
+}
+
+impl<T: Default + Send + 'static> Mailboxes<T> {
+    pub fn new(limit: usize) -> Self {
+        Self { places: Mutex::default(), limit }
+    }
+
+    /// Waits for the actor's turn, in order of arrival.
+    pub async fn enter(&self, id: &str) -> Result<OwnedMutexGuard<T>, Full> {
+        let place = {
+            let mut places = self.places.lock();
+            let place = places.entry(id.to_owned()).or_insert_with(|| {
+                Arc::new(Place { state: Arc::default(), waiting: AtomicUsize::new(0) })
+            });
+            if place.waiting.fetch_add(1, Ordering::Relaxed) >= self.limit {
+                place.waiting.fetch_sub(1, Ordering::Relaxed);
+                return Err(Full);
+            }
+            place.clone()
+        };
+        // Counted down also when the caller gives up while waiting.
+        let _waiting = Waiting(&place.waiting);
+        Ok(place.state.clone().lock_owned().await)
+    }
+
+    /// Forgets an actor that nobody is in or waits for. Returns whether it is gone.
+    pub fn forget(&self, id: &str) -> bool {
+        let mut places = self.places.lock();
+        let idle = places.get(id).is_some_and(|place| {
+            place.waiting.load(Ordering::Relaxed) == 0 && Arc::strong_count(&place.state) == 1
+        });
+        if idle {
+            places.remove(id);
+        }
+        idle
+    }
+
+    pub fn len(&self) -> usize {
+        self.places.lock().len()
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn turns_of_one_actor_do_not_overlap_and_keep_their_order() {
+        let boxes = Arc::new(Mailboxes::<Vec<u32>>::new(8));
+        let first = boxes.enter("a").await.expect("a place");
+        let mut waiting = Vec::new();
+        for n in 0..4 {
+            let boxes2 = boxes.clone();
+            waiting.push(tokio::spawn(async move { boxes2.enter("a").await.expect("a place").push(n) }));
+            tokio::task::yield_now().await;
+        }
+        assert!(boxes.enter("b").await.is_ok(), "another actor is free");
+        drop(first);
+        for task in waiting {
+            task.await.expect("no panic");
+        }
+        assert_eq!(*boxes.enter("a").await.expect("a place"), [0, 1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_full_mailbox_refuses_and_a_caller_that_leaves_makes_room() {
+        let boxes = Arc::new(Mailboxes::<()>::new(1));
+        let inside = boxes.enter("a").await.expect("a place");
+        let boxes2 = boxes.clone();
+        let waits = tokio::spawn(async move { boxes2.enter("a").await.is_ok() });
+        tokio::task::yield_now().await;
+        assert_eq!(boxes.enter("a").await.err(), Some(Full));
+        waits.abort();
+        let _ = waits.await;
+        drop(inside);
+        assert!(boxes.enter("a").await.is_ok());
+        assert!(boxes.forget("a"));
+        assert_eq!(boxes.len(), 0);
+    }
+}

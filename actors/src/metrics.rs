@@ -1,0 +1,71 @@
+//! What is measured of agents and models. Names and buckets are the requirements'.
+
+use callboard_core::agent::message::Usage;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use std::time::Duration;
+
+#[derive(Clone)]
+pub struct Metrics {
+    llm_request_duration: Histogram,
+    llm_token_usage: IntCounterVec,
+    agent_execution_time: Histogram,
+    pub conflicts: IntCounter,
+    pub turns: IntCounter,
+    pub rolled_forward: IntCounter,
+}
+
+impl Metrics {
+    /// Registers the instruments. A registry that has one of these names already keeps the first.
+    pub fn new(registry: &Registry) -> Self {
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            let histogram = Histogram::with_opts(opts).expect("the name and buckets are constants and valid");
+            register(registry, &histogram);
+            histogram
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help).expect("the name is a constant and valid");
+            register(registry, &counter);
+            counter
+        };
+        let llm_token_usage = IntCounterVec::new(
+            Opts::new("llm_token_usage", "Number of tokens used by LLM requests"),
+            &["model", "request_type"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &llm_token_usage);
+        Self {
+            llm_request_duration: histogram(
+                "llm_request_duration",
+                "Duration of LLM API requests",
+                &[0.1, 0.5, 1.0, 2.0, 5.0],
+            ),
+            llm_token_usage,
+            agent_execution_time: histogram(
+                "agent_execution_time",
+                "Time taken for agent task execution",
+                &[1.0, 5.0, 10.0, 30.0, 60.0],
+            ),
+            conflicts: counter("callboard_commit_conflicts_total", "Commits refused or of unknown outcome"),
+            turns: counter("callboard_turns_total", "Actor turns"),
+            rolled_forward: counter("callboard_rolled_forward_total", "Documents repaired from the history"),
+        }
+    }
+
+    pub fn model_called(&self, model: &str, took: Duration, usage: Option<&Usage>) {
+        self.llm_request_duration.observe(took.as_secs_f64());
+        if let Some(usage) = usage {
+            self.llm_token_usage.with_label_values(&[model, "prompt"]).inc_by(usage.prompt_tokens);
+            self.llm_token_usage.with_label_values(&[model, "completion"]).inc_by(usage.completion_tokens);
+        }
+    }
+
+    pub fn task_ended(&self, took: Duration) {
+        self.agent_execution_time.observe(took.as_secs_f64());
+    }
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, collector: &C) {
+    // Two hosts in one process (tests do that) share a registry; the second's instruments are then not exported.
+    let _ = registry.register(Box::new(collector.clone()));
+}

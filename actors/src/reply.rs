@@ -1,0 +1,92 @@
+//! What an actor method answers: JSON with status 200, an application error in the body.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, header},
+};
+use callboard_core::{
+    Problem,
+    workflow::event::{Refusal, RefusalKind},
+};
+use serde_json::{Value, json};
+
+/// Why a method did not do what was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub status: u16,
+    pub code: String,
+    pub detail: String,
+    pub problems: Vec<Problem>,
+}
+
+pub type Reply = Result<Value, Fault>;
+
+impl Fault {
+    pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
+        Self { status, code: code.to_owned(), detail: detail.into(), problems: Vec::new() }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(400, "bad_request", detail)
+    }
+
+    pub fn not_found(run: &str) -> Self {
+        Self::new(404, "unknown_run", format!("there is no run {run}"))
+    }
+
+    /// The caller may try again: nothing is known to have happened.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(503, "unavailable", detail)
+    }
+
+    pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
+        self.problems = problems;
+        self
+    }
+
+    fn title(&self) -> &'static str {
+        match self.status {
+            400 => "bad request",
+            404 => "not found",
+            409 => "conflict",
+            422 => "unprocessable",
+            429 => "too many requests",
+            503 => "unavailable",
+            _ => "error",
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
+        let mut error = json!({
+            "code": self.code, "status": self.status, "title": self.title(), "detail": self.detail,
+        });
+        if !self.problems.is_empty() {
+            error["problems"] = json!(self.problems);
+        }
+        json!({ "error": error })
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.kind {
+            RefusalKind::NotFound => 404,
+            RefusalKind::Conflict => 409,
+            RefusalKind::Invalid => 422,
+            RefusalKind::TooMany => 429,
+        };
+        Self::new(status, &refusal.code, refusal.message)
+    }
+}
+
+/// Writes a reply as daprd wants it: only 200 is success, and an application error says so in a header.
+pub fn response(reply: Reply) -> Response<Body> {
+    let is_error = reply.is_err();
+    let body = reply.unwrap_or_else(|fault| fault.to_json());
+    let mut response = Response::new(Body::from(body.to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if is_error {
+        response.headers_mut().insert("x-daprerrorresponseheader", HeaderValue::from_static("true"));
+    }
+    response
+}

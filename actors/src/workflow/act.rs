@@ -1,0 +1,245 @@
+//! The acts of a turn: everything pending that nobody here works on yet, in tasks outside the mutex.
+
+use super::{
+    Workflows,
+    actor::{Actor, InFlight, Mem},
+    agent_id,
+    http_step::HttpStep,
+    turn::Turn,
+};
+use crate::{AGENT, events, reply::Fault};
+use bytes::Bytes;
+use callboard_core::{
+    Datum, Machine, Span, Timestamp,
+    workflow::{Effect, NodeKind, Run, StepKey},
+};
+use serde_json::json;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+/// A deadline nearer than this gets an in-process timer as well.
+const NEAR: Span = Span::secs(30);
+/// How often an unanswered task is published again while its attempt is young, and later.
+const REPUBLISH: (Span, Span) = (Span::secs(25), Span::secs(300));
+const YOUNG: Span = Span::secs(600);
+
+/// A task on its way to an agent.
+struct Task {
+    step: StepKey,
+    attempt: u32,
+    agent: String,
+    input: Datum,
+    at_most_once: bool,
+    published: Arc<AtomicI64>,
+}
+
+impl Workflows {
+    pub(super) async fn act(&self, actor: &mut Actor, run: &str, mem: &mut Mem, turn: &Turn) -> Result<(), Fault> {
+        if mem.run.purging {
+            return self.purge(actor, run, mem).await;
+        }
+        let now = self.services.clock.now();
+        let pending = mem.run.pending();
+        let mut wanted: BTreeSet<(StepKey, u32)> = BTreeSet::new();
+        let mut tasks = Vec::new();
+        for effect in pending {
+            match effect {
+                Effect::StartAgent { step, attempt, agent, input, at_most_once } => {
+                    let key = (step.clone(), attempt);
+                    wanted.insert(key.clone());
+                    let fresh = InFlight { since: now, published: Arc::default() };
+                    let entry = actor.in_flight.entry(key).or_insert(fresh);
+                    let last = Timestamp(entry.published.load(Ordering::Acquire));
+                    let pace = if now < entry.since + YOUNG { REPUBLISH.0 } else { REPUBLISH.1 };
+                    if last.0 == 0 || turn.is_wake() && now >= last + pace {
+                        entry.published.store(now.0, Ordering::Release);
+                        let published = entry.published.clone();
+                        tasks.push(Task { step, attempt, agent, input, at_most_once, published });
+                    }
+                }
+                Effect::CallHttp { step, attempt, input, expect, at_most_once } => {
+                    let key = (step.clone(), attempt);
+                    wanted.insert(key.clone());
+                    if !actor.in_flight.contains_key(&key) {
+                        actor.in_flight.insert(key, InFlight { since: now, published: Arc::default() });
+                        let node = mem.run.plan.as_ref().and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
+                        let allowed = match node.map(|n| &n.kind) {
+                            Some(NodeKind::Http(config)) => callboard_connectors::http::node::references(config),
+                            _ => BTreeSet::new(),
+                        };
+                        let timeout = node.and_then(|n| n.timeout);
+                        self.call_http(run, HttpStep { step, attempt, input, expect, at_most_once, allowed, timeout });
+                    }
+                }
+                Effect::CancelAgent { step, attempt } => {
+                    if !actor.told.lock().contains(&(step.clone(), attempt)) {
+                        self.tell_agent(run, step, attempt, Arc::clone(&actor.told));
+                    }
+                }
+                Effect::Continue => drop(self.go_on(run, Duration::ZERO)),
+                Effect::Purge => {}
+            }
+        }
+        actor.in_flight.retain(|key, _| wanted.contains(key));
+        self.publish_tasks(run, &mem.run, tasks);
+        self.set_timer(actor, run, mem.run.deadline());
+        if mem.run.ended.is_some() {
+            self.clean(actor, run, mem).await;
+        }
+        Ok(())
+    }
+
+    /// Publishes tasks; the ones that fail are published again by the next wake.
+    fn publish_tasks(&self, run: &str, state: &Run, tasks: Vec<Task>) {
+        if tasks.is_empty() {
+            return;
+        }
+        let plan = state.plan.clone();
+        let budgeted = plan.as_ref().is_some_and(|p| p.definition.settings.budget.is_some());
+        let now = self.services.clock.now();
+        let messages: Vec<Bytes> = tasks
+            .iter()
+            .map(|task| {
+                let node = plan.as_ref().and_then(|p| p.by_id.get(&*task.step.node).map(|ix| &p.node(*ix).node));
+                let schema = node.and_then(|n| match &n.kind {
+                    NodeKind::Agent(agent) => agent.output_schema.as_ref(),
+                    _ => None,
+                });
+                let data = json!({
+                    "run": run,
+                    "step": task.step,
+                    "task": {
+                        "agent": task.agent,
+                        "input": task.input,
+                        "key": format!("{run}/{}/{}", task.step, task.attempt),
+                        "attempt": task.attempt,
+                        "output_schema": schema,
+                        "at_most_once": task.at_most_once,
+                        "budgeted": budgeted,
+                    },
+                });
+                let id = format!("{run}/{}/{}", task.step, task.attempt);
+                events::envelope(&id, events::TASK_READY, run, now, &data)
+            })
+            .collect();
+        let (this, run) = (self.clone(), run.to_owned());
+        self.tasks.spawn(async move {
+            for wait in [20, 200, 2000] {
+                match events::send(&this.services, events::TASKS, messages.clone()).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(run, %error, "tasks are not published yet"),
+                }
+                if this.tasks.is_stopping() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+            }
+            tasks.iter().for_each(|task| task.published.store(0, Ordering::Release));
+        });
+    }
+
+    /// Tells an agent that its answer is not wanted any more.
+    fn tell_agent(
+        &self,
+        run: &str,
+        step: StepKey,
+        attempt: u32,
+        told: Arc<parking_lot::Mutex<BTreeSet<(StepKey, u32)>>>,
+    ) {
+        let (this, run) = (self.clone(), run.to_owned());
+        self.tasks.spawn(async move {
+            let body = Bytes::from(json!({ "attempt": attempt }).to_string());
+            match this.services.sidecar.invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body).await {
+                Ok(_) => {
+                    told.lock().insert((step, attempt));
+                    this.settle(&run).await;
+                }
+                Err(error) => tracing::debug!(run, %step, %error, "the agent is not told yet"),
+            }
+        });
+    }
+
+    /// Takes another turn after a while.
+    fn go_on(&self, run: &str, after: Duration) -> tokio::task::AbortHandle {
+        let (this, run) = (self.clone(), run.to_owned());
+        self.tasks
+            .spawn(async move {
+                tokio::select! {
+                    () = tokio::time::sleep(after) => {}
+                    () = this.tasks.stopped() => return,
+                }
+                // A task of its own, so that a new timer does not cut the turn this one started.
+                let inner = this.clone();
+                this.tasks.spawn(async move {
+                    if let Err(fault) = inner.turn(&run, Turn::Go).await {
+                        tracing::debug!(run, detail = fault.detail, "the timer's turn did not go through");
+                    }
+                });
+            })
+            .abort_handle()
+    }
+
+    fn set_timer(&self, actor: &mut Actor, run: &str, deadline: Option<Timestamp>) {
+        let now = self.services.clock.now();
+        let deadline = deadline.filter(|d| *d <= now + NEAR);
+        if actor.timer.as_ref().map(|(at, _)| *at) == deadline && actor.timer.as_ref().is_some_and(|(_, t)| !t.is_finished()) {
+            return;
+        }
+        if let Some((_, timer)) = actor.timer.take() {
+            timer.abort();
+        }
+        if let Some(at) = deadline {
+            // One millisecond more: instants are whole milliseconds, and a turn just before one is a turn for nothing.
+            let after = Duration::from_millis(at.since(now).0 + 1);
+            actor.timer = Some((at, self.go_on(run, after)));
+        }
+    }
+
+    /// Cleans up if the run has ended and everything of it is on record.
+    pub(super) async fn settle(&self, run: &str) {
+        let Ok(mut actor) = self.boxes.enter(run).await else { return };
+        if let Some(mem) = actor.mem.take() {
+            if mem.run.ended.is_some() && !mem.run.purging {
+                self.clean(&mut actor, run, &mem).await;
+            }
+            actor.mem = Some(mem);
+        }
+        let idle = actor.mem.as_ref().is_none_or(|m| m.run.ended.is_some()) && actor.armed.is_none();
+        drop(actor);
+        if idle {
+            self.boxes.forget(run);
+        }
+    }
+
+    /// Disarming is the last effect; then the catalog need not look until retention.
+    async fn clean(&self, actor: &mut Actor, run: &str, mem: &Mem) {
+        if !actor.tail.is_done(mem.doc.seq) {
+            // The follower calls `settle` when it is through.
+            if actor.tail.has_work() {
+                self.follow(run, Arc::clone(&actor.tail));
+            }
+            return;
+        }
+        {
+            let told = actor.told.lock();
+            let untold = mem.run.pending().into_iter().any(
+                |e| matches!(e, Effect::CancelAgent { step, attempt } if !told.contains(&(step.clone(), attempt))),
+            );
+            if untold {
+                return;
+            }
+        }
+        self.disarm(actor, run).await;
+        if actor.armed.is_none()
+            && let Err(error) = self.services.catalog.mark_cleaned(run, mem.doc.seq).await
+        {
+            tracing::debug!(run, %error, "the run is not marked as cleaned up yet");
+        }
+    }
+}

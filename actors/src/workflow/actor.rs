@@ -1,0 +1,74 @@
+//! What this process remembers of a run between turns.
+
+use super::tail::Tail;
+use crate::document::{Document, Page};
+use callboard_core::{
+    Timestamp, Values,
+    workflow::{Run, StepKey},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::AtomicI64},
+};
+use tokio::task::AbortHandle;
+
+/// One run's place in this process.
+#[derive(Default)]
+pub struct Actor {
+    /// The state as committed; thrown away after any failed or unknown write.
+    pub mem: Option<Mem>,
+    /// What is not journaled or not published yet.
+    pub tail: Arc<Tail>,
+    pub armed: Option<Armed>,
+    /// Attempts under way, by step and attempt.
+    pub in_flight: BTreeMap<(StepKey, u32), InFlight>,
+    /// When a tick last went well.
+    pub ticked: Option<Timestamp>,
+    /// Abandoned attempts whose agents were told.
+    pub told: Arc<parking_lot::Mutex<BTreeSet<(StepKey, u32)>>>,
+    /// The in-process timer of the nearest deadline.
+    pub timer: Option<(Timestamp, AbortHandle)>,
+}
+
+/// A run's state with what it takes to save the next one.
+pub struct Mem {
+    pub doc: Document,
+    pub run: Run,
+    /// Of the document as read or written last; none before the first save.
+    pub etag: Option<String>,
+    /// The document still has the expiry of a first one.
+    pub expires: bool,
+    /// Bytes of each event in the tail.
+    pub sizes: Vec<usize>,
+    pub pages: Vec<Page>,
+    /// Archived items that stand in pages.
+    pub paged: usize,
+    /// Contents seen lately.
+    pub values: Values,
+}
+
+/// The reminder as it was registered last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Armed {
+    pub due: Timestamp,
+    pub often: bool,
+}
+
+/// An attempt that somebody works on.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    pub since: Timestamp,
+    /// When its task was published last; 0 if that failed.
+    pub published: Arc<AtomicI64>,
+}
+
+impl Mem {
+    pub fn new(run: &str) -> Self {
+        Self::of(Document::empty(), Run::new(run), None)
+    }
+
+    pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
+        let sizes = doc.tail.iter().map(|(event, _)| crate::document::encode_event(event).len()).collect();
+        Self { doc, run, etag, expires: false, sizes, pages: Vec::new(), paged: 0, values: Values::default() }
+    }
+}

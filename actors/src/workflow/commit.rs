@@ -1,0 +1,231 @@
+//! The commit: new values first, then the document by one single-key save with its etag.
+//!
+//! daprd reports any failure of such a save as a mismatch, so every error means unknown: the caller reloads.
+
+use super::{
+    Workflows,
+    actor::{Actor, Armed, Mem},
+    document_key,
+    turn::Refused,
+};
+use crate::{
+    document::{HeadPart, PAGE_SIZE, Page, Snapshot, TAIL_LIMIT, encode},
+    values::{self, Made},
+    wake,
+};
+use bytes::Bytes;
+use callboard_core::{
+    Machine, Span,
+    workflow::{Event, Run, run::Archived},
+};
+use callboard_sidecar::client::{Error, Fence, Save, Ttl};
+use std::time::Duration;
+
+/// A first document that nobody journaled goes after so many seconds.
+const FIRST_TTL: u32 = 600;
+
+impl Workflows {
+    /// Saves what the events make of the run, and arms `wake` beside it. On failure the state is worthless, and what
+    /// was made is returned for cleaning up.
+    pub(super) async fn commit(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        mem: &mut Mem,
+        events: Vec<Event>,
+    ) -> Result<(), Option<Refused>> {
+        let services = &self.services;
+        let turn = self.turn_id();
+        let mut made: Vec<Made> = Vec::new();
+        let mut recorded = Vec::with_capacity(events.len());
+        for mut event in events {
+            let from = made.len();
+            values::move_out(event.what.data_mut(), &turn, &mut made);
+            let own: Vec<(String, Bytes)> = made[from..].iter().map(|m| (m.key.clone(), m.data.clone())).collect();
+            // Values that came by reference (an agent's answer) are journaled with the event too.
+            let adopted: Vec<_> = super::load::references(&event)
+                .into_iter()
+                .filter(|r| !own.iter().any(|(key, _)| *key == r.key))
+                .collect();
+            mem.run.apply(&event);
+            let json = mem.doc.push(event.clone());
+            mem.sizes.push(json.len());
+            recorded.push((mem.doc.seq, event, mem.doc.hash, json, own, adopted));
+        }
+        let superseded = self.fold_tail(actor, mem, &turn, &mut made);
+        mem.doc.published = actor.tail.published();
+        let names: Vec<(String, u64)> = made.iter().map(|m| (m.key.clone(), m.data.len() as u64)).collect();
+        if let Err(error) = values::save(services, run, &made).await {
+            tracing::debug!(run, %error, "values are not saved");
+            // The document never left, so nothing names them.
+            let _ = values::delete(services, run, &names).await;
+            return Err(None);
+        }
+        let (fence, ttl) = match &mem.etag {
+            None => (Fence::FirstWrite, Ttl::Seconds(FIRST_TTL)),
+            Some(etag) => (Fence::Etag(etag.clone()), if mem.expires { Ttl::Persist } else { Ttl::Keep }),
+        };
+        let save = Save { key: document_key(run), data: Bytes::from(mem.doc.encode()), fence, ttl };
+        let (saved, ()) = tokio::join!(
+            services.sidecar.save(&services.settings.statestore, vec![save]),
+            self.arm(actor, run, &mem.run, false),
+        );
+        if let Err(error) = saved {
+            tracing::debug!(run, %error, "the document's save is refused or unknown");
+            return Err(Some(Refused { etag: mem.etag.clone(), made: names }));
+        }
+        mem.expires = mem.etag.is_none();
+        mem.etag = next_etag(self, run, mem.etag.as_deref()).await.map_err(|_| None)?;
+        for value in made {
+            if let Some(content) = value.value {
+                mem.values.insert(value.key, content);
+            }
+        }
+        for (seq, event, hash, json, mut own, adopted) in recorded {
+            if !adopted.is_empty() && seq > actor.tail.journaled() {
+                own.extend(self.adopt(run, adopted).await.map_err(|_| None)?);
+            }
+            actor.tail.push(seq, &event, hash, json, own);
+        }
+        if !superseded.is_empty() {
+            let (this, run) = (self.clone(), run.to_owned());
+            self.tasks.spawn(async move {
+                let _ = values::delete(&this.services, &run, &superseded).await;
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads the contents of values that somebody else saved under this run.
+    async fn adopt(
+        &self,
+        run: &str,
+        refs: Vec<callboard_core::ValueRef>,
+    ) -> Result<Vec<(String, Bytes)>, Error> {
+        let wanted: Vec<(String, u64)> = refs.into_iter().map(|r| (r.key, r.size)).collect();
+        Ok(values::load(&self.services, run, &wanted).await?.into_iter().collect())
+    }
+
+    /// Folds a long tail into a snapshot. Returns the parts it replaces.
+    fn fold_tail(&self, actor: &Actor, mem: &mut Mem, turn: &str, made: &mut Vec<Made>) -> Vec<(String, u64)> {
+        let journaled = actor.tail.journaled();
+        let droppable = (journaled + 1).saturating_sub(mem.doc.tail_from) as usize;
+        let total: usize = mem.sizes.iter().sum();
+        let gain: usize = mem.sizes.iter().take(droppable).sum();
+        if total <= TAIL_LIMIT || gain < TAIL_LIMIT / 2 {
+            return Vec::new();
+        }
+        let old = mem.doc.snapshot.clone();
+        fold_into_snapshot(mem, turn, journaled, made);
+        old.into_iter().map(|snapshot| (snapshot.key, snapshot.size)).collect()
+    }
+
+    /// Deletes what refused turns made, once the document has moved past them and names none of it.
+    pub(super) async fn clean_refused(&self, run: &str, mem: &Mem, refused: &mut Vec<Refused>) {
+        let version = |etag: Option<&String>| etag.and_then(|e| e.parse::<u64>().ok()).unwrap_or(0);
+        let now = version(mem.etag.as_ref());
+        let mut rest = Vec::new();
+        for lost in refused.drain(..) {
+            if now <= version(lost.etag.as_ref()) {
+                // Its save may still arrive.
+                rest.push(lost);
+                continue;
+            }
+            let named = super::load::state_references(&mem.run);
+            let parts = mem.doc.snapshot.iter().map(|s| &s.key).chain(mem.pages.iter().map(|p| &p.key));
+            let parts: Vec<&String> = parts.collect();
+            let is_named =
+                lost.made.iter().any(|(key, _)| named.iter().any(|r| r.key == *key) || parts.contains(&key));
+            if !is_named {
+                let _ = values::delete(&self.services, run, &lost.made).await;
+            }
+        }
+        *refused = rest;
+    }
+
+    /// Registers `wake` if the run wants it sooner than it is, or, on a wake, otherwise than it is.
+    pub(super) async fn arm(&self, actor: &mut Actor, run: &str, state: &Run, on_wake: bool) {
+        let now = self.services.clock.now();
+        let Some(want) = wanted(state, now) else { return };
+        let again = match actor.armed {
+            None => true,
+            Some(have) if want.often != have.often => want.often || on_wake,
+            Some(have) => !want.often && (want.due < have.due || on_wake && want.due != have.due && have.due <= now),
+        };
+        if !again {
+            return;
+        }
+        let (due, period) = if want.often {
+            (wake::OFTEN, wake::OFTEN)
+        } else {
+            (Duration::from_millis(want.due.since(now).0), wake::SELDOM)
+        };
+        match wake::arm(&self.services, crate::WORKFLOW, run, due, period).await {
+            Ok(()) => actor.armed = Some(want),
+            // The sweeper is the second way.
+            Err(error) => tracing::debug!(run, %error, "wake is not registered"),
+        }
+    }
+
+    pub(super) async fn disarm(&self, actor: &mut Actor, run: &str) {
+        match wake::disarm(&self.services, crate::WORKFLOW, run).await {
+            Ok(()) => actor.armed = None,
+            Err(error) => tracing::debug!(run, %error, "wake is not removed yet"),
+        }
+    }
+
+    pub(super) fn turn_id(&self) -> String {
+        format!("{:x}", self.services.clock.id())
+    }
+}
+
+/// Returns how a run wants to be woken; an ended one is woken until it is cleaned up.
+fn wanted(run: &Run, now: callboard_core::Timestamp) -> Option<Armed> {
+    if run.purging || !run.pending().is_empty() {
+        return Some(Armed { due: now, often: true });
+    }
+    if run.ended.is_some() {
+        return None;
+    }
+    let latest = now + Span(wake::SELDOM.as_millis() as u64);
+    Some(Armed { due: run.deadline().map_or(latest, |d| d.max(now)), often: false })
+}
+
+/// Writes the state as a snapshot: a new head, and a page when enough finished work has come together.
+pub(super) fn fold_into_snapshot(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<Made>) {
+    let mut rest: Vec<Archived> = mem.run.archive.iter().skip(mem.paged).cloned().collect();
+    let data = encode(&rest);
+    if data.len() > PAGE_SIZE {
+        let key = format!("{turn}.{}", made.len());
+        mem.pages.push(Page { key: key.clone(), size: data.len() as u64, items: rest.len() as u64 });
+        mem.paged += rest.len();
+        made.push(Made { key, data: data.into(), value: None });
+        rest.clear();
+    }
+    let part = HeadPart { head: mem.run.head(), pages: mem.pages.clone(), rest };
+    let key = format!("{turn}.{}", made.len());
+    let data = Bytes::from(encode(&part));
+    mem.doc.snapshot = Some(Snapshot { key: key.clone(), size: data.len() as u64, seq: mem.doc.seq });
+    made.push(Made { key, data, value: None });
+    let before = mem.doc.tail.len();
+    mem.doc.drop_until(journaled.min(mem.doc.seq));
+    let dropped = before - mem.doc.tail.len();
+    mem.sizes.drain(..dropped);
+}
+
+/// Predicts the etag of the save just made: both Redis and the embedded store count up by one.
+pub(super) async fn next_etag(
+    this: &Workflows,
+    run: &str,
+    etag: Option<&str>,
+) -> Result<Option<String>, Error> {
+    match etag.map(str::parse::<u64>) {
+        None => Ok(Some("1".into())),
+        Some(Ok(n)) => Ok(Some((n + 1).to_string())),
+        // A store with opaque etags is read back.
+        Some(Err(_)) => {
+            let entry = this.services.sidecar.get(&this.services.settings.statestore, &document_key(run)).await?;
+            Ok(entry.map(|e| e.etag))
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
+
+use super::{Workflows, turn::Turn};
+use callboard_connectors::http::node::{self, Call};
+use callboard_core::{
+    Datum, Span,
+    agent::message::{CallError, Usage},
+    workflow::{
+        Input, Outcome, StepKey,
+        definition::HttpNode,
+        run::StepState,
+    },
+};
+use serde_json::Value;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+/// A step's call, on its way.
+pub(super) struct HttpStep {
+    pub step: StepKey,
+    pub attempt: u32,
+    /// The rendered request, as recorded.
+    pub input: Datum,
+    pub expect: Vec<u16>,
+    pub at_most_once: bool,
+    /// Secrets that the definition itself names.
+    pub allowed: BTreeSet<String>,
+    pub timeout: Option<Span>,
+}
+
+impl Workflows {
+    /// Performs the call in a task of its own.
+    pub(super) fn call_http(&self, run: &str, call: HttpStep) {
+        let (this, run) = (self.clone(), run.to_owned());
+        self.tasks.spawn_until_stop(async move {
+            let Ok(_place) = Arc::clone(&this.calls).acquire_owned().await else { return };
+            if call.at_most_once && !this.granted(&run, &call.step, call.attempt).await {
+                return;
+            }
+            let outcome = match this.request(&run, &call).await {
+                Ok(Some(request)) => match this.perform(&run, &call, &request).await {
+                    Ok(value) => Outcome::Done(Datum::inline(value)),
+                    Err(error) => Outcome::Failed(error),
+                },
+                // The request could not be read: the next wake tries again.
+                Ok(None) => return,
+                Err(error) => Outcome::Failed(error),
+            };
+            let step = call.step;
+            let input = Input::Answer { step: step.clone(), attempt: call.attempt, outcome, usage: Usage::default() };
+            // An answer that can't be recorded now is worth waiting for: the call was made.
+            for wait in [0, 100, 1000, 5000, 10_000] {
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                match this.turn(&run, Turn::Input(input.clone())).await {
+                    Ok(_) => return,
+                    Err(fault) if fault.status == 503 || fault.status == 429 => {}
+                    Err(fault) => {
+                        tracing::debug!(run, %step, detail = fault.detail, "the answer is not wanted");
+                        return;
+                    }
+                }
+            }
+            tracing::warn!(run, %step, attempt = call.attempt, "the answer of an HTTP step could not be recorded");
+        });
+    }
+
+    /// Asks for the right to perform an `at_most_once` call. Only one activation gets it.
+    async fn granted(&self, run: &str, step: &StepKey, attempt: u32) -> bool {
+        let activation = format!("{:x}", self.services.clock.id());
+        let ask = Input::Grant { step: step.clone(), attempt, activation: activation.clone() };
+        let Ok(done) = self.turn(run, Turn::Input(ask)).await else { return false };
+        done.run.steps.get(step).is_some_and(
+            |s| matches!(&s.state, StepState::Started { granted: Some(holder) } if *holder == activation),
+        )
+    }
+
+    async fn request(&self, run: &str, call: &HttpStep) -> Result<Option<HttpNode>, CallError> {
+        let input = match &call.input {
+            Datum::Inline(value) => value.clone(),
+            Datum::Stored(reference) => {
+                let Ok(found) = self.fetch(run, std::slice::from_ref(reference)).await else { return Ok(None) };
+                let Some(value) = found.get(&reference.key) else { return Ok(None) };
+                value.clone()
+            }
+        };
+        let request: HttpNode = serde_json::from_value((*input).clone()).map_err(|e| CallError {
+            code: "http_invalid_request".into(),
+            message: e.to_string(),
+            retryable: false,
+            retry_after: None,
+        })?;
+        Ok(Some(HttpNode { expect: call.expect.clone(), ..request }))
+    }
+
+    async fn perform(&self, run: &str, call: &HttpStep, request: &HttpNode) -> Result<Value, CallError> {
+        let key = format!("{run}/{}/{}", call.step, call.attempt);
+        let call = Call {
+            node: request,
+            allowed: call.allowed.clone(),
+            idempotency_key: &key,
+            timeout: call.timeout,
+        };
+        node::perform(&self.services.http, &*self.services.secrets, call).await
+    }
+}

@@ -1,0 +1,230 @@
+//! The methods of the `Workflow` actor: JSON in, JSON out.
+
+use super::{
+    Workflows,
+    start::Start,
+    turn::{Done, Turn},
+};
+use crate::reply::{Fault, Reply};
+use callboard_core::{
+    Datum,
+    agent::message::Usage,
+    workflow::{
+        Input, Outcome, StepKey,
+        event::Reserved,
+        run::StepState,
+        view::Summary,
+    },
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The command events and the methods they stand for.
+pub const COMMANDS: [(&str, &str); 6] = [
+    ("callboard.workflow.start", "start"),
+    ("callboard.run.signal", "signal"),
+    ("callboard.run.cancel", "cancel"),
+    ("callboard.run.pause", "pause"),
+    ("callboard.run.resume", "resume"),
+    ("callboard.run.approve", "approve"),
+];
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Bare {
+    op: Option<String>,
+    run_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signal {
+    op: Option<String>,
+    #[serde(default)]
+    run_id: Option<String>,
+    name: String,
+    #[serde(default)]
+    data: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Approve {
+    op: Option<String>,
+    #[serde(default)]
+    run_id: Option<String>,
+    node: String,
+    generation: Option<u32>,
+    iteration: Option<String>,
+    approved: bool,
+    comment: Option<String>,
+    args_hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rerun {
+    op: Option<String>,
+    #[serde(default)]
+    run_id: Option<String>,
+    from: String,
+    input: Option<Value>,
+}
+
+/// An agent's answer.
+#[derive(Deserialize)]
+struct Answer {
+    step: StepKey,
+    attempt: u32,
+    outcome: Ending,
+    usage: Usage,
+}
+
+type Ending = callboard_core::agent::run::Ending;
+
+#[derive(Deserialize)]
+struct Grant {
+    step: StepKey,
+    attempt: u32,
+    activation: String,
+}
+
+#[derive(Deserialize)]
+struct Reserve {
+    op: String,
+    step: StepKey,
+    attempt: u32,
+    reserved: Reserved,
+}
+
+impl Workflows {
+    /// Calls a method by name.
+    pub async fn call(&self, run: &str, method: &str, body: &[u8]) -> Reply {
+        let op = |given: Option<String>| given.unwrap_or_else(|| format!("{:x}", self.services.clock.id()));
+        let input = match method {
+            "start" => {
+                let done = self.start(run, parse::<Start>(body)?).await?;
+                return self.show(run, &done).await;
+            }
+            "status" => return self.status(run).await,
+            "answer" => return self.answer(run, parse(body)?).await,
+            "grant" => return self.grant(run, parse(body)?).await,
+            "reserve" => return self.reserve(run, parse(body)?).await,
+            "sweep" => {
+                self.turn(run, Turn::Sweep).await?;
+                return Ok(json!({}));
+            }
+            "cancel" => Input::Cancel { op: op(parse::<Bare>(body)?.op) },
+            "pause" => Input::Pause { op: op(parse::<Bare>(body)?.op) },
+            "resume" => Input::Resume { op: op(parse::<Bare>(body)?.op) },
+            "signal" => {
+                let b: Signal = parse(body)?;
+                Input::Signal { op: op(b.op), name: b.name, data: Datum::inline(b.data) }
+            }
+            "approve" => {
+                let b: Approve = parse(body)?;
+                Input::Approve {
+                    op: op(b.op),
+                    node: b.node,
+                    generation: b.generation,
+                    iteration: b.iteration,
+                    approved: b.approved,
+                    comment: b.comment,
+                    args_hash: b.args_hash,
+                }
+            }
+            "rerun" => {
+                let b: Rerun = parse(body)?;
+                Input::Rerun { op: op(b.op), from: b.from, input: b.input.map(Datum::inline) }
+            }
+            _ => return Err(Fault::new(404, "unknown_method", format!("Workflow has no method {method}"))),
+        };
+        let done = self.turn(run, Turn::Input(input)).await?;
+        self.show(run, &done).await
+    }
+
+    /// Returns the run; one that left the state store is answered from the catalog.
+    pub async fn status(&self, run: &str) -> Reply {
+        match self.turn(run, Turn::Look).await {
+            Ok(done) => self.show(run, &done).await,
+            Err(fault) if fault.code == "run_archived" => {
+                let row = self.services.catalog.run(run).await.map_err(|e| Fault::unavailable(e.to_string()))?;
+                let row = row.ok_or_else(|| Fault::not_found(run))?;
+                let summary: Summary = serde_json::from_str(&row.summary)
+                    .map_err(|e| Fault::new(500, "internal", format!("the summary of run {run}: {e}")))?;
+                self.resolve(run, &summary).await
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn show(&self, run: &str, done: &Done) -> Reply {
+        match &done.summary {
+            Some(summary) => self.resolve(run, summary).await,
+            None => Err(Fault::not_found(run)),
+        }
+    }
+
+    async fn resolve(&self, run: &str, summary: &Summary) -> Reply {
+        let refs: Vec<_> = summary.references().into_iter().cloned().collect();
+        let found = match self.fetch(run, &refs).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(run, %error, "values of the summary can't be read now");
+                BTreeMap::new()
+            }
+        };
+        let mut shown = summary.resolve(|r| found.get(&r.key).map(|v| (**v).clone()));
+        shown["run_id"] = summary.id.clone().into();
+        Ok(shown)
+    }
+
+    /// Records an agent's answer. A late one is acknowledged too: it needs no further telling.
+    async fn answer(&self, run: &str, body: Answer) -> Reply {
+        let outcome = match body.outcome {
+            Ending::Completed(output) => Outcome::Done(output),
+            Ending::Failed(error) => Outcome::Failed(error),
+            Ending::Unknown => Outcome::Unknown,
+            Ending::Cancelled => return Ok(json!({})),
+        };
+        let Answer { step, attempt, usage, .. } = body;
+        match self.turn(run, Turn::Input(Input::Answer { step, attempt, outcome, usage })).await {
+            Ok(_) => Ok(json!({})),
+            Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    async fn grant(&self, run: &str, body: Grant) -> Reply {
+        let Grant { step, attempt, activation } = body;
+        let ask = Input::Grant { step: step.clone(), attempt, activation: activation.clone() };
+        let done = self.turn(run, Turn::Input(ask)).await?;
+        let granted = done.run.steps.get(&step).is_some_and(|s| {
+            s.attempt == attempt
+                && matches!(&s.state, StepState::Started { granted: Some(holder) } if *holder == activation)
+        });
+        Ok(json!({ "granted": granted }))
+    }
+
+    async fn reserve(&self, run: &str, body: Reserve) -> Reply {
+        let Reserve { op, step, attempt, reserved } = body;
+        let ask = Input::Reserve { op: op.clone(), step, attempt, reserved };
+        let done = self.turn(run, Turn::Input(ask)).await?;
+        Ok(json!({ "granted": done.run.knows(&op) }))
+    }
+
+    /// The reminder fired.
+    pub async fn wake(&self, run: &str) -> Reply {
+        match self.turn(run, Turn::Tick).await {
+            Ok(_) => Ok(json!({})),
+            Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
+}

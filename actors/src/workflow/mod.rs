@@ -1,0 +1,70 @@
+//! The `Workflow` actor: one run. Its turn is load, decide, arm, commit, journal, act, answer.
+
+mod act;
+mod actor;
+mod commit;
+mod http_step;
+mod load;
+mod methods;
+mod purge;
+mod start;
+mod tail;
+mod turn;
+
+use crate::{
+    mailbox::Mailboxes,
+    services::Services,
+    tasks::Tasks,
+};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+pub use methods::COMMANDS;
+
+/// The runs this process hosts.
+#[derive(Clone)]
+pub struct Workflows(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub services: Services,
+    pub tasks: Tasks,
+    boxes: Mailboxes<actor::Actor>,
+    /// Bounds the HTTP steps under way.
+    calls: Arc<Semaphore>,
+}
+
+impl Workflows {
+    pub fn new(services: Services, tasks: Tasks) -> Self {
+        let boxes = Mailboxes::new(services.settings.mailbox);
+        let calls = Arc::new(Semaphore::new(services.settings.calls));
+        Self(Arc::new(Inner { services, tasks, boxes, calls }))
+    }
+
+    /// Forgets a run that nobody is in; it is loaded again when it is called.
+    pub fn deactivate(&self, run: &str) {
+        self.0.boxes.forget(run);
+    }
+
+    /// Returns how many runs are in memory.
+    pub fn active(&self) -> usize {
+        self.0.boxes.len()
+    }
+}
+
+impl std::ops::Deref for Workflows {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Returns the key of a run's document.
+pub fn document_key(run: &str) -> String {
+    format!("{{{run}}}.doc")
+}
+
+/// Returns the id of a step's agent actor.
+pub fn agent_id(run: &str, step: &callboard_core::workflow::StepKey) -> String {
+    let iteration = if step.iteration.is_empty() { "_" } else { &step.iteration };
+    format!("{run}.{}.{}.{iteration}", step.node, step.generation)
+}

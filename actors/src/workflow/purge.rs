@@ -1,0 +1,96 @@
+//! Retention is a turn: delete the agents' documents, values and parts by name, then the document, then mark the run.
+//!
+//! Because a rollback or a late save can bring keys back, a purged run is looked at again until a look finds nothing.
+
+use super::{
+    Workflows,
+    actor::{Actor, Mem},
+    document_key,
+    load::{Unread, references, state_references},
+    turn::Turn,
+};
+use crate::{agent, document::Document, reply::Fault, values};
+use callboard_core::{
+    Span,
+    workflow::{Event, StepKey, What},
+};
+use std::collections::BTreeSet;
+
+/// A purged run is looked at again after this.
+const LOOK_AGAIN: Span = Span::secs(3600);
+
+impl Workflows {
+    pub(super) async fn purge(&self, actor: &mut Actor, run: &str, mem: &Mem) -> Result<(), Fault> {
+        let unavailable = |e: Unread| Fault::unavailable(format!("run {run} is not purged yet: {e}"));
+        let entries = self.entries(run, 0, u64::MAX).await.map_err(unavailable)?;
+        let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
+        self.delete_all(run, &events, Some(&mem.doc)).await.map_err(unavailable)?;
+        let store = &self.services.settings.statestore;
+        self.services.sidecar.delete(store, &document_key(run), None).await.map_err(|e| unavailable(e.into()))?;
+        let again = self.services.clock.now() + LOOK_AGAIN;
+        self.services.catalog.mark_purged(run, Some(again)).await.map_err(|e| unavailable(e.into()))?;
+        self.disarm(actor, run).await;
+        if let Some((_, timer)) = actor.timer.take() {
+            timer.abort();
+        }
+        tracing::debug!(run, "purged from the state store");
+        Ok(())
+    }
+
+    /// Deletes every value, part and agent document that the history or the document names.
+    async fn delete_all(&self, run: &str, events: &[Event], doc: Option<&Document>) -> Result<(), Unread> {
+        let services = &self.services;
+        let mut names: BTreeSet<(String, u64)> = BTreeSet::new();
+        let mut agents: BTreeSet<StepKey> = BTreeSet::new();
+        let tail = doc.into_iter().flat_map(|d| d.tail.iter().map(|(event, _)| event));
+        for event in events.iter().chain(tail) {
+            names.extend(references(event).into_iter().map(|r| (r.key, r.size)));
+            if let What::StepStarted { step, .. } = &event.what {
+                agents.insert(step.clone());
+            }
+        }
+        if let Some(snapshot) = doc.and_then(|d| d.snapshot.as_ref()) {
+            if let Ok(Some((state, part))) = self.snapshot(run, snapshot).await {
+                names.extend(state_references(&state).into_iter().map(|r| (r.key, r.size)));
+                names.extend(part.pages.into_iter().map(|p| (p.key, p.size)));
+            }
+            names.insert((snapshot.key.clone(), snapshot.size));
+        }
+        for steps in agents.into_iter().collect::<Vec<_>>().chunks(64) {
+            let keys: Vec<String> = steps.iter().map(|step| agent::document_key(&super::agent_id(run, step))).collect();
+            let found = services.sidecar.get_bulk(&services.settings.statestore, keys).await?;
+            for entry in found.values() {
+                names.extend(agent::named(&entry.data));
+            }
+            let keys: Vec<String> = found.into_keys().collect();
+            services.sidecar.delete_bulk(&services.settings.statestore, keys).await?;
+        }
+        let names: Vec<(String, u64)> = names.into_iter().collect();
+        values::delete(services, run, &names).await?;
+        Ok(())
+    }
+
+    /// A document that the catalog calls purged came back: it goes again, with what it names.
+    pub(super) async fn delete_zombie(&self, run: &str, doc: Option<&Document>, etag: &str) -> Result<(), Unread> {
+        let entries = self.entries(run, 0, u64::MAX).await?;
+        let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
+        self.delete_all(run, &events, doc).await?;
+        let services = &self.services;
+        services.sidecar.delete(&services.settings.statestore, &document_key(run), Some(etag)).await?;
+        Ok(())
+    }
+
+    /// A look at a purged run: when it found nothing, it was the last.
+    pub(super) async fn look_at_purged(&self, actor: &mut Actor, run: &str, turn: &Turn, found: bool) {
+        if !turn.is_wake() {
+            return;
+        }
+        self.disarm(actor, run).await;
+        if matches!(turn, Turn::Sweep) {
+            let again = found.then(|| self.services.clock.now() + LOOK_AGAIN);
+            if let Err(error) = self.services.catalog.mark_purged(run, again).await {
+                tracing::debug!(run, %error, "the purged run is looked at again later");
+            }
+        }
+    }
+}

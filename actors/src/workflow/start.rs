@@ -1,0 +1,137 @@
+//! Starting a run: the definition is found, checked and pinned, the input checked against it.
+
+use super::{
+    Workflows,
+    turn::{Done, Turn},
+};
+use crate::reply::Fault;
+use callboard_core::{
+    Datum, Problem,
+    schema,
+    workflow::{Definition, Input, Plan, event::RunSettings, plan::Surroundings},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The body of `start`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    #[serde(default)]
+    pub op: Option<String>,
+    /// Ignored here: the actor's id is the run's.
+    #[serde(default)]
+    pub run_id: Option<String>,
+    #[serde(default)]
+    pub workflow_id: Option<String>,
+    #[serde(default)]
+    pub version: Option<u32>,
+    #[serde(default)]
+    pub definition: Option<Value>,
+    #[serde(default)]
+    pub input: Option<Value>,
+}
+
+impl Workflows {
+    /// Starts the run `run`. The same start again is the same run; another start under its id is a conflict.
+    pub async fn start(&self, run: &str, body: Start) -> Result<Done, Fault> {
+        let (definition, version) = self.definition(&body).await?;
+        let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
+        let (plan, pinned) = self.check(definition)?;
+        if let Some(expected) = &plan.definition.input {
+            schema::validate(expected, &input).map_err(|problems| {
+                let problems = problems.into_iter().map(|p| Problem {
+                    path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
+                    ..p
+                });
+                Fault::new(422, "invalid_input", "the input does not fit the workflow's schema")
+                    .with_problems(problems.collect())
+            })?;
+        }
+        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
+            return Err(Fault::new(413, "value_too_large", "the input is larger than 16 MiB"));
+        }
+        let op = body.op.clone().unwrap_or_else(|| format!("{:x}", self.services.clock.id()));
+        let agents = &self.services.agents.agents;
+        let max_tokens: BTreeMap<String, u32> = match &plan.definition.settings.budget {
+            Some(budget) if budget.tokens.is_some() => {
+                let used = plan.definition.agents();
+                used.into_iter().filter_map(|name| Some((name.clone(), agents.get(&name)?.max_tokens?))).collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        let settings = RunSettings {
+            dispatch: self.services.settings.dispatch,
+            retention: self.services.settings.retention.0,
+            max_tokens,
+        };
+        let start = Input::Start {
+            op,
+            workflow_id: body.workflow_id.clone(),
+            version,
+            plan: Datum::inline(pinned),
+            input: Datum::inline(input.clone()),
+            settings,
+        };
+        let done = self.start_turn(run, start, Arc::new(plan)).await?;
+        self.is_same(run, &body, &input, &done).await?;
+        Ok(done)
+    }
+
+    /// Finds the definition: given with the call, or the catalog's.
+    async fn definition(&self, body: &Start) -> Result<(Value, u32), Fault> {
+        match (&body.definition, &body.workflow_id) {
+            (Some(definition), None) => Ok((definition.clone(), 0)),
+            (None, Some(id)) => {
+                let found = self.services.catalog.workflow(id, body.version).await;
+                let found = found.map_err(|e| Fault::unavailable(e.to_string()))?;
+                let Some(workflow) = found else {
+                    return Err(Fault::new(404, "unknown_workflow", format!("there is no workflow {id}")));
+                };
+                if !workflow.problems.is_empty() {
+                    let message = format!("workflow {id} is a draft with problems: it can't be started");
+                    return Err(Fault::new(409, "workflow_has_problems", message).with_problems(workflow.problems));
+                }
+                Ok((workflow.definition, workflow.version))
+            }
+            (Some(_), Some(_)) => Err(Fault::bad_request("give either workflow_id or definition, not both")),
+            (None, None) => Err(Fault::bad_request("give a workflow_id or a definition")),
+        }
+    }
+
+    /// Reads and compiles a definition; returns the plan and the document to pin.
+    fn check(&self, definition: Value) -> Result<(Plan, Value), Fault> {
+        let around = Surroundings { agents: self.services.agents.agents.keys().cloned().collect() };
+        let invalid = |problems: Vec<Problem>| {
+            let n = problems.len();
+            let s = if n == 1 { "" } else { "s" };
+            Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}")).with_problems(problems)
+        };
+        let definition = Definition::from_value(definition).map_err(invalid)?;
+        let pinned = serde_json::to_value(&definition).map_err(|e| Fault::bad_request(e.to_string()))?;
+        let plan = Plan::compile(definition, &around).map_err(invalid)?;
+        Ok((plan, pinned))
+    }
+
+    /// A run that exists answers its own start again, and nobody else's.
+    async fn is_same(&self, run: &str, body: &Start, input: &Value, done: &Done) -> Result<(), Fault> {
+        let Some(created) = &done.run.created else { return Ok(()) };
+        if body.op.as_ref().is_some_and(|op| done.run.knows(op)) {
+            return Ok(());
+        }
+        let same_input = match &created.input {
+            Datum::Inline(value) => **value == *input,
+            Datum::Stored(r) => r.hash == callboard_core::Hash::of(input.to_string().as_bytes()),
+        };
+        if created.workflow_id == body.workflow_id && same_input {
+            return Ok(());
+        }
+        Err(Fault::new(409, "run_exists", format!("run {run} exists already and was started otherwise")))
+    }
+
+    /// Takes the first turn with the plan at hand.
+    async fn start_turn(&self, run: &str, start: Input, plan: Arc<Plan>) -> Result<Done, Fault> {
+        self.turn(run, Turn::Start(Box::new(start), plan)).await
+    }
+}

@@ -1,0 +1,198 @@
+//! The way of a run's events out of the document: into the catalog, then onto the bus, each in order.
+//!
+//! Turns add what they committed. In strict mode the turn waits for the journal before it acts; in lazy mode one
+//! worker per run follows behind. What is published was journaled before.
+
+use crate::{document, events, services::Services};
+use callboard_catalog::{Append, AppendError, Entry, RunProjection};
+use callboard_core::{Hash, Timestamp, workflow::Event};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+/// Lazy runs go on without the catalog until so much is outstanding.
+pub const OUTSTANDING: usize = 64 << 10;
+
+/// What is on its way out of one run.
+#[derive(Default)]
+pub struct Tail {
+    queue: Mutex<Queue>,
+    /// Held by whoever appends or publishes, so that both stay in order.
+    appending: tokio::sync::Mutex<()>,
+    publishing: tokio::sync::Mutex<()>,
+    journaled: AtomicU64,
+    published: AtomicU64,
+    /// The catalog has gone another way: the next turn reads past the cache.
+    forked: AtomicBool,
+    following: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Not journaled yet.
+    entries: VecDeque<Entry>,
+    /// Journaled or not, not published yet.
+    events: VecDeque<(u64, Event)>,
+    values: Vec<(u64, String, Bytes)>,
+    prev_hash: Hash,
+    row: RunProjection,
+    next_check_at: Option<Timestamp>,
+    bytes: usize,
+}
+
+/// Why the journal does not have it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotJournaled {
+    Conflict,
+    Gap,
+    Unavailable,
+}
+
+impl Tail {
+    /// Starts anew from what the catalog has.
+    pub fn reset(&self, seq: u64, hash: Hash, published: u64) {
+        let mut queue = self.queue.lock();
+        *queue = Queue { prev_hash: hash, ..Queue::default() };
+        self.journaled.store(seq, Ordering::Release);
+        self.published.store(published, Ordering::Release);
+        self.forked.store(false, Ordering::Release);
+    }
+
+    /// Adds an event that is committed. Its values go with it.
+    pub fn push(&self, seq: u64, event: &Event, hash: Hash, json: String, values: Vec<(String, Bytes)>) {
+        let mut queue = self.queue.lock();
+        if seq > self.journaled() {
+            queue.bytes += json.len() + values.iter().map(|(_, v)| v.len()).sum::<usize>();
+            queue.values.extend(values.into_iter().map(|(key, data)| (seq, key, data)));
+            queue.entries.push_back(Entry { seq, at: event.at, hash, event: json });
+        }
+        if seq > self.published() {
+            queue.events.push_back((seq, event.clone()));
+        }
+    }
+
+    /// Sets what the catalog shows of the run after the events pushed so far.
+    pub fn describe(&self, row: RunProjection, next_check_at: Timestamp) {
+        let mut queue = self.queue.lock();
+        queue.row = row;
+        queue.next_check_at = Some(next_check_at);
+    }
+
+    pub fn journaled(&self) -> u64 {
+        self.journaled.load(Ordering::Acquire)
+    }
+
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
+    }
+
+    /// Returns how many bytes wait for the catalog.
+    pub fn outstanding(&self) -> usize {
+        self.queue.lock().bytes
+    }
+
+    /// Tells, once, that the catalog has gone another way.
+    pub fn take_fork(&self) -> bool {
+        self.forked.swap(false, Ordering::AcqRel)
+    }
+
+    /// Appends everything pushed so far. `touch` appends also when there is no new event, for the check time.
+    pub async fn journal(&self, services: &Services, run: &str, touch: bool) -> Result<(), NotJournaled> {
+        let _turn = self.appending.lock().await;
+        let (batch, count) = {
+            let queue = self.queue.lock();
+            if queue.entries.is_empty() && !touch {
+                return Ok(());
+            }
+            let first_seq = queue.entries.front().map_or(self.journaled() + 1, |e| e.seq);
+            let batch = Append {
+                run: run.to_owned(),
+                first_seq,
+                prev_hash: queue.prev_hash,
+                entries: queue.entries.iter().cloned().collect(),
+                values: queue.values.iter().map(|(_, key, data)| (key.clone(), data.clone())).collect(),
+                next_check_at: queue.next_check_at,
+                row: queue.row.clone(),
+            };
+            (batch, queue.entries.len())
+        };
+        let last = batch.last_seq();
+        match services.catalog.append(batch).await {
+            Ok(()) => {}
+            Err(AppendError::Unavailable(error)) => {
+                tracing::warn!(run, %error, "the catalog does not take the journal");
+                return Err(NotJournaled::Unavailable);
+            }
+            Err(AppendError::Conflict) => {
+                self.forked.store(true, Ordering::Release);
+                return Err(NotJournaled::Conflict);
+            }
+            Err(AppendError::Gap { last }) => {
+                tracing::error!(run, last, "the history lacks events that this run has: an operator must look");
+                return Err(NotJournaled::Gap);
+            }
+        }
+        {
+            let mut queue = self.queue.lock();
+            for entry in queue.entries.drain(..count).collect::<Vec<_>>() {
+                queue.prev_hash = entry.hash;
+            }
+            queue.values.retain(|(seq, _, _)| *seq > last);
+            queue.bytes = queue.entries.iter().map(|e| e.event.len()).sum::<usize>()
+                + queue.values.iter().map(|(_, _, v)| v.len()).sum::<usize>();
+            self.journaled.fetch_max(last, Ordering::AcqRel);
+        }
+        services.live.notify(run, last);
+        Ok(())
+    }
+
+    /// Publishes what is journaled and was not published; the rest waits for its journal.
+    pub async fn publish(&self, services: &Services, run: &str) -> bool {
+        let _turn = self.publishing.lock().await;
+        loop {
+            let batch: Vec<(u64, Event)> = {
+                let journaled = self.journaled();
+                let queue = self.queue.lock();
+                queue.events.iter().take_while(|(seq, _)| *seq <= journaled).take(64).cloned().collect()
+            };
+            let Some((last, _)) = batch.last() else { return true };
+            if let Err(error) = events::publish(services, run, &batch).await {
+                tracing::warn!(run, %error, "events are not published yet");
+                return false;
+            }
+            let mut queue = self.queue.lock();
+            while queue.events.front().is_some_and(|(seq, _)| seq <= last) {
+                queue.events.pop_front();
+            }
+            self.published.fetch_max(*last, Ordering::AcqRel);
+        }
+    }
+
+    /// Marks the one worker that follows behind. Returns whether the caller is it.
+    pub fn begin_following(&self) -> bool {
+        !self.following.swap(true, Ordering::AcqRel)
+    }
+
+    pub fn end_following(&self) {
+        self.following.store(false, Ordering::Release);
+    }
+
+    /// Whether everything up to `seq` is journaled and published.
+    pub fn is_done(&self, seq: u64) -> bool {
+        self.journaled() >= seq && self.published() >= seq
+    }
+
+    /// Whether anything waits to be journaled or published.
+    pub fn has_work(&self) -> bool {
+        let queue = self.queue.lock();
+        !queue.entries.is_empty() || !queue.events.is_empty()
+    }
+}
+
+/// Returns an event's JSON again, for events read back from a document.
+pub fn json(event: &Event) -> String {
+    document::encode_event(event)
+}

@@ -1,0 +1,348 @@
+//! The turn: load, decide, arm, commit, journal, act, answer. Nothing else changes a run.
+
+use super::{
+    Workflows,
+    actor::{Actor, Mem},
+    load::Loaded,
+    tail::{NotJournaled, OUTSTANDING},
+};
+use crate::{reply::Fault, values};
+use callboard_catalog::RunProjection;
+use callboard_core::{
+    Machine, Span, Stop, Timestamp,
+    workflow::{Event, Input, Plan, Run, view::Summary},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often a turn whose write is unknown decides again before it leaves the run to `wake`.
+const TRIES: u32 = 6;
+/// Ticks so soon after a good one answer at once.
+const TICK_SKIP: Span = Span::secs(5);
+
+/// Why a turn is taken.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// The run is to begin, with its compiled plan.
+    Start(Box<Input>, Arc<Plan>),
+    /// Something reached the run.
+    Input(Input),
+    /// The reminder fired.
+    Tick,
+    /// The sweeper found the run due.
+    Sweep,
+    /// A deadline came, or a decision was cut.
+    Go,
+    /// Somebody looks.
+    Look,
+}
+
+/// The run after a turn.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub run: Run,
+    pub summary: Option<Summary>,
+}
+
+/// A turn that was refused a write: what it made, to be cleaned up once the document has moved on.
+pub(super) struct Refused {
+    pub etag: Option<String>,
+    pub made: Vec<(String, u64)>,
+}
+
+impl Turn {
+    pub(super) fn is_wake(&self) -> bool {
+        matches!(self, Turn::Tick | Turn::Sweep)
+    }
+
+    fn is_start(&self) -> bool {
+        matches!(self, Turn::Start(..))
+    }
+}
+
+impl Workflows {
+    /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
+    pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
+        let (this, run) = (self.clone(), run.to_owned());
+        let task = self.tasks.spawn(async move {
+            let mut actor = this.boxes.enter(&run).await.map_err(|_| {
+                Fault::new(429, "mailbox_full", format!("too many calls wait for run {run} already"))
+            })?;
+            this.services.metrics.turns.inc();
+            let done = this.take(&mut actor, &run, &turn).await;
+            let gone = actor.mem.is_none() && done.is_err();
+            drop(actor);
+            if gone {
+                this.boxes.forget(&run);
+            }
+            done
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a turn panicked");
+            Err(Fault::new(500, "internal", "the turn failed unexpectedly"))
+        })
+    }
+
+    async fn take(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
+        let services = &self.services;
+        if matches!(turn, Turn::Tick) && self.is_repeated_tick(actor) {
+            return Ok(done(actor.mem.as_ref(), run));
+        }
+        let mut past = turn.is_wake();
+        let mut refused: Vec<Refused> = Vec::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                // The cache is gone: whatever happened to the write, the next look is at the store.
+                tokio::time::sleep(self.backoff(attempt)).await;
+                past = true;
+            }
+            if actor.tail.take_fork() {
+                past = true;
+            }
+            let Some(mut mem) = self.obtain(actor, run, turn, past, &mut refused).await? else { continue };
+            self.clean_refused(run, &mem, &mut refused).await;
+            let purging = mem.run.purging;
+            if purging && !turn.is_wake() && !matches!(turn, Turn::Look) {
+                actor.mem = Some(mem);
+                return Err(Fault::new(409, "run_archived", format!("run {run} is being archived")));
+            }
+            let events = match self.decide(run, &mut mem, turn).await {
+                Ok(events) => events,
+                Err(Undecided::Refused(fault)) => {
+                    actor.mem = mem.etag.is_some().then_some(mem);
+                    return Err(fault);
+                }
+                Err(Undecided::Unknown) => {
+                    actor.mem = None;
+                    continue;
+                }
+            };
+            let first = mem.doc.seq == 0;
+            if !events.is_empty() {
+                match self.commit(actor, run, &mut mem, events).await {
+                    Ok(()) => {}
+                    Err(lost) => {
+                        services.metrics.conflicts.inc();
+                        refused.extend(lost);
+                        actor.mem = None;
+                        continue;
+                    }
+                }
+            } else if !matches!(turn, Turn::Look) {
+                self.arm(actor, run, &mem.run, turn.is_wake()).await;
+            }
+            if matches!(turn, Turn::Look) {
+                let seen = done(Some(&mem), run);
+                actor.mem = Some(mem);
+                return Ok(seen);
+            }
+            let at_once = services.settings.strict || turn.is_wake() || first || mem.run.purging;
+            match self.record(actor, run, &mem, at_once, turn).await {
+                Ok(()) => {}
+                Err(NotJournaled::Gap) => {
+                    actor.mem = None;
+                    return Err(Fault::new(500, "history_gap", format!("the history of run {run} lacks events")));
+                }
+                Err(NotJournaled::Conflict | NotJournaled::Unavailable) => {
+                    actor.mem = None;
+                    continue;
+                }
+            }
+            self.act(actor, run, &mut mem, turn).await?;
+            if matches!(turn, Turn::Tick) {
+                actor.ticked = Some(services.clock.now());
+            }
+            let end = done(Some(&mem), run);
+            actor.mem = Some(mem);
+            return Ok(end);
+        }
+        if turn.is_start() {
+            return Err(Fault::unavailable(format!("run {run} could not be started now: try again")));
+        }
+        Err(Fault::unavailable(format!("run {run} could not be saved now: try again")))
+    }
+
+    /// Missed ticks are replayed in a burst after a pause; one is enough.
+    fn is_repeated_tick(&self, actor: &Actor) -> bool {
+        let now = self.services.clock.now();
+        let soon = actor.ticked.is_some_and(|t| now < t + TICK_SKIP);
+        let due = actor.mem.as_ref().and_then(|m| m.run.deadline()).is_some_and(|d| d <= now);
+        soon && !due
+    }
+
+    fn backoff(&self, attempt: u32) -> Duration {
+        let most = 4u64 << attempt.min(8);
+        Duration::from_millis(1 + most / 2 + self.services.clock.spread(most))
+    }
+
+    /// Returns the run's state; `None` means that it could not be read now. What ends the turn at once is an error.
+    async fn obtain(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        turn: &Turn,
+        past: bool,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Option<Mem>, Fault> {
+        // An ended run is always read: a zombie's late save may have brought its document back.
+        if let Some(mem) = actor.mem.take().filter(|m| !past && m.run.ended.is_none()) {
+            return Ok(Some(mem));
+        }
+        match self.load(actor, run).await {
+            Ok(Loaded::Run(mem)) => Ok(Some(*mem)),
+            Ok(Loaded::Unknown) if let Turn::Start(_, plan) = turn => {
+                actor.tail.reset(0, Default::default(), 0);
+                let mut mem = Mem::new(run);
+                mem.run.attach(Arc::clone(plan));
+                Ok(Some(mem))
+            }
+            Ok(Loaded::Unknown) => {
+                if turn.is_wake() {
+                    self.disarm(actor, run).await;
+                }
+                Err(Fault::not_found(run))
+            }
+            Ok(Loaded::Purged { found }) => {
+                for lost in refused.drain(..) {
+                    let _ = values::delete(&self.services, run, &lost.made).await;
+                }
+                self.look_at_purged(actor, run, turn, found).await;
+                Err(Fault::new(409, "run_archived", format!("run {run} is archived: its state is gone")))
+            }
+            Ok(Loaded::Stopped(fault)) => Err(fault),
+            Err(error) => {
+                tracing::debug!(run, %error, "the run can't be read now");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asks the core, bringing the values it misses.
+    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
+        let tick = Input::Tick;
+        let input = match turn {
+            Turn::Input(input) => input,
+            Turn::Start(input, _) => input,
+            Turn::Tick | Turn::Sweep | Turn::Go => &tick,
+            Turn::Look => return Ok(Vec::new()),
+        };
+        let at = self.now_for(mem);
+        loop {
+            match mem.run.decide(at, input, &mem.values) {
+                Ok(events) => return Ok(events),
+                Err(Stop::Refused(refusal)) => return Err(Undecided::Refused(refusal.into())),
+                Err(Stop::Missing(missing)) => {
+                    let found = self.fetch(run, &missing.0).await.map_err(|_| Undecided::Unknown)?;
+                    if missing.0.iter().any(|r| !found.contains_key(&r.key)) {
+                        tracing::error!(run, ?missing, "values are in neither store nor catalog");
+                        return Err(Undecided::Unknown);
+                    }
+                    for (key, value) in found {
+                        mem.values.insert(key, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Time does not go backwards along a history, whatever this host's clock says.
+    fn now_for(&self, mem: &Mem) -> Timestamp {
+        let last = mem.doc.tail.last().map_or(Timestamp(0), |(event, _)| event.at);
+        self.services.clock.now().max(last)
+    }
+
+    /// Journals the whole unjournaled tail: at once, or behind the turn.
+    async fn record(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        mem: &Mem,
+        at_once: bool,
+        turn: &Turn,
+    ) -> Result<(), NotJournaled> {
+        actor.tail.describe(self.projection(mem), self.next_check(&mem.run));
+        let full = actor.tail.outstanding() > OUTSTANDING;
+        if at_once || full {
+            actor.tail.journal(&self.services, run, turn.is_wake()).await?;
+        }
+        if actor.tail.has_work() {
+            self.follow(run, Arc::clone(&actor.tail));
+        }
+        Ok(())
+    }
+
+    fn projection(&self, mem: &Mem) -> RunProjection {
+        let Some(summary) = Summary::of(&mem.run) else { return RunProjection::default() };
+        let status = serde_json::to_value(summary.status).unwrap_or_default();
+        let keep = mem.run.created.as_ref().map(|c| Span(c.settings.retention));
+        RunProjection {
+            workflow_id: summary.workflow_id.clone(),
+            version: Some(summary.version),
+            status: status.as_str().unwrap_or_default().to_owned(),
+            summary: serde_json::to_string(&summary).unwrap_or_default(),
+            created_at: summary.created_at,
+            ended_at: summary.ended_at,
+            retain_until: summary.ended_at.zip(keep).map(|(at, keep)| at + keep),
+            purging: mem.run.purging,
+        }
+    }
+
+    /// When the sweeper should look if nobody else did.
+    fn next_check(&self, run: &Run) -> Timestamp {
+        let now = self.services.clock.now();
+        let soon = now + Span::secs(45);
+        let busy = run.ended.is_some() || !run.pending().is_empty();
+        if busy {
+            return soon;
+        }
+        let deadline = run.deadline().map_or(now + Span::secs(900), |d| d.max(now) + Span::secs(15));
+        deadline.min(now + Span::secs(24 * 3600))
+    }
+
+    /// Journals and publishes behind the turns of a run; at most one such worker for each.
+    pub(super) fn follow(&self, run: &str, tail: Arc<super::tail::Tail>) {
+        if !tail.begin_following() {
+            return;
+        }
+        let (this, run) = (self.clone(), run.to_owned());
+        self.tasks.spawn(async move {
+            let mut failures = 0;
+            while tail.has_work() && failures < 5 {
+                let journaled = tail.journal(&this.services, &run, false).await;
+                let published = journaled.is_ok() && tail.publish(&this.services, &run).await;
+                if matches!(journaled, Err(NotJournaled::Conflict | NotJournaled::Gap)) {
+                    tail.end_following();
+                    // The next turn reads past the cache and follows the history.
+                    let _ = this.turn(&run, Turn::Sweep).await;
+                    return;
+                }
+                if !published {
+                    failures += 1;
+                    if this.tasks.is_stopping() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(50 << failures)).await;
+                }
+            }
+            tail.end_following();
+            // What came between the last look and the mark has its own worker, or this one again.
+            if tail.has_work() && failures == 0 && !this.tasks.is_stopping() {
+                this.follow(&run, tail);
+                return;
+            }
+            this.settle(&run).await;
+        });
+    }
+}
+
+/// Why nothing was decided.
+enum Undecided {
+    Refused(Fault),
+    Unknown,
+}
+
+fn done(mem: Option<&Mem>, run: &str) -> Done {
+    match mem {
+        Some(mem) => Done { run: mem.run.clone(), summary: Summary::of(&mem.run) },
+        None => Done { run: Run::new(run), summary: None },
+    }
+}

@@ -1,0 +1,138 @@
+//! Where each node of the workflow's own graph stands, by index: derived from the steps, so that finding what is
+//! ready does not search maps. Bodies are small and do without.
+
+use super::{
+    plan::{NodeIx, Plan},
+    run::{Run, Step, StepKey, StepState},
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Where a node stands in the current generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mark {
+    /// It has no step yet.
+    #[default]
+    None,
+    Open,
+    Completed(Branch),
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+/// Which edges a completed step takes besides those without a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    Unnamed,
+    True,
+    False,
+    Approved,
+    Rejected,
+}
+
+impl Run {
+    /// Gives a state its plan, before anything is folded or decided.
+    pub fn attach(&mut self, plan: Arc<Plan>) {
+        self.marks = vec![Mark::None; plan.nodes.len()];
+        self.plan = Some(plan.clone());
+        for ix in &plan.graphs[0].nodes {
+            self.mark(&plan, *ix);
+        }
+    }
+
+    /// Returns the step of a node in the current generation, or the kept one of an earlier.
+    pub fn step_of(&self, plan: &Plan, ix: NodeIx, path: &str) -> Option<(StepKey, &Step)> {
+        let id = &plan.node(ix).node.id;
+        let newest = self.generation();
+        let mut generation = newest;
+        loop {
+            let key = StepKey::new(generation, id, path);
+            if let Some(step) = self.steps.get(&key) {
+                let kept =
+                    generation == newest || matches!(step.state, StepState::Completed { .. } | StepState::Skipped);
+                return kept.then_some((key, step));
+            }
+            // A body's steps belong to one generation; a node that is run again has nothing kept.
+            if generation <= 1 || !path.is_empty() || self.reruns(plan, generation, ix) {
+                return None;
+            }
+            generation -= 1;
+        }
+    }
+
+    /// Whether this generation runs the node again: it is the rerun's start, or lies behind it.
+    fn reruns(&self, plan: &Plan, generation: u32, ix: NodeIx) -> bool {
+        let from = self.generations.get(generation as usize - 1).and_then(|g| g.from.as_ref());
+        let Some(start) = from.and_then(|id| plan.by_id.get(id)) else { return true };
+        let mut seen = BTreeSet::from([*start]);
+        let mut next = vec![*start];
+        while let Some(node) = next.pop() {
+            if node == ix {
+                return true;
+            }
+            next.extend(plan.node(node).children.iter().map(|l| l.node).filter(|n| seen.insert(*n)));
+        }
+        false
+    }
+
+    /// Notes a changed step of the workflow's own graph.
+    pub(super) fn note(&mut self, key: &StepKey) {
+        let Some(plan) = self.plan.clone() else { return };
+        if key.iteration.is_empty()
+            && let Some(ix) = plan.by_id.get(&*key.node)
+        {
+            self.mark(&plan, *ix);
+        }
+    }
+
+    /// Notes that a new generation has begun, or that all open steps ended.
+    pub(super) fn note_all(&mut self) {
+        if let Some(plan) = self.plan.clone() {
+            self.attach(plan);
+        }
+    }
+
+    fn mark(&mut self, plan: &Plan, ix: NodeIx) {
+        let mark = match self.step_of(plan, ix, "").map(|(_, step)| &step.state) {
+            None => Mark::None,
+            Some(state) => Mark::of(state),
+        };
+        if let Some(place) = self.marks.get_mut(ix as usize) {
+            *place = mark;
+        }
+    }
+}
+
+impl Mark {
+    pub fn of(state: &StepState) -> Self {
+        match state {
+            StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => Mark::Open,
+            StepState::Completed { branch, .. } => Mark::Completed(Branch::of(branch.as_deref())),
+            StepState::Failed => Mark::Failed,
+            StepState::Skipped => Mark::Skipped,
+            StepState::Cancelled => Mark::Cancelled,
+        }
+    }
+
+    /// Whether an edge with this branch is taken.
+    pub fn takes(self, branch: Option<&str>) -> bool {
+        match (self, branch) {
+            (Mark::Completed(_), None) => true,
+            (Mark::Completed(taken), Some(name)) => taken != Branch::Unnamed && taken == Branch::of(Some(name)),
+            (Mark::Failed, Some("error")) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Branch {
+    fn of(name: Option<&str>) -> Self {
+        match name {
+            Some("true") => Branch::True,
+            Some("false") => Branch::False,
+            Some("approved") => Branch::Approved,
+            Some("rejected") => Branch::Rejected,
+            _ => Branch::Unnamed,
+        }
+    }
+}
