@@ -248,6 +248,7 @@ impl Sidecar {
             entries,
             metadata: Default::default(),
         });
+        #[expect(deprecated, reason = "the stable form exists only since 1.17")]
         let answer = self.client.clone().bulk_publish_event_alpha1(request).await?.into_inner();
         match answer.failed_entries.first() {
             None => Ok(()),

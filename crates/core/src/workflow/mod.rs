@@ -8,6 +8,8 @@ pub mod snapshot;
 pub mod view;
 mod decide;
 mod effects;
+pub mod marks;
+mod pinned;
 
 pub use decide::args_hash;
 pub use effects::Effect;
