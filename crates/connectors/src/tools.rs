@@ -83,3 +83,6 @@ fn map(value: &Value, change: &impl Fn(&str) -> String) -> Value {
 fn unusable(error: expr::Error) -> CallError {
     failed("tool_failed", error.to_string(), false)
 }
+
+#[cfg(test)]
+mod tests;
