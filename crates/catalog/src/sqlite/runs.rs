@@ -53,6 +53,9 @@ const PURGED: &str = "update runs set purged = 1, next_check_at = $2 where id = 
 
 const PING: &str = "select count(*) from (select 1 from runs limit 1)";
 
+/// Seq, its hash, the hash asked for, purged, purging, cleaned_seq.
+type TipRow = (i64, Vec<u8>, Option<Vec<u8>>, bool, bool, i64);
+
 /// A row of `runs`.
 #[derive(FromRow)]
 struct Row {
@@ -70,7 +73,7 @@ struct Row {
 }
 
 pub(super) async fn tip(readers: &SqlitePool, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
-    let row: Option<(i64, Vec<u8>, Option<Vec<u8>>, bool, bool, i64)> =
+    let row: Option<TipRow> =
         sqlx::query_as(TIP).bind(run).bind(at.map(signed)).fetch_optional(readers).await?;
     let Some((seq, last, recorded_at, purged, purging, cleaned_seq)) = row else { return Ok(None) };
     let hash_at = match at {

@@ -61,7 +61,7 @@ async fn start() -> (SocketAddr, Guarded) {
                 Body::from_stream(futures::stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(65536))))
             }),
         )
-        .route("/silent", on_get(|| futures::future::pending::<()>()))
+        .route("/silent", on_get(futures::future::pending::<()>))
         .route("/headers", on_get(|| async { [("x-large", "x".repeat(HEADERS))] }))
         .route(
             "/busy",
