@@ -7,7 +7,10 @@
 mod bounds;
 mod convert;
 mod engine;
+mod measure;
+mod names;
 mod references;
+mod scan;
 
 pub use engine::{Context, Expression, Fuel};
 pub use references::References;

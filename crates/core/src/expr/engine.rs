@@ -1,6 +1,6 @@
 //! minijinja behind our bounds: two environments that differ in what becomes of a printed value.
 
-use super::{Error, FUEL, OUTPUT_LIMIT, References, bounds, convert};
+use super::{Error, FUEL, OUTPUT_LIMIT, References, bounds, convert, measure};
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
@@ -20,8 +20,8 @@ pub struct Fuel(u64);
 #[derive(Debug, Clone)]
 pub struct Expression {
     source: String,
-    /// `{{ source }}`: a template has a state, and the state knows the fuel used.
-    template: String,
+    /// The source with its operands measured.
+    measured: String,
 }
 
 /// Where the printed value is kept in the state of an evaluation.
@@ -50,6 +50,9 @@ fn environment(
     for name in ["pprint", "safe"] {
         env.remove_filter(name);
     }
+    env.add_filter(measure::MEASURED, measure::measured);
+    env.add_filter(measure::SCALAR, measure::scalar);
+    env.add_filter("chain", measure::chain);
     env.add_filter("tojson", to_json);
     env.add_filter("fromjson", from_json);
     env
@@ -57,7 +60,7 @@ fn environment(
 
 /// Returns whether minijinja reads `source` as an expression.
 pub(super) fn parses(source: &str) -> bool {
-    bounds::expression(source).is_ok() && VALUE.compile_expression(source).is_ok()
+    Expression::new(source).is_ok()
 }
 
 /// Returns whether `text` has a tag or comment at all.
@@ -68,7 +71,8 @@ pub(super) fn is_template(text: &str) -> bool {
 /// Compiles a template, to see whether it can be.
 pub(super) fn check(template: &str) -> Result<(), Error> {
     bounds::template(template)?;
-    TEXT.template_from_str(template).map(drop).map_err(error)
+    // Always what is measured: minijinja folds constants while it compiles, without fuel.
+    TEXT.template_from_str(&measure::template(template)).map(drop).map_err(error)
 }
 
 /// Renders a template to text.
@@ -78,7 +82,8 @@ pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel) -> Result
         return Ok(template.to_owned());
     }
     let env = fuel.environment(&TEXT)?;
-    let compiled = env.template_from_str(template).map_err(error)?;
+    let measured = measure::template(template);
+    let compiled = env.template_from_str(&measured).map_err(error)?;
     let mut out = Bounded::default();
     match compiled.render_captured_to(context.value(), &mut out) {
         Ok(rendered) => fuel.burn(rendered.state()),
@@ -95,7 +100,8 @@ pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel) -> Result
 impl Expression {
     pub fn new(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
-        if let Err(e) = VALUE.compile_expression(source) {
+        let measured = measure::expression(source);
+        if let Err(e) = VALUE.compile_expression(&measured) {
             let braces = source.trim_start().starts_with("{{");
             return Err(if braces {
                 Error::Syntax("an expression is written without {{ and }}".into())
@@ -103,7 +109,7 @@ impl Expression {
                 error(e)
             });
         }
-        Ok(Self { source: source.to_owned(), template: format!("{{{{ {source} }}}}") })
+        Ok(Self { source: source.to_owned(), measured })
     }
 
     pub fn source(&self) -> &str {
@@ -112,12 +118,14 @@ impl Expression {
 
     /// Evaluates to JSON. An undefined result is an error.
     pub fn evaluate(&self, context: &Context, fuel: &mut Fuel) -> Result<Value, Error> {
-        convert::to_json(&self.run(&self.template, context, fuel)?)
+        // A template has a state, and the state knows the fuel used.
+        let template = format!("{{{{ {} }}}}", self.measured);
+        convert::to_json(&self.run(&template, context, fuel)?)
     }
 
     /// Evaluates to truth.
     pub fn holds(&self, context: &Context, fuel: &mut Fuel) -> Result<bool, Error> {
-        let template = format!("{{{{ true if ({}) else false }}}}", self.source);
+        let template = format!("{{{{ true if ({}) else false }}}}", self.measured);
         Ok(self.run(&template, context, fuel)?.is_true())
     }
 
@@ -248,7 +256,7 @@ fn from_json(state: &State<'_, '_>, text: &str) -> Result<Jinja, minijinja::Erro
 
 // === errors ===
 
-fn failed(error: Error) -> minijinja::Error {
+pub(super) fn failed(error: Error) -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
 }
 

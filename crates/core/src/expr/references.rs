@@ -1,6 +1,6 @@
 //! What a source looks at: roots, steps, paths. Found without evaluating.
 
-use super::{Error, bounds, engine};
+use super::{Error, bounds, engine, measure, names};
 use crate::workflow::plan::Reads;
 use minijinja::Environment;
 use std::{
@@ -29,7 +29,9 @@ static PARSER: LazyLock<Environment<'static>> = LazyLock::new(Environment::empty
 impl References {
     pub fn of_expression(source: &str) -> Result<Self, Error> {
         engine::Expression::new(source)?;
+        names::expression(source)?;
         let (plain, ids) = unquoted(source);
+        let plain = measure::expression(&plain);
         let parsed = PARSER.compile_expression(&plain).map_err(engine::error)?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
@@ -39,7 +41,9 @@ impl References {
             return bounds::template(source).map(|()| Self::default());
         }
         engine::check(source)?;
+        names::template(source)?;
         let (plain, ids) = unquoted(source);
+        let plain = measure::template(&plain);
         let parsed = PARSER.template_from_str(&plain).map_err(engine::error)?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }

@@ -1,0 +1,123 @@
+//! The filters and tests there are. minijinja looks a name up when it gets there; a plan wants to know before.
+
+use super::{
+    Error,
+    scan::{Kind, Piece, pieces, tokens},
+};
+
+pub(super) const FILTERS: [&str; 47] = [
+    "abs",
+    "attr",
+    "batch",
+    "bool",
+    "capitalize",
+    "chain",
+    "count",
+    "d",
+    "default",
+    "dictsort",
+    "e",
+    "escape",
+    "first",
+    "float",
+    "format",
+    "fromjson",
+    "groupby",
+    "indent",
+    "int",
+    "items",
+    "join",
+    "last",
+    "length",
+    "lines",
+    "list",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "reject",
+    "rejectattr",
+    "replace",
+    "reverse",
+    "round",
+    "select",
+    "selectattr",
+    "slice",
+    "sort",
+    "split",
+    "string",
+    "sum",
+    "title",
+    "tojson",
+    "trim",
+    "unique",
+    "upper",
+    "zip",
+];
+
+pub(super) const TESTS: [&str; 36] = [
+    "boolean",
+    "defined",
+    "divisibleby",
+    "endingwith",
+    "eq",
+    "equalto",
+    "escaped",
+    "even",
+    "false",
+    "filter",
+    "float",
+    "ge",
+    "greaterthan",
+    "gt",
+    "in",
+    "int",
+    "integer",
+    "iterable",
+    "le",
+    "lessthan",
+    "lower",
+    "lt",
+    "mapping",
+    "ne",
+    "none",
+    "number",
+    "odd",
+    "safe",
+    "sameas",
+    "sequence",
+    "startingwith",
+    "string",
+    "test",
+    "true",
+    "undefined",
+    "upper",
+];
+
+/// Finds a filter or test that does not exist in an expression.
+pub(super) fn expression(source: &str) -> Result<(), Error> {
+    let (tokens, _) = tokens(source, None);
+    let text = |at: usize| tokens.get(at).map_or("", |t| &source[t.start..t.end]);
+    for at in 0..tokens.len() {
+        let after_dot = at > 0 && text(at - 1) == ".";
+        let (what, name, known): (_, _, &[&str]) = match text(at) {
+            "|" => ("filter", at + 1, &FILTERS),
+            "is" if !after_dot && text(at + 1) == "not" => ("test", at + 2, &TESTS),
+            "is" if !after_dot => ("test", at + 1, &TESTS),
+            _ => continue,
+        };
+        let word = tokens.get(name).is_some_and(|t| t.kind == Kind::Word);
+        if word && !known.contains(&text(name)) {
+            return Err(Error::Syntax(format!("there is no {what} `{}`", text(name))));
+        }
+    }
+    Ok(())
+}
+
+/// Finds the same in the tags of a template.
+pub(super) fn template(source: &str) -> Result<(), Error> {
+    pieces(source).into_iter().try_for_each(|piece| match piece {
+        Piece::Inert(_) => Ok(()),
+        Piece::Tag { body, .. } => expression(body),
+    })
+}
