@@ -28,3 +28,6 @@ pub use tasks::Tasks;
 pub const WORKFLOW: &str = "Workflow";
 /// The actor type of agents.
 pub const AGENT: &str = "Agent";
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ use tokio::sync::{Notify, Semaphore};
 
 /// The agents this process hosts.
 #[derive(Clone)]
-pub struct Agents(Arc<Inner>);
+pub(crate) struct Agents(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub services: Services,

@@ -129,7 +129,7 @@ impl Agents {
             other => other["prompt"].as_str().unwrap_or_default().to_owned(),
         };
         let mut messages = Vec::new();
-        let system = profile.spec.system_text();
+        let system = profile.spec.instructions.clone().unwrap_or_default();
         if !system.is_empty() {
             messages.push(Message::new(Role::System, system));
         }

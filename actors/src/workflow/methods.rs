@@ -34,15 +34,12 @@ pub const COMMANDS: [(&str, &str); 6] = [
 #[serde(deny_unknown_fields, default)]
 struct Bare {
     op: Option<String>,
-    run_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Signal {
     op: Option<String>,
-    #[serde(default)]
-    run_id: Option<String>,
     name: String,
     #[serde(default)]
     data: Value,
@@ -52,8 +49,6 @@ struct Signal {
 #[serde(deny_unknown_fields)]
 struct Approve {
     op: Option<String>,
-    #[serde(default)]
-    run_id: Option<String>,
     node: String,
     generation: Option<u32>,
     iteration: Option<String>,
@@ -66,8 +61,6 @@ struct Approve {
 #[serde(deny_unknown_fields)]
 struct Rerun {
     op: Option<String>,
-    #[serde(default)]
-    run_id: Option<String>,
     from: String,
     input: Option<Value>,
 }

@@ -23,7 +23,7 @@ pub use methods::COMMANDS;
 
 /// The runs this process hosts.
 #[derive(Clone)]
-pub struct Workflows(Arc<Inner>);
+pub(crate) struct Workflows(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub services: Services,

@@ -20,9 +20,6 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Start {
     #[serde(default)]
     pub op: Option<String>,
-    /// Ignored here: the actor's id is the run's.
-    #[serde(default)]
-    pub run_id: Option<String>,
     #[serde(default)]
     pub workflow_id: Option<String>,
     #[serde(default)]
@@ -108,7 +105,7 @@ impl Workflows {
             let s = if n == 1 { "" } else { "s" };
             Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}")).with_problems(problems)
         };
-        let definition = Definition::from_value(definition).map_err(invalid)?;
+        let definition: Definition = serde_json::from_value(definition).map_err(|e| Fault::bad_request(e.to_string()))?;
         let pinned = serde_json::to_value(&definition).map_err(|e| Fault::bad_request(e.to_string()))?;
         let plan = Plan::compile(definition, &around).map_err(invalid)?;
         Ok((plan, pinned))

@@ -1,0 +1,183 @@
+//! The actors over the embedded sidecar and a real catalog, in one process.
+
+use crate::{Clock, Host, Live, Metrics, Roles, Services, Settings, WORKFLOW};
+use bytes::Bytes;
+use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_connectors::{
+    http::Guarded,
+    model::{Config as ModelsConfig, Models},
+    secret::{Secret, Secrets},
+};
+use callboard_core::agent::spec::Agents;
+use callboard_sidecar::{
+    Sidecar,
+    embedded::{App, Config, Server},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tower::ServiceExt;
+
+/// A process's worth of Callboard over a folder.
+struct World {
+    server: Option<Server>,
+    sidecar: Sidecar,
+    catalog: Arc<SqliteCatalog>,
+    host: Host,
+}
+
+impl World {
+    async fn start(folder: &Path, settings: Settings) -> Self {
+        let components = folder.join("components");
+        std::fs::create_dir_all(&components).expect("a folder");
+        let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/local");
+        for file in std::fs::read_dir(local).expect("the local components").flatten() {
+            std::fs::copy(file.path(), components.join(file.file_name())).expect("copied");
+        }
+        let late: Arc<OnceLock<axum::Router>> = Arc::default();
+        let place = late.clone();
+        let app = tower::util::BoxCloneSyncService::new(tower::service_fn(
+            move |request: http::Request<axum::body::Body>| {
+                let router = place.get().cloned().expect("set before the app is called");
+                router.oneshot(request)
+            },
+        ));
+        let server = Server::start(Config {
+            app_id: "callboard".into(),
+            database: folder.join("sidecar.db"),
+            components,
+            http: None,
+            grpc: None,
+            api_token: None,
+            app_token: None,
+            app: App::InProcess(app),
+        })
+        .await
+        .expect("a sidecar");
+        let sidecar = server.sidecar();
+        let catalog = Arc::new(SqliteCatalog::open(&folder.join("catalog.db")).await.expect("a catalog"));
+        let agents = json!({"agents": {
+            "a": {"model": "scripted"},
+            "json": {"model": "scripted", "output_schema": {"type": "object"}}
+        }});
+        let agents: Agents = serde_json::from_value(agents).expect("agents");
+        let secrets: BTreeMap<String, Secret> = BTreeMap::new();
+        let services = Services {
+            sidecar: sidecar.clone(),
+            catalog: catalog.clone(),
+            models: Arc::new(Models::new(ModelsConfig::default()).expect("models")),
+            http: Arc::new(Guarded::new(Vec::new(), Vec::new())),
+            secrets: Arc::new(secrets) as Arc<dyn Secrets>,
+            agents: Arc::new(agents),
+            settings,
+            metrics: Metrics::new(&prometheus::Registry::new()),
+            live: Live::default(),
+            clock: Clock::system(),
+        };
+        let host = Host::new(services, Roles { workflow: true, ai: true });
+        assert!(late.set(host.router(None)).is_ok());
+        server.app_ready().await;
+        host.start();
+        World { server: Some(server), sidecar, catalog, host }
+    }
+
+    async fn call(&self, run: &str, method: &str, body: Value) -> Value {
+        let answer = self.sidecar.invoke_actor(WORKFLOW, run, method, Bytes::from(body.to_string())).await;
+        serde_json::from_slice(&answer.expect("an answer")).expect("JSON")
+    }
+
+    /// Waits for a status; the error names the one seen last.
+    async fn until(&self, run: &str, status: &str) -> Value {
+        let mut seen = Value::Null;
+        for _ in 0..400 {
+            seen = self.call(run, "status", json!({})).await;
+            if seen["status"] == status {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("run {run} is not {status}: {seen:#}");
+    }
+
+    async fn stop(mut self) {
+        self.host.drain().await;
+        if let Some(server) = self.server.take() {
+            server.shutdown().await;
+        }
+    }
+}
+
+fn agent(id: &str, prompt: &str) -> Value {
+    json!({"id": id, "type": "agent", "config": {"agent": "a", "prompt": prompt}})
+}
+
+fn chain() -> Value {
+    json!({
+        "name": "chain",
+        "nodes": [agent("one", "{{ input.topic }}"), agent("two", "{{ steps.one.output }}")],
+        "edges": [{"source": "one", "target": "two"}]
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_of_agents_completes_and_is_recorded_and_cleaned_up() {
+    for strict in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let world = World::start(folder.path(), Settings { strict, ..Settings::default() }).await;
+        let began = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
+        assert_eq!(began["status"], "running", "{began:#}");
+        let done = world.until("r1", "completed").await;
+        assert_eq!(done["output"], "[scripted] [scripted] bees", "{done:#}");
+        assert_eq!(done["usage"]["calls"], 2);
+        let again = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
+        assert_eq!(again["status"], "completed", "the same start is the same run");
+        let other = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "wasps"}})).await;
+        assert_eq!(other["error"]["code"], "run_exists");
+        let row = loop {
+            let row = world.catalog.run("r1").await.expect("a catalog").expect("a row");
+            if row.is_cleaned() {
+                break row;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        assert_eq!(row.status, "completed");
+        let history = world.catalog.history("r1", 0, 100).await.expect("a history");
+        assert_eq!(history.len(), 6, "created, two started, two completed, completed: {history:#?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_values_and_many_steps_survive_a_reload() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let list: Vec<String> = (0..60).map(|n| format!("{n} {}", "x".repeat(1500))).collect();
+    let definition = json!({
+        "name": "each",
+        "nodes": [
+            {"id": "each", "type": "for_each", "config": {"items": "input.list", "parallel": 7, "body": {
+                "nodes": [agent("ask", "{{ item }}")]
+            }}},
+            {"id": "go", "type": "signal", "config": {"name": "go"}},
+            {"id": "count", "type": "transform", "config": {"input": "steps.each.output", "rules": [
+                {"source": ".", "target": "n", "type": "reduce", "config": {"initial": 0, "value": "acc + 1"}}
+            ]}}
+        ],
+        "edges": [{"source": "each", "target": "go"}, {"source": "go", "target": "count"}]
+    });
+    let world = World::start(folder.path(), Settings::default()).await;
+    let began = world.call("r1", "start", json!({"definition": definition, "input": {"list": list}})).await;
+    assert!(began["error"].is_null(), "{began:#}");
+    world.until("r1", "waiting").await;
+    world.stop().await;
+    let world = World::start(folder.path(), Settings::default()).await;
+    world.until("r1", "waiting").await;
+    world.call("r1", "signal", json!({"name": "go", "data": 1})).await;
+    let done = world.until("r1", "completed").await;
+    assert_eq!(done["output"], json!({"n": 60}));
+    assert_eq!(done["usage"]["calls"], 60);
+    world.stop().await;
+}

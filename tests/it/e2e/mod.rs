@@ -1,0 +1,1 @@
+//! Workflows end to end: over the embedded default, and beside real daprd with Redis.
