@@ -1,1 +1,12 @@
-//! stub
+//! Serves: gateway, configuration, telemetry, subcommands.
+//!
+//! Everything that decides or remembers is in other crates; `assembly` puts their parts together into one process.
+
+pub mod assembly;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod document;
+pub mod gateway;
+pub mod record;
+pub mod telemetry;

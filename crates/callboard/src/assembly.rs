@@ -1,0 +1,17 @@
+//! How the parts become one process: `Embedded` (everything in it) or `Beside` a Dapr sidecar.
+//!
+//! Decides which part gets what, and the order in which they start and stop. No part knows another but through the
+//! fields given here.
+
+mod beside;
+mod components;
+mod embedded;
+mod late;
+mod listener;
+mod lock;
+mod parts;
+mod secrets;
+
+pub use beside::Beside;
+pub use embedded::{Embedded, Ports};
+pub use lock::{Lock, Locked};

@@ -1,0 +1,107 @@
+//! One or both roles beside a Dapr sidecar: the API on one address, the sidecar's callbacks on a loopback port.
+//!
+//! The sidecar may come late or go away: the process then says that it is not ready, and lives on.
+
+use super::{listener, parts::Parts, secrets::SidecarSecrets};
+use crate::{cli::Role, config::Config};
+use anyhow::Context;
+use callboard_actors::{Host, Roles};
+use callboard_sidecar::{Endpoint, Sidecar};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{net::lookup_host, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// A running process.
+pub struct Beside {
+    /// `http://…` of the API, health and metrics.
+    pub url: String,
+    parts: Parts,
+    host: Host,
+    api: JoinHandle<()>,
+    callbacks: JoinHandle<()>,
+    callbacks_stop: CancellationToken,
+    drain: Duration,
+}
+
+// === impl Beside ===
+
+impl Beside {
+    pub async fn start(config: &Config, role: Role, app_port: u16) -> anyhow::Result<Self> {
+        listener::check(config.server.listen, config.server.allow_insecure_listen)?;
+        let listener = listener::bind(config.server.listen, "--listen").await?;
+        // Only the sidecar calls here, and it is on this machine.
+        let callbacks = SocketAddr::from((Ipv4Addr::LOCALHOST, app_port));
+        let callbacks = listener::bind(callbacks, "--app-port").await?;
+        let address = listener.local_addr().context("the API's address")?;
+        let parts = Parts::new(config, None).await?;
+
+        let endpoint = Endpoint::from_env();
+        let sidecar = Sidecar::connect(&endpoint)?;
+        let mut own = vec![address, callbacks.local_addr().context("the callbacks' address")?];
+        own.extend(sidecar_addresses(&endpoint).await);
+        let roles = match role {
+            Role::Workflow => Roles { workflow: true, ai: false },
+            Role::Ai => Roles { workflow: false, ai: true },
+            Role::All => Roles { workflow: true, ai: true },
+        };
+        let secrets = Arc::new(SidecarSecrets::new(sidecar.clone(), &config.secrets.store, "secrets"));
+        let host = Host::new(parts.services(config, sidecar.clone(), secrets, own, true), roles);
+
+        let app_token = std::env::var("APP_API_TOKEN").ok().filter(|token| !token.trim().is_empty());
+        if app_token.is_none() {
+            tracing::warn!("APP_API_TOKEN is not set: any program on this machine can pose as the sidecar");
+        }
+        let callbacks_stop = CancellationToken::new();
+        let callbacks = listener::serve(callbacks, host.router(app_token), callbacks_stop.clone());
+        host.start();
+        let gateway = parts.gateway(config, sidecar)?;
+        let router = if roles.workflow { gateway.router() } else { gateway.probes() };
+        let api = listener::serve(listener, router, parts.stop.clone());
+        Ok(Self {
+            url: format!("http://{address}"),
+            parts,
+            host,
+            api,
+            callbacks,
+            callbacks_stop,
+            drain: Duration::from_millis(config.server.drain.0),
+        })
+    }
+
+    /// Takes no more from the API, lets what runs end for a while, and only then leaves the sidecar's calls.
+    pub async fn stop(self) {
+        self.parts.stop.cancel();
+        let drained = async {
+            let _ = self.api.await;
+            self.host.drain().await;
+        };
+        if tokio::time::timeout(self.drain, drained).await.is_err() {
+            tracing::warn!("what still ran was cut; it is taken up again");
+        }
+        self.callbacks_stop.cancel();
+        let _ = self.callbacks.await;
+        self.parts.catalog.close().await;
+    }
+}
+
+/// Where the sidecar's APIs are: no definition may call them.
+async fn sidecar_addresses(endpoint: &Endpoint) -> Vec<SocketAddr> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let http = variable("DAPR_HTTP_ENDPOINT")
+        .unwrap_or_else(|| format!("http://127.0.0.1:{}", variable("DAPR_HTTP_PORT").unwrap_or("3500".into())));
+    let mut addresses = Vec::new();
+    for url in [&endpoint.grpc, &http] {
+        let Ok(uri) = url.parse::<http::Uri>() else { continue };
+        let Some(host) = uri.host() else { continue };
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        match lookup_host((host.trim_matches(['[', ']']), port)).await {
+            Ok(found) => addresses.extend(found),
+            Err(error) => tracing::warn!(host, %error, "the sidecar's name can't be resolved"),
+        }
+    }
+    addresses
+}

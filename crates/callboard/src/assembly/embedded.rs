@@ -1,0 +1,151 @@
+//! Everything in one process over one data folder: catalog, sidecar, actors, API.
+
+use super::{
+    components,
+    late::Late,
+    listener,
+    lock::{Lock, Locked},
+    parts::Parts,
+    secrets::SidecarSecrets,
+};
+use crate::config::Config;
+use anyhow::{Context, bail};
+use callboard_actors::{Host, Roles};
+use callboard_sidecar::embedded::{App, Config as SidecarConfig, Server, StartError};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::task::JoinHandle;
+
+/// Ports of the sidecar's two APIs on loopback; 0 picks a free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ports {
+    pub http: u16,
+    pub grpc: u16,
+}
+
+/// A running engine.
+pub struct Embedded {
+    /// `http://…` of the API.
+    pub url: String,
+    pub dapr_http: u16,
+    pub dapr_grpc: u16,
+    /// Models are answered by a script.
+    pub scripted: bool,
+    parts: Parts,
+    host: Host,
+    server: Server,
+    api: JoinHandle<()>,
+    drain: std::time::Duration,
+    _lock: Lock,
+}
+
+// === impl Embedded ===
+
+impl Embedded {
+    /// Takes the data folder and starts everything; once this returns, runs that were under way go on.
+    pub async fn start(config: &Config, ports: Ports, components: Option<PathBuf>) -> anyhow::Result<Self> {
+        let folder = Path::new(&config.data.dir);
+        match Lock::take(folder)? {
+            Locked::Ours(lock) => Self::start_with(config, lock, ports, components).await,
+            Locked::Theirs(url) => {
+                let at = url.map(|url| format!(" at {url}")).unwrap_or_default();
+                bail!(
+                    "another callboard{at} uses the data folder {}; stop it, or choose another with --data",
+                    folder.display()
+                )
+            }
+        }
+    }
+
+    /// The same with a folder already locked.
+    pub async fn start_with(
+        config: &Config,
+        mut lock: Lock,
+        ports: Ports,
+        components: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let folder = Path::new(&config.data.dir);
+        listener::check(config.server.listen, config.server.allow_insecure_listen)?;
+        let listener = listener::bind(config.server.listen, "--listen").await?;
+        let address = listener.local_addr().context("the API's address")?;
+        let parts = Parts::new(config, Some(folder)).await?;
+
+        let app = Late::default();
+        let loopback = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let server = Server::start(SidecarConfig {
+            app_id: "callboard".into(),
+            database: folder.join("sidecar.db"),
+            components: components::folder(components, folder)?,
+            http: loopback(ports.http),
+            grpc: loopback(ports.grpc),
+            api_token: token("DAPR_API_TOKEN"),
+            app_token: None,
+            app: App::InProcess(app.service()),
+        })
+        .await
+        .map_err(|error| with_flag(error, ports))?;
+        let (http, grpc) = (server.http_addr(), server.grpc_addr());
+
+        let sidecar = server.sidecar();
+        let own = [Some(address), http, grpc].into_iter().flatten().collect();
+        let secrets = Arc::new(SidecarSecrets::new(sidecar.clone(), &config.secrets.store, "secretstore"));
+        let services = parts.services(config, sidecar.clone(), secrets, own, false);
+        let host = Host::new(services, Roles { workflow: true, ai: true });
+        app.set(host.router(None));
+        server.app_ready().await;
+        host.start();
+
+        let router = parts.gateway(config, sidecar)?.router();
+        let api = listener::serve(listener, router, parts.stop.clone());
+        let url = format!("http://{address}");
+        lock.announce(&url)?;
+        let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
+        Ok(Self {
+            url,
+            dapr_http: port(http),
+            dapr_grpc: port(grpc),
+            scripted: parts.models.is_scripted(),
+            parts,
+            host,
+            server,
+            api,
+            drain: std::time::Duration::from_millis(config.server.drain.0),
+            _lock: lock,
+        })
+    }
+
+    /// Takes no more, lets what runs end for a while, and returns once everything is on disk.
+    pub async fn stop(self) {
+        self.parts.stop.cancel();
+        let drained = async {
+            let _ = self.api.await;
+            self.host.drain().await;
+        };
+        if tokio::time::timeout(self.drain, drained).await.is_err() {
+            tracing::warn!("what still ran was cut; it goes on at the next start");
+        }
+        self.server.shutdown().await;
+        self.parts.catalog.close().await;
+    }
+}
+
+/// An empty variable is no token.
+fn token(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|token| !token.trim().is_empty())
+}
+
+fn with_flag(error: StartError, ports: Ports) -> anyhow::Error {
+    if let StartError::Listen { api, source, .. } = &error
+        && source.kind() == std::io::ErrorKind::AddrInUse
+    {
+        let (port, flag) = match *api {
+            "HTTP" => (ports.http, "--dapr-http-port"),
+            _ => (ports.grpc, "--dapr-grpc-port"),
+        };
+        return anyhow::anyhow!("port {port} on 127.0.0.1 is in use; choose another with {flag} (0 picks a free one)");
+    }
+    error.into()
+}

@@ -1,0 +1,74 @@
+//! The process's own sockets: where it may listen, and serving until it is told to stop.
+
+use anyhow::{Context, bail};
+use axum::Router;
+use std::{future::IntoFuture, io::ErrorKind, net::SocketAddr, time::Duration};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+/// Open connections may end what they do for so long after a stop.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Refuses an address that others can reach: nobody is asked who they are.
+pub fn check(address: SocketAddr, allow_insecure: bool) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || allow_insecure {
+        return Ok(());
+    }
+    bail!(
+        "--listen {address} can be reached from outside, and there is no authentication; use a loopback address, \
+         or set server.allow_insecure_listen = true (CALLBOARD__SERVER__ALLOW_INSECURE_LISTEN=true) if a gateway \
+         in front asks who comes"
+    );
+}
+
+/// Listens; an error names the port and the flag that sets it.
+pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            bail!("port {} on {} is in use; choose another with {flag}", address.port(), address.ip())
+        }
+        Err(error) => Err(error).with_context(|| format!("can't listen on {address} ({flag})")),
+    }
+}
+
+/// Serves until `stop`; then no new connections, and open ones end.
+pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let stopped = stop.clone();
+        let graceful = axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await });
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LINGER).await;
+        };
+        tokio::select! {
+            ended = graceful.into_future() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a listener ended");
+                }
+            }
+            () = late => tracing::debug!("connections were cut"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_without_authentication() {
+        let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
+        assert!(check(at("127.0.0.1:80"), false).is_ok() && check(at("[::1]:80"), false).is_ok());
+        assert!(check(at("0.0.0.0:80"), false).is_err() && check(at("10.0.0.1:80"), false).is_err());
+        assert!(check(at("0.0.0.0:80"), true).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_its_flag() {
+        let taken = bind("127.0.0.1:0".parse().expect("an address"), "--listen").await.expect("a port");
+        let address = taken.local_addr().expect("an address");
+        let error = bind(address, "--listen").await.expect_err("taken").to_string();
+        assert!(error.contains(&address.port().to_string()) && error.contains("--listen"), "{error}");
+    }
+}

@@ -1,0 +1,169 @@
+//! The parts that every process has, made of the settings.
+
+use crate::{
+    config::Config,
+    document::{self, Agents},
+    gateway::{Gateway, HttpMetrics, Limits, Readiness, Runs},
+};
+use anyhow::{Context, bail};
+use callboard_actors::{Clock, Live, Metrics, Services, Settings};
+use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_connectors::{
+    http::{Guarded, Origin},
+    model::{Config as ModelsConfig, Models, Provider, Script},
+    secret::Secrets,
+};
+use callboard_sidecar::Sidecar;
+use prometheus::Registry;
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// The provider that `models.base_url` and `models.api_key` describe.
+const OPENAI: &str = "openai";
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+/// Scripted answers of a checkout.
+const SCRIPT_FILE: &str = "config/scripted.yaml";
+/// The same for a binary on its own.
+const SCRIPT: &str = include_str!("../../../../config/scripted.yaml");
+
+/// What is made before there is a sidecar.
+pub struct Parts {
+    pub catalog: Arc<SqliteCatalog>,
+    pub models: Arc<Models>,
+    pub agents: Arc<Agents>,
+    pub registry: Registry,
+    pub metrics: Metrics,
+    pub live: Live,
+    pub stop: CancellationToken,
+    exempt: Vec<Origin>,
+}
+
+// === impl Parts ===
+
+impl Parts {
+    /// Makes them. The catalog is the one of the settings, else a file in the folder.
+    pub async fn new(config: &Config, folder: Option<&Path>) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let agents = document::agents(Path::new(&config.agents.file)).map_err(anyhow::Error::msg)?;
+        let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
+        let exempt = exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
+        Ok(Self {
+            catalog: Arc::new(catalog(config, folder).await?),
+            models: Arc::new(models(config)?),
+            agents: Arc::new(agents),
+            metrics: Metrics::new(&registry),
+            registry,
+            live: Live::default(),
+            stop: CancellationToken::new(),
+            exempt,
+        })
+    }
+
+    /// Joins them with a sidecar. `own` are the addresses that no definition may call.
+    pub fn services(
+        &self,
+        config: &Config,
+        sidecar: Sidecar,
+        secrets: Arc<dyn Secrets>,
+        own: Vec<SocketAddr>,
+        strict: bool,
+    ) -> Services {
+        Services {
+            sidecar,
+            catalog: self.catalog.clone(),
+            models: self.models.clone(),
+            http: Arc::new(Guarded::new(self.exempt.clone(), own)),
+            secrets,
+            agents: self.agents.clone(),
+            settings: Settings {
+                strict,
+                retention: config.runs.retention,
+                dispatch: config.runs.dispatch,
+                ..Settings::default()
+            },
+            metrics: self.metrics.clone(),
+            live: self.live.clone(),
+            clock: Clock::system(),
+        }
+    }
+
+    pub fn gateway(&self, config: &Config, sidecar: Sidecar) -> anyhow::Result<Gateway> {
+        let live = self.live.clone();
+        let catalog: Arc<dyn Catalog> = self.catalog.clone();
+        Ok(Gateway {
+            runs: Runs {
+                sidecar: sidecar.clone(),
+                catalog: catalog.clone(),
+                watch: Arc::new(move |run| live.subscribe(run)),
+            },
+            catalog: catalog.clone(),
+            agents: self.agents.clone(),
+            readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
+            limits: Limits::new(config.server.concurrency, config.server.streams),
+            metrics: HttpMetrics::new(&self.registry)?,
+            registry: self.registry.clone(),
+            stop: self.stop.clone(),
+        })
+    }
+}
+
+async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<SqliteCatalog> {
+    let url = config.catalog.url.expose();
+    let file = match (url.strip_prefix("sqlite:"), folder) {
+        (Some(file), _) => Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned(),
+        (None, Some(folder)) if url.is_empty() => folder.join("catalog.db"),
+        (None, _) if url.is_empty() => {
+            bail!("no catalog is named: set catalog.url (CALLBOARD__CATALOG__URL), for instance to sqlite:FILE")
+        }
+        (None, _) => bail!("catalog.url names a Postgres database, which this version can't use yet: use sqlite:FILE"),
+    };
+    if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    }
+    SqliteCatalog::open(&file).await.with_context(|| format!("the catalog {}", file.display()))
+}
+
+fn models(config: &Config) -> anyhow::Result<Models> {
+    let settings = &config.models;
+    let key = |secret: &crate::config::Secret| (!secret.is_empty()).then(|| secret.expose().to_owned());
+    let mut providers: BTreeMap<String, Provider> = settings
+        .providers
+        .iter()
+        .map(|(name, provider)| {
+            let provider = Provider {
+                base_url: provider.base_url.clone(),
+                api_key: key(&provider.api_key),
+                timeout: provider.timeout,
+                parallel: provider.parallel,
+            };
+            (name.clone(), provider)
+        })
+        .collect();
+    let mut default = (!settings.default.is_empty()).then(|| settings.default.clone());
+    if !settings.base_url.is_empty() || !settings.api_key.is_empty() {
+        let base_url = if settings.base_url.is_empty() { OPENAI_URL } else { &settings.base_url };
+        let provider = Provider {
+            base_url: base_url.to_owned(),
+            api_key: key(&settings.api_key),
+            timeout: None,
+            parallel: None,
+        };
+        providers.entry(OPENAI.to_owned()).or_insert(provider);
+        default.get_or_insert_with(|| OPENAI.to_owned());
+    }
+    let models = Models::new(ModelsConfig { default, providers, script: script(&settings.script)? });
+    models.map_err(|problems| {
+        let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+        anyhow::anyhow!("the models can't be used:{}", lines.concat())
+    })
+}
+
+fn script(file: &str) -> anyhow::Result<Script> {
+    let usual = Path::new(SCRIPT_FILE);
+    let file = if file.is_empty() && usual.is_file() { SCRIPT_FILE } else { file };
+    let text = match file {
+        "" => SCRIPT.to_owned(),
+        file => std::fs::read_to_string(file).with_context(|| file.to_owned())?,
+    };
+    Script::read(&text).map_err(|problem| anyhow::anyhow!("{file}: {problem}"))
+}

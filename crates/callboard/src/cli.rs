@@ -1,0 +1,111 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Runs workflows of AI agents so that they survive.
+#[derive(Debug, Parser)]
+#[command(name = "callboard", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves everything in one process: API, engine, Dapr-compatible sidecar, SQLite
+    Dev(Dev),
+    /// Serves beside a Dapr sidecar
+    Serve(Serve),
+    /// Runs a workflow from a file, shows its progress and prints its output as JSON
+    Run(Run),
+    /// Checks workflows, agents and settings
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Address of the API; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Folder of the databases, made if it is missing [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Port of the sidecar's HTTP API; 0 picks a free one
+    #[arg(long, value_name = "PORT", default_value_t = 3500)]
+    pub dapr_http_port: u16,
+    /// Port of the sidecar's gRPC API; 0 picks a free one
+    #[arg(long, value_name = "PORT", default_value_t = 50001)]
+    pub dapr_grpc_port: u16,
+    /// Folder of Dapr component files [default: components/local if it exists, else built in]
+    #[arg(long, value_name = "DIR")]
+    pub components: Option<PathBuf>,
+    /// Agents [default: config/agents.yaml if it exists, else built in]
+    #[arg(long, value_name = "FILE")]
+    pub agents: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// What this process does
+    #[arg(long, value_enum)]
+    pub role: Role,
+    /// Address of the API, health and metrics [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Loopback port where the sidecar calls back
+    #[arg(long, value_name = "PORT", env = "APP_PORT", default_value_t = 8081)]
+    pub app_port: u16,
+    /// Agents [default: config/agents.yaml if it exists, else built in]
+    #[arg(long, value_name = "FILE")]
+    pub agents: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Runs workflows and serves the API
+    Workflow,
+    /// Runs agents
+    Ai,
+    /// Both
+    All,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// A workflow, YAML or JSON
+    pub file: PathBuf,
+    /// The run's input: JSON, or @FILE
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub input: Option<String>,
+    /// Agents [default: config/agents.yaml if it exists, else built in]
+    #[arg(long, value_name = "FILE")]
+    pub agents: Option<PathBuf>,
+    /// Folder of the databases [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Workflows or agents (YAML or JSON), settings (TOML)
+    #[arg(required_unless_present = "schema")]
+    pub files: Vec<PathBuf>,
+    /// Prints the JSON Schema of a workflow
+    #[arg(long)]
+    pub schema: bool,
+    /// Agents that workflows may name [default: config/agents.yaml if it exists, else built in]
+    #[arg(long, value_name = "FILE")]
+    pub agents: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

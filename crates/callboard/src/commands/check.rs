@@ -1,0 +1,52 @@
+//! `callboard check`: reports everything that is wrong with files, and nothing else.
+
+use super::{Exit, Misuse};
+use crate::{
+    cli::Check,
+    config::Sources,
+    document::{self, Agents},
+};
+use callboard_core::Problem;
+use serde_json::Value;
+use std::path::Path;
+
+pub fn perform(check: Check) -> anyhow::Result<Exit> {
+    if check.schema {
+        println!("{}", serde_json::to_string_pretty(&document::schema())?);
+    }
+    if check.files.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let agents = document::agents(check.agents.as_deref().unwrap_or(Path::new(""))).map_err(Misuse)?;
+    let mut wrong = 0;
+    for file in &check.files {
+        let name = file.display();
+        let problems = look(file, &agents)?;
+        if problems.is_empty() {
+            // The schema on standard output may be read by a program.
+            eprintln!("{name}: ok");
+        }
+        wrong += problems.len();
+        for problem in problems {
+            eprintln!("{name}: {problem}");
+        }
+    }
+    Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn look(file: &Path, agents: &Agents) -> anyhow::Result<Vec<Problem>> {
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| Misuse(format!("{}: {error}", file.display())))?;
+    if file.extension().is_some_and(|extension| extension == "toml") {
+        let sources = Sources::file(file.display().to_string(), text);
+        let mistakes = sources.load().err().map(|mistakes| mistakes.0).unwrap_or_default();
+        return Ok(mistakes.into_iter().map(|m| Problem::new(m.path, "invalid_setting", m.message)).collect());
+    }
+    Ok(match document::read(file, &text) {
+        Err(error) => vec![Problem::new("", "unreadable", error)],
+        Ok(Value::Object(fields)) if fields.contains_key("agents") && !fields.contains_key("nodes") => {
+            document::check_agents(Value::Object(fields)).err().unwrap_or_default()
+        }
+        Ok(value) => document::check(value, agents).problems,
+    })
+}

@@ -1,0 +1,250 @@
+//! `callboard run FILE`: starts a run, shows its progress, prints its output.
+//!
+//! The engine is the one that holds the data folder, else one of our own on free ports; both are spoken to through
+//! the API. Should the engine go away in the middle (it may belong to another `callboard run` that is done), the
+//! folder is free, and we go on with an engine of our own: the run is in the folder, not in the process.
+
+use super::{
+    Exit, Misuse,
+    api::{Api, CallError},
+    progress::Progress,
+    signals,
+};
+use crate::{
+    assembly::{Embedded, Lock, Locked, Ports},
+    cli::Run,
+    config::Config,
+    document,
+    telemetry::{Telemetry, Voice},
+};
+use anyhow::{Context, bail};
+use callboard_core::schema;
+use serde_json::Value;
+use std::{net::Ipv4Addr, path::Path, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// How long an engine may take to say where it serves.
+const STARTING: Duration = Duration::from_secs(15);
+/// How often we look for an engine again before we give up.
+const TRIES: u32 = 5;
+
+pub async fn perform(run: Run) -> anyhow::Result<Exit> {
+    let mut config = Config::load()?;
+    if let Some(data) = &run.data {
+        config.data.dir = data.display().to_string();
+    }
+    if let Some(agents) = &run.agents {
+        config.agents.file = agents.display().to_string();
+    }
+    // Our engine is for us: any port will do.
+    config.server.listen = (Ipv4Addr::LOCALHOST, 0).into();
+    let definition = document::definition(&run.file).map_err(misuse)?;
+    let input = run.input.as_deref().map(input).transpose().map_err(misuse)?;
+    if !is_fine(&run.file, &definition, input.as_ref(), &config)? {
+        return Ok(Exit::Usage);
+    }
+    let _telemetry = Telemetry::install(&config, Voice::Quiet)?;
+    let stop = signals::stop()?;
+    let mut following =
+        Following { definition, input, key: Uuid::now_v7().to_string(), run: None, seq: 0, progress: Progress::new(), stop };
+    for _ in 0..TRIES {
+        let engine = Engine::find(&config).await?;
+        let ended = following.follow(&engine).await;
+        following.progress.finish();
+        engine.stop().await;
+        match ended {
+            Ok(run) => return report(&run),
+            Err(CallError::Gone(error)) => tracing::debug!(%error, "the engine went away"),
+            Err(CallError::Refused { detail, problems, .. }) => {
+                eprintln!("callboard: {detail}");
+                problems.iter().for_each(|problem| eprintln!("  {problem}"));
+                return Ok(Exit::Usage);
+            }
+        }
+    }
+    bail!("no engine stayed to finish the run; it goes on with the next one on {}", config.data.dir)
+}
+
+fn misuse(error: anyhow::Error) -> Misuse {
+    Misuse(format!("{error:#}"))
+}
+
+/// Reads `--input`: JSON, or the name of a file of JSON or YAML after an `@`.
+fn input(text: &str) -> anyhow::Result<Value> {
+    match text.strip_prefix('@') {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("--input {file}"))?;
+            document::read(Path::new(file), &text).map_err(|error| anyhow::anyhow!("--input {file}: {error}"))
+        }
+        None => serde_json::from_str(text).context("--input is not JSON"),
+    }
+}
+
+/// Checks before anything is started; says everything that is wrong.
+fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Config) -> anyhow::Result<bool> {
+    let agents = document::agents(Path::new(&config.agents.file)).map_err(Misuse)?;
+    let problems = document::check(definition.clone(), &agents).problems;
+    for problem in &problems {
+        eprintln!("{}: {problem}", file.display());
+    }
+    if !problems.is_empty() {
+        return Ok(false);
+    }
+    let nothing = Value::Object(Default::default());
+    let wrong = match definition.get("input").filter(|schema| !schema.is_null()) {
+        Some(expected) => schema::validate(expected, input.unwrap_or(&nothing)).err().unwrap_or_default(),
+        None => Vec::new(),
+    };
+    wrong.iter().for_each(|problem| eprintln!("--input: {problem}"));
+    Ok(wrong.is_empty())
+}
+
+/// Prints what came of the run.
+fn report(run: &Value) -> anyhow::Result<Exit> {
+    let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    match text("/status") {
+        "completed" => {
+            println!("{}", serde_json::to_string_pretty(&run["output"])?);
+            Ok(Exit::Done)
+        }
+        "cancelled" => {
+            eprintln!("callboard: the run was cancelled");
+            Ok(Exit::Cancelled)
+        }
+        _ => {
+            let node = match text("/error/node") {
+                "" => String::new(),
+                node => format!(" in node {node}"),
+            };
+            eprintln!("callboard: the run failed{node}: {} [{}]", text("/error/message"), text("/error/code"));
+            Ok(Exit::Failed)
+        }
+    }
+}
+
+/// Who runs the run.
+enum Engine {
+    Ours(Box<Embedded>, Api),
+    Theirs(Api),
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Finds the engine of the data folder, or becomes it.
+    async fn find(config: &Config) -> anyhow::Result<Self> {
+        let until = tokio::time::Instant::now() + STARTING;
+        loop {
+            match Lock::take(Path::new(&config.data.dir))? {
+                Locked::Ours(lock) => {
+                    let engine = Embedded::start_with(config, lock, Ports::default(), None).await?;
+                    if engine.scripted {
+                        eprintln!("(scripted answers: no model is configured)");
+                    }
+                    let api = Api::new(&engine.url)?;
+                    return Ok(Self::Ours(Box::new(engine), api));
+                }
+                Locked::Theirs(Some(url)) => {
+                    eprintln!("(using the server at {url}: its agents and models answer)");
+                    return Ok(Self::Theirs(Api::new(&url)?));
+                }
+                Locked::Theirs(None) if tokio::time::Instant::now() >= until => {
+                    bail!("another callboard holds the data folder {} and serves nothing", config.data.dir)
+                }
+                // It is starting or stopping.
+                Locked::Theirs(None) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    fn api(&self) -> &Api {
+        match self {
+            Self::Ours(_, api) | Self::Theirs(api) => api,
+        }
+    }
+
+    async fn stop(self) {
+        match self {
+            Self::Ours(engine, _) => engine.stop().await,
+            // It may be on its way out and still hold the folder; a moment saves useless tries.
+            Self::Theirs(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+/// A run that is followed to its end, over several engines if need be.
+struct Following {
+    definition: Value,
+    input: Option<Value>,
+    /// Makes the start the same one however often it is sent.
+    key: String,
+    run: Option<String>,
+    seq: u64,
+    progress: Progress,
+    stop: CancellationToken,
+}
+
+// === impl Following ===
+
+impl Following {
+    async fn follow(&mut self, engine: &Engine) -> Result<Value, CallError> {
+        let api = engine.api();
+        let run = match self.run.clone() {
+            Some(run) => run,
+            None => {
+                let run = api.start(&self.definition, self.input.as_ref(), &self.key).await?;
+                eprintln!("run {run}");
+                self.run = Some(run.clone());
+                run
+            }
+        };
+        let mut asked = false;
+        while let Some(mut events) = api.events(&run, self.seq).await? {
+            loop {
+                let stop = self.stop.clone();
+                let event = tokio::select! {
+                    event = events.next() => event?,
+                    () = stop.cancelled(), if !asked => {
+                        asked = true;
+                        self.progress.line("cancelling; once more to leave at once");
+                        api.cancel(&run).await?;
+                        continue;
+                    }
+                };
+                let Some(event) = event else { break };
+                self.seq = event.seq;
+                self.progress.show(&event);
+                self.hint(api, &run, &event);
+            }
+        }
+        api.run(&run).await
+    }
+
+    /// Says how a person answers a step that waits for one.
+    fn hint(&self, api: &Api, run: &str, event: &super::api::Event) {
+        let (Some(node), "step.started") = (&event.node, event.r#type.as_str()) else { return };
+        let Some((kind, config)) = find(&self.definition, node) else { return };
+        let (path, body) = match kind {
+            "approval" => ("approve", serde_json::json!({"node": node, "approved": true})),
+            "signal" => ("signal", serde_json::json!({"name": config.get("name"), "data": {}})),
+            _ => return,
+        };
+        let url = format!("{}/api/v1/runs/{run}/{path}", api.url());
+        self.progress.line(&format!("  {node} waits: curl {url} -H 'content-type: application/json' -d '{body}'"));
+    }
+}
+
+/// Finds a node in a graph or in the bodies inside it.
+fn find<'a>(graph: &'a Value, id: &str) -> Option<(&'a str, &'a Value)> {
+    let mut graphs = vec![graph];
+    while let Some(graph) = graphs.pop() {
+        for node in graph.get("nodes").and_then(Value::as_array).into_iter().flatten() {
+            if node.get("id").and_then(Value::as_str) == Some(id) {
+                return Some((node.get("type")?.as_str()?, node.get("config")?));
+            }
+            graphs.extend(node.pointer("/config/body"));
+        }
+    }
+    None
+}

@@ -1,0 +1,156 @@
+//! The settings: compiled-in defaults, then `config/*.toml`, then `CALLBOARD__SECTION__KEY`.
+//!
+//! Decides what the program is told; what it does with it is decided in `assembly`. All mistakes are reported at
+//! once, each with the file or variable it stands in. `config/default.toml` names every setting there is.
+
+mod load;
+mod secret;
+
+use callboard_core::Span;
+use serde::Deserialize;
+use std::{collections::BTreeMap, net::SocketAddr};
+
+pub use load::{Mistake, Mistakes, Sources};
+pub use secret::Secret;
+
+/// Every setting.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Config {
+    pub server: Server,
+    pub data: Data,
+    pub catalog: Catalog,
+    pub agents: AgentsFile,
+    pub models: Models,
+    pub http: Http,
+    pub secrets: Secrets,
+    pub runs: Runs,
+    pub telemetry: Telemetry,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub allow_insecure_listen: bool,
+    pub concurrency: u32,
+    pub streams: u32,
+    pub drain: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Data {
+    pub dir: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Catalog {
+    pub url: Secret,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct AgentsFile {
+    pub file: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Models {
+    pub default: String,
+    pub base_url: String,
+    pub api_key: Secret,
+    pub script: String,
+    #[serde(default)]
+    pub providers: BTreeMap<String, Provider>,
+}
+
+/// A named OpenAI-compatible server.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Provider {
+    pub base_url: String,
+    #[serde(default)]
+    pub api_key: Secret,
+    #[serde(default)]
+    pub timeout: Option<Span>,
+    #[serde(default)]
+    pub parallel: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Http {
+    pub allow: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Secrets {
+    pub store: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Runs {
+    pub dispatch: u32,
+    pub retention: Span,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Telemetry {
+    pub level: String,
+    pub format: Format,
+    pub otlp_endpoint: String,
+    pub service_name: String,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Text,
+    Json,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the settings of this process.
+    pub fn load() -> Result<Self, Mistakes> {
+        Sources::of_process().load()
+    }
+
+    /// Whether model answers are scripted because no provider is named.
+    pub fn scripted(&self) -> bool {
+        self.models.default.is_empty() && self.models.base_url.is_empty() && self.models.api_key.is_empty()
+    }
+
+    /// What no type can say about a setting: path, what is wrong.
+    fn check(&self) -> Vec<(&'static str, String)> {
+        let mut wrong = Vec::new();
+        let mut range = |path, value: u32, most: u32| {
+            if value == 0 || value > most {
+                wrong.push((path, format!("{value} is not between 1 and {most}")));
+            }
+        };
+        range("server.concurrency", self.server.concurrency, 65_536);
+        range("server.streams", self.server.streams, 65_536);
+        range("runs.dispatch", self.runs.dispatch, 1024);
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.telemetry.level) {
+            wrong.push(("telemetry.level", error.to_string()));
+        }
+        let catalog = self.catalog.url.expose();
+        if !catalog.is_empty() && !catalog.starts_with("sqlite:") && !catalog.starts_with("postgres") {
+            wrong.push(("catalog.url", "it starts neither with sqlite: nor with postgres:".into()));
+        }
+        for (path, url) in
+            [("models.base_url", &self.models.base_url), ("telemetry.otlp_endpoint", &self.telemetry.otlp_endpoint)]
+        {
+            if !url.is_empty() && !is_web_address(url) {
+                wrong.push((path, format!("`{url}` is not an http or https address")));
+            }
+        }
+        wrong
+    }
+}
+
+fn is_web_address(url: &str) -> bool {
+    let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! Reads request bodies: how large, of which type, how deep. Everything that is wrong with one is a typed 4xx.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use super::Error;
+
+/// Bodies of calls.
+pub const CALL: usize = 1 << 20;
+/// Definitions.
+pub const DEFINITION: usize = 4 << 20;
+/// Definitions that go on to an actor: no message through a sidecar may pass 3 MiB.
+pub const THROUGH_SIDECAR: usize = 3 << 20;
+/// Lists and objects inside each other.
+pub const DEPTH: usize = 64;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Json,
+    Yaml,
+}
+
+/// Reads a body up to `limit` bytes.
+pub async fn bytes(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Error> {
+    let too_large = || {
+        let detail = format!("the body is larger than {limit} bytes");
+        Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(Error::bad_request("incomplete_body", "the body ended early")),
+    }
+}
+
+/// Reads a JSON body; an empty one is none.
+pub async fn json(body: Body, headers: &HeaderMap, limit: usize) -> Result<Option<Value>, Error> {
+    let bytes = bytes(body, headers, limit).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    match language(headers)? {
+        Language::Json => parse(&bytes).map(Some),
+        Language::Yaml => Err(unsupported("application/json")),
+    }
+}
+
+/// Parses JSON of bounded depth; says where it is malformed.
+pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
+    if let Some((line, column)) = too_deep(bytes) {
+        let detail = format!("deeper than {DEPTH} levels at line {line} column {column}");
+        return Err(Error::bad_request("too_deep", detail));
+    }
+    serde_json::from_slice(bytes).map_err(|error| Error::bad_request("malformed_json", error.to_string()))
+}
+
+/// Returns the language that the content type names.
+pub fn language(headers: &HeaderMap) -> Result<Language, Error> {
+    let both = "application/json or application/yaml";
+    let mut given = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (given.next(), given.next()) else { return Err(unsupported(both)) };
+    let Ok(value) = value.to_str() else { return Err(unsupported(both)) };
+    let mut parts = value.split(';').map(|part| part.trim().to_ascii_lowercase());
+    let essence = parts.next().unwrap_or_default();
+    let charset = parts.find_map(|part| Some(part.strip_prefix("charset=")?.trim_matches('"').to_owned()));
+    if charset.is_some_and(|charset| !matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii")) {
+        return Err(unsupported("UTF-8 text"));
+    }
+    match essence.as_str() {
+        "application/json" => Ok(Language::Json),
+        "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" | "text/vnd.yaml" => {
+            Ok(Language::Yaml)
+        }
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(Language::Json),
+        other if other.starts_with("application/") && other.ends_with("+yaml") => Ok(Language::Yaml),
+        _ => Err(unsupported(both)),
+    }
+}
+
+fn unsupported(wanted: &str) -> Error {
+    let detail = format!("the content type must be {wanted}");
+    Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+}
+
+/// Returns where brackets outside of strings first nest too deep.
+fn too_deep(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (mut depth, mut line, mut column) = (0_usize, 1, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in bytes {
+        column += 1;
+        match byte {
+            b'\n' => (line, column) = (line + 1, 0),
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                if depth > DEPTH {
+                    return Some((line, column));
+                }
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn of(value: &'static str) -> Result<Language, u16> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
+        language(&headers).map_err(|error| error.status.as_u16())
+    }
+
+    #[test]
+    fn the_content_type_names_the_language() {
+        assert_eq!(of("application/json; charset=UTF-8"), Ok(Language::Json));
+        assert_eq!(of("application/merge-patch+json"), Ok(Language::Json));
+        assert_eq!(of("Application/YAML"), Ok(Language::Yaml));
+        assert_eq!(of("text/yaml"), Ok(Language::Yaml));
+        assert_eq!(of("application/json; charset=latin1"), Err(415));
+        assert_eq!(of("text/plain"), Err(415));
+        assert_eq!(language(&HeaderMap::new()).map_err(|error| error.status.as_u16()), Err(415));
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        assert!(parse(nested(DEPTH).as_bytes()).is_ok());
+        assert_eq!(parse(nested(DEPTH + 1).as_bytes()).expect_err("too deep").code, "too_deep");
+        let text = format!("\"\\\"{}\"", "[".repeat(100));
+        assert!(parse(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn malformed_json_is_located() {
+        let error = parse(b"{\n \"a\": }").expect_err("malformed");
+        assert_eq!((error.status.as_u16(), error.code.as_ref()), (400, "malformed_json"));
+        assert!(error.detail.contains("line 2 column 7"), "{}", error.detail);
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_refused_with_and_without_its_length() {
+        let mut headers = HeaderMap::new();
+        let error = bytes(Body::from(vec![0; 11]), &headers, 10).await.expect_err("too large");
+        assert_eq!(error.status.as_u16(), 413);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("99999999999999"));
+        assert_eq!(bytes(Body::empty(), &headers, 10).await.expect_err("too large").status.as_u16(), 413);
+    }
+}

@@ -1,0 +1,36 @@
+//! Definitions as they come in: read in their language, checked against the agents there are.
+
+use super::{Error, body, body::Language};
+use crate::document;
+use callboard_core::{
+    Problem,
+    agent::spec::Agents,
+};
+use serde_json::{Map, Value};
+
+pub use crate::document::Checked;
+
+/// Reads a document and everything that is wrong with it. What can't be read at all is an error.
+///
+/// `trim` takes out of it what is the server's.
+pub fn read(
+    text: &[u8],
+    language: Language,
+    agents: &Agents,
+    trim: impl FnOnce(&mut Map<String, Value>),
+) -> Result<Checked, Error> {
+    let value = match language {
+        Language::Json => body::parse(text)?,
+        Language::Yaml => {
+            let text = std::str::from_utf8(text)
+                .map_err(|error| Error::bad_request("malformed_yaml", format!("the body is not UTF-8: {error}")))?;
+            document::yaml(text).map_err(|error| Error::bad_request("malformed_yaml", error))?
+        }
+    };
+    let Value::Object(mut document) = value else {
+        let problem = Problem::new("", "wrong_type", "a definition is an object");
+        return Err(Error::invalid("invalid_definition", "the definition", vec![problem]));
+    };
+    trim(&mut document);
+    Ok(document::check(Value::Object(document), agents))
+}

@@ -1,0 +1,212 @@
+//! `GET /api/v1/runs/{id}/history`: pages of recorded events, or the same events as a stream.
+//!
+//! A stream reads the same numbered history as a page, so it can be resumed at any seq. It ends after the run has;
+//! asked again from there it answers 204, which tells an `EventSource` to stay away.
+
+use super::{
+    Error, Gateway, Id,
+    limits::Place,
+    paging::{Items, Params},
+    reach::POLL,
+    runs::event,
+    trace::Trace,
+};
+use crate::record::{Data, Item, item};
+use axum::{
+    Extension, Json,
+    extract::State,
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
+};
+use callboard_catalog::{Catalog, Entry, RunRow};
+use callboard_core::workflow::Event;
+use futures::stream;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use std::{convert::Infallible, time::Duration};
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+
+/// Events read at once for a stream.
+const BATCH: u32 = 100;
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// When a browser comes back after a lost connection.
+const RECONNECT: Duration = Duration::from_secs(2);
+
+/// From where on.
+#[derive(Debug, Deserialize)]
+pub struct Since {
+    after: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Answers a page, or a stream where `Accept` asks for one.
+pub async fn history(
+    State(gateway): State<Gateway>,
+    Extension(place): Extension<Place>,
+    trace: Trace,
+    Id(run): Id,
+    Params(since): Params<Since>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let streamed = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.split(',').any(|kind| kind.trim().starts_with("text/event-stream")));
+    let resumed = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
+    let after = since.seq(resumed.filter(|_| streamed))?;
+    if streamed {
+        let row = gateway.runs.row(&run).await?;
+        if is_told(&row, after) {
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        let place = place.lasting()?;
+        return Ok(stream_of(gateway, run, after, place));
+    }
+    let limit = since.limit()?;
+    gateway.runs.caught_up(&trace, &run).await?;
+    let entries = gateway.catalog.history(&run, after, limit + 1).await?;
+    let more = entries.len() > limit as usize;
+    let (items, cut) = shown(&*gateway.catalog, &run, &entries[..entries.len().min(limit as usize)]).await?;
+    let next = items.last().filter(|_| more || cut).map(|item| item.seq.to_string());
+    Ok(Json(Items { items, next }).into_response())
+}
+
+/// Whether the run has ended and everything up to its end is behind `after`.
+fn is_told(row: &RunRow, after: u64) -> bool {
+    row.ended_at.is_some() && after >= row.seq
+}
+
+/// Shows entries with their data; fewer than asked for (and true) if those fill an answer.
+async fn shown(catalog: &dyn Catalog, run: &str, entries: &[Entry]) -> Result<(Vec<Item>, bool), Error> {
+    let (mut data, mut events) = (Data::default(), Vec::<Event>::new());
+    for entry in entries {
+        let event = event(run, entry)?;
+        let fits = event.what.data().into_iter().fold(true, |fits, datum| data.want(datum) && fits);
+        if !fits && !events.is_empty() {
+            break;
+        }
+        events.push(event);
+    }
+    data.load(catalog, run).await?;
+    let items: Vec<_> = entries.iter().zip(&events).map(|(entry, event)| item(entry, event, &data)).collect();
+    let cut = items.len() < entries.len();
+    Ok((items, cut))
+}
+
+/// A stream under way.
+struct Told {
+    gateway: Gateway,
+    run: String,
+    after: u64,
+    ready: std::vec::IntoIter<Item>,
+    notices: broadcast::Receiver<u64>,
+    _place: OwnedSemaphorePermit,
+}
+
+fn stream_of(gateway: Gateway, run: String, after: u64, place: OwnedSemaphorePermit) -> Response {
+    let notices = gateway.runs.watch(&run);
+    let told = Told { gateway, run, after, ready: Vec::new().into_iter(), notices, _place: place };
+    let events = stream::unfold(told, |mut told| async move {
+        let item = told.next().await?;
+        Some((Ok::<_, Infallible>(written(&item)), told))
+    });
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    // Proxies that buffer would hold events back.
+    response.headers_mut().insert("x-accel-buffering", http::HeaderValue::from_static("no"));
+    response
+}
+
+fn written(item: &Item) -> sse::Event {
+    let event = sse::Event::default().id(item.seq.to_string()).event(item.r#type).retry(RECONNECT);
+    let text = serde_json::to_string(item).unwrap_or_default();
+    event.data(text)
+}
+
+// === impl Told ===
+
+impl Told {
+    /// Returns the next event, or nothing once the run's end is told or the server stops.
+    async fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.ready.next() {
+                self.after = item.seq;
+                return Some(item);
+            }
+            match self.load().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // The client resumes where it was; what went wrong is in the log.
+                Err(_) => return None,
+            }
+            let stop = self.gateway.stop.clone();
+            tokio::select! {
+                notice = self.notices.recv() => {
+                    if let Err(broadcast::error::RecvError::Closed) = notice {
+                        self.notices = self.gateway.runs.watch(&self.run);
+                        tokio::time::sleep(POLL).await;
+                    }
+                }
+                () = tokio::time::sleep(POLL) => {}
+                () = stop.cancelled() => return None,
+            }
+        }
+    }
+
+    /// Reads what came since; false if nothing did. An error also says that the stream is over.
+    async fn load(&mut self) -> Result<bool, Over> {
+        // The row is read first: whatever it counts is in the history that is read after it.
+        let row = self.gateway.runs.row(&self.run).await.map_err(|_| Over)?;
+        if is_told(&row, self.after) {
+            return Err(Over);
+        }
+        let entries = self.gateway.catalog.history(&self.run, self.after, BATCH).await;
+        let entries = entries.map_err(|error| {
+            tracing::warn!(run = self.run, %error, "a stream ends early");
+            Over
+        })?;
+        let (items, _) = shown(&*self.gateway.catalog, &self.run, &entries).await.map_err(|_| Over)?;
+        self.ready = items.into_iter();
+        Ok(self.ready.len() > 0)
+    }
+}
+
+/// The stream is over.
+struct Over;
+
+// === impl Since ===
+
+impl Since {
+    /// A reconnecting browser sends the last id it saw beside the address it was first given, so that wins.
+    fn seq(&self, resumed: Option<&str>) -> Result<u64, Error> {
+        let Some(text) = resumed.or(self.after.as_deref()).or(self.cursor.as_deref()) else { return Ok(0) };
+        let seq = text.trim().parse::<u64>().ok().filter(|seq| i64::try_from(*seq).is_ok());
+        seq.ok_or_else(|| Error::bad_request("invalid_cursor", "the place in a history is a seq, a number"))
+    }
+
+    fn limit(&self) -> Result<u32, Error> {
+        match self.limit {
+            None => Ok(100),
+            Some(limit @ 1..=1000) => Ok(limit),
+            Some(_) => Err(Error::bad_request("invalid_query", "limit is between 1 and 1000")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_event_seen_wins_over_the_address() {
+        let since = |after: Option<&str>| Since { after: after.map(str::to_owned), cursor: None, limit: None };
+        assert_eq!(since(None).seq(None).ok(), Some(0));
+        assert_eq!(since(Some("3")).seq(None).ok(), Some(3));
+        assert_eq!(since(Some("3")).seq(Some("7")).ok(), Some(7));
+        assert!(since(Some("-1")).seq(None).is_err());
+        assert!(since(None).seq(Some("18446744073709551615")).is_err());
+    }
+}

@@ -1,0 +1,63 @@
+//! How much is done at once. Whoever is too many is told so at once, and when to come back.
+
+use super::Error;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Places for requests, and places for those that last: event streams and waits.
+#[derive(Clone)]
+pub struct Limits {
+    requests: Arc<Semaphore>,
+    lasting: Arc<Semaphore>,
+}
+
+/// A request's place; given back at its end, or when it turns into a lasting one.
+#[derive(Clone)]
+pub struct Place {
+    request: Arc<Mutex<Option<OwnedSemaphorePermit>>>,
+    lasting: Arc<Semaphore>,
+}
+
+// === impl Limits ===
+
+impl Limits {
+    pub fn new(requests: u32, lasting: u32) -> Self {
+        Self {
+            requests: Arc::new(Semaphore::new(requests as usize)),
+            lasting: Arc::new(Semaphore::new(lasting as usize)),
+        }
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Takes a lasting place and gives the request's back.
+    pub fn lasting(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let place = self.lasting.clone().try_acquire_owned();
+        let place = place.map_err(|_| overloaded("too many streams and waits are open", 5))?;
+        self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(place)
+    }
+}
+
+fn overloaded(detail: &str, retry_after: u32) -> Error {
+    Error::unavailable("overloaded", detail, retry_after)
+}
+
+/// Lets a request in if there is a place.
+pub async fn admit(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
+    let Ok(permit) = limits.requests.clone().try_acquire_owned() else {
+        return overloaded("too many requests are being answered", 1).into_response();
+    };
+    let place = Place { request: Arc::new(Mutex::new(Some(permit))), lasting: limits.lasting };
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    drop(place);
+    response
+}

@@ -1,0 +1,201 @@
+//! Starting runs: of a stored workflow, or of a definition that comes along.
+//!
+//! The run's actor finds the workflow, checks definition and input, and says what is wrong: it does so for every
+//! way to start a run, not only this one.
+
+use super::{
+    Error, Gateway, Id, body,
+    fields::Fields,
+    limits::Place,
+    paging::Params,
+    reach::{POLL, Runs, is_final},
+    trace::Trace,
+};
+use axum::{Extension, Json, body::Body, extract::State, response::IntoResponse, response::Response};
+use callboard_core::Span;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The longest wait for an end.
+const LONGEST: Span = Span::secs(300);
+/// The only project there is.
+const PROJECT: &str = "default";
+
+/// The namespace of run ids that are made of keys.
+const RUNS: Uuid = Uuid::from_u128(0x7c1a_4f0e_52b8_4d7b_9a64_0a3d_58e1_c0fb);
+
+/// Whether to wait for the run's end.
+#[derive(Debug, Deserialize)]
+pub struct Wait {
+    wait: Option<String>,
+}
+
+/// `POST /api/v1/workflows/{id}/start`: `{"input"?}`.
+pub async fn start(
+    State(gateway): State<Gateway>,
+    Extension(place): Extension<Place>,
+    trace: Trace,
+    Id(workflow): Id,
+    Params(wait): Params<Wait>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let (key, wait) = (idempotency_key(&headers)?, wait.span()?);
+    let mut fields = Fields::of(body::json(body, &headers, body::CALL).await?)?;
+    let input = fields.value("input");
+    fields.finish()?;
+    let run = run_id(&workflow, key.as_deref());
+    let mut body = json!({"workflow_id": workflow, "op": key.unwrap_or_else(fresh)});
+    if let Some(input) = input {
+        body["input"] = input;
+    }
+    let answer = gateway.runs.start(&trace, &run, body).await?;
+    started(&gateway, &place, &trace, &run, Some(&workflow), answer, wait).await
+}
+
+/// `POST /api/v1/runs`: `{"definition", "input"?}`, for a definition that is not stored.
+pub async fn run(
+    State(gateway): State<Gateway>,
+    Extension(place): Extension<Place>,
+    trace: Trace,
+    Params(wait): Params<Wait>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let (key, wait) = (idempotency_key(&headers)?, wait.span()?);
+    let mut fields = Fields::of(body::json(body, &headers, body::THROUGH_SIDECAR).await?)?;
+    let definition: Option<Value> = fields.required("definition");
+    let input = fields.value("input");
+    fields.finish()?;
+    let run = run_id("", key.as_deref());
+    let mut body = json!({"definition": definition, "op": key.unwrap_or_else(fresh)});
+    if let Some(input) = input {
+        body["input"] = input;
+    }
+    let answer = gateway.runs.start(&trace, &run, body).await?;
+    started(&gateway, &place, &trace, &run, None, answer, wait).await
+}
+
+async fn started(
+    gateway: &Gateway,
+    place: &Place,
+    trace: &Trace,
+    run: &str,
+    workflow: Option<&str>,
+    answer: Value,
+    wait: Option<Duration>,
+) -> Result<Response, Error> {
+    let status = answer.get("status").cloned().unwrap_or_else(|| json!("pending"));
+    let mut body = json!({"run_id": run, "workflow_id": workflow, "status": status});
+    if let Some(wait) = wait {
+        let _place = place.lasting()?;
+        let mut whole = until_final(&gateway.runs, trace, run, wait, &gateway.stop).await?;
+        if let Some(fields) = whole.as_object_mut() {
+            fields.insert("run_id".into(), json!(run));
+        }
+        body = whole;
+    }
+    let mut response = (StatusCode::OK, Json(body)).into_response();
+    if let Ok(location) = HeaderValue::try_from(format!("/api/v1/runs/{run}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// Returns the whole run when it has ended, or as it is when the time is up or the server stops.
+async fn until_final(
+    runs: &Runs,
+    trace: &Trace,
+    run: &str,
+    wait: Duration,
+    stop: &CancellationToken,
+) -> Result<Value, Error> {
+    let until = tokio::time::Instant::now() + wait;
+    let mut notices = runs.watch(run);
+    loop {
+        let now = runs.read(trace, run).await?;
+        let over = now.get("status").and_then(Value::as_str).is_some_and(is_final);
+        if over || tokio::time::Instant::now() >= until || stop.is_cancelled() {
+            return Ok(now);
+        }
+        // Many notices in a row are one reason to look.
+        tokio::select! {
+            _ = notices.recv() => while notices.try_recv().is_ok() {},
+            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// A start with a key names its run by it, so that a repetition finds the same run.
+fn run_id(workflow: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => {
+            // Lengths keep ("a", "bc") and ("ab", "c") apart.
+            let name = format!("{PROJECT} {} {workflow} {key}", workflow.len());
+            Uuid::new_v5(&RUNS, name.as_bytes()).to_string()
+        }
+        None => fresh(),
+    }
+}
+
+/// Returns the id of an operation: the caller's key, or a fresh one.
+pub fn operation(headers: &HeaderMap) -> Result<String, Error> {
+    Ok(idempotency_key(headers)?.unwrap_or_else(fresh))
+}
+
+fn fresh() -> String {
+    Uuid::now_v7().to_string()
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|text| (1..=255).contains(&text.len()));
+    match text {
+        Some(text) => Ok(Some(text.to_owned())),
+        None => {
+            let detail = "Idempotency-Key has 1 to 255 visible ASCII characters";
+            Err(Error::bad_request("invalid_idempotency_key", detail))
+        }
+    }
+}
+
+impl Wait {
+    fn span(&self) -> Result<Option<Duration>, Error> {
+        let Some(text) = &self.wait else { return Ok(None) };
+        // A bare number means seconds: curl users write `?wait=30`.
+        let span = text.parse().ok().map(Span::secs).or_else(|| Span::parse(text));
+        match span {
+            Some(span) if span <= LONGEST => Ok(Some(Duration::from_millis(span.0))),
+            Some(_) => Err(Error::bad_request("invalid_query", format!("wait is at most {LONGEST}"))),
+            None => Err(Error::bad_request("invalid_query", "wait is a duration such as 30s")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_the_run_of_its_workflow() {
+        assert_eq!(run_id("w", Some("k")), run_id("w", Some("k")));
+        assert_ne!(run_id("w", Some("k")), run_id("v", Some("k")));
+        assert_ne!(run_id("a", Some("bc")), run_id("ab", Some("c")));
+        assert_ne!(run_id("w", None), run_id("w", None));
+    }
+
+    #[test]
+    fn a_wait_is_bounded() {
+        let wait = |text: &str| Wait { wait: Some(text.into()) }.span().ok().flatten();
+        assert_eq!(wait("30s"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("30"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("5m"), Some(Duration::from_secs(300)));
+        assert_eq!((wait("6m"), wait("soon"), wait("-1s")), (None, None, None));
+    }
+}

@@ -1,0 +1,80 @@
+//! What of a definition matters to read a history: each node's kind, and the node whose body it stands in.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The nodes of a definition by id.
+#[derive(Debug, Clone, Default)]
+pub struct Shape(BTreeMap<String, Place>);
+
+#[derive(Debug, Clone)]
+struct Place {
+    kind: String,
+    owner: Option<String>,
+}
+
+/// A plan allows far less.
+const DEPTH: usize = 32;
+
+// === impl Shape ===
+
+impl Shape {
+    pub fn of(definition: &Value) -> Self {
+        let mut places = BTreeMap::new();
+        let mut graphs = vec![(definition, None::<String>, 0)];
+        while let Some((graph, owner, depth)) = graphs.pop() {
+            for node in graph.get("nodes").and_then(Value::as_array).into_iter().flatten() {
+                let Some(id) = node.get("id").and_then(Value::as_str) else { continue };
+                let kind = node.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+                places.insert(id.to_owned(), Place { kind, owner: owner.clone() });
+                if let Some(body) = node.pointer("/config/body")
+                    && depth < DEPTH
+                {
+                    graphs.push((body, Some(id.to_owned()), depth + 1));
+                }
+            }
+        }
+        Self(places)
+    }
+
+    /// Whether the node waits for time or people rather than runs.
+    pub fn waits(&self, node: &str) -> bool {
+        self.0.get(node).is_some_and(|place| matches!(place.kind.as_str(), "wait" | "signal" | "approval"))
+    }
+
+    /// Whether the node has a body.
+    pub fn has_body(&self, node: &str) -> bool {
+        self.0.get(node).is_some_and(|place| matches!(place.kind.as_str(), "for_each" | "loop"))
+    }
+
+    /// Whether the node stands in the body of `owner`, or in a body inside that.
+    pub fn is_inside(&self, node: &str, owner: &str) -> bool {
+        let mut place = self.0.get(node);
+        for _ in 0..=DEPTH {
+            match place.and_then(|place| place.owner.as_deref()) {
+                Some(id) if id == owner => return true,
+                Some(id) => place = self.0.get(id),
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nodes_know_the_bodies_around_them() {
+        let shape = Shape::of(&json!({"nodes": [
+            {"id": "a", "type": "for_each", "config": {"body": {"nodes": [
+                {"id": "b", "type": "loop", "config": {"body": {"nodes": [{"id": "c", "type": "wait"}]}}}]}}},
+            {"id": "d", "type": "agent"}, 7
+        ]}));
+        assert!(shape.is_inside("c", "a") && shape.is_inside("c", "b") && shape.is_inside("b", "a"));
+        assert!(!shape.is_inside("d", "a") && !shape.is_inside("a", "b"));
+        assert!(shape.waits("c") && !shape.waits("d") && !shape.waits("ghost"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Folds a run's history into one line per step, in the order in which the steps began.
+
+use super::{Data, Shape};
+use callboard_core::{
+    Datum, Timestamp,
+    agent::message::Usage,
+    workflow::{
+        Event, StepKey, What,
+        event::Failure,
+    },
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// An item of `GET /runs/{id}/steps`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepItem {
+    pub node: String,
+    pub generation: u32,
+    pub iteration: String,
+    pub attempt: u32,
+    pub status: &'static str,
+    pub input: Option<Value>,
+    pub output: Option<Value>,
+    pub error: Option<Failure>,
+    pub usage: Usage,
+    pub started_at: Option<String>,
+    pub ended_at: Option<String>,
+}
+
+/// The steps of a run so far.
+#[derive(Debug, Default)]
+pub struct Steps {
+    shape: Shape,
+    lines: Vec<Line>,
+    by_key: HashMap<StepKey, usize>,
+}
+
+/// A step as the events leave it.
+#[derive(Debug)]
+pub struct Line {
+    key: StepKey,
+    attempt: u32,
+    state: State,
+    input: Option<Datum>,
+    output: Option<Datum>,
+    error: Option<Failure>,
+    usage: Usage,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between two attempts.
+    Pending,
+    Started,
+    Unknown,
+    Completed,
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+// === impl Steps ===
+
+impl Steps {
+    /// The shape is that of the definition pinned in the run.
+    pub fn new(shape: Shape) -> Self {
+        Self { shape, ..Self::default() }
+    }
+
+    /// Folds one event.
+    pub fn apply(&mut self, event: &Event) {
+        let at = event.at;
+        match &event.what {
+            What::StepStarted { step, attempt, input, .. } => {
+                let line = self.line(step);
+                line.attempt = *attempt;
+                line.state = State::Started;
+                line.input = input.clone().or(line.input.take());
+                line.started_at = line.started_at.or(Some(at));
+            }
+            What::StepCompleted { step, attempt, output, usage, error, .. } => {
+                let line = self.end(step, *attempt, State::Completed, at);
+                line.output = Some(output.clone());
+                line.error = error.clone();
+                line.usage += usage.unwrap_or_default();
+            }
+            What::StepFailed { step, attempt, error, retry_at, usage, .. } => {
+                let line = match retry_at {
+                    Some(_) => {
+                        let line = self.line(step);
+                        line.state = State::Pending;
+                        line.attempt = *attempt;
+                        line
+                    }
+                    None => self.end(step, *attempt, State::Failed, at),
+                };
+                line.error = Some(error.clone());
+                line.usage += usage.unwrap_or_default();
+            }
+            What::StepSkipped { step } => {
+                self.end(step, 0, State::Skipped, at);
+            }
+            What::StepCancelled { step } => {
+                self.end(step, 0, State::Cancelled, at);
+            }
+            What::StepUnknown { step, attempt } => {
+                let line = self.line(step);
+                line.state = State::Unknown;
+                line.attempt = *attempt;
+            }
+            // What is still open in a body that ended was given up with it.
+            What::IterationEnded { step, index, .. } => self.cancel_inside(step, Some(*index), at),
+            What::RunCompleted { .. } | What::RunFailed { .. } | What::RunCancelled { .. } => {
+                for line in &mut self.lines {
+                    line.cancel(at);
+                }
+            }
+            What::RunCreated { .. }
+            | What::StepGranted { .. }
+            | What::IterationStarted { .. }
+            | What::SignalReceived { .. }
+            | What::BudgetReserved { .. }
+            | What::BudgetBreached { .. }
+            | What::RunPaused { .. }
+            | What::RunResumed { .. }
+            | What::RunRerun { .. }
+            | What::DecisionCut {}
+            | What::RunPurging {} => {}
+        }
+    }
+
+    /// Returns up to `limit` lines after the first `skip`, as many as `data` has room for but at least one, and
+    /// asks `data` for what they hold.
+    pub fn page(&self, skip: usize, limit: usize, data: &mut Data) -> &[Line] {
+        let rest = self.lines.get(skip..).unwrap_or_default();
+        let mut taken = 0;
+        for line in rest.iter().take(limit) {
+            let fits = line.input.iter().chain(&line.output).fold(true, |fits, datum| data.want(datum) && fits);
+            if !fits && taken > 0 {
+                break;
+            }
+            taken += 1;
+        }
+        &rest[..taken]
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// Shows a line; stored data must have been loaded before.
+    pub fn show(&self, line: &Line, data: &Data) -> StepItem {
+        StepItem {
+            node: line.key.node.to_string(),
+            generation: line.key.generation,
+            iteration: line.key.iteration.to_string(),
+            attempt: line.attempt,
+            status: match line.state {
+                State::Pending => "pending",
+                State::Started if self.shape.waits(&line.key.node) => "waiting",
+                State::Started => "running",
+                State::Unknown => "unknown",
+                State::Completed => "completed",
+                State::Failed => "failed",
+                State::Skipped => "skipped",
+                State::Cancelled => "cancelled",
+            },
+            input: line.input.as_ref().map(|datum| data.show(datum)),
+            output: line.output.as_ref().map(|datum| data.show(datum)),
+            error: line.error.clone(),
+            usage: line.usage,
+            started_at: line.started_at.map(|at| at.to_string()),
+            ended_at: line.ended_at.map(|at| at.to_string()),
+        }
+    }
+
+    fn line(&mut self, key: &StepKey) -> &mut Line {
+        let next = self.lines.len();
+        let place = *self.by_key.entry(key.clone()).or_insert(next);
+        if place == next {
+            self.lines.push(Line::new(key.clone()));
+        }
+        &mut self.lines[place]
+    }
+
+    fn end(&mut self, key: &StepKey, attempt: u32, state: State, at: Timestamp) -> &mut Line {
+        self.cancel_inside(key, None, at);
+        let line = self.line(key);
+        line.attempt = line.attempt.max(attempt);
+        line.state = state;
+        line.ended_at = Some(at);
+        line
+    }
+
+    /// Cancels what is open in the body of `owner`, in one iteration or all.
+    fn cancel_inside(&mut self, owner: &StepKey, index: Option<u32>, at: Timestamp) {
+        let Self { shape, lines, .. } = self;
+        if !shape.has_body(&owner.node) {
+            return;
+        }
+        let prefix = match (&*owner.iteration, index) {
+            (path, None) => path.to_owned(),
+            ("", Some(index)) => index.to_string(),
+            (path, Some(index)) => format!("{path}.{index}"),
+        };
+        for line in lines.iter_mut().filter(|line| line.is_open() && line.key.generation == owner.generation) {
+            let rest = line.key.iteration.strip_prefix(&*prefix);
+            let within = prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            if within && shape.is_inside(&line.key.node, &owner.node) {
+                line.cancel(at);
+            }
+        }
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    fn new(key: StepKey) -> Self {
+        Self {
+            key,
+            attempt: 0,
+            state: State::Pending,
+            input: None,
+            output: None,
+            error: None,
+            usage: Usage::default(),
+            started_at: None,
+            ended_at: None,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Pending | State::Started | State::Unknown)
+    }
+
+    fn cancel(&mut self, at: Timestamp) {
+        if self.is_open() {
+            self.state = State::Cancelled;
+            self.ended_at = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+use callboard_core::workflow::event::Reserved;
+use serde_json::json;
+
+fn fold(definition: Value, events: Vec<(i64, What)>) -> Steps {
+    let mut steps = Steps::new(Shape::of(&definition));
+    for (at, what) in events {
+        steps.apply(&Event { at: Timestamp(at), what });
+    }
+    steps
+}
+
+fn started(node: &str, iteration: &str, attempt: u32) -> What {
+    What::StepStarted {
+        step: StepKey::new(1, node, iteration),
+        attempt,
+        input: (attempt == 1).then(|| Datum::inline(json!({"for": node}))),
+        deadline: None,
+        reserved: Reserved::default(),
+    }
+}
+
+fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
+    What::StepCompleted {
+        step: StepKey::new(1, node, iteration),
+        attempt,
+        output: Datum::inline("out"),
+        branch: None,
+        usage: Some(Usage { calls: 1, prompt_tokens: tokens, completion_tokens: 0 }),
+        error: None,
+        op: None,
+        signal: None,
+    }
+}
+
+fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
+    What::StepFailed {
+        step: StepKey::new(1, node, ""),
+        attempt,
+        error: Failure { code: "model_unavailable".into(), message: "gone".into() },
+        retry_at: retry_at.map(Timestamp),
+        usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0 }),
+        op: None,
+    }
+}
+
+fn lines(steps: &Steps) -> Vec<StepItem> {
+    let mut data = Data::default();
+    steps.page(0, 1000, &mut data).iter().map(|line| steps.show(line, &data)).collect()
+}
+
+#[test]
+fn a_step_has_one_line_with_its_last_attempt_and_all_usage() {
+    let steps = fold(
+        json!({}),
+        vec![
+            (1000, started("a", "", 1)),
+            (2000, failed("a", 1, Some(3000))),
+            (3000, started("a", "", 2)),
+            (4000, completed("a", "", 2, 10)),
+        ],
+    );
+    let items = serde_json::to_value(lines(&steps)).expect("JSON");
+    assert_eq!(
+        items,
+        json!([{"node": "a", "generation": 1, "iteration": "", "attempt": 2, "status": "completed",
+            "input": {"for": "a"}, "output": "out", "error": null,
+            "usage": {"calls": 2, "prompt_tokens": 11, "completion_tokens": 0},
+            "started_at": "1970-01-01T00:00:01.000Z", "ended_at": "1970-01-01T00:00:04.000Z"}])
+    );
+}
+
+#[test]
+fn a_step_between_attempts_is_pending_and_a_waiting_node_waits() {
+    let definition = json!({"nodes": [{"id": "w", "type": "approval"}, {"id": "a", "type": "agent"}]});
+    let steps =
+        fold(definition, vec![(1, started("w", "", 1)), (1, started("a", "", 1)), (2, failed("a", 1, Some(9)))]);
+    let statuses: Vec<_> = lines(&steps).iter().map(|item| item.status).collect();
+    assert_eq!(statuses, ["waiting", "pending"]);
+}
+
+#[test]
+fn the_end_of_a_run_cancels_what_is_open() {
+    let steps = fold(
+        json!({}),
+        vec![
+            (1, started("a", "", 1)),
+            (2, completed("a", "", 1, 0)),
+            (2, started("b", "", 1)),
+            (3, What::RunCancelled { op: "o".into() }),
+        ],
+    );
+    let ends: Vec<_> = lines(&steps).iter().map(|item| item.status).collect();
+    assert_eq!(ends, ["completed", "cancelled"]);
+}
+
+#[test]
+fn the_end_of_an_iteration_cancels_what_is_open_in_it_and_nothing_else() {
+    let body = |node: &str| json!({"body": {"nodes": [{"id": node, "type": "agent"}]}});
+    let definition = json!({"nodes": [
+        {"id": "each", "type": "for_each", "config": body("x")},
+        {"id": "other", "type": "for_each", "config": body("y")}]});
+    let steps = fold(
+        definition,
+        vec![
+            (1, started("each", "", 1)),
+            (1, started("x", "1", 1)),
+            (1, started("x", "11", 1)),
+            (1, started("y", "1", 1)),
+            (2, What::IterationEnded { step: StepKey::new(1, "each", ""), index: 1, output: Datum::null() }),
+        ],
+    );
+    let open: Vec<_> = lines(&steps).iter().map(|item| (item.node.clone(), item.status)).collect();
+    let expected = [("each", "running"), ("x", "cancelled"), ("x", "running"), ("y", "running")];
+    assert_eq!(open, expected.map(|(node, status)| (node.to_owned(), status)));
+}
+
+#[test]
+fn pages_follow_each_other_and_end() {
+    let steps = fold(json!({}), (0..5).map(|n| (n, started(&format!("n{n}"), "", 1))).collect());
+    let mut data = Data::default();
+    assert_eq!(steps.page(0, 2, &mut data).len(), 2);
+    assert_eq!(steps.page(4, 2, &mut data).len(), 1);
+    assert_eq!(steps.page(5, 2, &mut data).len(), 0);
+    assert_eq!(steps.page(usize::MAX, 2, &mut data).len(), 0);
+}
