@@ -12,13 +12,19 @@ const BATCH: u32 = 200;
 const AT_ONCE: usize = 16;
 /// A run that was found is not looked for again before this.
 const LEASE: Span = Span::secs(60);
+/// At start, runs that were busy are due at once: whoever worked on them may be gone. Busy runs are due within this.
+const BUSY: Span = Span::secs(60);
 
 /// Sweeps at start and then every ten seconds, until the shutdown.
 pub fn start(services: Services, tasks: &Tasks) {
     let stop = tasks.clone();
     tasks.spawn_until_stop(async move {
+        let mut ahead = BUSY;
         loop {
-            let full = sweep(&services).await;
+            let full = sweep(&services, ahead).await;
+            if !full {
+                ahead = Span::ZERO;
+            }
             let pause = if full { Duration::from_millis(200) } else { PERIOD };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -28,10 +34,10 @@ pub fn start(services: Services, tasks: &Tasks) {
     });
 }
 
-/// Wakes what is due. Returns whether there may be more.
-async fn sweep(services: &Services) -> bool {
+/// Wakes what is due by then. Returns whether there may be more.
+async fn sweep(services: &Services, ahead: Span) -> bool {
     let now = services.clock.now();
-    let due = match services.catalog.due(now, now + LEASE, BATCH).await {
+    let due = match services.catalog.due(now + ahead, now + ahead + LEASE, BATCH).await {
         Ok(due) => due,
         Err(error) => {
             tracing::warn!(%error, "the sweeper can't read the catalog");

@@ -61,6 +61,7 @@ impl Agents {
             }
         }
         tracing::warn!(id, "a result of an agent's call could not be recorded");
+        self.land(id, "").await;
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -87,7 +88,7 @@ impl Agents {
                 Some(true) => {}
                 Some(false) => return self.report(id, Input::Refused).await,
                 // Nobody answered: the run's wake tries again.
-                None => return,
+                None => return self.land(id, "model").await,
             }
         }
         let request = match self.request(id, &run, &contents, model).await {
@@ -250,17 +251,17 @@ impl Agents {
                 }
             }
             if !told {
-                self.forget_delivery(id).await;
+                self.land(id, "deliver").await;
                 return;
             }
         }
         let _ = self.turn(id, Input::Delivered { attempt }, None).await;
     }
 
-    /// Lets a later repetition of the task deliver again.
-    async fn forget_delivery(&self, id: &str) {
+    /// Nobody here works on effects of this kind any more: a repetition of the task, or a wake, performs them again.
+    async fn land(&self, id: &str, kind: &str) {
         if let Ok(mut actor) = self.boxes.enter(id).await {
-            actor.in_flight.retain(|(_, name)| name != "deliver");
+            actor.in_flight.retain(|(_, name)| !name.starts_with(kind));
         }
     }
 }

@@ -150,7 +150,8 @@ impl Workflows {
         let again = match actor.armed {
             None => true,
             Some(have) if want.often != have.often => want.often || on_wake,
-            Some(have) => !want.often && (want.due < have.due || on_wake && want.due != have.due && have.due <= now),
+            // A few seconds are not worth a call; the in-process timer is exact.
+            Some(have) => !want.often && want.due.0.abs_diff(have.due.0) > 5_000 && want.due.0 - now.0 > 5_000,
         };
         if !again {
             return;

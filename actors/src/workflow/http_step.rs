@@ -34,6 +34,7 @@ impl Workflows {
         self.tasks.spawn_until_stop(async move {
             let Ok(_place) = Arc::clone(&this.calls).acquire_owned().await else { return };
             if call.at_most_once && !this.granted(&run, &call.step, call.attempt).await {
+                this.land(&run, &call.step, call.attempt).await;
                 return;
             }
             let outcome = match this.request(&run, &call).await {
@@ -42,7 +43,10 @@ impl Workflows {
                     Err(error) => Outcome::Failed(error),
                 },
                 // The request could not be read: the next wake tries again.
-                Ok(None) => return,
+                Ok(None) => {
+                    this.land(&run, &call.step, call.attempt).await;
+                    return;
+                }
                 Err(error) => Outcome::Failed(error),
             };
             let step = call.step;
@@ -60,7 +64,15 @@ impl Workflows {
                 }
             }
             tracing::warn!(run, %step, attempt = call.attempt, "the answer of an HTTP step could not be recorded");
+            this.land(&run, &step, call.attempt).await;
         });
+    }
+
+    /// Nobody here works on this attempt any more: the next wake may.
+    async fn land(&self, run: &str, step: &StepKey, attempt: u32) {
+        if let Ok(mut actor) = self.boxes.enter(run).await {
+            actor.in_flight.remove(&(step.clone(), attempt));
+        }
     }
 
     /// Asks for the right to perform an `at_most_once` call. Only one activation gets it.

@@ -170,6 +170,10 @@ impl Workflows {
         };
         let mut shown = summary.resolve(|r| found.get(&r.key).map(|v| (**v).clone()));
         shown["run_id"] = summary.id.clone().into();
+        if self.is_quarantined(run) && shown["ended_at"].is_null() {
+            shown["status"] = "paused".into();
+            shown["error"] = json!({"code": "quarantined", "message": "its turns failed unexpectedly", "node": null});
+        }
         Ok(shown)
     }
 

@@ -16,7 +16,8 @@ use crate::{
     services::Services,
     tasks::Tasks,
 };
-use std::sync::Arc;
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
 
 pub use methods::COMMANDS;
@@ -29,6 +30,8 @@ pub(crate) struct Inner {
     pub services: Services,
     pub tasks: Tasks,
     boxes: Mailboxes<actor::Actor>,
+    /// How often the turns of a run panicked.
+    panics: Mutex<HashMap<String, u32>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
 }
@@ -37,7 +40,7 @@ impl Workflows {
     pub fn new(services: Services, tasks: Tasks) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
-        Self(Arc::new(Inner { services, tasks, boxes, calls }))
+        Self(Arc::new(Inner { services, tasks, boxes, panics: Mutex::default(), calls }))
     }
 
     /// Forgets a run that nobody is in; it is loaded again when it is called.

@@ -19,6 +19,12 @@ const TRIES: u32 = 6;
 /// Ticks so soon after a good one answer at once.
 const TICK_SKIP: Span = Span::secs(5);
 
+/// Contents kept in memory between turns, in bytes.
+const VALUES_KEPT: usize = 4 << 20;
+
+/// So many panics set a run aside.
+const PANICS: u32 = 5;
+
 /// Why a turn is taken.
 #[derive(Debug, Clone)]
 pub enum Turn {
@@ -62,6 +68,11 @@ impl Turn {
 impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
     pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
+        if self.is_quarantined(run) && !matches!(turn, Turn::Look) {
+            let message = format!("run {run} is set aside: its turns failed unexpectedly; it is tried again after a restart");
+            return Err(Fault::new(409, "quarantined", message));
+        }
+        let name = run.to_owned();
         let (this, run) = (self.clone(), run.to_owned());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&run).await.map_err(|_| {
@@ -78,8 +89,18 @@ impl Workflows {
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a turn panicked");
+            self.panicked(&name);
             Err(Fault::new(500, "internal", "the turn failed unexpectedly"))
         })
+    }
+
+    /// A run whose turns panic again and again is set aside, so that it harms no other.
+    fn panicked(&self, run: &str) {
+        *self.panics.lock().entry(run.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn is_quarantined(&self, run: &str) -> bool {
+        self.panics.lock().get(run).is_some_and(|n| *n >= PANICS)
     }
 
     async fn take(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
@@ -152,6 +173,7 @@ impl Workflows {
                 actor.ticked = Some(services.clock.now());
             }
             let end = done(Some(&mem), run);
+            mem.values.forget_over(VALUES_KEPT);
             actor.mem = Some(mem);
             return Ok(end);
         }

@@ -37,7 +37,11 @@ pub enum Datum {
 
 /// The contents the shell has loaded for this decision, by key.
 #[derive(Debug, Clone, Default)]
-pub struct Values(BTreeMap<String, Arc<Value>>);
+pub struct Values {
+    contents: BTreeMap<String, Arc<Value>>,
+    /// Bytes of JSON.
+    size: usize,
+}
 
 /// Stored values that a decision must see first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -134,18 +138,28 @@ impl Datum {
 
 impl Values {
     pub fn insert(&mut self, key: String, value: Arc<Value>) {
-        self.0.insert(key, value);
+        self.size += json_len(&value);
+        if let Some(old) = self.contents.insert(key, value) {
+            self.size -= json_len(&old);
+        }
     }
 
     pub fn contains(&self, key: &str) -> bool {
-        self.0.contains_key(key)
+        self.contents.contains_key(key)
+    }
+
+    /// Forgets everything once it is more than `limit` bytes: it can be loaded again.
+    pub fn forget_over(&mut self, limit: usize) {
+        if self.size > limit {
+            *self = Self::default();
+        }
     }
 
     /// Returns the content of `datum`, or names it as missing.
     pub fn get(&self, datum: &Datum) -> Result<Arc<Value>, Missing> {
         match datum {
             Datum::Inline(value) => Ok(value.clone()),
-            Datum::Stored(r) => self.0.get(&r.key).cloned().ok_or_else(|| Missing(vec![r.clone()])),
+            Datum::Stored(r) => self.contents.get(&r.key).cloned().ok_or_else(|| Missing(vec![r.clone()])),
         }
     }
 }
