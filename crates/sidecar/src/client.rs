@@ -54,6 +54,12 @@ impl Sidecar {
     ///
     /// Must be called within a tokio runtime.
     pub fn connect(endpoint: &Endpoint) -> Result<Self, Error> {
+        if !endpoint.grpc.starts_with("http://") {
+            return Err(Error::invalid(format!(
+                "sidecar address {}: only http:// is offered, a sidecar is next door",
+                endpoint.grpc
+            )));
+        }
         // No HTTP/2 keep-alive pings: grpc-go ends connections that ping more often than every five minutes.
         let channel = tonic::transport::Endpoint::from_shared(endpoint.grpc.clone())
             .map_err(|error| Error::invalid(format!("sidecar address {}: {error}", endpoint.grpc)))?

@@ -1,7 +1,7 @@
 //! A sidecar in this process: Dapr's gRPC and HTTP APIs over one SQLite file.
 //!
-//! Decides nothing a `daprd` beside a broker would decide otherwise, except where that would lose work (see
-//! [`bus`](self) and the crate's README of differences in `docs`). One service answers sockets and the in-process
+//! Decides nothing a `daprd` beside a broker would decide otherwise, except where that would lose work; the
+//! crate's README lists every known difference. One service answers sockets and the in-process
 //! client alike, so what is tested in one is true of the other.
 
 mod actors;
@@ -194,7 +194,7 @@ impl Server {
         if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
             tracing::warn!(running = self.tasks.len(), "deliveries were cut short; they will be repeated");
         }
-        self.runtime.actors.deactivate_all().await;
+        self.runtime.actors.close().await;
         self.closing.cancel();
         for listener in std::mem::take(&mut self.listeners) {
             let abort = listener.abort_handle();

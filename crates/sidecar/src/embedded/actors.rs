@@ -13,6 +13,7 @@ mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,6 +52,8 @@ pub(super) struct Actors {
     orders: [tokio::sync::Mutex<()>; 64],
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// No turn starts any more.
+    closed: AtomicBool,
 }
 
 /// A method call as its caller made it.
@@ -83,6 +86,7 @@ impl Actors {
             orders: std::array::from_fn(|_| tokio::sync::Mutex::new(())),
             tasks,
             stop,
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -141,7 +145,7 @@ impl Actors {
     /// Sends one request to an actor, when it is its turn.
     async fn turn(&self, actor_type: &str, id: &str, request: http::Request<Bytes>) -> Result<Answer, Fault> {
         let mut turn = self.turns.take(actor_type, id).await?;
-        if self.stop.is_cancelled() {
+        if self.closed.load(Relaxed) {
             return Err(Fault::new(
                 "ERR_ACTOR_RUNTIME_CLOSED",
                 503,
@@ -219,8 +223,9 @@ impl Actors {
         }
     }
 
-    /// Lets every active actor go. Called after the last turn.
-    pub(super) async fn deactivate_all(&self) {
+    /// Starts no more turns and lets every active actor go. Called after deliveries and ticks have ended.
+    pub(super) async fn close(&self) {
+        self.closed.store(true, Relaxed);
         let turns = self.turns.idle(|_| Duration::ZERO);
         let all = futures::future::join_all(turns.into_iter().map(|turn| self.deactivate(turn)));
         if tokio::time::timeout(DEACTIVATION, all).await.is_err() {

@@ -43,6 +43,8 @@ const DEFAULT_RETRY: Retry =
 /// With a dead-letter topic: so many quick tries come first.
 const BEFORE_DEAD_LETTER: Retry =
     Retry { first: Duration::from_millis(100), most: Duration::from_secs(2), times: Some(3) };
+/// When to look again for an app that is away.
+const AWAY: Duration = Duration::from_secs(1);
 /// How long a handler may take before its message counts as failed (Redis' `processingTimeout`).
 const PROCESSING: Duration = Duration::from_secs(60);
 /// How long a topic keeps messages after its last subscriber left, or after a start without one.
@@ -277,6 +279,10 @@ impl Bus {
         match verdict {
             Verdict::Done => self.forget(queue, message).await,
             Verdict::Gone => queue.again(delivery, None),
+            Verdict::Away(reason) => {
+                tracing::warn!(topic = queue.name(), message = message.id, reason, "the app is away");
+                queue.again(Delivery { tries: delivery.tries.saturating_sub(1), ..delivery }, Some(AWAY));
+            }
             Verdict::Drop(reason) => match dead_letter {
                 Some(topic) => self.bury(queue, delivery, topic, &reason).await,
                 None => {

@@ -45,6 +45,15 @@ impl Fault {
         )
     }
 
+    pub(super) fn unknown_operation(name: &str) -> Self {
+        Self::new(
+            "ERR_NOT_SUPPORTED_STATE_OPERATION",
+            400,
+            Code::Unimplemented,
+            format!("operation type {name} not supported"),
+        )
+    }
+
     pub(super) fn state_store_not_found(store: &str) -> Self {
         Self::new(
             "ERR_STATE_STORE_NOT_FOUND",

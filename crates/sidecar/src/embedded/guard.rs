@@ -4,7 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::future::{Either, Ready, ready};
+use futures::FutureExt;
+use futures::future::{Either, Map, Ready, ready};
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 use tonic::Status;
@@ -27,6 +28,8 @@ pub(super) struct Guarded<S> {
     token: Token,
     inner: S,
 }
+
+type Answer = Result<http::Response<tonic::body::Body>, Infallible>;
 
 // === impl Token ===
 
@@ -61,7 +64,7 @@ where
 {
     type Response = S::Response;
     type Error = Infallible;
-    type Future = Either<Ready<Result<S::Response, Infallible>>, S::Future>;
+    type Future = Either<Ready<Answer>, Map<S::Future, fn(Answer) -> Answer>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(cx)
@@ -69,12 +72,24 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let status = match self.token.check(request.headers()) {
-            Ok(()) => return Either::Right(self.inner.call(request)),
+            Ok(()) => return Either::Right(self.inner.call(request).map(resized as fn(Answer) -> Answer)),
             Err(Refused::Missing) => Status::unauthenticated("missing api token"),
             Err(Refused::Mismatch) => Status::unauthenticated("authentication error: api token mismatch"),
         };
         Either::Left(ready(Ok(status.into_http())))
     }
+}
+
+/// Says that a message is too large as grpc-go says it: `ResourceExhausted`, not `OutOfRange`.
+fn resized(answer: Answer) -> Answer {
+    answer.map(|response| match response.headers().get("grpc-status") {
+        Some(code) if code == "11" => {
+            let limit = crate::client::MAX_MESSAGE;
+            Status::resource_exhausted(format!("grpc: received message larger than max ({limit})"))
+                .into_http()
+        }
+        _ => response,
+    })
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{mpsc, oneshot};
@@ -176,7 +175,6 @@ impl Store {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .busy_timeout(Duration::from_secs(5))
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864")
@@ -200,8 +198,9 @@ impl Store {
             .acquire_timeout(Duration::from_secs(30))
             .connect_with(options.pragma("query_only", "true"))
             .await?;
+        let last: i64 = sqlx::query_scalar(sql::LAST_MESSAGE).fetch_one(&mut writer).await?;
         let (jobs, queue) = mpsc::channel(WAITING);
-        let task = tokio::spawn(writer::run(writer, queue));
+        let task = tokio::spawn(writer::run(writer, queue, last));
         Ok(Self { jobs, readers, writer: Arc::new(Mutex::new(Some(task))) })
     }
 

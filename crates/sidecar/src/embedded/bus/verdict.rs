@@ -13,6 +13,8 @@ pub(in crate::embedded) enum Verdict {
     Retry(String),
     /// Will never succeed.
     Drop(String),
+    /// The app is not there; says nothing about the message.
+    Away(String),
     /// The subscriber left before it answered; no failure of the message.
     Gone,
 }
@@ -27,6 +29,7 @@ struct Status {
 pub(super) fn of(answer: Result<Answer, CallError>) -> Verdict {
     let answer = match answer {
         Ok(answer) => answer,
+        Err(error @ CallError::Unreachable(_)) => return Verdict::Away(error.to_string()),
         Err(error) => return Verdict::Retry(error.to_string()),
     };
     match answer.status.as_u16() {

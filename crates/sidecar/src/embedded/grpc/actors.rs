@@ -151,7 +151,7 @@ impl Embedded {
                     expiry: expiry(metadata.get("ttlInSeconds").map(String::as_str))?,
                 },
                 "delete" => Change::Delete { key, etag: None },
-                other => return Err(super::state::unknown_operation(other)),
+                other => return Err(Fault::unknown_operation(other)),
             });
         }
         self.runtime.actors.change_state(&actor_type, &actor_id, changes).await

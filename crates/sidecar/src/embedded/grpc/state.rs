@@ -78,20 +78,11 @@ impl Embedded {
             wanted.push(match operation.operation_type.as_str() {
                 "upsert" => Operation::Upsert(item.into()),
                 "delete" => Operation::Delete(item.into()),
-                other => return Err(unknown_operation(other)),
+                other => return Err(Fault::unknown_operation(other)),
             });
         }
         self.runtime.transact(&store_name, wanted).await
     }
-}
-
-pub(super) fn unknown_operation(name: &str) -> Fault {
-    Fault::new(
-        "ERR_NOT_SUPPORTED_STATE_OPERATION",
-        400,
-        tonic::Code::Unimplemented,
-        format!("operation type {name} not supported"),
-    )
 }
 
 fn expiry(value: &Value) -> HashMap<String, String> {

@@ -11,7 +11,7 @@ use super::super::fault::Fault;
 use super::super::runtime::Runtime;
 use super::super::state::{Item, expiry, version};
 use super::super::times;
-use super::state::{unknown_operation, valued};
+use super::state::valued;
 use super::{Call, Response, body, empty, strip};
 
 /// Calls a method. The app's answer of 200 comes back with its headers, an application error's too.
@@ -65,7 +65,7 @@ pub(super) async fn change_state(
                 Change::Upsert { key: item.key, data: item.data, etag, expiry }
             }
             "delete" => Change::Delete { key: item.key, etag },
-            other => return Err(unknown_operation(other)),
+            other => return Err(Fault::unknown_operation(other)),
         });
     }
     runtime.actors.change_state(actor_type, id, changes).await?;

@@ -76,20 +76,11 @@ pub(super) async fn transact(runtime: &Runtime, store: &str, call: &Call) -> Res
         wanted.push(match operation.operation.as_str() {
             "upsert" => Operation::Upsert(operation.request.into()),
             "delete" => Operation::Delete(operation.request.into()),
-            other => return Err(unknown_operation(other)),
+            other => return Err(Fault::unknown_operation(other)),
         });
     }
     runtime.transact(store, wanted).await?;
     Ok(empty())
-}
-
-pub(super) fn unknown_operation(name: &str) -> Fault {
-    Fault::new(
-        "ERR_NOT_SUPPORTED_STATE_OPERATION",
-        400,
-        tonic::Code::Unimplemented,
-        format!("operation type {name} not supported"),
-    )
 }
 
 /// What was saved over gRPC need not be JSON: then it is text, or base64.

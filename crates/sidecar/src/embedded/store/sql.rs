@@ -12,7 +12,7 @@ create table if not exists state (
 );
 create index if not exists state_expires on state (expires) where expires is not null;
 create table if not exists message (
-  id integer primary key autoincrement,
+  id integer primary key,
   pubsub text not null,
   topic text not null,
   event blob not null,
@@ -75,7 +75,10 @@ pub(super) const EXPIRE: &str = "
 delete from state where id in (select id from state where expires <= ?1 limit 1000)";
 
 pub(super) const PUBLISH: &str = "
-insert into message (pubsub, topic, event, metadata, expires) values (?1, ?2, ?3, ?4, ?5)";
+insert into message (id, pubsub, topic, event, metadata, expires) values (?1, ?2, ?3, ?4, ?5, ?6)";
+
+/// Ids are the writer's: rows that are gone must not give theirs away while topics remember them.
+pub(super) const LAST_MESSAGE: &str = "select coalesce(max(id), 0) from message";
 
 pub(super) const FORGET: &str = "delete from message where id in (select value from json_each(?1))";
 

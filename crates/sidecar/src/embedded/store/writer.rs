@@ -24,7 +24,8 @@ const LINGER: Duration = Duration::from_millis(20);
 const LINGERING: usize = 512;
 const EXPIRE_EVERY: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+/// `last` is the newest message's id.
+pub(super) async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>, mut last: i64) {
     let mut jobs = Vec::with_capacity(BATCH);
     let mut lazy: Vec<Job> = Vec::new();
     let mut flush_at: Option<Instant> = None;
@@ -55,7 +56,7 @@ pub(super) async fn run(mut connection: SqliteConnection, mut queue: mpsc::Recei
         let flush = flush_at.is_some_and(|at| at <= now);
         if !jobs.is_empty() || flush || lazy.len() >= LINGERING || (!open && !lazy.is_empty()) {
             lazy.append(&mut jobs);
-            commit(&mut connection, std::mem::take(&mut lazy)).await;
+            commit(&mut connection, std::mem::take(&mut lazy), &mut last).await;
             flush_at = None;
         } else if !lazy.is_empty() && flush_at.is_none() {
             flush_at = Some(now + LINGER);
@@ -79,8 +80,8 @@ struct Committed {
     outcomes: Vec<Vec<Outcome>>,
 }
 
-async fn commit(connection: &mut SqliteConnection, jobs: Vec<Job>) {
-    match attempt(connection, &jobs).await {
+async fn commit(connection: &mut SqliteConnection, jobs: Vec<Job>, last: &mut i64) {
+    match attempt(connection, &jobs, last).await {
         Ok(committed) => {
             for (topic, message) in committed.published {
                 topic.arrive(message);
@@ -107,7 +108,11 @@ async fn commit(connection: &mut SqliteConnection, jobs: Vec<Job>) {
     }
 }
 
-async fn attempt(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Committed, sqlx::Error> {
+async fn attempt(
+    connection: &mut SqliteConnection,
+    jobs: &[Job],
+    last: &mut i64,
+) -> Result<Committed, sqlx::Error> {
     let mut done = Committed::default();
     let now = times::now();
     let forgotten: Vec<i64> = jobs.iter().flat_map(|job| &job.writes).filter_map(Write::forgets).collect();
@@ -133,7 +138,7 @@ async fn attempt(connection: &mut SqliteConnection, jobs: &[Job]) -> Result<Comm
         let mut outcomes = Vec::with_capacity(job.writes.len());
         let published = done.published.len();
         for write in &job.writes {
-            outcomes.push(apply(connection, write, now, &mut done).await?);
+            outcomes.push(apply(connection, write, now, last, &mut done).await?);
         }
         if guarded {
             if outcomes.contains(&Outcome::Refused) {
@@ -154,6 +159,7 @@ async fn apply(
     connection: &mut SqliteConnection,
     write: &Write,
     now: i64,
+    last: &mut i64,
     done: &mut Committed,
 ) -> Result<Outcome, sqlx::Error> {
     let query = match write {
@@ -185,7 +191,9 @@ async fn apply(
         }
         Write::Publish { topic, message } => {
             let metadata = serde_json::to_string(&message.metadata).unwrap_or_default();
-            let kept = sqlx::query(sql::PUBLISH)
+            *last += 1;
+            sqlx::query(sql::PUBLISH)
+                .bind(*last)
                 .bind(topic.pubsub())
                 .bind(topic.name())
                 .bind(message.event.as_ref())
@@ -193,7 +201,7 @@ async fn apply(
                 .bind(message.expires)
                 .execute(connection)
                 .await?;
-            let message = Message { id: kept.last_insert_rowid(), ..message.clone() };
+            let message = Message { id: *last, ..message.clone() };
             done.published.push((topic.clone(), message));
             return Ok(Outcome::Done);
         }

@@ -177,3 +177,63 @@ async fn a_stream_that_leaves_gives_its_messages_back() {
     }
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_backlog_beyond_memory_arrives_whole_and_in_order() {
+    let place = Place::new();
+    place.write(
+        "all.yaml",
+        &COMPONENTS.replace(
+            "spec: {type: pubsub.in-memory, version: v1}",
+            "spec: {type: pubsub.in-memory, version: v1, metadata: [{name: queueDepth, value: 3}, {name: concurrency, value: 1}]}",
+        ),
+    );
+    let (app, mut calls) = app(|path, _| async move {
+        match path.as_str() {
+            "/dapr/subscribe" => (200, r#"[{"pubsubname":"pubsub","topic":"t","route":"/in"}]"#.to_owned()),
+            _ => (200, String::new()),
+        }
+    });
+    let server = Server::start(place.config(app)).await.unwrap();
+    let sidecar = server.sidecar();
+    for n in 0..20 {
+        sidecar.publish(message("pubsub", "t", &n.to_string())).await.unwrap();
+    }
+    server.app_ready().await;
+    for n in 20..100 {
+        sidecar.publish(message("pubsub", "t", &n.to_string())).await.unwrap();
+    }
+    for n in 0..100 {
+        let event: serde_json::Value = serde_json::from_slice(&next(&mut calls, "/in").await.body).unwrap();
+        assert_eq!(event["data"], n);
+    }
+    server.shutdown().await;
+    let store = Store::open(&place.0.path().join("sidecar.db")).await.unwrap();
+    assert!(store.backlog().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_app_that_is_away_costs_no_message_its_tries() {
+    let place = Place::new();
+    place.write(
+        "sub.yaml",
+        "apiVersion: dapr.io/v1alpha1\nkind: Subscription\nmetadata: {name: s}\nspec: {pubsubname: pubsub, topic: t, \
+         route: /in, deadLetterTopic: dead}",
+    );
+    // A port that was free a moment ago answers nobody.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = Server::start(place.config(App::Http(format!("http://{free}")))).await.unwrap();
+    server.app_ready().await;
+    server.sidecar().publish(message("pubsub", "t", "1")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (served, mut calls) = mpsc::unbounded_channel();
+    let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let _ = served.send(request.uri().path().to_owned());
+        async { "" }
+    });
+    let listener = TcpListener::bind(free).await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let path = tokio::time::timeout(Duration::from_secs(10), calls.recv()).await.unwrap();
+    assert_eq!(path.as_deref(), Some("/in"));
+    server.shutdown().await;
+}

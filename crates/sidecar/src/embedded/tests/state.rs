@@ -115,3 +115,72 @@ async fn a_message_over_four_mebibytes_is_refused() {
     }
     server.shutdown().await;
 }
+
+/// Runs in a process of its own, started and killed by the test below.
+#[tokio::test]
+#[ignore = "the victim of the next test"]
+async fn a_process_that_saves_until_it_is_killed() {
+    let Some(folder) = std::env::var_os("VICTIM") else { return };
+    let folder = PathBuf::from(folder);
+    let config = Config {
+        app_id: "app".into(),
+        database: folder.join("sidecar.db"),
+        components: folder.join("components"),
+        http: None,
+        grpc: None,
+        api_token: None,
+        app_token: None,
+        app: App::None,
+    };
+    let sidecar = Server::start(config).await.map(|server| {
+        let sidecar = server.sidecar();
+        std::mem::forget(server);
+        sidecar
+    });
+    let sidecar = sidecar.unwrap();
+    let mut writers = Vec::new();
+    for writer in 0..8 {
+        let sidecar = sidecar.clone();
+        writers.push(tokio::spawn(async move {
+            for n in 0.. {
+                let key = format!("{writer}-{n}");
+                sidecar.save("statestore", save(&key, "x", Fence::None, Ttl::Keep)).await.unwrap();
+                println!("saved {key} end");
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_kill_9() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let place = Place::new();
+    let mut victim = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--nocapture", "--exact"])
+        .arg("embedded::tests::state::a_process_that_saves_until_it_is_killed")
+        .env("VICTIM", place.0.path())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    let mut saved = Vec::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        // Only whole lines count; the last one may be torn.
+        if let Some(key) = line.split_once("saved ").and_then(|(_, rest)| rest.strip_suffix(" end")) {
+            saved.push(key.to_owned());
+        }
+        if saved.len() == 500 {
+            victim.start_kill().unwrap();
+        }
+    }
+    victim.wait().await.unwrap();
+    assert!(saved.len() >= 500);
+    let server = place.start(App::None).await;
+    let found = server.sidecar().get_bulk("statestore", saved.clone()).await.unwrap();
+    assert_eq!(found.len(), saved.len());
+    server.shutdown().await;
+}
