@@ -67,7 +67,9 @@ impl Fields {
     /// Reports every mistake, fields nobody asked for included. Afterwards required fields are there.
     pub fn finish(mut self) -> Result<(), Error> {
         let known = self.known.join(", ");
-        self.problems.extend(self.rest.keys().map(|name| {
+        let mut unknown: Vec<_> = self.rest.keys().collect();
+        unknown.sort();
+        self.problems.extend(unknown.into_iter().map(|name| {
             Problem::new(name.as_str(), "unknown_field", format!("there is no such field; there are: {known}"))
         }));
         match self.problems.is_empty() {
