@@ -2,36 +2,60 @@
 //!
 //! Nothing is fetched: a `$ref` leads inside the schema or is a mistake. Patterns run in linear time.
 
-use crate::Problem;
+mod explain;
+pub(crate) mod shape;
+
+use crate::{Problem, workflow::definition};
 use jsonschema::PatternOptions;
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Bytes of a schema in a document.
+const SCHEMA_LIMIT: usize = 256 << 10;
+/// Bytes of one compiled pattern.
+const PATTERN_LIMIT: usize = 1 << 20;
 
 /// A compiled schema.
 #[derive(Debug)]
 pub struct Validator(jsonschema::Validator);
 
+// === impl Validator ===
+
 impl Validator {
     /// Compiles `schema`, or says what is wrong with it (paths are inside the schema).
     pub fn new(schema: &Value) -> Result<Self, Vec<Problem>> {
+        let refused = |message: String| vec![Problem::new("", "invalid_schema", message)];
         if !schema.is_object() && !schema.is_boolean() {
-            return Err(vec![Problem::new("", "invalid_schema", "a JSON Schema is an object")]);
+            return Err(refused(format!("a JSON Schema is an object, not {}", kind_of(schema))));
         }
+        if crate::value::json_len(schema) > SCHEMA_LIMIT {
+            return Err(refused(format!("the schema is larger than {SCHEMA_LIMIT} bytes")));
+        }
+        let meta: Vec<Problem> = match jsonschema::meta::validator_for(schema) {
+            Ok(meta) => meta.iter_errors(schema).flat_map(|e| explain::problems(&e)).collect(),
+            Err(e) => return Err(refused(format!("the schema's `$schema` is unknown: {e}"))),
+        };
+        if !meta.is_empty() {
+            return Err(meta.into_iter().map(|p| Problem { code: "invalid_schema".into(), ..p }).collect());
+        }
+        let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_LIMIT);
         jsonschema::options()
-            .with_pattern_options(PatternOptions::regex())
+            .with_pattern_options(patterns)
             .offline()
             .build(schema)
             .map(Self)
-            .map_err(|e| vec![Problem::new("", "invalid_schema", e.to_string())])
+            .map_err(|e| refused(format!("the schema can't be used: {e}")))
     }
 
     /// Returns everything in `value` that the schema does not allow.
     pub fn validate(&self, value: &Value) -> Result<(), Vec<Problem>> {
-        let problems: Vec<Problem> = self
-            .0
-            .iter_errors(value)
-            .map(|e| Problem::new(e.instance_path().to_string(), "invalid", e.to_string()))
-            .collect();
+        let problems: Vec<Problem> = self.0.iter_errors(value).flat_map(|e| explain::problems(&e)).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    pub fn is_valid(&self, value: &Value) -> bool {
+        self.0.is_valid(value)
     }
 }
 
@@ -39,3 +63,56 @@ impl Validator {
 pub fn validate(schema: &Value, value: &Value) -> Result<(), Vec<Problem>> {
     Validator::new(schema)?.validate(value)
 }
+
+// === our own schemas ===
+
+/// Returns the JSON Schema of `config` by node type.
+pub fn node_kinds() -> BTreeMap<&'static str, Value> {
+    use definition as d;
+    BTreeMap::from([
+        ("agent", of::<d::AgentNode>()),
+        ("transform", of::<d::TransformNode>()),
+        ("condition", of::<d::ConditionNode>()),
+        ("for_each", of::<d::ForEachNode>()),
+        ("loop", of::<d::LoopNode>()),
+        ("wait", of::<d::WaitNode>()),
+        ("signal", of::<d::SignalNode>()),
+        ("approval", of::<d::ApprovalNode>()),
+        ("http", of::<d::HttpNode>()),
+    ])
+}
+
+/// Returns the JSON Schema of one of our types.
+pub(crate) fn of<T: JsonSchema>() -> Value {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
+    // Says to `shape` that the text is read as a duration; others do not know the format and pass over it.
+    if let Some(Value::Object(duration)) = schema.pointer_mut("/$defs/Duration") {
+        duration.insert("format".to_owned(), "span".into());
+    }
+    schema
+}
+
+/// Appends a key to a path as people write it.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    match key.chars().next() {
+        None => path.to_owned(),
+        Some('[') => format!("{path}{key}"),
+        Some(_) if path.is_empty() => key.to_owned(),
+        Some(_) => format!("{path}.{key}"),
+    }
+}
+
+/// Names the type of a value for people.
+pub(crate) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests;

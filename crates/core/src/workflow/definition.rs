@@ -2,6 +2,10 @@
 //!
 //! Reading (`Definition::read`) reports every mistake of shape; meaning is checked by `Plan::compile`.
 
+pub(crate) mod read;
+
+pub use read::{Format, SIZE_LIMIT};
+
 use crate::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -428,3 +432,6 @@ impl Join {
         *self == Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ mod graph;
 mod node;
 mod scope;
 
-use super::definition::{Definition, Join, Node};
+use super::definition::{self, Definition, Format, Join, Node};
 use crate::Problem;
 use serde_json::Value;
 use std::{
@@ -102,6 +102,17 @@ impl Plan {
     /// Checks everything that can be checked before a run, and reports all problems at once.
     pub fn compile(definition: Definition, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         compile::compile(definition, &BTreeSet::new(), vec![], around)
+    }
+
+    /// Reads and compiles, so that mistakes of shape and of meaning come together.
+    pub fn compile_value(value: Value, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
+        let read = definition::read::readable(value)?;
+        compile::compile(read.definition, &read.opaque, read.problems, around)
+    }
+
+    /// Reads a text and compiles it, so that mistakes of shape and of meaning come together.
+    pub fn compile_text(text: &str, format: Format, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
+        Self::compile_value(definition::read::parse(text, format).map_err(|p| vec![p])?, around)
     }
 
     pub fn node(&self, ix: NodeIx) -> &PlanNode {

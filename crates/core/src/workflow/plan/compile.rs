@@ -67,7 +67,7 @@ pub(super) fn compile(
         return Err(sorted(problems));
     }
 
-    let flat = flatten(&definition, &mut problems);
+    let flat = flatten(&definition, opaque, &mut problems);
     let links: Vec<Links> =
         flat.graphs.iter().map(|g| graph::link(&flat, g, opaque, &mut problems)).collect();
     let scopes = Scopes::new(&flat, &links);
@@ -182,20 +182,24 @@ fn count(nodes: &[Node], edges: &[Edge], depth: usize) -> (usize, usize, usize) 
     sum
 }
 
-fn flatten<'a>(definition: &'a Definition, problems: &mut Vec<Problem>) -> Flat<'a> {
+fn flatten<'a>(
+    definition: &'a Definition,
+    opaque: &BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) -> Flat<'a> {
     let mut flat = Flat { graphs: vec![], nodes: vec![], by_id: BTreeMap::new() };
     let output = definition.output.as_ref();
-    add_graph(&mut flat, None, &definition.nodes, &definition.edges, output, String::new(), problems);
+    let top = (definition.nodes.as_slice(), definition.edges.as_slice(), output);
+    add_graph(&mut flat, None, top, String::new(), opaque, problems);
     flat
 }
 
 fn add_graph<'a>(
     flat: &mut Flat<'a>,
     owner: Option<NodeIx>,
-    nodes: &'a [Node],
-    edges: &'a [Edge],
-    output: Option<&'a Value>,
+    (nodes, edges, output): (&'a [Node], &'a [Edge], Option<&'a Value>),
     prefix: String,
+    opaque: &BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> GraphIx {
     let graph = flat.graphs.len() as GraphIx;
@@ -203,16 +207,19 @@ fn add_graph<'a>(
     for (i, node) in nodes.iter().enumerate() {
         let ix = flat.nodes.len() as NodeIx;
         let path = format!("{prefix}nodes[{i}]");
-        check_id(flat, &node.id, &path, problems);
-        flat.by_id.entry(&node.id).or_insert(ix);
+        // A placeholder without an id has been reported.
+        if !(node.id.is_empty() && opaque.contains(&path)) {
+            check_id(flat, &node.id, &path, problems);
+            flat.by_id.entry(&node.id).or_insert(ix);
+        }
         flat.nodes.push(FlatNode { node, graph, body: None, path: path.clone() });
         flat.graphs[graph as usize].nodes.push(ix);
         if let NodeKind::ForEach(_) | NodeKind::Loop(_) = &node.kind
             && let Some(body) = node.kind.body()
         {
             let prefix = format!("{path}.config.body.");
-            let output = body.output.as_ref();
-            let body = add_graph(flat, Some(ix), &body.nodes, &body.edges, output, prefix, problems);
+            let inner = (body.nodes.as_slice(), body.edges.as_slice(), body.output.as_ref());
+            let body = add_graph(flat, Some(ix), inner, prefix, opaque, problems);
             flat.nodes[ix as usize].body = Some(body);
         }
     }

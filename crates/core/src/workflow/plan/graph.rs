@@ -60,6 +60,9 @@ pub(super) fn link(
     let mut seen = BTreeMap::new();
     for (i, edge) in graph.edges.iter().enumerate() {
         let path = format!("{}edges[{i}]", graph.prefix);
+        if opaque.contains(&path) {
+            continue;
+        }
         let source = end(flat, &position, &edge.source, &format!("{path}.source"), problems);
         let target = end(flat, &position, &edge.target, &format!("{path}.target"), problems);
         let (Some(source), Some(target)) = (source, target) else { continue };

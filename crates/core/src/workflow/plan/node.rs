@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Problem, Timestamp, expr,
-    schema::Validator,
+    schema::{Validator, join},
     transform::Change,
     workflow::definition::{
         AgentNode, ApprovalNode, HttpNode, Join, LoopNode, NodeKind, TransformNode, WaitNode, is_id,
@@ -69,14 +69,6 @@ pub(super) fn check(
 pub(super) fn check_schema(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
     if let Err(why) = Validator::new(schema) {
         problems.extend(why.into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
-    }
-}
-
-fn join(path: &str, inner: &str) -> String {
-    match inner.chars().next() {
-        None => path.to_owned(),
-        Some('[') => format!("{path}{inner}"),
-        Some(_) => format!("{path}.{inner}"),
     }
 }
 

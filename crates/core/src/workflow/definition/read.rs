@@ -1,0 +1,309 @@
+//! From a text to a definition, with every mistake of shape at once.
+//!
+//! Text becomes JSON (with bounds), JSON is checked against the schema of our own types, and only then serde reads
+//! it. What is wrong in one node does not hide what is wrong elsewhere: `Readable` is the rest, with placeholders.
+
+use super::{Definition, Edge, is_id};
+use crate::{
+    Problem,
+    schema::{self, shape},
+    value::json_len,
+};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeSet, sync::LazyLock};
+
+/// Bytes of a definition.
+pub const SIZE_LIMIT: usize = 4 << 20;
+/// Levels of lists and objects in a definition.
+const DEPTH_LIMIT: usize = 64;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Yaml,
+    Json,
+}
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema::of::<Definition>);
+
+/// What could be read of a definition.
+pub(crate) struct Readable {
+    /// With a placeholder for each node and edge that could not be read.
+    pub definition: Definition,
+    /// The paths of the placeholders.
+    pub opaque: BTreeSet<String>,
+    pub problems: Vec<Problem>,
+}
+
+impl Definition {
+    /// Reads a text and reports every mistake of shape.
+    pub fn read(text: &str, format: Format) -> Result<Definition, Vec<Problem>> {
+        Self::from_value(parse(text, format).map_err(|p| vec![p])?)
+    }
+
+    /// Reads JSON and reports every mistake of shape.
+    pub fn from_value(value: Value) -> Result<Definition, Vec<Problem>> {
+        let problems = check(&value);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        serde_json::from_value(value).map_err(|e| vec![unforeseen(&e)])
+    }
+
+    /// Returns the JSON Schema of definitions.
+    pub fn schema() -> Value {
+        SCHEMA.clone()
+    }
+}
+
+/// Parses a document of either format into JSON.
+pub(crate) fn parse(text: &str, format: Format) -> Result<Value, Problem> {
+    if text.len() > SIZE_LIMIT {
+        let message = format!("the document has {} bytes, more than {SIZE_LIMIT}", text.len());
+        return Err(Problem::new("", "too_large", message));
+    }
+    match format {
+        Format::Json => serde_json::from_str::<Unique>(text).map(|u| u.0).map_err(|e| {
+            let message = e.to_string();
+            let message = message.split(" at line ").next().unwrap_or_default();
+            syntax(e.line() as u64, e.column() as u64, message)
+        }),
+        Format::Yaml => serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| {
+            let at = e.location();
+            let message = e.without_snippet().to_string();
+            syntax(at.map_or(0, |l| l.line()), at.map_or(0, |l| l.column()), &message)
+        }),
+    }
+}
+
+/// Bounds on what a YAML text may unfold to; anchors and aliases are the danger.
+fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_LIMIT,
+            max_documents: 1,
+            max_events: 500_000,
+            max_nodes: 250_000,
+            max_aliases: 1_000,
+            max_anchors: 1_000,
+            max_merge_keys: 1_000,
+            max_recorded_anchor_events: 100_000,
+            max_recorded_anchor_bytes: SIZE_LIMIT,
+            max_total_scalar_bytes: SIZE_LIMIT,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: 100_000,
+            max_replay_stack_depth: 16,
+            max_alias_expansions_per_anchor: 1_000,
+        },
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
+        // `n` and `yes` are words.
+        strict_booleans: true,
+    }
+}
+
+fn syntax(line: u64, column: u64, message: &str) -> Problem {
+    let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
+    let here = format!("line {line} column {column}");
+    let first = first.trim_start_matches(&here).trim_start_matches([':', ' ']);
+    Problem::new(format!("{line}:{column}"), "syntax", format!("line {line}, column {column}: {first}"))
+}
+
+/// Returns every mistake of shape.
+fn check(value: &Value) -> Vec<Problem> {
+    if !shallow(value, DEPTH_LIMIT) {
+        let message = format!("the definition is nested deeper than {DEPTH_LIMIT} levels");
+        return vec![Problem::new("", "too_deep", message)];
+    }
+    if json_len(value) > SIZE_LIMIT {
+        return vec![Problem::new("", "too_large", format!("the definition is larger than {SIZE_LIMIT} bytes"))];
+    }
+    let mut problems = shape::check(&SCHEMA, value);
+    for problem in &mut problems {
+        problem.node = node_at(value, &problem.path).map(str::to_owned);
+    }
+    problems
+}
+
+/// Reads what can be read. Fails only when there is nothing to go on with.
+pub(crate) fn readable(value: Value) -> Result<Readable, Vec<Problem>> {
+    let mut problems = check(&value);
+    if !value.is_object() || problems.iter().any(|p| p.path.is_empty()) {
+        return Err(problems);
+    }
+    let mut opaque = BTreeSet::new();
+    let value = if problems.is_empty() { value } else { without(&value, &problems, &mut opaque) };
+    match serde_json::from_value(value) {
+        Ok(definition) => Ok(Readable { definition, opaque, problems }),
+        Err(e) => {
+            if problems.is_empty() {
+                problems.push(unforeseen(&e));
+            }
+            Err(problems)
+        }
+    }
+}
+
+/// The schema is made of the same types, so it should have found it.
+fn unforeseen(e: &serde_json::Error) -> Problem {
+    Problem::new("", "invalid", e.to_string())
+}
+
+/// Puts placeholders where the problems are.
+fn without(value: &Value, problems: &[Problem], opaque: &mut BTreeSet<String>) -> Value {
+    let broken = |path: &str| problems.iter().any(|p| inside(&p.path, path));
+    let mut whole = Map::new();
+    for (key, part) in value.as_object().into_iter().flatten() {
+        if !matches!(key.as_str(), "nodes" | "edges") && !broken(key) {
+            whole.insert(key.clone(), part.clone());
+        }
+    }
+    whole.entry("name").or_insert_with(|| json!("?"));
+    graph(value, "", problems, opaque, &mut whole);
+    Value::Object(whole)
+}
+
+fn graph(
+    value: &Value,
+    prefix: &str,
+    problems: &[Problem],
+    opaque: &mut BTreeSet<String>,
+    out: &mut Map<String, Value>,
+) {
+    let list = |key: &str| value[key].as_array().map(Vec::as_slice).unwrap_or_default();
+    let nodes = list("nodes").iter().enumerate().map(|(i, n)| node(n, &format!("{prefix}nodes[{i}]"), problems, opaque));
+    out.insert("nodes".to_owned(), nodes.collect());
+    let edges = list("edges").iter().enumerate().map(|(i, edge)| {
+        let path = format!("{prefix}edges[{i}]");
+        if problems.iter().any(|p| inside(&p.path, &path)) {
+            opaque.insert(path);
+            json!(Edge { id: None, source: String::new(), target: String::new(), config: Default::default() })
+        } else {
+            edge.clone()
+        }
+    });
+    let edges: Value = edges.collect();
+    out.insert("edges".to_owned(), edges);
+}
+
+fn node(value: &Value, path: &str, problems: &[Problem], opaque: &mut BTreeSet<String>) -> Value {
+    let body = &value["config"]["body"];
+    let body_path = format!("{path}.config.body");
+    // What is wrong inside a body's lists is wrong with those nodes and edges, not with this one.
+    let lists = [format!("{body_path}.nodes["), format!("{body_path}.edges[")];
+    let broken = problems
+        .iter()
+        .any(|p| inside(&p.path, path) && !lists.iter().any(|list| body.is_object() && p.path.starts_with(list)));
+    let has_body = matches!(value["type"].as_str(), Some("for_each" | "loop")) && body.is_object();
+    let mut cleaned = Map::new();
+    if has_body {
+        if let (Some(output), false) = (body.get("output"), broken) {
+            cleaned.insert("output".to_owned(), output.clone());
+        }
+        graph(body, &format!("{body_path}."), problems, opaque, &mut cleaned);
+    }
+    if !broken {
+        let mut node = value.clone();
+        if has_body {
+            node["config"]["body"] = Value::Object(cleaned);
+        }
+        return node;
+    }
+    opaque.insert(path.to_owned());
+    let id = value["id"].as_str().filter(|id| is_id(id)).unwrap_or_default();
+    match value["type"].as_str() {
+        // Keeps the kind of its body, for `item` and `last`.
+        Some("for_each") if has_body => {
+            json!({"id": id, "type": "for_each", "config": {"items": "", "body": cleaned}})
+        }
+        Some("loop") if has_body => {
+            json!({"id": id, "type": "loop", "config": {"until": "", "max": 1, "body": cleaned}})
+        }
+        _ => json!({"id": id, "type": "signal", "config": {"name": "?"}}),
+    }
+}
+
+/// Returns whether `path` is `outer` or leads into it.
+fn inside(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Returns the id of the innermost node that `path` leads into.
+fn node_at<'v>(value: &'v Value, path: &str) -> Option<&'v str> {
+    let (mut at, mut found) = (value, None);
+    for part in path.split('.') {
+        let (key, index) = match part.split_once('[') {
+            Some((key, index)) => (key, index.strip_suffix(']').and_then(|i| i.parse::<usize>().ok())),
+            None => (part, None),
+        };
+        at = at.get(key)?;
+        if let Some(index) = index {
+            at = at.get(index)?;
+            if key == "nodes" {
+                found = at.get("id").and_then(Value::as_str).or(found);
+            }
+        }
+    }
+    found
+}
+
+/// Returns whether `value` has no more than `levels` levels.
+fn shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(_) | Value::Object(_) if levels == 0 => false,
+        Value::Array(items) => items.iter().all(|v| shallow(v, levels - 1)),
+        Value::Object(map) => map.values().all(|v| shallow(v, levels - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
+    }
+}
+
+/// JSON in which no object names a key twice.
+struct Unique(Value);
+
+impl<'de> serde::Deserialize<'de> for Unique {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Unique;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_unit<E>(self) -> Result<Unique, E> {
+                Ok(Unique(Value::Null))
+            }
+            fn visit_bool<E>(self, v: bool) -> Result<Unique, E> {
+                Ok(Unique(v.into()))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<Unique, E> {
+                Ok(Unique(v.into()))
+            }
+            fn visit_u64<E>(self, v: u64) -> Result<Unique, E> {
+                Ok(Unique(v.into()))
+            }
+            fn visit_f64<E>(self, v: f64) -> Result<Unique, E> {
+                Ok(Unique(v.into()))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Unique, E> {
+                Ok(Unique(v.into()))
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Unique, A::Error> {
+                let mut items = Vec::new();
+                while let Some(Unique(item)) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Unique(items.into()))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Unique, A::Error> {
+                let mut map = Map::new();
+                while let Some((key, Unique(value))) = access.next_entry::<String, Unique>()? {
+                    if map.contains_key(&key) {
+                        return Err(serde::de::Error::custom(format!("duplicate key `{key}`")));
+                    }
+                    map.insert(key, value);
+                }
+                Ok(Unique(Value::Object(map)))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
