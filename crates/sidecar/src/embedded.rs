@@ -59,6 +59,12 @@ pub enum App {
     InProcess(AppService),
 }
 
+impl From<axum::Router> for App {
+    fn from(router: axum::Router) -> Self {
+        Self::InProcess(AppService::new(router))
+    }
+}
+
 /// What a server is started with.
 #[derive(Clone)]
 pub struct Config {
@@ -115,6 +121,12 @@ impl Server {
     /// Opens the database, loads the components and serves the two APIs. The app is not called yet.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         names::check("app id", &config.app_id).map_err(|fault| StartError::Invalid(fault.message))?;
+        for at in [config.http, config.grpc].into_iter().flatten() {
+            let open = config.api_token.as_ref().is_none_or(String::is_empty);
+            if open && !at.ip().is_loopback() {
+                return Err(StartError::Invalid(format!("{at} is not loopback: that takes an API token")));
+            }
+        }
         let components =
             Components::load(&config.components, &config.app_id).map_err(StartError::Components)?;
         let components = Arc::new(components);

@@ -5,6 +5,8 @@
 //! The seam between the two is the wire: the client cannot tell `daprd` from the embedded server.
 //! This crate knows nothing of workflows.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail"))]
+
 pub mod client;
 pub mod components;
 pub mod embedded;

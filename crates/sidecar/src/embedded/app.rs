@@ -3,7 +3,10 @@
 //! Decides nothing about meaning: a request goes out with the app's token, an answer comes back whole. Dropping
 //! the call cuts the request, which is how a caller that gave up ends a turn.
 
+use std::panic::AssertUnwindSafe;
+
 use bytes::Bytes;
+use futures::FutureExt;
 use http::header::HeaderValue;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
@@ -25,7 +28,7 @@ pub(super) struct Channel {
 #[derive(Clone)]
 enum To {
     Nobody,
-    Http { client: Client<HttpConnector, Full<Bytes>>, base: String },
+    Http { client: Box<Client<HttpConnector, Full<Bytes>>>, base: String },
     InProcess(AppService),
 }
 
@@ -77,7 +80,7 @@ impl Channel {
                     .pool_timer(TokioTimer::new())
                     .pool_max_idle_per_host(256)
                     .build(connector);
-                To::Http { client, base }
+                To::Http { client: Box::new(client), base }
             }
         };
         Ok(Self { to, token })
@@ -107,8 +110,13 @@ impl Channel {
         match &self.to {
             To::Nobody => Err(CallError::NoApp),
             To::InProcess(service) => {
-                let Ok(answer) = service.clone().oneshot(request.map(axum::body::Body::from)).await;
-                collect(answer).await
+                // A handler that panics must not take a delivery or a tick along.
+                let answer = AssertUnwindSafe(async {
+                    let Ok(answer) = service.clone().oneshot(request.map(axum::body::Body::from)).await;
+                    collect(answer).await
+                });
+                let caught = answer.catch_unwind().await;
+                caught.unwrap_or_else(|_| Err(CallError::Unreadable("the handler panicked".to_owned())))
             }
             To::Http { client, base } => {
                 let path = request.uri().path_and_query().map_or("/", |path| path.as_str());

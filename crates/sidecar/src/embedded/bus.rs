@@ -171,7 +171,7 @@ impl Bus {
             rules: vec![Rule { matches: None, path: String::new() }],
             origin: Origin::Streaming,
         };
-        let (stream, events) = Stream::new(&subscription);
+        let (stream, events) = Stream::new(self.app_id.clone(), &subscription);
         let queue = self.attach(pubsub, topic, Target::Stream(stream.clone()));
         {
             let mut listed = self.listed.lock();

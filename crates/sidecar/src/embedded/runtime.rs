@@ -85,13 +85,13 @@ impl Runtime {
         self.ready.load(Relaxed) || !self.app.exists()
     }
 
-    /// Asks an init endpoint, up to four times; anything but 200 means that the app has nothing to say.
+    /// Asks an init endpoint, five times if it must; anything but 200 means that the app has nothing to say.
     async fn ask(&self, path: &'static str) -> Option<Answer> {
         if !self.app.exists() {
             return None;
         }
         let mut wait = std::time::Duration::from_millis(100);
-        for attempt in 0..4 {
+        for attempt in 1..=5 {
             let request = http::Request::get(path).body(Bytes::new()).ok()?;
             match self.app.call(request).await {
                 Ok(answer) if answer.status == http::StatusCode::OK => return Some(answer),
@@ -101,8 +101,10 @@ impl Runtime {
                 }
                 Err(error) => {
                     tracing::warn!(path, attempt, %error, "the app does not answer");
-                    tokio::time::sleep(wait).await;
-                    wait *= 4;
+                    if attempt < 5 {
+                        tokio::time::sleep(wait).await;
+                        wait *= 2;
+                    }
                 }
             }
         }

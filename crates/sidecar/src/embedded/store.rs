@@ -179,7 +179,7 @@ impl Store {
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864")
             .pragma("temp_store", "memory")
-            .pragma("cache_size", "-16384")
+            .pragma("cache_size", "-8192")
             .disable_statement_logging();
         let mut writer = options.connect().await?;
         let layout: i64 = sqlx::query_scalar("pragma user_version").fetch_one(&mut writer).await?;

@@ -196,3 +196,21 @@ async fn secrets_come_from_the_environment_but_tokens_do_not() {
     assert!(sidecar.get_secret("nowhere", "x").await.is_err());
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_open_network_takes_a_token() {
+    let place = Place::new();
+    let mut config = place.config(App::None);
+    config.http = Some(SocketAddr::from(([0, 0, 0, 0], 0)));
+    assert!(matches!(Server::start(config).await, Err(StartError::Invalid(_))));
+}
+
+#[test]
+fn the_shipped_components_can_be_used() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../components/local");
+    let found = Components::load(&folder, "callboard").unwrap();
+    assert_eq!(found.actor_store(), Some("statestore"));
+    assert_eq!(found.state["statestore"].prefix, crate::components::Prefix::Name);
+    assert!(found.pubsub["broadcast"].broadcast && !found.pubsub["pubsub"].broadcast);
+    assert!(found.secrets.contains_key("secretstore"));
+}

@@ -109,7 +109,7 @@ impl Schedule {
             .filter(|(key, _)| actor_id.is_none_or(|id| key.actor_id == id))
             .map(|(_, entry)| entry.clone())
             .collect();
-        found.sort_by(|a, b| a.key().cmp(&b.key()));
+        found.sort_by_cached_key(|entry| entry.key());
         found
     }
 

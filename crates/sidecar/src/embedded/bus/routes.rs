@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(only.pick(br#"{"type":"b"}"#), Ok(None));
         assert!(matches!(only.pick(b"{}"), Err(Verdict::Retry(_))));
         assert!(matches!(only.pick(b"no json"), Err(Verdict::Drop(_))));
-        assert!(matches!(routes(&[(Some("event.type"), "/a")]).unwrap().pick(br#"{"type":"b"}"#), Err(_)));
+        assert!(routes(&[(Some("event.type"), "/a")]).unwrap().pick(br#"{"type":"b"}"#).is_err());
     }
 
     #[test]

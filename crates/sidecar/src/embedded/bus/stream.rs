@@ -17,6 +17,7 @@ const OUTBOX: usize = 64;
 
 /// The bus's end of a stream.
 pub(in crate::embedded) struct Stream {
+    app_id: Arc<str>,
     pubsub: String,
     topic: String,
     raw: bool,
@@ -37,9 +38,13 @@ pub(in crate::embedded) struct Subscriber {
 // === impl Stream ===
 
 impl Stream {
-    pub(super) fn new(subscription: &Subscription) -> (Arc<Self>, mpsc::Receiver<TopicEventRequest>) {
+    pub(super) fn new(
+        app_id: Arc<str>,
+        subscription: &Subscription,
+    ) -> (Arc<Self>, mpsc::Receiver<TopicEventRequest>) {
         let (events, outbox) = mpsc::channel(OUTBOX);
         let stream = Self {
+            app_id,
             pubsub: subscription.pubsub.clone(),
             topic: subscription.topic.clone(),
             raw: subscription.raw(),
@@ -57,7 +62,7 @@ impl Stream {
     pub(super) async fn deliver(&self, message: &Message) -> Verdict {
         let wrapped;
         let event = if self.raw {
-            wrapped = envelope::around_raw(&message.event, &self.pubsub, &self.topic, "");
+            wrapped = envelope::around_raw(&message.event, &self.pubsub, &self.topic, &self.app_id);
             &wrapped
         } else {
             &message.event

@@ -156,8 +156,10 @@ impl Topic {
                 queue.push(message);
             } else {
                 queue.backlog += 1;
-                queue.newest = message.id;
-                if queue.behind || queue.full(self.depth) {
+                queue.newest = queue.newest.max(message.id);
+                if message.id <= queue.cursor {
+                    // Read from the table already, between its commit and this call.
+                } else if queue.behind || queue.full(self.depth) {
                     queue.behind = true;
                 } else {
                     queue.cursor = message.id;

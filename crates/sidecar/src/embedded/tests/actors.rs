@@ -17,6 +17,7 @@ fn host() -> (App, mpsc::UnboundedReceiver<Seen>) {
             path if path.ends_with("/method/created") => (201, String::new()),
             path if path.ends_with("/method/fails") => (500, "why".to_owned()),
             path if path.ends_with("/method/refuses") => (200, "!error no".to_owned()),
+            path if path.ends_with("/method/panics") => panic!("as it does"),
             path if path.ends_with("/remind/bad") => (500, String::new()),
             _ => (200, String::new()),
         }
@@ -47,7 +48,7 @@ async fn only_an_answer_of_200_is_success() {
             (seen.method, &seen.headers["dapr-api-call"]),
             (http1::Method::PUT, &"true".parse().unwrap())
         );
-        for method in ["created", "fails"] {
+        for method in ["created", "fails", "panics"] {
             let error = sidecar.invoke_actor("A", "1", method, Bytes::new()).await.unwrap_err();
             assert!(
                 matches!(&error, Error::Other(status) if status.code() == tonic::Code::Internal),
