@@ -136,9 +136,10 @@ impl Config {
         if !catalog.is_empty() && !catalog.starts_with("sqlite:") && !catalog.starts_with("postgres") {
             wrong.push(("catalog.url", "it starts neither with sqlite: nor with postgres:".into()));
         }
-        for (path, url) in
-            [("models.base_url", &self.models.base_url), ("telemetry.otlp_endpoint", &self.telemetry.otlp_endpoint)]
-        {
+        for (path, url) in [
+            ("models.base_url", &self.models.base_url),
+            ("telemetry.otlp_endpoint", &self.telemetry.otlp_endpoint),
+        ] {
             if !url.is_empty() && !is_web_address(url) {
                 wrong.push((path, format!("`{url}` is not an http or https address")));
             }

@@ -5,7 +5,11 @@
 use anyhow::Context;
 use callboard_core::{
     Problem,
-    workflow::{Definition, Plan, plan::Surroundings},
+    workflow::{
+        Plan,
+        definition::{Format, parse},
+        plan::Surroundings,
+    },
 };
 use serde_json::Value;
 use std::path::Path;
@@ -31,29 +35,17 @@ pub fn check(document: Value, agents: &Agents) -> Checked {
     let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
     let (name, description) = (text("name").unwrap_or_default(), text("description"));
     let around = Surroundings { agents: agents.agents.keys().cloned().collect() };
-    let compiled = shape(document.clone()).and_then(|d| Plan::compile(d, &around));
+    let compiled = Plan::compile_value(document.clone(), &around);
     Checked { name, description, problems: compiled.err().unwrap_or_default(), document }
-}
-
-fn shape(document: Value) -> Result<Definition, Vec<Problem>> {
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let path = error.path().to_string();
-        vec![Problem::new(path, "invalid_shape", error.into_inner().to_string())]
-    })
-}
-
-/// Parses YAML into the data model of JSON.
-pub fn yaml(text: &str) -> Result<Value, String> {
-    let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 /// Parses a file's text in the language its name says; YAML unless it ends in `.json`.
 pub fn read(file: &Path, text: &str) -> Result<Value, String> {
-    match file.extension().is_some_and(|extension| extension == "json") {
-        true => serde_json::from_str(text).map_err(|error| error.to_string()),
-        false => yaml(text),
-    }
+    let format = match file.extension().is_some_and(|extension| extension == "json") {
+        true => Format::Json,
+        false => Format::Yaml,
+    };
+    parse(text, format).map_err(|problem| problem.message)
 }
 
 /// Reads agents: of the file given, else of `config/agents.yaml` if there is one, else the built-in ones.
@@ -66,18 +58,9 @@ pub fn agents(file: &Path) -> Result<Agents, String> {
     };
     let named = |error: String| format!("{}: {error}", file.display());
     let text = text.map_err(|error| named(error.to_string()))?;
-    let value = read(file, &text).map_err(named)?;
-    check_agents(value).map_err(|problems| {
+    Agents::read(&text).map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(|problem| named(problem.to_string())).collect();
         lines.join("\n")
-    })
-}
-
-/// Reads agents, or finds what is wrong with them.
-pub fn check_agents(document: Value) -> Result<Agents, Vec<Problem>> {
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let path = error.path().to_string();
-        vec![Problem::new(path, "invalid", error.into_inner().to_string())]
     })
 }
 
@@ -87,7 +70,42 @@ pub fn definition(file: &Path) -> anyhow::Result<Value> {
     read(file, &text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
 }
 
-/// Returns the JSON Schema of a definition.
-pub fn schema() -> Value {
-    schemars::schema_for!(Definition).to_value()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use callboard_core::workflow::{Definition, NodeKind};
+    use std::collections::BTreeSet;
+
+    /// Every example with its definition.
+    fn examples() -> Vec<(String, Value)> {
+        let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/examples"));
+        let files =
+            std::fs::read_dir(folder).expect("the examples").map(|entry| entry.expect("an entry").path());
+        files.map(|file| (file.display().to_string(), definition(&file).expect("a document"))).collect()
+    }
+
+    #[test]
+    fn every_example_has_no_problems() {
+        let agents = Agents::read(AGENTS).expect("the built-in agents");
+        for (file, document) in examples() {
+            assert_eq!(check(document, &agents).problems, [], "{file}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_node_has_an_example() {
+        let mut kinds = BTreeSet::new();
+        for (file, document) in examples() {
+            let definition =
+                Definition::from_value(document).unwrap_or_else(|problems| panic!("{file}: {problems:?}"));
+            kinds.extend(definition.nodes.iter().map(|node| node.kind.name()));
+        }
+        assert_eq!(kinds, BTreeSet::from(NodeKind::NAMES));
+    }
+
+    #[test]
+    fn a_file_is_read_in_the_language_of_its_name() {
+        assert!(read(Path::new("a.json"), "a: 1").is_err());
+        assert_eq!(read(Path::new("a.yaml"), "a: yes").expect("YAML")["a"], "yes");
+    }
 }

@@ -13,8 +13,8 @@ mod limits;
 mod metrics;
 mod paging;
 mod panics;
-mod runs;
 mod reach;
+mod runs;
 mod starts;
 mod trace;
 mod workflows;
@@ -94,6 +94,7 @@ impl Gateway {
             .route("/metrics", get(metrics::text))
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
+            .layer(middleware::from_fn(limits::headers))
             .layer(panics::layer())
             .layer(middleware::from_fn(trace::span))
             .layer(middleware::from_fn_with_state(self.metrics.clone(), metrics::measure))

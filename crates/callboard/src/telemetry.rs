@@ -47,7 +47,9 @@ impl Telemetry {
         // Spans go to the collector whatever the log level is.
         let spans = traces.as_ref().map(|provider| {
             let tracer = provider.tracer("callboard");
-            tracing_opentelemetry::layer().with_tracer(tracer).with_filter(EnvFilter::new("info,h2=off,hyper=off"))
+            tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_filter(EnvFilter::new("info,h2=off,hyper=off"))
         });
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
         tracing_subscriber::registry().with(lines).with(spans).try_init()?;
@@ -65,8 +67,10 @@ impl Drop for Telemetry {
 }
 
 fn tracer(endpoint: &str, service: &str) -> anyhow::Result<SdkTracerProvider> {
-    let exporter =
-        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint.to_owned()).build()?;
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint.to_owned())
+        .build()?;
     let resource = Resource::builder()
         .with_service_name(service.to_owned())
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))

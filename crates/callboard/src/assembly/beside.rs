@@ -91,8 +91,9 @@ impl Beside {
 /// Where the sidecar's APIs are: no definition may call them.
 async fn sidecar_addresses(endpoint: &Endpoint) -> Vec<SocketAddr> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let http = variable("DAPR_HTTP_ENDPOINT")
-        .unwrap_or_else(|| format!("http://127.0.0.1:{}", variable("DAPR_HTTP_PORT").unwrap_or("3500".into())));
+    let http = variable("DAPR_HTTP_ENDPOINT").unwrap_or_else(|| {
+        format!("http://127.0.0.1:{}", variable("DAPR_HTTP_PORT").unwrap_or("3500".into()))
+    });
     let mut addresses = Vec::new();
     for url in [&endpoint.grpc, &http] {
         let Ok(uri) = url.parse::<http::Uri>() else { continue };

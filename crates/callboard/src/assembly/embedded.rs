@@ -145,7 +145,9 @@ fn with_flag(error: StartError, ports: Ports) -> anyhow::Error {
             "HTTP" => (ports.http, "--dapr-http-port"),
             _ => (ports.grpc, "--dapr-grpc-port"),
         };
-        return anyhow::anyhow!("port {port} on 127.0.0.1 is in use; choose another with {flag} (0 picks a free one)");
+        return anyhow::anyhow!(
+            "port {port} on 127.0.0.1 is in use; choose another with {flag} (0 picks a free one)"
+        );
     }
     error.into()
 }

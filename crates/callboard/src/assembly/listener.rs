@@ -36,7 +36,8 @@ pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener
 pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
         let stopped = stop.clone();
-        let graceful = axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await });
+        let graceful =
+            axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await });
         let late = async {
             stop.cancelled().await;
             tokio::time::sleep(LINGER).await;

@@ -46,7 +46,8 @@ impl Parts {
         let registry = Registry::new();
         let agents = document::agents(Path::new(&config.agents.file)).map_err(anyhow::Error::msg)?;
         let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
-        let exempt = exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
+        let exempt =
+            exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
         Ok(Self {
             catalog: Arc::new(catalog(config, folder).await?),
             models: Arc::new(models(config)?),
@@ -113,9 +114,13 @@ async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Sqlit
         (Some(file), _) => Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned(),
         (None, Some(folder)) if url.is_empty() => folder.join("catalog.db"),
         (None, _) if url.is_empty() => {
-            bail!("no catalog is named: set catalog.url (CALLBOARD__CATALOG__URL), for instance to sqlite:FILE")
+            bail!(
+                "no catalog is named: set catalog.url (CALLBOARD__CATALOG__URL), for instance to sqlite:FILE"
+            )
         }
-        (None, _) => bail!("catalog.url names a Postgres database, which this version can't use yet: use sqlite:FILE"),
+        (None, _) => {
+            bail!("catalog.url names a Postgres database, which this version can't use yet: use sqlite:FILE")
+        }
     };
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;

@@ -58,7 +58,10 @@ const LARGEST: usize = 40 << 20;
 impl Api {
     pub fn new(url: &str) -> anyhow::Result<Self> {
         // Loopback only, so neither the environment's proxies nor redirects have a say.
-        #[expect(clippy::disallowed_methods, reason = "calls our own server, at an address no definition gives")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "calls our own server, at an address no definition gives"
+        )]
         let builder = Client::builder();
         let client = builder
             .no_proxy()
@@ -74,7 +77,12 @@ impl Api {
     }
 
     /// Starts a run of a definition; the same key finds the same run. Returns its id.
-    pub async fn start(&self, definition: &Value, input: Option<&Value>, key: &str) -> Result<String, CallError> {
+    pub async fn start(
+        &self,
+        definition: &Value,
+        input: Option<&Value>,
+        key: &str,
+    ) -> Result<String, CallError> {
         let mut body = json!({"definition": definition});
         if let Some(input) = input {
             body["input"] = input.clone();
@@ -122,7 +130,8 @@ async fn fine(response: reqwest::Response) -> Result<reqwest::Response, CallErro
         return Ok(response);
     }
     let body: Value = response.json().await.unwrap_or_default();
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let detail = match text(&body, "detail") {
         detail if detail.is_empty() => format!("the server answered {status}"),
         detail => detail,
@@ -182,7 +191,11 @@ mod tests {
 
     #[tokio::test]
     async fn events_are_read_across_chunks() {
-        let chunks = ["id: 1\nevent: run.cr", "eated\ndata: {\"seq\":1,\"type\":\"run.created\"}\n\n: \n\nid: 2\n", "data: {\"seq\":2,\"type\":\"run.completed\"}\n\n"];
+        let chunks = [
+            "id: 1\nevent: run.cr",
+            "eated\ndata: {\"seq\":1,\"type\":\"run.created\"}\n\n: \n\nid: 2\n",
+            "data: {\"seq\":2,\"type\":\"run.completed\"}\n\n",
+        ];
         let body = futures::stream::iter(chunks.map(|chunk| Ok(bytes::Bytes::from(chunk)))).boxed();
         let mut events = Events { body, text: BytesMut::new(), ready: VecDeque::new() };
         let mut seqs = Vec::new();

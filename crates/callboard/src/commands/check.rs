@@ -6,13 +6,13 @@ use crate::{
     config::Sources,
     document::{self, Agents},
 };
-use callboard_core::Problem;
+use callboard_core::{Problem, workflow::Definition};
 use serde_json::Value;
 use std::path::Path;
 
 pub fn perform(check: Check) -> anyhow::Result<Exit> {
     if check.schema {
-        println!("{}", serde_json::to_string_pretty(&document::schema())?);
+        println!("{}", serde_json::to_string_pretty(&Definition::schema())?);
     }
     if check.files.is_empty() {
         return Ok(Exit::Done);
@@ -40,12 +40,15 @@ fn look(file: &Path, agents: &Agents) -> anyhow::Result<Vec<Problem>> {
     if file.extension().is_some_and(|extension| extension == "toml") {
         let sources = Sources::file(file.display().to_string(), text);
         let mistakes = sources.load().err().map(|mistakes| mistakes.0).unwrap_or_default();
-        return Ok(mistakes.into_iter().map(|m| Problem::new(m.path, "invalid_setting", m.message)).collect());
+        return Ok(mistakes
+            .into_iter()
+            .map(|m| Problem::new(m.path, "invalid_setting", m.message))
+            .collect());
     }
     Ok(match document::read(file, &text) {
         Err(error) => vec![Problem::new("", "unreadable", error)],
         Ok(Value::Object(fields)) if fields.contains_key("agents") && !fields.contains_key("nodes") => {
-            document::check_agents(Value::Object(fields)).err().unwrap_or_default()
+            Agents::from_value(Value::Object(fields)).err().unwrap_or_default()
         }
         Ok(value) => document::check(value, agents).problems,
     })

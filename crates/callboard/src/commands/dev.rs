@@ -7,7 +7,12 @@ use crate::{
     config::Config,
     telemetry::{Telemetry, Voice},
 };
-use std::{io::Write, path::PathBuf};
+use std::{io::Write, path::Path};
+
+/// What the hint starts.
+const INPUT: &str = r#"{"topic": "durable agents"}"#;
+/// A workflow for those who have no file at hand.
+const HELLO: &str = r#"{"name": "hello", "nodes": [{"id": "hello", "type": "agent", "config": {"agent": "research", "prompt": "Topic: {{ input.topic }}"}}]}"#;
 
 pub async fn perform(dev: Dev) -> anyhow::Result<Exit> {
     let mut config = Config::load()?;
@@ -30,7 +35,7 @@ pub async fn perform(dev: Dev) -> anyhow::Result<Exit> {
         let (http, grpc) = (engine.dapr_http, engine.dapr_grpc);
         let _ = writeln!(out, "ready {} dapr http={http} grpc={grpc}", engine.url).and_then(|()| out.flush());
     }
-    hint(&engine, &PathBuf::from(&config.data.dir));
+    hint(&engine, Path::new(&config.data.dir));
     stop.cancelled().await;
     tracing::info!("stopping");
     engine.stop().await;
@@ -38,14 +43,21 @@ pub async fn perform(dev: Dev) -> anyhow::Result<Exit> {
 }
 
 /// Says what to do next, for people who have just started it.
-fn hint(engine: &Embedded, data: &std::path::Path) {
-    let (url, example) = (&engine.url, "config/examples/research-crew.yaml");
+fn hint(engine: &Embedded, data: &Path) {
+    let url = &engine.url;
     let models = match engine.scripted {
         true => {
-            "SCRIPTED: answers come from a script, not from a model.\n             \
-             Set OPENAI_API_KEY (and OPENAI_BASE_URL for another server) to ask a real one."
+            "SCRIPTED: answers come from a script, not from a model. Set OPENAI_API_KEY\n             \
+             (and OPENAI_BASE_URL for another server) to ask a real one."
         }
-        false => "a real model answers",
+        false => "answers come from the configured provider",
+    };
+    // As this process was called, so that the line works where it is pasted.
+    let program = std::env::args().next().unwrap_or_else(|| "callboard".into());
+    let file = "config/examples/research-crew.yaml";
+    let (kind, definition) = match Path::new(file).is_file() {
+        true => ("application/yaml", format!("@{file}")),
+        false => ("application/json", format!("'{HELLO}'")),
     };
     eprintln!(
         "
@@ -56,15 +68,15 @@ fn hint(engine: &Embedded, data: &std::path::Path) {
   Data       {data}
   Models     {models}
 
-  Run a workflow of four agents and watch it, in another terminal:
+  Run a workflow of agents and watch it, in another terminal:
 
-    callboard run {example} --data {data} --input '{{\"topic\": \"durable agents\"}}'
+    {program} run {file} --data {data} --input '{INPUT}'
 
   The same through the API:
 
-    curl -s {url}/api/v1/workflows -H 'content-type: application/yaml' --data-binary @{example}
+    curl -s {url}/api/v1/workflows -H 'content-type: {kind}' --data-binary {definition}
     curl -s '{url}/api/v1/workflows/ID/start?wait=60s' -H 'content-type: application/json' \\
-      -d '{{\"input\": {{\"topic\": \"durable agents\"}}}}'
+      -d '{{\"input\": {INPUT}}}'
 
   Ctrl-C stops it; what runs goes on at the next start.
 ",

@@ -54,7 +54,9 @@ impl Progress {
                 self.end(&name);
                 self.line(&format!("- {name} cancelled"));
             }
-            "step.unknown" => self.line(&format!("? {name}: nobody knows whether it was done; approve or reject it")),
+            "step.unknown" => {
+                self.line(&format!("? {name}: nobody knows whether it was done; approve or reject it"))
+            }
             "step.iteration_started" => self.iterations(&name, |step| step.begun += 1),
             "step.iteration_ended" => self.iterations(&name, |step| step.ended += 1),
             "run.paused" => self.line("‖ paused"),

@@ -46,8 +46,15 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
     }
     let _telemetry = Telemetry::install(&config, Voice::Quiet)?;
     let stop = signals::stop()?;
-    let mut following =
-        Following { definition, input, key: Uuid::now_v7().to_string(), run: None, seq: 0, progress: Progress::new(), stop };
+    let mut following = Following {
+        definition,
+        input,
+        key: Uuid::now_v7().to_string(),
+        run: None,
+        seq: 0,
+        progress: Progress::new(),
+        stop,
+    };
     for _ in 0..TRIES {
         let engine = Engine::find(&config).await?;
         let ended = following.follow(&engine).await;
@@ -117,7 +124,11 @@ fn report(run: &Value) -> anyhow::Result<Exit> {
                 "" => String::new(),
                 node => format!(" in node {node}"),
             };
-            eprintln!("callboard: the run failed{node}: {} [{}]", text("/error/message"), text("/error/code"));
+            eprintln!(
+                "callboard: the run failed{node}: {} [{}]",
+                text("/error/message"),
+                text("/error/code")
+            );
             Ok(Exit::Failed)
         }
     }
@@ -231,7 +242,8 @@ impl Following {
             _ => return,
         };
         let url = format!("{}/api/v1/runs/{run}/{path}", api.url());
-        self.progress.line(&format!("  {node} waits: curl {url} -H 'content-type: application/json' -d '{body}'"));
+        self.progress
+            .line(&format!("  {node} waits: curl {url} -H 'content-type: application/json' -d '{body}'"));
     }
 }
 

@@ -18,7 +18,8 @@ fn the_defaults_are_right() {
 #[test]
 fn a_variable_wins_over_a_file_and_a_file_over_the_default() {
     let files = [("config/a.toml", "[runs]\ndispatch = 7\nretention = \"1h\"")];
-    let variables = [("CALLBOARD__RUNS__DISPATCH", "9"), ("CALLBOARD__HTTP__ALLOW", "a.internal:80, 127.0.0.1:9")];
+    let variables =
+        [("CALLBOARD__RUNS__DISPATCH", "9"), ("CALLBOARD__HTTP__ALLOW", "a.internal:80, 127.0.0.1:9")];
     let config = sources(&files, &variables).load().expect("settings");
     assert_eq!((config.runs.dispatch, config.runs.retention), (9, Span::secs(3600)));
     assert_eq!(config.http.allow, ["a.internal:80", "127.0.0.1:9"]);
@@ -57,7 +58,8 @@ fn a_number_in_a_variable_may_be_a_key() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let variables = [("OPENAI_API_KEY", "sk-very-secret"), ("CALLBOARD__CATALOG__URL", "postgres://u:pass@h/d")];
+    let variables =
+        [("OPENAI_API_KEY", "sk-very-secret"), ("CALLBOARD__CATALOG__URL", "postgres://u:pass@h/d")];
     let config = sources(&[], &variables).load().expect("settings");
     assert!(!config.scripted());
     let printed = format!("{config:?}");

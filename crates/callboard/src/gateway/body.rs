@@ -55,11 +55,16 @@ pub async fn json(body: Body, headers: &HeaderMap, limit: usize) -> Result<Optio
 
 /// Parses JSON of bounded depth; says where it is malformed.
 pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
-    if let Some((line, column)) = too_deep(bytes) {
-        let detail = format!("deeper than {DEPTH} levels at line {line} column {column}");
-        return Err(Error::bad_request("too_deep", detail));
-    }
+    shallow(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| Error::bad_request("malformed_json", error.to_string()))
+}
+
+/// Refuses JSON that nests too deep, before anything recurses into it.
+pub fn shallow(bytes: &[u8]) -> Result<(), Error> {
+    too_deep(bytes).map_or(Ok(()), |(line, column)| {
+        let detail = format!("deeper than {DEPTH} levels at line {line} column {column}");
+        Err(Error::bad_request("too_deep", detail))
+    })
 }
 
 /// Returns the language that the content type names.

@@ -5,6 +5,7 @@ use crate::document;
 use callboard_core::{
     Problem,
     agent::spec::Agents,
+    workflow::definition::{Format, parse},
 };
 use serde_json::{Map, Value};
 
@@ -19,14 +20,16 @@ pub fn read(
     agents: &Agents,
     trim: impl FnOnce(&mut Map<String, Value>),
 ) -> Result<Checked, Error> {
-    let value = match language {
-        Language::Json => body::parse(text)?,
-        Language::Yaml => {
-            let text = std::str::from_utf8(text)
-                .map_err(|error| Error::bad_request("malformed_yaml", format!("the body is not UTF-8: {error}")))?;
-            document::yaml(text).map_err(|error| Error::bad_request("malformed_yaml", error))?
-        }
+    let (format, code) = match language {
+        Language::Json => (Format::Json, "malformed_json"),
+        Language::Yaml => (Format::Yaml, "malformed_yaml"),
     };
+    let text = std::str::from_utf8(text)
+        .map_err(|error| Error::bad_request(code, format!("the body is not UTF-8: {error}")))?;
+    if language == Language::Json {
+        body::shallow(text.as_bytes())?;
+    }
+    let value = parse(text, format).map_err(|problem| Error::bad_request(code, problem.message))?;
     let Value::Object(mut document) = value else {
         let problem = Problem::new("", "wrong_type", "a definition is an object");
         return Err(Error::invalid("invalid_definition", "the definition", vec![problem]));

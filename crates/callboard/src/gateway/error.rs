@@ -143,7 +143,8 @@ impl From<catalog::Error> for Error {
     fn from(error: catalog::Error) -> Self {
         match error {
             catalog::Error::Conflict { what, id, current } => {
-                let current = current.map(|version| format!(", its version is {version}")).unwrap_or_default();
+                let current =
+                    current.map(|version| format!(", its version is {version}")).unwrap_or_default();
                 Self::conflict("version_conflict", format!("{what} {id} has changed{current}"))
             }
             catalog::Error::NotFound { what, id } => Self::not_found(what, &id),
@@ -195,7 +196,8 @@ mod tests {
 
     #[test]
     fn a_failed_run_is_not_an_error() {
-        let run = json!({"id": "r", "status": "failed", "error": {"code": "x", "message": "y", "node": null}});
+        let run =
+            json!({"id": "r", "status": "failed", "error": {"code": "x", "message": "y", "node": null}});
         assert_eq!(Error::in_answer(&run), None);
     }
 

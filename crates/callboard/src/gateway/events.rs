@@ -85,7 +85,7 @@ async fn shown(catalog: &dyn Catalog, run: &str, entries: &[Entry]) -> Result<(V
     let (mut data, mut events) = (Data::default(), Vec::<Event>::new());
     for entry in entries {
         let event = event(run, entry)?;
-        let fits = event.what.data().into_iter().fold(true, |fits, datum| data.want(datum) && fits);
+        let fits = event.what.data().into_iter().all(|datum| data.want(datum));
         if !fits && !events.is_empty() {
             break;
         }
@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn the_last_event_seen_wins_over_the_address() {
-        let since = |after: Option<&str>| Since { after: after.map(str::to_owned), cursor: None, limit: None };
+        let since =
+            |after: Option<&str>| Since { after: after.map(str::to_owned), cursor: None, limit: None };
         assert_eq!(since(None).seq(None).ok(), Some(0));
         assert_eq!(since(Some("3")).seq(None).ok(), Some(3));
         assert_eq!(since(Some("3")).seq(Some("7")).ok(), Some(7));

@@ -70,7 +70,11 @@ impl Fields {
         let mut unknown: Vec<_> = self.rest.keys().collect();
         unknown.sort();
         self.problems.extend(unknown.into_iter().map(|name| {
-            Problem::new(name.as_str(), "unknown_field", format!("there is no such field; there are: {known}"))
+            Problem::new(
+                name.as_str(),
+                "unknown_field",
+                format!("there is no such field; there are: {known}"),
+            )
         }));
         match self.problems.is_empty() {
             true => Ok(()),
@@ -105,7 +109,12 @@ mod tests {
         let found: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.code.as_str())).collect();
         assert_eq!(
             found,
-            [("node", "missing"), ("approved", "wrong_type"), ("nodes", "unknown_field"), ("x", "unknown_field")]
+            [
+                ("node", "missing"),
+                ("approved", "wrong_type"),
+                ("nodes", "unknown_field"),
+                ("x", "unknown_field")
+            ]
         );
     }
 

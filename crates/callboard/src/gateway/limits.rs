@@ -6,8 +6,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use http::StatusCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of all headers together.
+const HEADERS: usize = 16 << 10;
 
 /// Places for requests, and places for those that last: event streams and waits.
 #[derive(Clone)]
@@ -44,6 +48,18 @@ impl Place {
         self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(place)
     }
+}
+
+/// Refuses requests whose headers are too large to carry on.
+pub async fn headers(request: Request, next: Next) -> Response {
+    let size: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > HEADERS {
+        let detail = format!("the headers are larger than {HEADERS} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Error::new(status, "headers_too_large", detail).into_response();
+    }
+    next.run(request).await
 }
 
 fn overloaded(detail: &str, retry_after: u32) -> Error {

@@ -26,7 +26,8 @@ pub struct HttpMetrics {
 impl HttpMetrics {
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let requests = Opts::new("http_requests_total", "Number of HTTP requests answered");
-        let seconds = HistogramOpts::new("http_request_duration_seconds", "Time taken to answer HTTP requests");
+        let seconds =
+            HistogramOpts::new("http_request_duration_seconds", "Time taken to answer HTTP requests");
         let metrics = Self {
             requests: IntCounterVec::new(requests, &LABELS)?,
             seconds: HistogramVec::new(seconds.buckets(SECONDS.to_vec()), &LABELS)?,
@@ -63,7 +64,9 @@ pub async fn measure(State(metrics): State<HttpMetrics>, request: Request, next:
 /// `GET /metrics`.
 pub async fn text(State(gateway): State<Gateway>) -> Response {
     match TextEncoder::new().encode_to_string(&gateway.registry.gather()) {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+        }
         Err(error) => {
             tracing::error!(%error, "metrics can't be written");
             super::Error::internal().into_response()

@@ -133,7 +133,10 @@ impl Runs {
             data.want(datum);
         }
         data.load(&*self.catalog, &row.id).await?;
-        Ok(summary.resolve(|reference| data.content(reference)))
+        let mut run = summary.resolve(|reference| data.content(reference));
+        // As the actor answers.
+        run["run_id"] = json!(row.id);
+        Ok(run)
     }
 }
 

@@ -9,11 +9,7 @@ use super::{
     trace::Trace,
 };
 use crate::record::{Data, Shape, StepItem, Steps};
-use axum::{
-    Json,
-    body::Body,
-    extract::State,
-};
+use axum::{Json, body::Body, extract::State};
 use callboard_catalog::{Entry, RunFilter, RunRow};
 use callboard_core::workflow::{Event, What};
 use http::HeaderMap;
@@ -148,7 +144,8 @@ pub async fn approve(mut call: Call) -> Result<Json<Value>, Error> {
         ("args_hash", json!(args_hash)),
     ];
     let given = optional.into_iter().filter(|(_, value)| !value.is_null());
-    call.perform("approve", [("node", json!(node)), ("approved", json!(approved))].into_iter().chain(given)).await
+    call.perform("approve", [("node", json!(node)), ("approved", json!(approved))].into_iter().chain(given))
+        .await
 }
 
 /// `POST /api/v1/runs/{id}/rerun`: `{"from", "input"?}`.
@@ -175,7 +172,10 @@ pub struct Call {
 impl axum::extract::FromRequest<Gateway> for Call {
     type Rejection = axum::response::Response;
 
-    async fn from_request(request: axum::extract::Request, gateway: &Gateway) -> Result<Self, Self::Rejection> {
+    async fn from_request(
+        request: axum::extract::Request,
+        gateway: &Gateway,
+    ) -> Result<Self, Self::Rejection> {
         use axum::{extract::FromRequestParts, response::IntoResponse};
         let (mut parts, body) = request.into_parts();
         let Id(run) = Id::from_request_parts(&mut parts, gateway).await?;

@@ -158,6 +158,8 @@ async fn bad_requests_are_typed() {
     is_problem(&post("/api/v1/workflows/w/start?wait=soon", None, "").await, 400, "invalid_query");
     let key = Request::post("/api/v1/workflows/w/start").header("idempotency-key", " ").body(Body::empty());
     is_problem(&api.send(key.expect("a request")).await, 400, "invalid_idempotency_key");
+    let headers = Request::get("/api/v1/runs").header("x-long", "x".repeat(17 << 10)).body(Body::empty());
+    is_problem(&api.send(headers.expect("a request")).await, 431, "headers_too_large");
 }
 
 #[tokio::test]
@@ -228,10 +230,12 @@ mod wire {
             let calls = calls.clone();
             async move {
                 let (parts, body) = request.into_parts();
-                let trace = parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+                let trace =
+                    parts.headers.get("traceparent").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
                 let message = body.collect().await.map_err(|e| e.to_string())?.to_bytes().slice(5..);
                 let fields = fields(message);
-                let text = |n| String::from_utf8_lossy(fields.get(&n).map_or(&[][..], |b: &Bytes| b)).into_owned();
+                let text =
+                    |n| String::from_utf8_lossy(fields.get(&n).map_or(&[][..], |b: &Bytes| b)).into_owned();
                 let method = text(3);
                 let sent = serde_json::from_str(&text(4)).unwrap_or_default();
                 calls.lock().expect("calls").push((method.clone(), trace, sent));
@@ -309,7 +313,9 @@ async fn a_start_with_a_key_finds_the_same_run_and_an_actors_refusal_is_a_proble
     let calls = wire::Calls::default();
     let sidecar = wire::sidecar(calls.clone(), |method| match method {
         "start" => json!({"id": "x", "status": "running"}),
-        _ => json!({"error": {"code": "run_ended", "status": 409, "title": "conflict", "detail": "it has ended"}}),
+        _ => {
+            json!({"error": {"code": "run_ended", "status": 409, "title": "conflict", "detail": "it has ended"}})
+        }
     });
     let api = Api::over(sidecar, Limits::new(8, 8)).await;
     let start = || {
@@ -317,7 +323,10 @@ async fn a_start_with_a_key_finds_the_same_run_and_an_actors_refusal_is_a_proble
         request.body(Body::empty()).expect("a request")
     };
     let (one, two) = (api.send(start()).await, api.send(start()).await);
-    assert_eq!((one.status, &one.body["status"], &one.body["workflow_id"]), (200, &json!("running"), &json!("w")));
+    assert_eq!(
+        (one.status, &one.body["status"], &one.body["workflow_id"]),
+        (200, &json!("running"), &json!("w"))
+    );
     assert_eq!(one.body["run_id"], two.body["run_id"]);
     assert_ne!(api.post("/api/v1/workflows/w/start", json!({})).await.body["run_id"], one.body["run_id"]);
     assert_eq!(calls.lock().expect("calls")[0].2, json!({"workflow_id": "w", "op": "k"}));

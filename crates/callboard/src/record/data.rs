@@ -39,7 +39,8 @@ impl Data {
 
     /// Loads what was asked for.
     pub async fn load(&mut self, catalog: &dyn Catalog, run: &str) -> Result<(), Error> {
-        let keys: Vec<String> = self.wanted.keys().filter(|key| !self.found.contains_key(*key)).cloned().collect();
+        let keys: Vec<String> =
+            self.wanted.keys().filter(|key| !self.found.contains_key(*key)).cloned().collect();
         for keys in keys.chunks(AT_ONCE) {
             for (key, bytes) in catalog.values(run, keys).await? {
                 let value = serde_json::from_slice(&bytes).map_err(|error| Error::Corrupt {
@@ -61,9 +62,9 @@ impl Data {
     pub fn show(&self, datum: &Datum) -> Value {
         match datum {
             Datum::Inline(value) => Value::clone(value),
-            Datum::Stored(reference) => self.content(reference).unwrap_or_else(|| {
-                json!({"unavailable": {"hash": reference.hash, "size": reference.size}})
-            }),
+            Datum::Stored(reference) => self
+                .content(reference)
+                .unwrap_or_else(|| json!({"unavailable": {"hash": reference.hash, "size": reference.size}})),
         }
     }
 }

@@ -4,10 +4,7 @@ use super::{Data, Shape};
 use callboard_core::{
     Datum, Timestamp,
     agent::message::Usage,
-    workflow::{
-        Event, StepKey, What,
-        event::Failure,
-    },
+    workflow::{Event, StepKey, What, event::Failure},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -139,7 +136,7 @@ impl Steps {
         let rest = self.lines.get(skip..).unwrap_or_default();
         let mut taken = 0;
         for line in rest.iter().take(limit) {
-            let fits = line.input.iter().chain(&line.output).fold(true, |fits, datum| data.want(datum) && fits);
+            let fits = line.input.iter().chain(&line.output).all(|datum| data.want(datum));
             if !fits && taken > 0 {
                 break;
             }
@@ -211,9 +208,11 @@ impl Steps {
             ("", Some(index)) => index.to_string(),
             (path, Some(index)) => format!("{path}.{index}"),
         };
-        for line in lines.iter_mut().filter(|line| line.is_open() && line.key.generation == owner.generation) {
+        for line in lines.iter_mut().filter(|line| line.is_open() && line.key.generation == owner.generation)
+        {
             let rest = line.key.iteration.strip_prefix(&*prefix);
-            let within = prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            let within =
+                prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
             if within && shape.is_inside(&line.key.node, &owner.node) {
                 line.cancel(at);
             }

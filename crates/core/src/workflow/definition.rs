@@ -4,7 +4,7 @@
 
 pub(crate) mod read;
 
-pub use read::{Format, SIZE_LIMIT};
+pub use read::{Format, SIZE_LIMIT, parse};
 
 use crate::Span;
 use schemars::JsonSchema;

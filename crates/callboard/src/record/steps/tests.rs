@@ -73,8 +73,10 @@ fn a_step_has_one_line_with_its_last_attempt_and_all_usage() {
 #[test]
 fn a_step_between_attempts_is_pending_and_a_waiting_node_waits() {
     let definition = json!({"nodes": [{"id": "w", "type": "approval"}, {"id": "a", "type": "agent"}]});
-    let steps =
-        fold(definition, vec![(1, started("w", "", 1)), (1, started("a", "", 1)), (2, failed("a", 1, Some(9)))]);
+    let steps = fold(
+        definition,
+        vec![(1, started("w", "", 1)), (1, started("a", "", 1)), (2, failed("a", 1, Some(9)))],
+    );
     let statuses: Vec<_> = lines(&steps).iter().map(|item| item.status).collect();
     assert_eq!(statuses, ["waiting", "pending"]);
 }

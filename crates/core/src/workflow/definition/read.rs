@@ -56,8 +56,8 @@ impl Definition {
     }
 }
 
-/// Parses a document of either format into JSON.
-pub(crate) fn parse(text: &str, format: Format) -> Result<Value, Problem> {
+/// Parses a document of either format into JSON, with bounds; the problem says at which line and column.
+pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
     if text.len() > SIZE_LIMIT {
         let message = format!("the document has {} bytes, more than {SIZE_LIMIT}", text.len());
         return Err(Problem::new("", "too_large", message));
