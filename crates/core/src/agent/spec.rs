@@ -1,5 +1,7 @@
 //! Who an agent is: model, role, goal, backstory, tools, limits. Read from `config/agents.yaml`.
 
+mod read;
+
 use crate::workflow::definition::RetryPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,7 +87,7 @@ pub struct Tool {
 
 /// What a tool does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", content = "config", rename_all = "snake_case")]
+#[serde(tag = "type", content = "config", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ToolKind {
     /// An HTTP call; templates see `args`.
     Http(crate::workflow::definition::HttpNode),
@@ -96,6 +98,24 @@ pub enum ToolKind {
 }
 
 // === impl ===
+
+impl Spec {
+    /// Returns the system text: the instructions, else what role, goal and backstory say; none without any.
+    pub fn system_text(&self) -> Option<String> {
+        if let Some(instructions) = &self.instructions {
+            return Some(instructions.clone());
+        }
+        let parts: Vec<String> = [
+            self.role.as_ref().map(|role| format!("You are {}.", role.trim_end_matches('.'))),
+            self.goal.as_ref().map(|goal| format!("Your goal: {goal}")),
+            self.backstory.as_ref().map(|story| format!("Your background: {story}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!parts.is_empty()).then(|| parts.join("\n\n"))
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -108,3 +128,6 @@ impl Tool {
         serde_json::json!({"type": "object"})
     }
 }
+
+#[cfg(test)]
+mod tests;
