@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 struct Api {
     router: Router,
+    catalog: Arc<dyn Catalog>,
     _folder: TempDir,
 }
 
@@ -53,7 +54,7 @@ impl Api {
             registry,
             stop,
         };
-        Self { router: gateway.router(), _folder: folder }
+        Self { catalog: gateway.catalog.clone(), router: gateway.router(), _folder: folder }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -331,4 +332,119 @@ async fn a_start_with_a_key_finds_the_same_run_and_an_actors_refusal_is_a_proble
     assert_ne!(api.post("/api/v1/workflows/w/start", json!({})).await.body["run_id"], one.body["run_id"]);
     assert_eq!(calls.lock().expect("calls")[0].2, json!({"workflow_id": "w", "op": "k"}));
     is_problem(&api.post("/api/v1/runs/r/pause", json!({})).await, 409, "run_ended");
+}
+
+/// A run of four events that has ended, as its actor would journal it.
+async fn recorded(catalog: &dyn Catalog, run: &str) {
+    use callboard_catalog::{Append, Entry, NO_HASH, RunProjection};
+    use callboard_core::{
+        Datum, Hash,
+        workflow::{Event, Run, StepKey, What, event::Reserved, event::RunSettings, view::Summary},
+    };
+    let step = StepKey::new(1, "a", "");
+    let stored = callboard_core::ValueRef { key: "t.1".into(), hash: Hash::of(b"v"), size: 2000 };
+    let settings = RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default() };
+    let definition = json!({"name": "n", "nodes": [{"id": "a", "type": "agent"}]});
+    let whats = [
+        What::RunCreated {
+            op: "o".into(),
+            workflow_id: None,
+            version: 1,
+            plan: Datum::inline(definition),
+            input: Datum::null(),
+            settings,
+        },
+        What::StepStarted {
+            step: step.clone(),
+            attempt: 1,
+            input: None,
+            deadline: None,
+            reserved: Reserved::default(),
+        },
+        What::StepCompleted {
+            step,
+            attempt: 1,
+            output: Datum::Stored(stored.clone()),
+            branch: None,
+            usage: None,
+            error: None,
+            op: None,
+            signal: None,
+        },
+        What::RunCompleted { output: Datum::Stored(stored) },
+    ];
+    let events: Vec<_> = (0..).zip(whats).map(|(at, what)| Event { at: Timestamp(at), what }).collect();
+    let summary = Summary::of(&Run::fold(run, &events)).expect("a run");
+    let entries = events.iter().zip(1..).map(|(event, seq)| Entry {
+        seq,
+        at: event.at,
+        hash: Hash::of(&[u8::try_from(seq).expect("a few")]),
+        event: serde_json::to_string(event).expect("JSON"),
+    });
+    let append = Append {
+        run: run.into(),
+        first_seq: 1,
+        prev_hash: NO_HASH,
+        entries: entries.collect(),
+        values: vec![("t.1".into(), bytes::Bytes::from_static(b"\"large\""))],
+        next_check_at: None,
+        row: RunProjection {
+            status: "completed".into(),
+            summary: serde_json::to_string(&summary).expect("JSON"),
+            ended_at: Some(Timestamp(3)),
+            ..RunProjection::default()
+        },
+    };
+    catalog.append(append).await.expect("appended");
+    assert!(catalog.mark_cleaned(run, 4).await.expect("marked"));
+}
+
+#[tokio::test]
+async fn an_ended_run_is_read_from_the_catalog_with_its_stored_data() {
+    let api = Api::new().await;
+    recorded(&*api.catalog, "r").await;
+    let run = api.get("/api/v1/runs/r").await;
+    assert_eq!(
+        (run.status, &run.body["status"], &run.body["output"]),
+        (200, &json!("completed"), &json!("large"))
+    );
+    let steps = api.get("/api/v1/runs/r/steps").await.body;
+    assert_eq!(steps["items"][0]["output"], "large", "{steps}");
+    assert_eq!(steps["next"], Value::Null);
+    assert_eq!(api.get("/api/v1/runs?status=completed").await.body["items"][0]["id"], "r");
+}
+
+#[tokio::test]
+async fn a_history_is_paged_and_streamed_from_the_same_numbers() {
+    let api = Api::new().await;
+    recorded(&*api.catalog, "r").await;
+    let (mut seqs, mut path) = (Vec::new(), "/api/v1/runs/r/history?limit=3".to_owned());
+    loop {
+        let page = api.get(&path).await.body;
+        seqs.push(
+            page["items"]
+                .as_array()
+                .expect("items")
+                .iter()
+                .map(|item| item["seq"].clone())
+                .collect::<Vec<_>>(),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/runs/r/history?limit=3&cursor={next}");
+    }
+    assert_eq!(seqs, [vec![json!(1), json!(2), json!(3)], vec![json!(4)]]);
+
+    let stream = |last: &str| {
+        let request =
+            Request::get("/api/v1/runs/r/history?after=0").header(header::ACCEPT, "text/event-stream");
+        request.header("last-event-id", last).body(Body::empty()).expect("a request")
+    };
+    let streamed = api.send(stream("2")).await;
+    assert_eq!(streamed.headers[header::CONTENT_TYPE], "text/event-stream");
+    let text = streamed.body.as_str().expect("text").to_owned();
+    let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, ["3", "4"]);
+    assert!(text.contains("event: run.completed") && text.contains("\"output\":\"large\""), "{text}");
+    assert_eq!(api.send(stream("4")).await.status, 204);
+    is_problem(&api.send(stream("x")).await, 400, "invalid_cursor");
 }
