@@ -130,10 +130,7 @@ impl Agents {
             other => other["prompt"].as_str().unwrap_or_default().to_owned(),
         };
         let mut messages = Vec::new();
-        let system = profile.spec.instructions.clone().unwrap_or_default();
-        if !system.is_empty() {
-            messages.push(Message::new(Role::System, system));
-        }
+        messages.extend(profile.spec.system_text().map(|text| Message::new(Role::System, text)));
         messages.push(Message::new(Role::User, prompt));
         for value in values {
             messages.push(serde_json::from_value((*value).clone()).map_err(|_| lost("a message"))?);

@@ -8,7 +8,7 @@ use crate::reply::Fault;
 use callboard_core::{
     Datum, Problem,
     schema,
-    workflow::{Definition, Input, Plan, event::RunSettings, plan::Surroundings},
+    workflow::{Input, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -105,9 +105,8 @@ impl Workflows {
             let s = if n == 1 { "" } else { "s" };
             Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}")).with_problems(problems)
         };
-        let definition: Definition = serde_json::from_value(definition).map_err(|e| Fault::bad_request(e.to_string()))?;
-        let pinned = serde_json::to_value(&definition).map_err(|e| Fault::bad_request(e.to_string()))?;
-        let plan = Plan::compile(definition, &around).map_err(invalid)?;
+        let plan = Plan::compile_value(definition, &around).map_err(invalid)?;
+        let pinned = serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
         Ok((plan, pinned))
     }
 
