@@ -116,13 +116,17 @@ impl Bus {
                 tracing::error!(%pubsub, %topic, "this app may not subscribe to the topic, ignored");
                 continue;
             }
-            if self.listed.lock().iter().any(|known| &known.pubsub == pubsub && &known.topic == topic) {
+            let again = |known: &Subscription| {
+                known.origin != Origin::Streaming && &known.pubsub == pubsub && &known.topic == topic
+            };
+            if self.listed.lock().iter().any(again) {
                 tracing::warn!(%pubsub, %topic, "a second subscription to the topic is ignored");
                 continue;
             }
             match Routes::compile(&subscription) {
                 Ok(routes) => {
                     self.attach(pubsub, topic, Target::App(Arc::new(routes)));
+                    self.pin(pubsub, subscription.dead_letter.as_deref());
                     self.listed.lock().push(subscription);
                 }
                 Err(reason) => tracing::error!(%pubsub, %topic, reason, "subscription ignored"),
@@ -173,6 +177,7 @@ impl Bus {
         };
         let (stream, events) = Stream::new(self.app_id.clone(), &subscription);
         let queue = self.attach(pubsub, topic, Target::Stream(stream.clone()));
+        self.pin(pubsub, stream.dead_letter());
         {
             let mut listed = self.listed.lock();
             if !listed.contains(&subscription) {
@@ -185,16 +190,16 @@ impl Bus {
     /// Takes a subscriber off its topic; what it had not answered is delivered again.
     fn detach(&self, queue: &Arc<Topic>, stream: &Arc<Stream>) {
         queue.detach(stream);
+        let mut topics = self.topics.lock();
+        let found = topics.get_mut(queue.pubsub()).and_then(|topics| topics.get_mut(queue.name()));
+        let Some(queues) = found else { return };
         if !queue.is_kept() {
-            let mut topics = self.topics.lock();
-            if let Some(found) =
-                topics.get_mut(queue.pubsub()).and_then(|topics| topics.get_mut(queue.name()))
-            {
-                found.retain(|known| !Arc::ptr_eq(known, queue));
-            }
+            queues.retain(|known| !Arc::ptr_eq(known, queue));
             queue.close();
         }
-        if queue.stream_count() == 0 {
+        let left: usize = queues.iter().map(|queue| queue.stream_count()).sum();
+        drop(topics);
+        if left == 0 {
             self.listed.lock().retain(|known| {
                 known.origin != Origin::Streaming
                     || known.pubsub != queue.pubsub()
@@ -230,6 +235,20 @@ impl Bus {
             self.tasks.spawn(async move { bus.dispatch(queue, concurrency).await });
         }
         queue
+    }
+
+    /// Makes sure that what is dead-lettered stays until somebody reads it.
+    fn pin(&self, pubsub: &str, dead_letter: Option<&str>) {
+        let Some(topic) = dead_letter else { return };
+        let depth = self.depth(pubsub);
+        let mut topics = self.topics.lock();
+        let queues = topics.entry(pubsub.to_owned()).or_default().entry(topic.to_owned()).or_default();
+        if queues.is_empty() && self.components.pubsub.get(pubsub).is_some_and(|found| !found.broadcast) {
+            queues.push(Topic::kept(pubsub, topic, depth));
+        }
+        for queue in queues {
+            queue.pin();
+        }
     }
 
     fn depth(&self, pubsub: &str) -> usize {

@@ -80,6 +80,8 @@ struct Targets {
     list: Vec<Target>,
     turn: usize,
     started: bool,
+    /// Keeps its messages though nobody reads it.
+    pinned: bool,
     unattended_since: Option<Instant>,
 }
 
@@ -108,6 +110,7 @@ impl Topic {
                 list: Vec::new(),
                 turn: 0,
                 started: false,
+                pinned: false,
                 unattended_since: Some(Instant::now()),
             }),
             joined: Notify::new(),
@@ -256,9 +259,16 @@ impl Topic {
     pub(super) fn detach(&self, stream: &Arc<Stream>) {
         let mut targets = self.targets.lock();
         targets.list.retain(|target| !matches!(target, Target::Stream(known) if Arc::ptr_eq(known, stream)));
-        if targets.list.is_empty() {
+        if targets.list.is_empty() && !targets.pinned {
             targets.unattended_since = Some(Instant::now());
         }
+    }
+
+    /// Keeps the topic's messages for whoever comes to read them.
+    pub(super) fn pin(&self) {
+        let mut targets = self.targets.lock();
+        targets.pinned = true;
+        targets.unattended_since = None;
     }
 
     pub(super) fn stream_count(&self) -> usize {

@@ -237,3 +237,28 @@ async fn an_app_that_is_away_costs_no_message_its_tries() {
     assert_eq!(path.as_deref(), Some("/in"));
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_dead_letter_waits_for_whoever_reads_it() {
+    let place = Place::new();
+    let (app, mut calls) = app(|path, _| async move {
+        match path.as_str() {
+            "/dapr/subscribe" => (
+                200,
+                r#"[{"pubsubname":"pubsub","topic":"t","route":"/in","deadLetterTopic":"dead"}]"#.to_owned(),
+            ),
+            "/in" => (404, String::new()),
+            _ => (200, String::new()),
+        }
+    });
+    let server = place.start(app).await;
+    let sidecar = server.sidecar();
+    sidecar.publish(message("pubsub", "t", "5")).await.unwrap();
+    next(&mut calls, "/in").await;
+    while server.runtime.store.backlog().await.unwrap().iter().all(|(_, topic, ..)| topic != "dead") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (_outbox, mut inbox) = listen(&sidecar, "pubsub", "dead").await;
+    assert_eq!(event(&mut inbox).await.data, b"5");
+    server.shutdown().await;
+}
