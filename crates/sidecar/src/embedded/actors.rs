@@ -99,11 +99,12 @@ impl Actors {
         if hosted.is_empty() {
             return;
         }
-        *self.hosted.write() = Arc::new(hosted);
+        // Before anybody may register or remove one: what is on disk must not come back over that.
         match self.store.reminders().await {
             Ok(reminders) => self.restore(reminders),
             Err(error) => tracing::error!(%error, "reminders could not be read"),
         }
+        *self.hosted.write() = Arc::new(hosted);
         let actors = self.clone();
         self.tasks.spawn(async move { actors.tick().await });
         let actors = self.clone();

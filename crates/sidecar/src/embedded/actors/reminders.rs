@@ -220,11 +220,7 @@ impl Actors {
 
     pub(super) fn restore(&self, reminders: Vec<Reminder>) {
         for reminder in reminders {
-            let known = self.schedule.get(&entry(reminder.clone()).key());
-            // What was registered since the start is newer than what was read.
-            if known.is_none() {
-                self.schedule.put(entry(reminder));
-            }
+            self.schedule.put(entry(reminder));
         }
     }
 

@@ -191,3 +191,48 @@ async fn an_idle_actor_is_let_go_and_comes_back() {
     next(&mut calls, "/actors/A/1/method/m").await;
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_caller_that_gives_up_cuts_the_request_to_an_app_over_http() {
+    struct Ended(mpsc::UnboundedSender<&'static str>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            let _ = self.0.send("cut");
+        }
+    }
+    let place = Place::new();
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let told = told.clone();
+        async move {
+            match request.uri().path() {
+                "/dapr/config" => CONFIG,
+                "/actors/A/1/method/quick" => "done",
+                "/actors/A/1/method/slow" => {
+                    let _ended = Ended(told.clone());
+                    let _ = told.send("started");
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    ""
+                }
+                _ => "",
+            }
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let server = place.start(App::Http(base)).await;
+    for sidecar in clients(&server) {
+        let slow = tokio::spawn({
+            let sidecar = sidecar.clone();
+            async move { sidecar.invoke_actor("A", "1", "slow", Bytes::new()).await }
+        });
+        assert_eq!(heard.recv().await, Some("started"));
+        slow.abort();
+        let cut = tokio::time::timeout(Duration::from_secs(5), heard.recv()).await.unwrap();
+        assert_eq!(cut, Some("cut"));
+        let quick = sidecar.invoke_actor("A", "1", "quick", Bytes::new()).await.unwrap();
+        assert_eq!(&quick[..], b"done");
+    }
+    server.shutdown().await;
+}

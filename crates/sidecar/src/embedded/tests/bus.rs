@@ -262,3 +262,25 @@ async fn a_dead_letter_waits_for_whoever_reads_it() {
     assert_eq!(event(&mut inbox).await.data, b"5");
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_stop_lets_running_deliveries_end_and_remembers_that_they_did() {
+    let place = Place::new();
+    let slow = |path: String, _| async move {
+        match path.as_str() {
+            "/dapr/subscribe" => (200, SUBSCRIBE.to_owned()),
+            "/dapr/config" => (404, String::new()),
+            _ => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                (200, String::new())
+            }
+        }
+    };
+    let (first, mut calls) = app(slow);
+    let server = place.start(first).await;
+    server.sidecar().publish(message("pubsub", "typed", r#"{"n":1}"#)).await.unwrap();
+    next(&mut calls, "/small").await;
+    server.shutdown().await;
+    let store = Store::open(&place.0.path().join("sidecar.db")).await.unwrap();
+    assert!(store.backlog().await.unwrap().is_empty());
+}
