@@ -68,13 +68,6 @@ pub(super) fn is_template(text: &str) -> bool {
     ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
 }
 
-/// Compiles a template, to see whether it can be.
-pub(super) fn check(template: &str) -> Result<(), Error> {
-    bounds::template(template)?;
-    // Always what is measured: minijinja folds constants while it compiles, without fuel.
-    TEXT.template_from_str(&measure::template(template)).map(drop).map_err(error)
-}
-
 /// Renders a template to text.
 pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel) -> Result<String, Error> {
     bounds::template(template)?;
@@ -101,14 +94,7 @@ impl Expression {
     pub fn new(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
         let measured = measure::expression(source);
-        if let Err(e) = VALUE.compile_expression(&measured) {
-            let braces = source.trim_start().starts_with("{{");
-            return Err(if braces {
-                Error::Syntax("an expression is written without {{ and }}".into())
-            } else {
-                error(e)
-            });
-        }
+        VALUE.compile_expression(&measured).map_err(|e| no_expression(source, e))?;
         Ok(Self { source: source.to_owned(), measured })
     }
 
@@ -258,6 +244,14 @@ fn from_json(state: &State<'_, '_>, text: &str) -> Result<Jinja, minijinja::Erro
 
 pub(super) fn failed(error: Error) -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
+}
+
+/// Says why `source` is not an expression.
+pub(super) fn no_expression(source: &str, e: minijinja::Error) -> Error {
+    if source.trim_start().starts_with("{{") {
+        return Error::Syntax("an expression is written without {{ and }}".into());
+    }
+    error(e)
 }
 
 /// Sorts minijinja's errors into ours.

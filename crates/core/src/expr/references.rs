@@ -23,24 +23,24 @@ const FUNCTIONS: [&str; 2] = ["range", "dict"];
 /// Stands for a quoted id while minijinja looks at the source.
 const QUOTED: &str = "quoted__";
 
-/// Only parses.
+/// Only parses, and always what is measured: minijinja folds constants while it compiles, without fuel.
 static PARSER: LazyLock<Environment<'static>> = LazyLock::new(Environment::empty);
 
 impl References {
     pub fn of_expression(source: &str) -> Result<Self, Error> {
-        engine::Expression::new(source)?;
+        bounds::expression(source)?;
         names::expression(source)?;
         let (plain, ids) = unquoted(source);
         let plain = measure::expression(&plain);
-        let parsed = PARSER.compile_expression(&plain).map_err(engine::error)?;
+        let parsed = PARSER.compile_expression(&plain).map_err(|e| engine::no_expression(source, e))?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
 
     pub fn of_template(source: &str) -> Result<Self, Error> {
+        bounds::template(source)?;
         if !engine::is_template(source) {
-            return bounds::template(source).map(|()| Self::default());
+            return Ok(Self::default());
         }
-        engine::check(source)?;
         names::template(source)?;
         let (plain, ids) = unquoted(source);
         let plain = measure::template(&plain);

@@ -112,13 +112,13 @@ impl<'a> Shape<'a> {
             (_, Some(several)) => several.iter().filter_map(Value::as_str).collect(),
             _ => return,
         };
-        self.one_of_names(&names, text, path);
+        self.one_of_names(&names, "", text, path);
     }
 
-    fn one_of_names(&mut self, names: &[&str], text: &str, path: &str) {
+    fn one_of_names(&mut self, names: &[&str], or: &str, text: &str, path: &str) {
         if !names.contains(&text) {
             let hint = closest(text, names.iter().copied()).map_or_else(
-                || format!("it is one of {}", quoted(names)),
+                || format!("known are {}{or}", quoted(names)),
                 |name| format!("did you mean `{name}`?"),
             );
             self.add(path, "unknown_value", format!("`{text}` is unknown here; {hint}"));
@@ -220,13 +220,13 @@ impl<'a> Shape<'a> {
             .flat_map(|v| v["const"].as_str().into_iter().chain(v["enum"].as_array().into_iter().flatten().filter_map(Value::as_str)))
             .collect();
         let object = variants.iter().find(|v| v["type"] == "object");
+        let or = object.and_then(|o| o["required"][0].as_str());
+        let or = or.map(|name| format!(" or an object with `{name}`")).unwrap_or_default();
         match (value, object) {
-            (Value::String(text), _) => self.one_of_names(&words, text, path),
+            (Value::String(text), _) => self.one_of_names(&words, &or, text, path),
             (Value::Object(_), Some(object)) => self.value(object, value, path),
-            (_, object) => {
-                let or = object.and_then(|o| o["required"][0].as_str()).map(|n| format!(" or an object with `{n}`"));
-                let message =
-                    format!("must be {}{}, not {}", quoted(&words), or.unwrap_or_default(), kind_of(value));
+            _ => {
+                let message = format!("must be {}{or}, not {}", quoted(&words), kind_of(value));
                 self.add(path, "wrong_type", message);
             }
         }
@@ -250,7 +250,7 @@ fn quoted(names: &[&str]) -> String {
 }
 
 /// Returns the name that `text` is most likely a slip of.
-fn closest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn closest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = match text.len() {
         ..=2 | 65.. => return None,
         3..=5 => 1,

@@ -320,11 +320,14 @@ pub struct Settings {
 pub struct Budget {
     /// Model calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub calls: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub tokens: Option<u64>,
     /// Wall time; it stands still while the run is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub seconds: Option<u64>,
     #[serde(default)]
     pub on_breach: OnBreach,

@@ -103,10 +103,12 @@ fn yaml_options() -> serde_saphyr::Options {
 }
 
 fn syntax(line: u64, column: u64, message: &str) -> Problem {
-    let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").trim_end_matches('.');
-    let here = format!("line {line} column {column}");
-    let first = first.trim_start_matches(&here).trim_start_matches([':', ' ']);
-    Problem::new(format!("{line}:{column}"), "syntax", format!("line {line}, column {column}: {first}"))
+    let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let first = first.trim_start_matches(&format!("line {line} column {column}")).trim_start_matches([':', ' ']);
+    // What follows is the place once more, or advice for programs.
+    let first = [" at line ", ", set "].iter().fold(first, |text, end| text.split(end).next().unwrap_or(text));
+    let message = format!("line {line}, column {column}: {}", first.trim_end_matches('.'));
+    Problem::new(format!("{line}:{column}"), "syntax", message)
 }
 
 /// Returns every mistake of shape.
@@ -228,20 +230,18 @@ fn inside(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Returns the id of the innermost node that `path` leads into.
+/// Returns the id of the innermost node that `path` leads into; the end of the path may be missing.
 fn node_at<'v>(value: &'v Value, path: &str) -> Option<&'v str> {
     let (mut at, mut found) = (value, None);
     for part in path.split('.') {
-        let (key, index) = match part.split_once('[') {
-            Some((key, index)) => (key, index.strip_suffix(']').and_then(|i| i.parse::<usize>().ok())),
-            None => (part, None),
-        };
-        at = at.get(key)?;
-        if let Some(index) = index {
-            at = at.get(index)?;
-            if key == "nodes" {
-                found = at.get("id").and_then(Value::as_str).or(found);
-            }
+        let (key, index) = part.split_once('[').unwrap_or((part, ""));
+        let Some(next) = at.get(key) else { break };
+        at = next;
+        let Some(index) = index.strip_suffix(']').and_then(|i| i.parse::<usize>().ok()) else { continue };
+        let Some(next) = at.get(index) else { break };
+        at = next;
+        if key == "nodes" {
+            found = at.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).or(found);
         }
     }
     found

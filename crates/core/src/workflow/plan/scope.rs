@@ -8,6 +8,7 @@ use super::{
 use crate::{
     Problem,
     expr::{self, References},
+    schema::shape::closest,
     workflow::definition::NodeKind,
 };
 use serde_json::Value;
@@ -32,6 +33,7 @@ pub(super) struct Scopes<'a> {
 
 /// What a step offers: its output, or why there is none.
 const STEP_FIELDS: [&str; 3] = ["output", "error", "status"];
+const RUN_FIELDS: [&str; 2] = ["id", "generation"];
 
 impl<'a> Scopes<'a> {
     pub fn new(flat: &'a Flat<'a>, links: &'a [Links]) -> Self {
@@ -98,7 +100,8 @@ impl<'a> Scopes<'a> {
             for (id, fields) in found.steps() {
                 match self.flat.by_id.get(id) {
                     None => {
-                        add("unknown_reference", format!("`steps.{id}`: there is no node `{id}`{}", dash(id)))
+                        let hint = self.likely(id);
+                        add("unknown_reference", format!("`steps.{id}`: there is no node `{id}`{hint}"));
                     }
                     Some(&step) => {
                         if let Some(why) = self.why_not_upstream(step, place) {
@@ -115,10 +118,14 @@ impl<'a> Scopes<'a> {
                 }
             }
         }
-        if known.contains(&"run") {
-            for path in found.paths().filter(|p| p.starts_with("run.") && *p != "run.id") {
-                let field = &path["run.".len()..];
-                add("unknown_reference", format!("`{path}`: a run has no `{field}`, only `id`"));
+        for path in found.paths() {
+            let mut parts = path.split('.');
+            if let (Some("run"), Some(field)) = (parts.next(), parts.next())
+                && known.contains(&"run")
+                && !RUN_FIELDS.contains(&field)
+            {
+                let message = format!("`{path}`: a run has no `{field}`, only {}", listed(&RUN_FIELDS));
+                add("unknown_reference", message);
             }
         }
         found.reads()
@@ -207,6 +214,16 @@ impl<'a> Scopes<'a> {
         })
     }
 
+    /// Guesses what was meant by the unknown id of a step.
+    fn likely(&self, id: &str) -> String {
+        let ids = || self.flat.by_id.keys().copied();
+        // `steps.my-node` reads as a subtraction: the id ends before the dash.
+        if let Some(dashed) = ids().find(|other| other.strip_prefix(id).is_some_and(|rest| rest.starts_with('-'))) {
+            return format!("; an id with a dash is written `steps[\"{dashed}\"]`");
+        }
+        closest(id, ids()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    }
+
     fn graph_of(&self, place: Place) -> GraphIx {
         match place {
             Place::Output(graph) => graph,
@@ -220,9 +237,4 @@ impl<'a> Scopes<'a> {
             Place::Node(ix) | Place::Until(ix) | Place::Rule(ix, _) => Some(ix),
         }
     }
-}
-
-/// `steps.my-node` reads as a subtraction; the id then ends before the dash.
-fn dash(id: &str) -> String {
-    format!(" (an id with a dash is written `steps[\"{id}-…\"]`)")
 }
