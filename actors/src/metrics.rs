@@ -1,7 +1,12 @@
 //! What is measured of agents and models. Names and buckets are the requirements'.
 
 use callboard_core::agent::message::Usage;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use callboard_sidecar::{Sidecar, client::Traffic};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
 use std::time::Duration;
 
 #[derive(Clone)]
@@ -12,6 +17,18 @@ pub struct Metrics {
     pub conflicts: IntCounter,
     pub turns: IntCounter,
     pub rolled_forward: IntCounter,
+    /// Bytes of events, values and summaries handed to the catalog.
+    pub catalog_bytes: IntCounter,
+    registry: Registry,
+}
+
+/// What the process sent to its sidecar, read when somebody looks.
+struct Sent {
+    sidecar: Sidecar,
+    calls: IntCounterVec,
+    bytes: IntCounterVec,
+    /// What was shown last: counters of ours only go up.
+    shown: parking_lot::Mutex<Traffic>,
 }
 
 impl Metrics {
@@ -49,7 +66,21 @@ impl Metrics {
             conflicts: counter("callboard_commit_conflicts_total", "Commits refused or of unknown outcome"),
             turns: counter("callboard_turns_total", "Actor turns"),
             rolled_forward: counter("callboard_rolled_forward_total", "Documents repaired from the history"),
+            catalog_bytes: counter("callboard_catalog_bytes_total", "Bytes handed to the catalog"),
+            registry: registry.clone(),
         }
+    }
+
+    /// Shows what goes through a sidecar's client.
+    pub fn watch(&self, sidecar: &Sidecar) {
+        let calls = Opts::new("callboard_sidecar_calls_total", "Calls to the sidecar");
+        let bytes = Opts::new("callboard_sidecar_bytes_total", "Bytes of keys and values handed to the sidecar");
+        let (Ok(calls), Ok(bytes)) = (IntCounterVec::new(calls, &["call"]), IntCounterVec::new(bytes, &["to"])) else {
+            return;
+        };
+        let sent = Sent { sidecar: sidecar.clone(), calls, bytes, shown: parking_lot::Mutex::default() };
+        // One client for each process: a second host's is not exported.
+        let _ = self.registry.register(Box::new(sent));
     }
 
     pub fn model_called(&self, model: &str, took: Duration, usage: Option<&Usage>) {
@@ -65,7 +96,26 @@ impl Metrics {
     }
 }
 
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, collector: &C) {
+impl Collector for Sent {
+    fn desc(&self) -> Vec<&Desc> {
+        [self.calls.desc(), self.bytes.desc()].concat()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let now = self.sidecar.traffic();
+        let mut shown = self.shown.lock();
+        for (call, count) in &now.calls {
+            let name = format!("{call:?}");
+            self.calls.with_label_values(&[name.as_str()]).inc_by(count - shown.of(*call));
+        }
+        self.bytes.with_label_values(&["state"]).inc_by(now.state_bytes - shown.state_bytes);
+        self.bytes.with_label_values(&["bus"]).inc_by(now.bus_bytes - shown.bus_bytes);
+        *shown = now;
+        [self.calls.collect(), self.bytes.collect()].concat()
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: &C) {
     // Two hosts in one process (tests do that) share a registry; the second's instruments are then not exported.
     let _ = registry.register(Box::new(collector.clone()));
 }

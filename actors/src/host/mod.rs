@@ -54,6 +54,7 @@ struct Inner {
 impl Host {
     pub fn new(services: Services, roles: Roles) -> Self {
         let tasks = Tasks::default();
+        services.metrics.watch(&services.sidecar);
         let workflows = Workflows::new(services.clone(), tasks.clone());
         let agents = Agents::new(services.clone(), tasks.clone());
         Self(Arc::new(Inner { services, roles, workflows, agents, tasks }))

@@ -120,6 +120,10 @@ impl Tail {
             (batch, queue.entries.len())
         };
         let last = batch.last_seq();
+        let bytes = batch.entries.iter().map(|e| e.event.len()).sum::<usize>()
+            + batch.values.iter().map(|(key, data)| key.len() + data.len()).sum::<usize>()
+            + batch.row.summary.len();
+        services.metrics.catalog_bytes.inc_by(bytes as u64);
         match services.catalog.append(batch).await {
             Ok(()) => {}
             Err(AppendError::Unavailable(error)) => {
