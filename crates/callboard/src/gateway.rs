@@ -88,7 +88,9 @@ impl Gateway {
     }
 
     fn finish(self, api: Router<Gateway>) -> Router {
-        api.route("/api/v1/health", get(health::alive))
+        // Probes come every second and would drown what is worth a trace.
+        api.layer(middleware::from_fn(trace::span))
+            .route("/api/v1/health", get(health::alive))
             .route("/health", get(health::alive))
             .route("/ready", get(health::ready))
             .route("/metrics", get(metrics::text))
@@ -96,7 +98,6 @@ impl Gateway {
             .method_not_allowed_fallback(no_method)
             .layer(middleware::from_fn(limits::headers))
             .layer(panics::layer())
-            .layer(middleware::from_fn(trace::span))
             .layer(middleware::from_fn_with_state(self.metrics.clone(), metrics::measure))
             .with_state(self)
     }

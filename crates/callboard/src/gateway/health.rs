@@ -41,7 +41,9 @@ impl Readiness {
         Checks {
             sidecar: match sidecar {
                 // Without actors a sidecar is of no use to us.
-                Ok(Ok(metadata)) if metadata.host_ready => "ok",
+                Ok(Ok(metadata)) if metadata.host_ready && !metadata.placement.contains("disconnected") => {
+                    "ok"
+                }
                 Ok(Ok(_)) => "hosts no actors yet",
                 Ok(Err(_)) | Err(_) => "does not answer",
             },

@@ -79,8 +79,11 @@ impl Runs {
         }
         match self.invoke(trace, &row.id, "status", json!({})).await {
             Ok(run) => Ok(run),
-            // Also a run whose keys are gone: the catalog remembers it.
-            Err(error) if error.retry_after.is_some() || error.status == StatusCode::NOT_FOUND => {
+            // Also a run whose keys are gone, and one whose data is too large for the sidecar.
+            Err(error)
+                if error.retry_after.is_some()
+                    || matches!(error.status, StatusCode::NOT_FOUND | StatusCode::PAYLOAD_TOO_LARGE) =>
+            {
                 self.recorded(row).await
             }
             Err(error) => Err(error),
