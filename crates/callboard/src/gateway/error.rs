@@ -32,8 +32,6 @@ struct ActorError {
     code: String,
     status: u16,
     #[serde(default)]
-    title: String,
-    #[serde(default)]
     detail: String,
     #[serde(default)]
     problems: Option<Vec<Problem>>,
@@ -100,11 +98,11 @@ impl Error {
             return Some(Self::internal());
         }
         let busy = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
-        let reason = status.canonical_reason().unwrap_or("Error");
         Some(Self {
             status,
             code: error.code.into(),
-            title: if error.title.is_empty() { reason.into() } else { error.title.into() },
+            // One title for one status, whoever refuses.
+            title: status.canonical_reason().unwrap_or("Error").into(),
             detail: error.detail,
             problems: error.problems,
             retry_after: busy.then_some(1),
