@@ -20,6 +20,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Values in one answer may be so large together, in bytes.
+const ANSWER: u64 = 2 << 20;
+
 /// The command events and the methods they stand for.
 pub const COMMANDS: [(&str, &str); 6] = [
     ("callboard.workflow.start", "start"),
@@ -154,13 +157,19 @@ impl Workflows {
 
     async fn show(&self, run: &str, done: &Done) -> Reply {
         match &done.summary {
-            Some(summary) => self.resolve(run, summary).await,
+            Some(summary) => {
+                let mut shown = self.resolve(run, summary).await?;
+                shown["seq"] = done.seq.into();
+                Ok(shown)
+            }
             None => Err(Fault::not_found(run)),
         }
     }
 
     async fn resolve(&self, run: &str, summary: &Summary) -> Reply {
-        let refs: Vec<_> = summary.references().into_iter().cloned().collect();
+        // An answer has to fit the sidecar's messages; what does not is shown as its reference, and read elsewhere.
+        let mut room = ANSWER;
+        let refs: Vec<_> = summary.references().into_iter().filter(|r| fits(&mut room, r.size)).cloned().collect();
         let found = match self.fetch(run, &refs).await {
             Ok(found) => found,
             Err(error) => {
@@ -218,6 +227,17 @@ impl Workflows {
             Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+/// Takes a value's size from the room that is left, if there is enough.
+fn fits(room: &mut u64, size: u64) -> bool {
+    match room.checked_sub(size) {
+        Some(left) => {
+            *room = left;
+            true
+        }
+        None => false,
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Turn {
 #[derive(Debug, Clone)]
 pub struct Done {
     pub run: Run,
+    /// Of its last event.
+    pub seq: u64,
     pub summary: Option<Summary>,
 }
 
@@ -364,7 +366,7 @@ enum Undecided {
 
 fn done(mem: Option<&Mem>, run: &str) -> Done {
     match mem {
-        Some(mem) => Done { run: mem.run.clone(), summary: Summary::of(&mem.run) },
-        None => Done { run: Run::new(run), summary: None },
+        Some(mem) => Done { run: mem.run.clone(), seq: mem.doc.seq, summary: Summary::of(&mem.run) },
+        None => Done { run: Run::new(run), seq: 0, summary: None },
     }
 }

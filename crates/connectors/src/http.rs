@@ -191,6 +191,7 @@ impl Guarded {
 }
 
 /// A client without anything that acts by itself: no redirects, proxies, cookies, retries, decompression.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes outbound clients")]
 pub(crate) fn plain() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .connect_timeout(CONNECT)
