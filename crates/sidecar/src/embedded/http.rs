@@ -170,27 +170,25 @@ async fn other(runtime: &Arc<Runtime>, path: &[&str], call: Call) -> Result<Resp
             ..,
         ] => Err(Fault::unimplemented(area)),
         ["v1.0-alpha1", "state", _, "query"] => Err(Fault::unimplemented("state query")),
-        ["v1.0", "state" | "publish" | "actors" | "secrets" | "metadata" | "healthz", ..] => Err(Fault::new(
-            "ERR_METHOD_NOT_ALLOWED",
-            405,
-            Code::Unimplemented,
-            format!("method {} is not allowed for {}", call.method, call.raw_path),
-        )),
+        // What is no API of daprd's may be a call of another app: that is what it says, a wrong verb included.
         _ => Err(Fault::new(
-            "ERR_NOT_FOUND",
+            "ERR_DIRECT_INVOKE",
             404,
             Code::NotFound,
-            format!("there is no API at {}", call.raw_path),
+            "failed getting app id either from the URL path or the header dapr-app-id",
         )),
     }
 }
 
 fn health(runtime: &Runtime, call: &Call) -> Result<Response, Fault> {
-    let other = call.query.get("appid").is_some_and(|app_id| app_id != &*runtime.app_id);
-    if runtime.is_ready() && !other && !runtime.stop.is_cancelled() {
-        return Ok(empty());
+    if !runtime.is_ready() || runtime.stop.is_cancelled() {
+        return Err(Fault::new("ERR_HEALTH_NOT_READY", 500, Code::Internal, "dapr is not ready"));
     }
-    Err(Fault::new("ERR_HEALTH_NOT_READY", 500, Code::Internal, "dapr is not ready"))
+    if call.query.get("appid").is_some_and(|app_id| app_id != &*runtime.app_id) {
+        let message = "dapr app-id does not match";
+        return Err(Fault::new("ERR_HEALTH_APPID_NOT_MATCH", 500, Code::Internal, message));
+    }
+    Ok(empty())
 }
 
 /// Does not need the app: an app waits on this before it calls.
