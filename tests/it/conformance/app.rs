@@ -92,33 +92,28 @@ impl App {
 
     /// Waits until a path has been asked for so many times, and returns the requests.
     pub async fn called(&self, path: &str, times: usize) -> Vec<Asked> {
-        self.until(&format!("{times} requests for {path}"), |app| {
-            Some(app.asked(path)).filter(|asked| asked.len() >= times)
-        })
-        .await
-    }
-
-    /// Waits until `find` finds something in what the application has seen.
-    pub async fn until<T>(&self, what: &str, find: impl Fn(&Self) -> Option<T>) -> T {
         let mut changes = self.changed.subscribe();
         let search = async {
-            loop {
-                if let Some(found) = find(self) {
-                    return found;
-                }
+            while self.asked(path).len() < times {
                 changes.changed().await.expect("the application holds the sender");
             }
         };
-        match tokio::time::timeout(WITHIN, search).await {
-            Ok(found) => found,
-            Err(_) => panic!("not within {WITHIN:?}: {what}; seen: {:?}", self.counts()),
-        }
+        let in_time = tokio::time::timeout(WITHIN, search).await.is_ok();
+        let asked = self.asked(path);
+        assert!(in_time, "not within {WITHIN:?}: {times} requests for {path}, only {}", asked.len());
+        asked
     }
 
-    fn counts(&self) -> Vec<(String, usize)> {
-        let mut counts: Vec<_> = self.lock().seen.iter().map(|(path, asked)| (path.clone(), asked.len())).collect();
-        counts.sort();
-        counts
+    /// Waits until a request's caller is gone before it was answered.
+    pub async fn cut(&self, asked: &Asked) {
+        let mut changes = self.changed.subscribe();
+        let search = async {
+            while !asked.cut.load(SeqCst) {
+                changes.changed().await.expect("the application holds the sender");
+            }
+        };
+        let in_time = tokio::time::timeout(WITHIN, search).await.is_ok();
+        assert!(in_time, "not within {WITHIN:?}: the end of a request that nobody waits for");
     }
 
     async fn handle(self, request: Request) -> Result<Response, Infallible> {
@@ -209,10 +204,6 @@ impl Asked {
 
     pub fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-    }
-
-    pub fn is_cut(&self) -> bool {
-        self.cut.load(SeqCst)
     }
 }
 

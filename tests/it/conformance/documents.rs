@@ -130,6 +130,8 @@ spec:
 pub fn redis() -> Components {
     let components = Components::redis()
         .set("pubsub", "protectedTopics", "guarded")
+        // Each subscription holds a connection; without a free one publishing fails.
+        .set("pubsub", "poolSize", "200")
         .edit("callboard", |resiliency| {
             resiliency["spec"]["policies"]["retries"]["deliver"] =
                 json!({"policy": "constant", "duration": "100ms", "maxRetries": RETRIES});
@@ -146,6 +148,7 @@ spec:
     - {name: redisPassword, value: ''}
     - {name: processingTimeout, value: '1000'}
     - {name: redeliverInterval, value: '200'}
+    - {name: poolSize, value: '200'}
 auth: {secretStore: environment}
 ---
 ";

@@ -71,6 +71,14 @@ pub enum DeadApp {
     Waits,
 }
 
+/// How a reminder that is read shows data registered over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReminderData {
+    Json,
+    /// A protobuf message in JSON, its value in base64.
+    Bytes,
+}
+
 /// Status and error code of a refusal.
 pub type Refusal = (u16, &'static str);
 
@@ -83,10 +91,18 @@ table! {
     TRANSACTION_IS_TORN: bool = true, true
         => false, "A transaction is all or nothing: on Redis the keys beside a refused one are written.";
 
+    /// 9007199254740993, saved over HTTP.
+    BIG_NUMBER: &'static str = "9007199254740992", "9007199254740992"
+        => "9007199254740993", "A value saved over HTTP is kept as it was written; daprd reads its numbers as 64-bit floats.";
+
     // Publishing.
     /// The path of bulk publishing without `alpha`.
     BULK_PUBLISH_PATH: Refusal = (404, "ERR_PUBSUB_NOT_FOUND"), (204, "");
-    PUBLISH_ON_AN_UNKNOWN_BUS: Refusal = (404, "ERR_PUBSUB_NOT_FOUND"), (404, "ERR_PUBSUB_NOT_FOUND");
+    EMPTY_TOPIC: Code = Code::InvalidArgument, Code::NotFound;
+    /// `cloudevent.subject` in the publisher's metadata.
+    EVENT_SUBJECT: Option<&'static str> = None, Some("s");
+    /// Whether a route that answers 404 sends a message to the dead letter topic; else it is dropped.
+    UNFOUND_IS_DEAD_LETTERED: bool = false, true;
     /// A second stream on a topic that has one.
     SECOND_STREAM: Code = Code::Unknown, Code::Ok;
 
@@ -110,21 +126,27 @@ table! {
     ACTOR_ETAG_IS_CHECKED: bool = true, true;
     ACTOR_TRANSACTION_IS_TORN: bool = true, true
         => false, "A transaction of an actor's state is all or nothing, too.";
+    /// Reading the state of an actor that is not active.
+    STATE_OF_AN_INACTIVE_ACTOR: Refusal = (400, "ERR_ACTOR_INSTANCE_MISSING"), (204, "");
     CALL_OF_A_DEAD_APP: DeadApp = DeadApp::Fails, DeadApp::Waits
         => DeadApp::Fails, "The application is not probed: a call to an actor of an application that is gone fails at once; daprd 1.18 lets it wait for another host.";
 
     // Reminders.
     /// A reminder of a type that this sidecar does not host.
     REMINDER_OF_A_STRANGER: Refusal = (403, "ERR_ACTOR_REMINDER_NON_HOSTED"), (403, "ERR_ACTOR_REMINDER_NON_HOSTED");
-    /// Milliseconds from a failed tick of a reminder with a period of two seconds to the next callback.
-    RETRY_OF_A_BEAT: u64 = 2_000, 1_000;
+    /// Milliseconds from a failed tick of a reminder with a period of four seconds to the next callback.
+    RETRY_OF_A_BEAT: u64 = 4_000, 1_000;
+    /// Whether ticks come up to a second before they are due.
+    EARLY_TICKS: bool = true, false;
     /// Callbacks of a one-shot reminder that always fails.
     ONE_SHOT_TRIES: usize = 1, 4;
     /// A reminder registered again with `overwrite: false`.
     KEPT_REMINDER: Refusal = (204, ""), (409, "ERR_ACTOR_REMINDER_ALREADY_EXISTS");
     /// Reading a reminder that does not exist.
     MISSING_REMINDER: Refusal = (500, "ERR_ACTOR_REMINDER_GET"), (404, "ERR_ACTOR_REMINDER_NOT_FOUND");
-    LIST_REMINDERS: Code = Code::Unimplemented, Code::Ok;
+    LIST_REMINDERS: Code = Code::Unknown, Code::Ok;
+    REMINDER_DATA: ReminderData = ReminderData::Bytes, ReminderData::Json;
+    TTL_BEFORE_THE_FIRST_TICK: Refusal = (204, ""), (500, "ERR_ACTOR_REMINDER_CREATE");
 
     // Everything else.
     LOCK: Refusal = (500, "ERR_LOCK_STORE_NOT_CONFIGURED"), (500, "ERR_LOCK_STORE_NOT_CONFIGURED")

@@ -180,6 +180,9 @@ pub async fn daprd() -> Target {
     let (first, second) =
         tokio::join!(cluster.sidecar(spec(port, &redis)), cluster.sidecar(second));
     first.hosts_actors().await;
+    // Placement tells of the types a little later; until then calls and reminders' ticks wait.
+    let warm = http().post(format!("{}/v1.0/actors/Probe/warm/method/up", first.http())).send().await;
+    assert_eq!(warm.expect("the sidecar answers").status(), 200);
     let (http, grpc) = (first.http(), first.grpc());
     Target {
         server: Server::of_daprd(),

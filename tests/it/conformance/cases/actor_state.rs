@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::conformance::case::Case;
-use crate::conformance::releases::{ACTOR_TRANSACTION_IS_TORN, ACTOR_ETAG_IS_CHECKED};
+use crate::conformance::releases::{ACTOR_ETAG_IS_CHECKED, ACTOR_TRANSACTION_IS_TORN, STATE_OF_AN_INACTIVE_ACTOR};
 use crate::conformance::target::code;
 
 fn api(id: &str, rest: &str) -> String {
@@ -14,7 +14,8 @@ fn api(id: &str, rest: &str) -> String {
 
 pub async fn an_active_actor_keeps_state(case: &Case) {
     let missing = case.get(&api("keeper", "state/doc")).await;
-    case.same("missing", (missing.status, missing.text()), (204, String::new()));
+    let (status, error) = case.row(&STATE_OF_AN_INACTIVE_ACTOR);
+    case.same("not active", missing.refusal(), (status, error.to_owned()));
     let upsert = json!([{"operation": "upsert", "request": {"key": "doc", "value": {"n": 1}}}]);
     let refused = case.post(&api("keeper", "state"), &upsert).await;
     case.same("not active", refused.refusal(), (400, "ERR_ACTOR_INSTANCE_MISSING".to_owned()));

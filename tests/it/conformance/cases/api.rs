@@ -128,10 +128,10 @@ pub async fn health_is_told(case: &Case) {
 }
 
 pub async fn what_there_is_not_is_said(case: &Case) {
-    let reply = case.get("/v1.0/nothing").await;
-    case.same("no such API", reply.status, 404);
-    let reply = case.send("PATCH", "/v1.0/state/statestore", &[], "").await;
-    case.same("no such verb", reply.status, 405);
+    for (method, path) in [("GET", "/v1.0/nothing"), ("PATCH", "/v1.0/state/statestore"), ("POST", "/")] {
+        let reply = case.send(method, path, &[], "").await;
+        case.same(format!("{method} {path}"), reply.refusal(), (404, "ERR_DIRECT_INVOKE".to_owned()));
+    }
     let (status, error) = case.row(&LOCK);
     let lock = json!({"resourceId": "r", "lockOwner": "o", "expiryInSeconds": 1});
     let reply = case.post("/v1.0-alpha1/lock/locks", &lock).await;

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::conformance::app::{Answer, Gate};
 use crate::conformance::case::Case;
 use crate::conformance::documents::RETRIES;
-use crate::conformance::releases::{PLAIN_FAILURE_IS_REDELIVERED, PLAIN_TRIES_BEFORE_DEAD_LETTER};
+use crate::conformance::releases::{
+    PLAIN_FAILURE_IS_REDELIVERED, PLAIN_TRIES_BEFORE_DEAD_LETTER, UNFOUND_IS_DEAD_LETTERED,
+};
 
 /// Publishes a message whose every delivery fails, and waits until it has been given up.
 async fn time_for_all_retries(case: &Case, topic: &str) {
@@ -65,12 +67,21 @@ pub async fn failures_are_retried_then_dead_lettered(case: &Case) {
 pub async fn dropped_messages_are_dead_lettered_at_once(case: &Case) {
     case.app.always("/on/dropped", Answer::json(&json!({"status": "DROP"})));
     case.app.always("/on/unfound", Answer::status(404));
-    for topic in ["dropped", "unfound"] {
+    for topic in ["unfound", "dropped"] {
         case.publish("pubsub", topic, &json!(topic)).await;
+        if topic == "unfound" && !case.row(&UNFOUND_IS_DEAD_LETTERED) {
+            case.app.called("/on/unfound", 1).await;
+            continue;
+        }
         let dead = case.app.called(&format!("/on/{topic}.dead"), 1).await.remove(0).json();
         case.same(format!("{topic}'s data"), &dead["data"], &json!(topic));
+    }
+    time_for_all_retries(case, "marker").await;
+    for topic in ["unfound", "dropped"] {
         case.same(format!("tries of {topic}"), case.app.asked(&format!("/on/{topic}")).len(), 1);
     }
+    let dead = case.app.asked("/on/unfound.dead").len();
+    case.same("a route that is not there", dead == 1, case.row(&UNFOUND_IS_DEAD_LETTERED));
 }
 
 pub async fn an_expired_event_is_dead_lettered(case: &Case) {

