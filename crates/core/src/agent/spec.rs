@@ -92,9 +92,7 @@ pub enum ToolKind {
     /// An HTTP call; templates see `args`.
     Http(crate::workflow::definition::HttpNode),
     /// An expression over `args`.
-    Expression {
-        value: String,
-    },
+    Expression { value: String },
 }
 
 // === impl ===

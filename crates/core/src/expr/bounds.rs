@@ -25,15 +25,27 @@ const REFUSED: [(&str, &str); 3] = [
     ("do", "there is nothing to do without a result"),
 ];
 
+const OPERATORS: [&str; 8] = ["and", "or", "not", "in", "is", "if", "else", "recursive"];
+
 /// Checks the length and the number of tokens of an expression.
 pub(super) fn expression(source: &str) -> Result<(), Error> {
     if source.len() > EXPRESSION_LIMIT {
         return Err(Error::Limit(format!("the expression is longer than {EXPRESSION_LIMIT} bytes")));
     }
-    if tokens(source, None).0.len() > TAG_TOKENS {
+    let (found, _) = tokens(source, None);
+    if found.len() > TAG_TOKENS {
         return Err(Error::Limit(format!("the expression has more than {TAG_TOKENS} tokens")));
     }
-    Ok(())
+    names(source, &found)
+}
+
+/// Names are ASCII. minijinja finds that out late, or not at all at the end of an expression.
+fn names(source: &str, tokens: &[Token]) -> Result<(), Error> {
+    let words = tokens.iter().filter(|t| t.kind == Kind::Word).map(|t| &source[t.start..t.end]);
+    match words.into_iter().find(|word| !word.is_ascii()) {
+        Some(word) => Err(Error::Syntax(format!("`{word}` can't be a name here; a text stands in quotes"))),
+        None => Ok(()),
+    }
 }
 
 /// Checks the same of every tag of a template, and that it uses no block we do without.
@@ -45,9 +57,15 @@ pub(super) fn template(source: &str) -> Result<(), Error> {
     for piece in pieces(source) {
         let Piece::Tag { block, body, .. } = piece else { continue };
         let (found, _) = tokens(body, None);
+        names(body, &found)?;
         all += found.len();
         if found.len() > TAG_TOKENS {
             return Err(Error::Limit(format!("a tag of the template has more than {TAG_TOKENS} tokens")));
+        }
+        if block && let Some(word) = named_as_operator(body, &found) {
+            return Err(Error::Syntax(format!(
+                "`{word}` is an operator and can't be the name of a variable"
+            )));
         }
         let name = if block { block_name(body, &found) } else { "" };
         if let Some((name, hint)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
@@ -63,4 +81,20 @@ pub(super) fn template(source: &str) -> Result<(), Error> {
 /// Returns the word that a block begins with.
 pub(super) fn block_name<'a>(body: &'a str, tokens: &[Token]) -> &'a str {
     tokens.iter().find(|t| t.kind == Kind::Word).map_or("", |t| &body[t.start..t.end])
+}
+
+/// Finds a target of `for`, `set` or `with` that is named as an operator: `measure` would not see that it is one.
+fn named_as_operator<'a>(body: &'a str, tokens: &[Token]) -> Option<&'a str> {
+    let text = |t: &Token| &body[t.start..t.end];
+    let is_operator = |t: &&Token| OPERATORS.contains(&text(t));
+    let targets = match block_name(body, tokens) {
+        "for" => tokens.iter().position(|t| text(t) == "in")?,
+        "set" => tokens.iter().position(|t| text(t) == "=").unwrap_or(tokens.len()),
+        "with" => {
+            let mut pairs = tokens.windows(2).filter(|pair| text(&pair[1]) == "=").map(|pair| &pair[0]);
+            return pairs.find(is_operator).map(text);
+        }
+        _ => return None,
+    };
+    tokens[..targets].iter().find(is_operator).map(text)
 }

@@ -58,6 +58,15 @@ fn environment(
     env
 }
 
+/// An environment with our filters and minijinja's own manners.
+#[cfg(test)]
+pub(super) fn plain() -> Environment<'static> {
+    let mut env = VALUE.clone();
+    env.set_undefined_behavior(UndefinedBehavior::Lenient);
+    env.set_fuel(None);
+    env
+}
+
 /// Returns whether minijinja reads `source` as an expression.
 pub(super) fn parses(source: &str) -> bool {
     Expression::new(source).is_ok()

@@ -187,6 +187,10 @@ impl<'a> Operands<'a> {
             out.push_str(&self.source[from..at]);
             out.push('|');
             out.push_str(filter);
+            // Two words side by side must not become one.
+            if self.source[at..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+                out.push(' ');
+            }
             from = at;
         }
         out.push_str(&self.source[from..]);
@@ -220,7 +224,9 @@ impl<'a> Operands<'a> {
                     });
                     times = false;
                 }
-                (Kind::Word, None) if JOINING.contains(&text) => {}
+                // Where an operand is due, the other words that join are names like any other.
+                (Kind::Word, None)
+                    if text == "not" || (text == "in" && at > 1 && self.text(at - 2) == "not") => {}
                 (Kind::Word | Kind::Number | Kind::Text, None) => {
                     let constant = token.kind != Kind::Word || CONSTANTS.contains(&text);
                     let free = constant || text == "loop";
@@ -256,6 +262,10 @@ impl<'a> Operands<'a> {
                     // Before an operand `*` spreads arguments.
                     times = text == "*" && operand.is_some() || times && operand.is_none();
                     self.end(operand.take(), text);
+                }
+                // Texts side by side are one.
+                (Kind::Text, Some(current)) if self.tokens[at - 2].kind == Kind::Text => {
+                    current.end = token.end
                 }
                 (Kind::Word | Kind::Number | Kind::Text, Some(_)) => self.end(operand.take(), text),
             }

@@ -99,11 +99,14 @@ pub(super) fn expression(source: &str) -> Result<(), Error> {
     let (tokens, _) = tokens(source, None);
     let text = |at: usize| tokens.get(at).map_or("", |t| &source[t.start..t.end]);
     for at in 0..tokens.len() {
-        let after_dot = at > 0 && text(at - 1) == ".";
+        // Anywhere else `is` is a name.
+        let after_operand = at > 0
+            && !matches!(text(at - 1), "." | "and" | "or" | "not" | "in" | "if" | "else" | "is")
+            && !matches!(tokens[at - 1].kind, Kind::Open | Kind::Sign);
         let (what, name, known): (_, _, &[&str]) = match text(at) {
             "|" => ("filter", at + 1, &FILTERS),
-            "is" if !after_dot && text(at + 1) == "not" => ("test", at + 2, &TESTS),
-            "is" if !after_dot => ("test", at + 1, &TESTS),
+            "is" if after_operand && text(at + 1) == "not" => ("test", at + 2, &TESTS),
+            "is" if after_operand => ("test", at + 1, &TESTS),
             _ => continue,
         };
         let word = tokens.get(name).is_some_and(|t| t.kind == Kind::Word);

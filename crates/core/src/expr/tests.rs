@@ -69,3 +69,244 @@ fn the_listed_filters_and_tests_exist() {
         assert_eq!(evaluate(&format!("'{name}' is test"), &json!({})), Ok(json!(true)), "{name}");
     }
 }
+
+#[test]
+fn text_is_as_written_and_the_rest_is_json() {
+    let context = json!({"a": {"s": "<b>", "n": null, "t": true, "f": 1.5, "o": {"k": ["x"]}}});
+    let template = "{{ a.s }} {{ a.n }} {{ a.t }} {{ a.f }} {{ a.o }} {# no #}{% raw %}{{ a }}{% endraw %}";
+    assert_eq!(render_text(template, &context), Ok(r#"<b> null true 1.5 {"k":["x"]} {{ a }}"#.to_owned()));
+    assert_eq!(render_text("plain { text }", &context), Ok("plain { text }".to_owned()));
+    let list =
+        "{% for k in a.o.k %}{{ loop.index }}{{ k }}{% else %}none{% endfor %}{% if a.nope %}x{% endif %}";
+    assert_eq!(render_text(list, &context), Ok("1x".to_owned()));
+}
+
+#[test]
+fn numbers_keep_their_kind() {
+    for (source, expected) in [
+        ("1 + 1", json!(2)),
+        ("1 / 2", json!(0.5)),
+        ("2 ** 62", json!(1u64 << 62)),
+        ("18446744073709551615", json!(u64::MAX)),
+        ("input.big", json!(u64::MAX)),
+        ("-input.n", json!(-3)),
+        ("input.f * 2", json!(3.0)),
+        ("{1: 'a', true: 'b'}", json!({"1": "b"})),
+        ("(1, 2)", json!([1, 2])),
+        ("range(3)", json!([0, 1, 2])),
+        ("dict(a=1)", json!({"a": 1})),
+        ("none", json!(null)),
+        ("'{\"a\": [1]}' | fromjson", json!({"a": [1]})),
+        ("input | tojson", json!(r#"{"big":18446744073709551615,"f":1.5,"n":3}"#)),
+    ] {
+        let context = json!({"input": {"big": u64::MAX, "n": 3, "f": 1.5}});
+        assert_eq!(evaluate(source, &context), Ok(expected), "{source}");
+    }
+    for source in ["2 ** 100", "'nan' | float", "range", "input.nope", "'x' | fromjson", "1 if false"] {
+        assert!(evaluate(source, &json!({"input": {}})).is_err(), "{source}");
+    }
+}
+
+#[test]
+fn truth_is_jinjas() {
+    let context = json!({"input": {"empty": [], "zero": 0, "text": "x", "null": null}});
+    for (source, expected) in [
+        ("input.empty", false),
+        ("input.zero", false),
+        ("''", false),
+        ("input.null", false),
+        ("input.nope", false),
+        ("not input.nope", true),
+        ("input.text", true),
+        ("input.text == 'x' and 1 < 2 <= 2", true),
+        ("'x' in input.text", true),
+        ("input.nope is defined", false),
+        ("input.zero is number and input.zero is not odd", true),
+    ] {
+        assert_eq!(holds(source, &context), Ok(expected), "{source}");
+    }
+    assert_eq!(
+        holds("input.nope.deeper", &context),
+        Err(Error::Evaluation("input.nope.deeper is undefined".into()))
+    );
+}
+
+#[test]
+fn only_one_pair_of_braces_is_whole() {
+    for (template, expected) in [
+        ("{{ a }}", Some(" a ")),
+        ("{{- a -}}", Some(" a ")),
+        ("{{ a }}\n", Some(" a ")),
+        ("{{ {'a': {'b': 1}} }}", Some(" {'a': {'b': 1}} ")),
+        ("{{ '}} {{' }}", Some(" '}} {{' ")),
+        (" {{ a }}", None),
+        ("{{ a }}{{ b }}", None),
+        ("{{ a }} and {{ b }}", None),
+        ("{{ a", None),
+        ("{{}}", None),
+    ] {
+        assert_eq!(whole(template), expected, "{template}");
+    }
+}
+
+#[test]
+fn references_are_paths_roots_and_steps() {
+    let of = |source: &str| References::of_template(source).expect("references");
+    let found =
+        of("{% for item in input.list %}{{ item.x }}{{ steps.a.output.b[run.id] }}{% endfor %}{{ steps.b }}");
+    assert_eq!(found.paths().collect::<Vec<_>>(), ["input.list", "run.id", "steps.a.output.b", "steps.b"]);
+    assert_eq!(found.roots().into_iter().collect::<Vec<_>>(), ["input", "run", "steps"]);
+    assert_eq!(
+        found.steps().into_iter().map(|(id, f)| (id, f.len())).collect::<Vec<_>>(),
+        [("a", 1), ("b", 0)]
+    );
+    assert!(!found.reads().item);
+    assert_eq!(of("{{ steps['a-b'].output }}{{ steps [ \"c\" ].output }}").steps().len(), 2);
+    assert!(of("{{ steps['a' ~ 'b'].output }}").reads().all_steps);
+    assert!(of("{{ mysteps['a'] }}{{ x.steps['a'] }}").steps().is_empty());
+    assert_eq!(of("{{ range(3) }}{{ dict(a=1) }}"), References::default());
+    assert_eq!(of("{{ \"steps['a']\" }} steps['b']"), References::default());
+    assert_eq!(of("{% raw %}{{ steps.a }}{% endraw %}{# {{ steps.b }} #}"), References::default());
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (source, expected) in [
+        ("{{ a }}", "an expression is written without {{ and }}"),
+        ("a |nope", "there is no filter `nope`"),
+        ("a is nope", "there is no test `nope`"),
+        ("a +", "unexpected end of input, expected expression"),
+        ("", "unexpected end of input, expected expression"),
+        ("a b", "unexpected input after expression"),
+        ("'a", "unexpected end of string"),
+    ] {
+        assert_eq!(check_expression(source), Err(Error::Syntax(expected.to_owned())), "{source}");
+    }
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces of sources, put together at random: many are nonsense, some are not.
+    fn source() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "a",
+            "b.c",
+            "steps",
+            "['x']",
+            "(",
+            ")",
+            "[",
+            "]",
+            "{",
+            "}",
+            ",",
+            ":",
+            " + ",
+            " * ",
+            " ** ",
+            "-",
+            " ~ ",
+            " == ",
+            " < ",
+            " in ",
+            " not ",
+            " and ",
+            " or ",
+            " if ",
+            " else ",
+            " is ",
+            "defined",
+            "odd",
+            "|",
+            "upper",
+            "list",
+            "join",
+            "1",
+            "2.5",
+            "'t'",
+            "\"u\"",
+            "loop",
+            "range(3)",
+            ".",
+            "=",
+            " ",
+            "é",
+            "%",
+            "/",
+            "//",
+            "none",
+            "{{",
+            "}}",
+            "{%",
+            "%}",
+            "for x in ",
+            "endfor",
+            "set y = ",
+            "{#",
+            "#}",
+            "raw",
+            "endraw",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_source_ends(source in source()) {
+            let context = json!({"a": [1, 2], "b": {"c": 3}, "steps": {"x": {"output": "o"}}});
+            let _ = check_expression(&source);
+            let _ = evaluate(&source, &context);
+            let _ = holds(&source, &context);
+            let _ = check_template(&json!(source));
+            let _ = render(&json!(source), &context);
+        }
+
+        /// The filters behind the operands change nothing but the price.
+        #[test]
+        fn measuring_changes_no_result(source in source()) {
+            let source = source.replace('é', "e");
+            let plain = minijinja::Environment::new();
+            let measured = measure::expression(&source);
+            let env = engine::plain();
+            let parses = plain.compile_expression(&source).is_ok();
+            let found = env.compile_expression(&measured).is_ok();
+            // A variable named `not` is the one thing that is refused.
+            prop_assert!(parses == found || parses && source.contains("not"), "{} -> {}", source, measured);
+            if let (Ok(expression), true) = (plain.compile_expression(&source), found) {
+                let context = minijinja::context! { a => vec![1, 2], b => minijinja::context! { c => 3 } };
+                if let Ok(expected) = expression.eval(context.clone()) {
+                    let found = env.compile_expression(&measured).expect("parses").eval(context);
+                    // Lists are not multiplied.
+                    if let Ok(found) = found {
+                        prop_assert_eq!(found.to_string(), expected.to_string(), "{} -> {}", source, measured);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_pieces_of_a_template_are_the_whole(source in source()) {
+            let whole: String = scan::pieces(&source)
+                .into_iter()
+                .map(|piece| match piece {
+                    scan::Piece::Inert(text) => text.to_owned(),
+                    scan::Piece::Tag { open, body, close, .. } => format!("{open}{body}{close}"),
+                })
+                .collect();
+            prop_assert_eq!(whole, source);
+        }
+
+        #[test]
+        fn a_template_parses_as_it_would_unmeasured(source in source()) {
+            let plain = minijinja::Environment::new();
+            let refused = bounds::template(&source).is_err();
+            let measured = measure::template(&source);
+            let (parses, found) = (plain.template_from_str(&source).is_ok(), plain.template_from_str(&measured).is_ok());
+            prop_assert!(refused || parses == found || parses && source.contains("not"), "{} -> {}", source, measured);
+        }
+    }
+}

@@ -13,7 +13,9 @@ pub(super) fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
     match error.kind() {
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => unexpected
             .iter()
-            .map(|key| Problem::new(join(&path, key), "unknown_field", format!("the field `{key}` is not allowed")))
+            .map(|key| {
+                Problem::new(join(&path, key), "unknown_field", format!("the field `{key}` is not allowed"))
+            })
             .collect(),
         Kind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
@@ -30,8 +32,12 @@ pub(super) fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
         }
         Kind::Enum { options } => one("unknown_value", format!("must be one of {options}")),
         Kind::Constant { expected_value } => one("unknown_value", format!("must be {expected_value}")),
-        Kind::Minimum { limit } => one("out_of_range", format!("must be at least {limit}, not {}", short(value))),
-        Kind::Maximum { limit } => one("out_of_range", format!("must be at most {limit}, not {}", short(value))),
+        Kind::Minimum { limit } => {
+            one("out_of_range", format!("must be at least {limit}, not {}", short(value)))
+        }
+        Kind::Maximum { limit } => {
+            one("out_of_range", format!("must be at most {limit}, not {}", short(value)))
+        }
         Kind::ExclusiveMinimum { limit } => {
             one("out_of_range", format!("must be more than {limit}, not {}", short(value)))
         }
@@ -53,10 +59,8 @@ pub(super) fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
 /// Of several alternatives, the one that the value was most likely meant to be: the fewest errors, and none at the
 /// value itself.
 fn closest(context: &[Vec<ValidationError<'static>>], path: &str, value: &Value) -> Vec<Problem> {
-    let explained: Vec<Vec<Problem>> = context
-        .iter()
-        .map(|errors| errors.iter().flat_map(problems).collect::<Vec<_>>())
-        .collect();
+    let explained: Vec<Vec<Problem>> =
+        context.iter().map(|errors| errors.iter().flat_map(problems).collect::<Vec<_>>()).collect();
     let inner = explained
         .iter()
         .filter(|found| !found.is_empty() && found.iter().all(|p| p.path != path || p.code != "wrong_type"))

@@ -105,7 +105,11 @@ impl<'a> Shape<'a> {
         }
         // The only pattern our types have.
         if schema["pattern"].is_string() && !is_id(text) {
-            self.add(path, "invalid_id", format!("`{text}` is not an id: 1 to 64 letters, digits, `_` or `-`"));
+            self.add(
+                path,
+                "invalid_id",
+                format!("`{text}` is not an id: 1 to 64 letters, digits, `_` or `-`"),
+            );
         }
         let names: Vec<&str> = match (&schema["const"], schema["enum"].as_array()) {
             (Value::String(one), _) => vec![one.as_str()],
@@ -168,7 +172,9 @@ impl<'a> Shape<'a> {
                 self.add(&path, "unknown_field", format!("the field `{key}` is unknown here; {hint}"));
             }
         }
-        for name in schemas.iter().filter_map(|s| s["required"].as_array()).flatten().filter_map(Value::as_str) {
+        for name in
+            schemas.iter().filter_map(|s| s["required"].as_array()).flatten().filter_map(Value::as_str)
+        {
             if !map.contains_key(name) {
                 self.add(&join(path, name), "missing_field", format!("`{name}` is missing"));
             }
@@ -217,7 +223,12 @@ impl<'a> Shape<'a> {
     fn one_of(&mut self, variants: &'a [Value], value: &Value, path: &str) {
         let words: Vec<&str> = variants
             .iter()
-            .flat_map(|v| v["const"].as_str().into_iter().chain(v["enum"].as_array().into_iter().flatten().filter_map(Value::as_str)))
+            .flat_map(|v| {
+                v["const"]
+                    .as_str()
+                    .into_iter()
+                    .chain(v["enum"].as_array().into_iter().flatten().filter_map(Value::as_str))
+            })
             .collect();
         let object = variants.iter().find(|v| v["type"] == "object");
         let or = object.and_then(|o| o["required"][0].as_str());

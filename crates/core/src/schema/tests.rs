@@ -45,7 +45,10 @@ fn of_alternatives_the_closest_is_explained() {
     ]});
     assert_eq!(found(schema.clone(), json!({"a": "x"})), [pair("a", "wrong_type")]);
     let both = validate(&schema, &json!(3)).expect_err("a problem");
-    assert_eq!(both[0].message, "must be of type string, not a number, or must be of type object, not a number");
+    assert_eq!(
+        both[0].message,
+        "must be of type string, not a number, or must be of type object, not a number"
+    );
 }
 
 #[test]

@@ -345,7 +345,8 @@ pub enum OnBreach {
 
 /// Returns whether `text` can be the id of a node: 1 to 64 of `A-Z a-z 0-9 _ -`.
 pub fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 // === impl NodeKind ===

@@ -107,11 +107,8 @@ impl Spec {
                 add(&field, "duplicate_tool", format!("the tool `{tool}` is named twice"));
             }
         }
-        let limits = [
-            ("calls", self.limits.calls),
-            ("tokens", self.limits.tokens),
-            ("seconds", self.limits.seconds),
-        ];
+        let limits =
+            [("calls", self.limits.calls), ("tokens", self.limits.tokens), ("seconds", self.limits.seconds)];
         for (name, limit) in limits {
             if limit == Some(0) {
                 add(&format!("limits.{name}"), "out_of_range", format!("{name} must be at least 1"));

@@ -79,7 +79,8 @@ tools:
 
 #[test]
 fn the_system_text_is_the_instructions_or_built() {
-    let spec = |yaml: &str| Agents::read(&format!("agents: {{a: {yaml}}}")).expect("agents").agents["a"].clone();
+    let spec =
+        |yaml: &str| Agents::read(&format!("agents: {{a: {yaml}}}")).expect("agents").agents["a"].clone();
     let built = spec("{model: m, role: Researcher, goal: Find facts, backstory: You read a lot.}");
     assert_eq!(
         built.system_text().as_deref(),

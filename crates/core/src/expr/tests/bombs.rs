@@ -105,6 +105,9 @@ fn what_is_not_there_is_refused() {
         "{% filter upper %}x{% endfilter %}",
         "{% autoescape 'html' %}x{% endautoescape %}",
         "{{ 1|pprint }}",
+        "{% set not = [1] %}{{ 1 }}",
+        "{% with x = 1, and = [1] %}{% endwith %}",
+        "{% for not in [1] %}{% endfor %}",
         "{{ 1 is nothing }}",
     ] {
         assert!(matches!(template(source), Err(Error::Syntax(_))), "{source}: {:?}", template(source));

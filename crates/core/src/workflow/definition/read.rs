@@ -104,9 +104,11 @@ fn yaml_options() -> serde_saphyr::Options {
 
 fn syntax(line: u64, column: u64, message: &str) -> Problem {
     let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let first = first.trim_start_matches(&format!("line {line} column {column}")).trim_start_matches([':', ' ']);
+    let first =
+        first.trim_start_matches(&format!("line {line} column {column}")).trim_start_matches([':', ' ']);
     // What follows is the place once more, or advice for programs.
-    let first = [" at line ", ", set "].iter().fold(first, |text, end| text.split(end).next().unwrap_or(text));
+    let first =
+        [" at line ", ", set "].iter().fold(first, |text, end| text.split(end).next().unwrap_or(text));
     let message = format!("line {line}, column {column}: {}", first.trim_end_matches('.'));
     Problem::new(format!("{line}:{column}"), "syntax", message)
 }
@@ -118,7 +120,11 @@ fn check(value: &Value) -> Vec<Problem> {
         return vec![Problem::new("", "too_deep", message)];
     }
     if json_len(value) > SIZE_LIMIT {
-        return vec![Problem::new("", "too_large", format!("the definition is larger than {SIZE_LIMIT} bytes"))];
+        return vec![Problem::new(
+            "",
+            "too_large",
+            format!("the definition is larger than {SIZE_LIMIT} bytes"),
+        )];
     }
     let mut problems = shape::check(&SCHEMA, value);
     for problem in &mut problems {
@@ -173,7 +179,10 @@ fn graph(
     out: &mut Map<String, Value>,
 ) {
     let list = |key: &str| value[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    let nodes = list("nodes").iter().enumerate().map(|(i, n)| node(n, &format!("{prefix}nodes[{i}]"), problems, opaque));
+    let nodes = list("nodes")
+        .iter()
+        .enumerate()
+        .map(|(i, n)| node(n, &format!("{prefix}nodes[{i}]"), problems, opaque));
     out.insert("nodes".to_owned(), nodes.collect());
     let edges = list("edges").iter().enumerate().map(|(i, edge)| {
         let path = format!("{prefix}edges[{i}]");
@@ -193,9 +202,9 @@ fn node(value: &Value, path: &str, problems: &[Problem], opaque: &mut BTreeSet<S
     let body_path = format!("{path}.config.body");
     // What is wrong inside a body's lists is wrong with those nodes and edges, not with this one.
     let lists = [format!("{body_path}.nodes["), format!("{body_path}.edges[")];
-    let broken = problems
-        .iter()
-        .any(|p| inside(&p.path, path) && !lists.iter().any(|list| body.is_object() && p.path.starts_with(list)));
+    let broken = problems.iter().any(|p| {
+        inside(&p.path, path) && !lists.iter().any(|list| body.is_object() && p.path.starts_with(list))
+    });
     let has_body = matches!(value["type"].as_str(), Some("for_each" | "loop")) && body.is_object();
     let mut cleaned = Map::new();
     if has_body {

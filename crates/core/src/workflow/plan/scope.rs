@@ -218,7 +218,9 @@ impl<'a> Scopes<'a> {
     fn likely(&self, id: &str) -> String {
         let ids = || self.flat.by_id.keys().copied();
         // `steps.my-node` reads as a subtraction: the id ends before the dash.
-        if let Some(dashed) = ids().find(|other| other.strip_prefix(id).is_some_and(|rest| rest.starts_with('-'))) {
+        if let Some(dashed) =
+            ids().find(|other| other.strip_prefix(id).is_some_and(|rest| rest.starts_with('-')))
+        {
             return format!("; an id with a dash is written `steps[\"{dashed}\"]`");
         }
         closest(id, ids()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()

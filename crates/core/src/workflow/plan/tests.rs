@@ -42,7 +42,8 @@ fn an_empty_workflow_is_a_plan() {
 fn every_wrong_definition_of_the_corpus_is_explained() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/definitions");
     let mut wrong = vec![];
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("the corpus").map(|f| f.expect("a file").path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("the corpus").map(|f| f.expect("a file").path()).collect();
     files.sort();
     assert!(files.len() >= 40, "{} files", files.len());
     for file in files {
@@ -120,7 +121,8 @@ output: {a: "{{ steps.each.output }}", b: [1, "{{ input.x }}"]}
     assert!(again.until_reads.last && again.until_reads.item && again.reads == Reads::default());
     assert!(plan.node(plan.by_id["all"]).reads.all_steps);
     assert!(plan.graphs[0].output_reads.input && plan.graphs[0].output_reads.steps.contains("each"));
-    let owners: Vec<_> = plan.graphs.iter().map(|g| g.owner.map(|ix| plan.node(ix).node.id.as_str())).collect();
+    let owners: Vec<_> =
+        plan.graphs.iter().map(|g| g.owner.map(|ix| plan.node(ix).node.id.as_str())).collect();
     assert_eq!(owners, [None, Some("each"), Some("again")]);
     for (at, graph) in plan.graphs.iter().enumerate() {
         assert!(graph.nodes.iter().all(|ix| plan.node(*ix).graph as usize == at));
@@ -162,7 +164,10 @@ fn the_largest_definition_compiles_soon() {
 #[test]
 fn more_than_the_largest_is_refused() {
     let mut value = large();
-    value["nodes"].as_array_mut().expect("nodes").push(serde_json::json!({"id": "more", "type": "signal", "config": {"name": "go"}}));
+    value["nodes"]
+        .as_array_mut()
+        .expect("nodes")
+        .push(serde_json::json!({"id": "more", "type": "signal", "config": {"name": "go"}}));
     let edge = value["edges"][0].clone();
     let edges = value["edges"].as_array_mut().expect("edges");
     edges.resize(5_001, edge);
