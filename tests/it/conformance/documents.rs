@@ -25,7 +25,7 @@ const SIMPLE: &[&str] = &[
 const DEAD_LETTERED: &[&str] =
     &["retried", "dropped", "unfound", "failing", "unknown-status", "expired", "misrouted"];
 /// The same on `plain`.
-const PLAIN: &[&str] = &["plain-failing", "plain-quiet"];
+const PLAIN: &[&str] = &["plain-failing", "plain-quiet", "plain-kept"];
 
 /// The answer to `GET /dapr/config`.
 pub fn config() -> Value {

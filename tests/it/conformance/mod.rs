@@ -8,7 +8,10 @@ mod app;
 mod case;
 mod cases;
 mod documents;
+mod figures;
+mod durability;
 mod releases;
+mod sdk;
 mod start;
 mod target;
 
@@ -18,6 +21,8 @@ use std::sync::Arc;
 use case::{Named, cases, run_all};
 use releases::{DIFFERENCES, Server};
 use target::Target;
+
+use crate::harness::root;
 
 fn all() -> Vec<Named> {
     cases! {
@@ -89,6 +94,8 @@ fn all() -> Vec<Named> {
             the_metadata_document_describes_the_sidecar,
             health_is_told,
             what_there_is_not_is_said;
+        sdk:
+            a_python_program_uses_every_part;
         second:
             tokens_are_asked_for_and_a_dead_app_is_told;
     }
@@ -96,21 +103,34 @@ fn all() -> Vec<Named> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_server_over_sockets_keeps_the_contract() {
-    verify("embedded, sockets", start::sockets().await).await;
+    verify("embedded, sockets", start::sockets()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_embedded_server_in_one_process_keeps_the_contract() {
-    verify("embedded, in process", start::in_process().await).await;
+    verify("embedded, in process", start::in_process()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn daprd_keeps_the_contract() {
-    verify("daprd", start::daprd().await).await;
+    verify("daprd", start::daprd()).await;
 }
 
-async fn verify(name: &str, target: Target) {
-    let target = Arc::new(target);
+/// The list in `docs/sidecar.md` is the table's: whoever changes one is told to change the other.
+#[test]
+fn every_known_difference_is_documented() {
+    let file = root().join("docs/sidecar.md");
+    let text = std::fs::read_to_string(&file).expect("docs/sidecar.md is there");
+    let listed: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("- `")).filter(|line| line.contains("`: ")).collect();
+    let known: Vec<String> = DIFFERENCES.iter().map(|(name, why)| format!("{name}`: {why}")).collect();
+    let expected: String = known.iter().map(|line| format!("\n- `{line}")).collect();
+    assert_eq!(listed, known, "the section \"Checked by the suite\" has to read:{expected}");
+}
+
+async fn verify(name: &str, start: impl Future<Output = Target>) {
+    let cases = figures::QUIET.read().await;
+    let target = Arc::new(start.await);
     let started = std::time::Instant::now();
     let outcomes = run_all(&target, all()).await;
     let took = started.elapsed();
@@ -124,6 +144,7 @@ async fn verify(name: &str, target: Target) {
         slowest.name,
         slowest.took
     );
+    drop(cases);
     let mut report = String::new();
     for outcome in &failed {
         report += &format!("\n{}", outcome.name);
@@ -137,4 +158,6 @@ async fn verify(name: &str, target: Target) {
         let known: BTreeSet<_> = DIFFERENCES.iter().map(|(name, _)| *name).collect();
         assert_eq!(met, known, "a difference that no case meets is none");
     }
+    let _quiet = figures::QUIET.write().await;
+    figures::print(name, &target).await;
 }

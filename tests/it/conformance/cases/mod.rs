@@ -9,3 +9,5 @@ pub mod reminders;
 pub mod second;
 pub mod state;
 pub mod streams;
+
+pub(super) use super::sdk;
