@@ -5,7 +5,7 @@ CARGO ?= cargo
 FAST := core catalog connectors sidecar actors
 PACKAGES := $(foreach crate,$(FAST),-p callboard-$(crate)) -p callboard
 
-.PHONY: run test test-fast test-dapr lint fmt
+.PHONY: run test test-fast test-dapr real-model lint fmt
 
 ## Serves everything in one process on http://127.0.0.1:8080
 run:
@@ -22,6 +22,10 @@ test-dapr:
 	scripts/redis-ensure
 	$(CARGO) build --locked -p callboard
 	$(CARGO) test --locked -p callboard-tests
+
+## The four-agent example with a small real model on this machine; compiles its server the first time
+real-model:
+	scripts/real-model
 
 ## Format, lints, dependencies
 lint:

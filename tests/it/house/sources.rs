@@ -1,0 +1,102 @@
+//! What Rust sources say and do not say.
+
+use super::{none, texts};
+
+/// What the core must not contain, beside what its manifest can't declare.
+const IMPURE: [&str; 15] = [
+    "async fn",
+    "async move",
+    ".await",
+    "tokio",
+    "tracing::",
+    "rand::",
+    "SystemTime",
+    "Instant",
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "HashMap",
+    "HashSet",
+];
+/// minijinja hands out a `HashSet`; it is sorted where it is received.
+const SORTED_AT_ONCE: (&str, &str) = ("crates/core/src/expr/references.rs", "HashSet");
+
+/// Older than the rule that a source says what it is for. This list only gets shorter.
+const SILENT: [&str; 17] = [
+    "crates/callboard/src/config/tests.rs",
+    "crates/callboard/src/record/steps/tests.rs",
+    "crates/catalog/build.rs",
+    "crates/connectors/src/tools/tests.rs",
+    "crates/core/src/agent/spec/tests.rs",
+    "crates/core/src/expr/tests.rs",
+    "crates/core/src/schema/tests.rs",
+    "crates/core/src/transform/tests.rs",
+    "crates/core/src/workflow/definition/tests.rs",
+    "crates/core/src/workflow/plan/tests.rs",
+    "crates/sidecar/src/components/tests.rs",
+    "crates/sidecar/src/embedded/bus/envelope/tests.rs",
+    "crates/sidecar/src/embedded/http/tests.rs",
+    "crates/sidecar/src/embedded/tests/actors.rs",
+    "crates/sidecar/src/embedded/tests/bus.rs",
+    "crates/sidecar/src/embedded/tests/http.rs",
+    "crates/sidecar/src/embedded/tests/state.rs",
+];
+
+/// Kinds of files that people write; those without a kind (scripts, Makefile) are checked as well.
+const WRITTEN: [&str; 14] =
+    ["rs", "md", "toml", "yaml", "yml", "json", "sql", "proto", "sh", "mod", "ts", "tsx", "css", "html"];
+
+/// Paths of the machine that somebody works on. Written in two parts, or this file would have one.
+const MACHINE: [&str; 2] = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
+
+/// Returns a source without its line comments and without the tests at its end.
+pub fn code(text: &str) -> String {
+    let own = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = own.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+#[test]
+fn the_core_has_no_clock_no_randomness_no_io_and_no_order_of_chance() {
+    let mut wrong = Vec::new();
+    for source in
+        texts(|path| path.starts_with("crates/core/src/") && path.ends_with(".rs") && !is_test(path))
+    {
+        let code = code(&source.text);
+        let found = IMPURE.iter().filter(|word| code.contains(**word));
+        let found = found.filter(|word| (source.path.as_str(), **word) != SORTED_AT_ONCE);
+        wrong.extend(found.map(|word| format!("{}: {word}", source.path)));
+    }
+    none(wrong);
+}
+
+#[test]
+fn every_source_says_first_what_it_is_for() {
+    let sources = texts(|path| path.ends_with(".rs"));
+    let silent = sources.iter().filter(|source| !source.text.starts_with("//!"));
+    let silent = silent.filter(|source| !SILENT.contains(&source.path.as_str()));
+    none(silent.map(|source| format!("{} does not begin with //!", source.path)).collect());
+}
+
+#[test]
+fn nothing_names_the_machine_it_was_written_on() {
+    let checked = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name.rsplit_once('.').is_none_or(|(_, kind)| WRITTEN.contains(&kind))
+    };
+    let mut wrong = Vec::new();
+    for file in texts(checked) {
+        for (number, line) in file.text.lines().enumerate() {
+            if MACHINE.iter().any(|path| line.contains(path)) {
+                wrong.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    none(wrong);
+}
