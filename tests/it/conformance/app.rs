@@ -137,7 +137,8 @@ impl App {
         }
         caller.answered();
         let mut response = Response::new(Body::from(answer.body));
-        *response.status_mut() = StatusCode::from_u16(answer.status.unwrap_or(200)).expect("a status that exists");
+        *response.status_mut() =
+            StatusCode::from_u16(answer.status.unwrap_or(200)).expect("a status that exists");
         for (name, value) in answer.headers {
             response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }

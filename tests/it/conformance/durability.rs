@@ -3,7 +3,7 @@
 //! Callers save, publish and register reminders as fast as they can; the server is killed among them. Whatever a
 //! caller had an answer for must be read, delivered and fired afterwards.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ struct Acknowledged {
     published: Mutex<Vec<String>>,
     reminders: Mutex<Vec<String>>,
     answers: AtomicUsize,
+    killed: AtomicBool,
 }
 
 // === impl Acknowledged ===
@@ -40,14 +41,19 @@ impl Acknowledged {
         self.answers.fetch_add(1, SeqCst);
     }
 
+    /// Before the kill every write has to succeed.
+    fn ended(&self, error: &callboard_sidecar::Error) {
+        assert!(self.killed.load(SeqCst), "before the kill: {error:?}");
+    }
+
     /// Writes until the server is gone.
     async fn write(self: Arc<Self>, sidecar: Sidecar, writer: usize) {
         for n in 0.. {
             let name = format!("w{writer}-{n}");
             let data = Bytes::from(format!("\"{name}\""));
             let item = Save { key: name.clone(), data: data.clone(), fence: Fence::None, ttl: Ttl::Keep };
-            if sidecar.save("statestore", vec![item]).await.is_err() {
-                return;
+            if let Err(error) = sidecar.save("statestore", vec![item]).await {
+                return self.ended(&error);
             }
             self.note(&self.saved, name.clone());
             let message = Publish {
@@ -57,8 +63,8 @@ impl Acknowledged {
                 content_type: "application/json".into(),
                 metadata: Default::default(),
             };
-            if sidecar.publish(message).await.is_err() {
-                return;
+            if let Err(error) = sidecar.publish(message).await {
+                return self.ended(&error);
             }
             self.note(&self.published, name.clone());
             if n >= REMINDERS {
@@ -72,8 +78,8 @@ impl Acknowledged {
                 period: Some(Duration::from_secs(1)),
                 data: Bytes::new(),
             };
-            if sidecar.register_reminder(reminder).await.is_err() {
-                return;
+            if let Err(error) = sidecar.register_reminder(reminder).await {
+                return self.ended(&error);
             }
             self.note(&self.reminders, name);
         }
@@ -91,9 +97,12 @@ async fn survives<K: AsyncFnMut(bool)>(app: App, grpc: String, mut server: K) {
         .collect();
     eventually(WITHIN, || async {
         let answers = acknowledged.answers.load(SeqCst);
-        if answers >= ENOUGH { Ok(()) } else { Err(answers) }
+        let reminders = acknowledged.reminders.lock().expect("no panic while a name is noted").len();
+        let enough = answers >= ENOUGH && reminders == WRITERS * REMINDERS;
+        if enough { Ok(()) } else { Err((answers, reminders)) }
     })
     .await;
+    acknowledged.killed.store(true, SeqCst);
     server(false).await;
     for writer in writers {
         tokio::time::timeout(WITHIN, writer).await.expect("a writer sees the end").expect("and no more");
@@ -123,7 +132,6 @@ async fn survives<K: AsyncFnMut(bool)>(app: App, grpc: String, mut server: K) {
         if lost.is_empty() { Ok(()) } else { Err(format!("{} of {}: {lost:?}", lost.len(), published.len())) }
     })
     .await;
-    assert_eq!(reminders.len(), WRITERS * REMINDERS);
     eventually(WITHIN, || async {
         let silent: Vec<_> =
             reminders.iter().zip(&before).filter(|(name, before)| ticked(name) <= **before).collect();
@@ -139,9 +147,13 @@ async fn what_the_embedded_server_acknowledged_survives_kill_9() {
     let (url, _, serving) = serve(&app).await;
     let mut process = EmbeddedProcess::start(dir.path(), components.path(), &url, &[]).await;
     let grpc = process.grpc.clone();
-    survives(app, grpc, async |start: bool| {
-        if start { process.restart().await } else { process.process.kill() }
-    })
+    survives(
+        app,
+        grpc,
+        async |start: bool| {
+            if start { process.restart().await } else { process.process.kill() }
+        },
+    )
     .await;
     serving.abort();
 }

@@ -20,7 +20,9 @@ pub async fn print(name: &str, target: &Target) {
     let save = median(|n| save(sidecar, n, &data)).await;
     let publish = median(|_| publish(sidecar, &data)).await;
     let invoke = median(|_| invoke(sidecar, &data)).await;
-    println!("{name}: p50 at one caller, 512 B, gRPC: save {save:.2?}, publish {publish:.2?}, invoke {invoke:.2?}");
+    println!(
+        "{name}: p50 at one caller, 512 B, gRPC: save {save:.2?}, publish {publish:.2?}, invoke {invoke:.2?}"
+    );
 }
 
 async fn save(sidecar: &Sidecar, n: usize, data: &Bytes) {

@@ -103,6 +103,9 @@ table! {
     EVENT_SUBJECT: Option<&'static str> = None, Some("s");
     /// Whether a route that answers 404 sends a message to the dead letter topic; else it is dropped.
     UNFOUND_IS_DEAD_LETTERED: bool = false, true;
+    /// Whether a first subscriber gets what was published before it came.
+    UNREAD_IS_KEPT: bool = true, true
+        => false, "A topic nobody subscribes to keeps nothing; on Redis a new subscriber begins with everything the stream still has.";
     /// A second stream on a topic that has one.
     SECOND_STREAM: Code = Code::Unknown, Code::Ok;
 
@@ -146,6 +149,9 @@ table! {
     MISSING_REMINDER: Refusal = (500, "ERR_ACTOR_REMINDER_GET"), (404, "ERR_ACTOR_REMINDER_NOT_FOUND");
     LIST_REMINDERS: Code = Code::Unknown, Code::Ok;
     REMINDER_DATA: ReminderData = ReminderData::Bytes, ReminderData::Json;
+    /// Whether a reminder that is read shows its period as it was sent.
+    PERIOD_AS_SENT: bool = false, false
+        => true, "A reminder that is read shows its period as it was sent, not in the Scheduler's notation.";
     TTL_BEFORE_THE_FIRST_TICK: Refusal = (204, ""), (500, "ERR_ACTOR_REMINDER_CREATE");
 
     // Everything else.

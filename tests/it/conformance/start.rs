@@ -68,7 +68,8 @@ pub async fn serve(app: &App) -> (String, u16, JoinHandle<()>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let port = listener.local_addr().expect("a bound socket has an address").port();
     let router = app.router();
-    let task = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until aborted") });
+    let task =
+        tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until aborted") });
     (format!("http://127.0.0.1:{port}"), port, task)
 }
 
@@ -83,9 +84,12 @@ const TOKENS: [(&str, &str); 2] = [("DAPR_API_TOKEN", API_TOKEN), ("APP_API_TOKE
 fn second_app() -> App {
     let app = App::new();
     app.always("/dapr/config", Answer::json(&json!({"entities": ["Second"]})));
-    app.always("/dapr/subscribe", Answer::json(&json!([
-        {"pubsubname": "pubsub", "topic": "second", "route": "/on/second"},
-    ])));
+    app.always(
+        "/dapr/subscribe",
+        Answer::json(&json!([
+            {"pubsubname": "pubsub", "topic": "second", "route": "/on/second"},
+        ])),
+    );
     app
 }
 
@@ -140,7 +144,8 @@ pub async fn in_process() -> Target {
     let second = Embedded::start(config("second.db", embedded::App::Http(second_url), true)).await;
     let second = second.expect("the embedded server starts");
     tokio::join!(first.app_ready(), second.app_ready());
-    let url = |addr: Option<std::net::SocketAddr>| format!("http://{}", addr.expect("it was asked to listen"));
+    let url =
+        |addr: Option<std::net::SocketAddr>| format!("http://{}", addr.expect("it was asked to listen"));
     Target {
         server: Server::Embedded,
         http: url(first.http_addr()),
@@ -177,8 +182,7 @@ pub async fn daprd() -> Target {
     for (name, value) in TOKENS {
         second = second.env(name, value);
     }
-    let (first, second) =
-        tokio::join!(cluster.sidecar(spec(port, &redis)), cluster.sidecar(second));
+    let (first, second) = tokio::join!(cluster.sidecar(spec(port, &redis)), cluster.sidecar(second));
     first.hosts_actors().await;
     // Placement tells of the types a little later; until then calls and reminders' ticks wait.
     let warm = http().post(format!("{}/v1.0/actors/Probe/warm/method/up", first.http())).send().await;

@@ -51,7 +51,13 @@ pub struct Reply {
 
 impl Target {
     /// Sends a request to a path of the server's HTTP API, or to a whole URL.
-    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
+    pub async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Reply {
         self.try_send(method, path, headers, body).await.expect("the server answers")
     }
 

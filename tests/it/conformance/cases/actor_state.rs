@@ -5,7 +5,9 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::conformance::case::Case;
-use crate::conformance::releases::{ACTOR_ETAG_IS_CHECKED, ACTOR_TRANSACTION_IS_TORN, STATE_OF_AN_INACTIVE_ACTOR};
+use crate::conformance::releases::{
+    ACTOR_ETAG_IS_CHECKED, ACTOR_TRANSACTION_IS_TORN, STATE_OF_AN_INACTIVE_ACTOR,
+};
 use crate::conformance::target::code;
 
 fn api(id: &str, rest: &str) -> String {
@@ -40,8 +42,11 @@ pub async fn an_active_actor_keeps_state(case: &Case) {
 pub async fn etags_guard_transactions_over_http(case: &Case) {
     case.send("POST", &api("fenced", "method/wake"), &[], "").await;
     for value in [1, 2] {
-        case.post(&api("fenced", "state"), &json!([{"operation": "upsert", "request": {"key": "doc", "value": value}}]))
-            .await;
+        case.post(
+            &api("fenced", "state"),
+            &json!([{"operation": "upsert", "request": {"key": "doc", "value": value}}]),
+        )
+        .await;
     }
     let fenced = |etag: &str| {
         json!([

@@ -10,7 +10,8 @@ use tonic::Code;
 use crate::conformance::app::{Answer, Gate};
 use crate::conformance::case::Case;
 use crate::conformance::releases::{
-    API_CALL_HEADER, STATUS_IN_THE_MESSAGE, STRICT_NAMES, TURNS_OVERLAP, UNKNOWN_TYPE_CODE, UNKNOWN_TYPE_COSTS,
+    API_CALL_HEADER, STATUS_IN_THE_MESSAGE, STRICT_NAMES, TURNS_OVERLAP, UNKNOWN_TYPE_CODE,
+    UNKNOWN_TYPE_COSTS,
 };
 use crate::conformance::target::code;
 
@@ -84,7 +85,8 @@ pub async fn an_applications_error_comes_back_whole(case: &Case) {
     case.same("over HTTP", (reply.status, reply.json()), (200, body.clone()));
     case.same("the header", reply.header("x-daprerrorresponseheader"), Some("true"));
     case.same("another header", reply.header("x-more"), Some("kept"));
-    let answer = case.sidecar.raw().invoke_actor(invoke("refuses", "m", "")).await.expect("it looks like success");
+    let answer =
+        case.sidecar.raw().invoke_actor(invoke("refuses", "m", "")).await.expect("it looks like success");
     case.same("over gRPC", answer.into_inner().data, body.to_string().into_bytes());
 }
 
@@ -111,7 +113,9 @@ pub async fn turns_are_taken_one_at_a_time_and_in_order(case: &Case) {
     for n in 0..4 {
         case.app.always(&method(n), Answer::default().after(&gate));
         let (client, url) = (case.client.clone(), format!("{}{}", case.http, api("fifo", &format!("m{n}"))));
-        calls.push(tokio::spawn(async move { client.put(url).send().await.map(|answer| answer.status().as_u16()) }));
+        calls.push(tokio::spawn(async move {
+            client.put(url).send().await.map(|answer| answer.status().as_u16())
+        }));
         if n == 0 {
             case.app.called(&method(0), 1).await;
         }

@@ -27,7 +27,11 @@ pub async fn the_app_is_called_by_its_id(case: &Case) {
     }
     let reply = case.send("POST", "/tea/pot", &[("dapr-app-id", APP_ID)], "by header").await;
     case.same("by header", reply.status, 418);
-    case.same("by header", case.app.asked("/tea/pot").pop().map(|asked| asked.text()), Some("by header".to_owned()));
+    case.same(
+        "by header",
+        case.app.asked("/tea/pot").pop().map(|asked| asked.text()),
+        Some("by header".to_owned()),
+    );
     let request = InvokeServiceRequest {
         id: APP_ID.into(),
         message: Some(InvokeRequest {
@@ -43,7 +47,11 @@ pub async fn the_app_is_called_by_its_id(case: &Case) {
     case.same("over gRPC", answer.data.map(|data| data.value), Some(b"yes".to_vec()));
     case.same("content type", answer.content_type.as_str(), "text/x-own");
     let asked = case.app.asked("/plain").pop().expect("it was called");
-    case.same("over gRPC", (asked.method.as_str(), asked.query.as_str(), asked.text().as_str()), ("PUT", "q=1", "over gRPC"));
+    case.same(
+        "over gRPC",
+        (asked.method.as_str(), asked.query.as_str(), asked.text().as_str()),
+        ("PUT", "q=1", "over gRPC"),
+    );
     let mut failing = request;
     failing.message.as_mut().expect("it has one").method = "tea/pot".into();
     #[allow(deprecated, reason = "SDKs call it still")]
@@ -65,8 +73,16 @@ pub async fn secrets_are_read(case: &Case) {
     case.same("bulk", (reply.status, reply.json()), (200, all));
     let path = std::env::var("PATH").unwrap_or_default();
     case.same("a variable", case.get("/v1.0/secrets/envs/PATH").await.json(), json!({"PATH": path}));
-    case.same("a missing variable", case.get("/v1.0/secrets/envs/NO_SUCH").await.json(), json!({"NO_SUCH": ""}));
-    case.same("a token", case.get("/v1.0/secrets/envs/APP_API_TOKEN").await.json(), json!({"APP_API_TOKEN": ""}));
+    case.same(
+        "a missing variable",
+        case.get("/v1.0/secrets/envs/NO_SUCH").await.json(),
+        json!({"NO_SUCH": ""}),
+    );
+    case.same(
+        "a token",
+        case.get("/v1.0/secrets/envs/APP_API_TOKEN").await.json(),
+        json!({"APP_API_TOKEN": ""}),
+    );
     let missing = case.get("/v1.0/secrets/files/none").await;
     case.same("a missing one", missing.refusal(), (500, "ERR_SECRET_GET".to_owned()));
     let unknown = case.get("/v1.0/secrets/nowhere/x").await;

@@ -142,7 +142,9 @@ pub async fn declared_subscriptions_are_served(case: &Case) {
     let document = case.get("/v1.0/metadata").await.json();
     let listed = document["subscriptions"].as_array().cloned().unwrap_or_default();
     let topics: Vec<&str> = listed.iter().filter_map(|entry| entry["topic"].as_str()).collect();
-    for (topic, there) in [("declared-v1", true), ("json", true), ("nowhere", false), ("somebody-elses", false)] {
+    for (topic, there) in
+        [("declared-v1", true), ("json", true), ("nowhere", false), ("somebody-elses", false)]
+    {
         case.same(format!("{topic} is listed"), topics.contains(&topic), there);
     }
 }

@@ -35,7 +35,11 @@ pub async fn json_arrives_in_an_envelope(case: &Case) {
     let id = event["id"].as_str().unwrap_or_default();
     case.holds("an id that is a UUID", uuid::Uuid::parse_str(id).is_ok(), id);
     case.holds("a time", event["time"].as_str().is_some_and(|time| time.len() >= 20), &event["time"]);
-    case.holds("a trace", event["traceparent"].as_str().is_some_and(|t| t.len() == 55), &event["traceparent"]);
+    case.holds(
+        "a trace",
+        event["traceparent"].as_str().is_some_and(|t| t.len() == 55),
+        &event["traceparent"],
+    );
     case.same("the trace twice", &event["traceid"], &event["traceparent"]);
     for (field, value) in [
         ("specversion", json!("1.0")),
@@ -56,10 +60,18 @@ pub async fn json_arrives_in_an_envelope(case: &Case) {
 pub async fn other_content_is_text_or_base64(case: &Case) {
     publish(case, "text", &[("content-type", "text/plain")], "plain words").await;
     let event = delivered(case, "text").await.json();
-    case.same("text", (&event["data"], &event["datacontenttype"]), (&json!("plain words"), &json!("text/plain")));
+    case.same(
+        "text",
+        (&event["data"], &event["datacontenttype"]),
+        (&json!("plain words"), &json!("text/plain")),
+    );
     publish(case, "untyped", &[], "no type").await;
     let event = delivered(case, "untyped").await.json();
-    case.same("no type", (&event["data"], &event["datacontenttype"]), (&json!("no type"), &json!("text/plain")));
+    case.same(
+        "no type",
+        (&event["data"], &event["datacontenttype"]),
+        (&json!("no type"), &json!("text/plain")),
+    );
     let bytes: Vec<u8> = (0..=255).collect();
     publish(case, "binary", &[("content-type", "application/octet-stream")], bytes.clone()).await;
     let event = delivered(case, "binary").await.json();
@@ -110,7 +122,8 @@ pub async fn a_ready_event_is_completed_not_wrapped(case: &Case) {
 }
 
 pub async fn a_raw_payload_has_no_envelope(case: &Case) {
-    publish(case, "raw?metadata.rawPayload=true", &[("content-type", "application/json")], r#"{"a":1}"#).await;
+    publish(case, "raw?metadata.rawPayload=true", &[("content-type", "application/json")], r#"{"a":1}"#)
+        .await;
     let event = delivered(case, "raw").await.json();
     // Its subscription declares raw payloads, too: what comes is an envelope around the bytes.
     case.same("data", event["data_base64"].as_str(), Some(BASE64_STANDARD.encode(r#"{"a":1}"#).as_str()));
@@ -142,8 +155,10 @@ pub async fn a_trace_goes_along(case: &Case) {
 }
 
 pub async fn messages_are_published_in_bulk(case: &Case) {
-    let entry = |id: &str, event: Value, kind: &str| json!({"entryId": id, "event": event, "contentType": kind});
-    let entries = json!([entry("1", json!({"n": 1}), "application/json"), entry("2", json!("two"), "text/plain")]);
+    let entry =
+        |id: &str, event: Value, kind: &str| json!({"entryId": id, "event": event, "contentType": kind});
+    let entries =
+        json!([entry("1", json!({"n": 1}), "application/json"), entry("2", json!("two"), "text/plain")]);
     let path = "/v1.0-alpha1/publish/bulk/pubsub/bulk";
     let reply = case.post(path, &entries).await;
     case.same("bulk", (reply.status, reply.text()), (204, String::new()));
@@ -155,10 +170,15 @@ pub async fn messages_are_published_in_bulk(case: &Case) {
         json!([entry("1", json!(1), "application/json"), entry("1", json!(2), "application/json")]),
         json!([entry("", json!(1), "application/json")]),
     ] {
-        case.same("bad ids", case.post(path, &entries).await.refusal(), (400, "ERR_PUBSUB_EVENTS_SER".to_owned()));
+        case.same(
+            "bad ids",
+            case.post(path, &entries).await.refusal(),
+            (400, "ERR_PUBSUB_EVENTS_SER".to_owned()),
+        );
     }
     let (status, error) = case.row(&BULK_PUBLISH_PATH);
-    let reply = case.post("/v1.0/publish/bulk/pubsub/many", &json!([entry("1", json!(1), "application/json")])).await;
+    let reply =
+        case.post("/v1.0/publish/bulk/pubsub/many", &json!([entry("1", json!(1), "application/json")])).await;
     case.same("the stable path", reply.refusal(), (status, error.to_owned()));
     // The client's own way, which every release has.
     let message = |n: u8| Publish {
@@ -183,7 +203,11 @@ pub async fn messages_are_published_in_bulk(case: &Case) {
 pub async fn an_event_says_when_it_expires(case: &Case) {
     publish(case, "lasting?metadata.ttlInSeconds=60", &[("content-type", "application/json")], "1").await;
     let event = delivered(case, "lasting").await.json();
-    case.holds("an expiration", event["expiration"].as_str().is_some_and(|at| at.len() >= 20), &event["expiration"]);
+    case.holds(
+        "an expiration",
+        event["expiration"].as_str().is_some_and(|at| at.len() >= 20),
+        &event["expiration"],
+    );
 }
 
 pub async fn mistakes_are_named(case: &Case) {
@@ -207,7 +231,11 @@ pub async fn mistakes_are_named(case: &Case) {
         let answer = case.sidecar.raw().publish_event(publish(pubsub, topic)).await;
         case.same(format!("{pubsub} {topic:?} over gRPC"), code(&answer), expected);
     }
-    case.same("a topic with a slash", case.post("/v1.0/publish/pubsub/with/slash", &json!(1)).await.status, 204);
+    case.same(
+        "a topic with a slash",
+        case.post("/v1.0/publish/pubsub/with/slash", &json!(1)).await.status,
+        204,
+    );
     case.app.called("/on/with/slash", 1).await;
     case.same("PUT", case.send("PUT", "/v1.0/publish/broadcast/live", &[], "1").await.status, 204);
     case.app.called("/on/live", 1).await;

@@ -51,7 +51,11 @@ pub async fn a_reminder_fires_with_its_data(case: &Case) {
     let asked = case.app.called(&callback("r-data", "remind", "proto"), 1).await.remove(0);
     case.same("base64", asked.json()["data"].as_str(), Some(BASE64_STANDARD.encode("bytes").as_str()));
     let early = case.row(&EARLY_TICKS);
-    case.holds("not early", early || asked.at - registered >= Duration::from_millis(490), asked.at - registered);
+    case.holds(
+        "not early",
+        early || asked.at - registered >= Duration::from_millis(490),
+        asked.at - registered,
+    );
     case.same("without data", remind(case, "r-data", "bare", json!({"dueTime": "PT0S"})).await, SAVED);
     let asked = case.app.called(&callback("r-data", "remind", "bare"), 1).await.remove(0);
     case.same("without data", asked.json().get("data").cloned().unwrap_or_default(), Value::Null);
@@ -87,6 +91,8 @@ pub async fn a_reminder_is_read_replaced_and_removed(case: &Case) {
         }
     };
     case.same("its data", data(&reply), json!(1));
+    let as_sent = reply.json()["period"] == "2h";
+    case.same(format!("the period {}", reply.json()["period"]), as_sent, case.row(&PERIOD_AS_SENT));
     case.same("replace", remind(case, "r-crud", "n", far(2)).await, SAVED);
     case.same("its new data", data(&case.get(&api("r-crud", "reminders", "n")).await), json!(2));
     let mut kept = far(3);
@@ -102,7 +108,11 @@ pub async fn a_reminder_is_read_replaced_and_removed(case: &Case) {
     }
     case.same("remove", case.delete(&api("r-crud", "reminders", "n")).await.status, 204);
     let (status, error) = case.row(&MISSING_REMINDER);
-    case.same("missing", case.get(&api("r-crud", "reminders", "n")).await.refusal(), (status, error.to_owned()));
+    case.same(
+        "missing",
+        case.get(&api("r-crud", "reminders", "n")).await.refusal(),
+        (status, error.to_owned()),
+    );
     case.same("remove a missing one", case.delete(&api("r-crud", "reminders", "n")).await.status, 204);
     let request = UnregisterActorReminderRequest {
         actor_type: "Probe".into(),
@@ -118,7 +128,11 @@ pub async fn a_failing_one_shot_is_tried_as_the_release_does(case: &Case) {
     let tries = case.row(&ONE_SHOT_TRIES);
     case.app.called(&callback("r-shot", "remind", "once"), tries).await;
     // A clock that ticks at the same second: after five of its ticks a further try would have come.
-    case.same("clock", remind(case, "r-shot", "clock", json!({"dueTime": "0s", "period": "500ms"})).await, SAVED);
+    case.same(
+        "clock",
+        remind(case, "r-shot", "clock", json!({"dueTime": "0s", "period": "500ms"})).await,
+        SAVED,
+    );
     ticks(case, "r-shot", "clock", 4).await;
     case.same("tries", case.app.asked(&callback("r-shot", "remind", "once")).len(), tries);
     case.delete(&api("r-shot", "reminders", "clock")).await;
@@ -182,10 +196,16 @@ pub async fn timers_fire_and_stop(case: &Case) {
     case.same("register", case.post(&timer("fails"), &body).await.status, 204);
     case.app.called(&callback("t", "timer", "fails"), 3).await;
     case.delete(&timer("fails")).await;
-    case.same("a bad time", case.post(&timer("bad"), &json!({"dueTime": "soon"})).await.refusal(),
-        (500, "ERR_ACTOR_TIMER_CREATE".to_owned()));
-    case.same("no JSON", case.send("POST", &timer("bad"), &[], "{").await.refusal(),
-        (400, "ERR_MALFORMED_REQUEST".to_owned()));
+    case.same(
+        "a bad time",
+        case.post(&timer("bad"), &json!({"dueTime": "soon"})).await.refusal(),
+        (500, "ERR_ACTOR_TIMER_CREATE".to_owned()),
+    );
+    case.same(
+        "no JSON",
+        case.send("POST", &timer("bad"), &[], "{").await.refusal(),
+        (400, "ERR_MALFORMED_REQUEST".to_owned()),
+    );
     let request = RegisterActorTimerRequest {
         actor_type: "Probe".into(),
         actor_id: "t".into(),

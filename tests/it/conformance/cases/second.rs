@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tonic::Code;
 
-use crate::conformance::app::{Gate, Answer};
+use crate::conformance::app::{Answer, Gate};
 use crate::conformance::case::Case;
 use crate::conformance::releases::{CALL_OF_A_DEAD_APP, DeadApp, Server};
 use crate::conformance::start::connect;
@@ -38,7 +38,9 @@ async fn tokens(case: &Case, second: &Second) {
     }
     let token = [("dapr-api-token", API_TOKEN)];
     case.same("with it", case.send("GET", &url("/v1.0/metadata"), &token, "").await.status, 200);
-    for (given, expected) in [(None, Code::Unauthenticated), (Some("wrong"), Code::Unauthenticated), (Some(API_TOKEN), Code::Ok)] {
+    for (given, expected) in
+        [(None, Code::Unauthenticated), (Some("wrong"), Code::Unauthenticated), (Some(API_TOKEN), Code::Ok)]
+    {
         let answer = connect(&second.grpc, given).metadata().await;
         let code = answer.as_ref().err().map_or(Code::Ok, |error| error.status().code());
         case.same(format!("{given:?} over gRPC"), code, expected);

@@ -53,7 +53,8 @@ pub async fn a_value_is_saved_read_and_deleted(case: &Case) {
     let reply = case.get(&key("crud")).await;
     case.same("missing", (reply.status, reply.text(), reply.header("etag")), (204, String::new(), None));
     case.same("delete a missing key", case.delete(&key("crud")).await.status, 204);
-    let request = GetStateRequest { store_name: "statestore".into(), key: "crud".into(), ..Default::default() };
+    let request =
+        GetStateRequest { store_name: "statestore".into(), key: "crud".into(), ..Default::default() };
     let answer = case.sidecar.raw().get_state(request).await.expect("a missing key is no error").into_inner();
     case.same("missing over gRPC", (answer.data, answer.etag), (Vec::new(), String::new()));
     let big = json!([{"key": "big", "value": 9_007_199_254_740_993_i64}]);
@@ -68,12 +69,17 @@ pub async fn etags_count_up_by_one(case: &Case) {
         case.post(STORE, &json!([{"key": "counted", "value": value, "etag": etag}])).await.status
     };
     case.same("first", save(1, None).await, 204);
-    case.same("etag", case.get(&key("counted")).await.header("etag").map(str::to_owned), Some("1".to_owned()));
+    case.same(
+        "etag",
+        case.get(&key("counted")).await.header("etag").map(str::to_owned),
+        Some("1".to_owned()),
+    );
     case.same("predicted", (save(2, Some("1")).await, save(3, Some("2")).await), (204, 204));
     case.same("without", save(4, None).await, 204);
     let first = item("counted", "5", Some("4"), StateConcurrency::ConcurrencyFirstWrite);
     case.same("over gRPC", grpc_save(case, first).await, Code::Ok);
-    let request = GetStateRequest { store_name: "statestore".into(), key: "counted".into(), ..Default::default() };
+    let request =
+        GetStateRequest { store_name: "statestore".into(), key: "counted".into(), ..Default::default() };
     let answer = case.sidecar.raw().get_state(request).await.expect("it is there").into_inner();
     case.same("over gRPC", (answer.data, answer.etag), (b"5".to_vec(), "5".to_owned()));
 }
@@ -115,13 +121,22 @@ pub async fn a_stale_etag_is_refused(case: &Case) {
     case.post(STORE, &json!([{"key": "stale-many", "value": 1}])).await;
     let many = json!([{"key": "stale-a", "value": 1}, {"key": "stale-many", "value": 2, "etag": "9"}, {"key": "stale-b", "value": 1}]);
     case.same("many", case.post(STORE, &many).await.refusal(), (409, "ERR_STATE_SAVE".to_owned()));
-    case.same("the others are written", (value(case, "stale-a").await.0, value(case, "stale-b").await.0), (200, 200));
+    case.same(
+        "the others are written",
+        (value(case, "stale-a").await.0, value(case, "stale-b").await.0),
+        (200, 200),
+    );
 }
 
 pub async fn a_first_write_does_not_overwrite(case: &Case) {
-    let first = |value: i32| json!([{"key": "first", "value": value, "options": {"concurrency": "first-write"}}]);
+    let first =
+        |value: i32| json!([{"key": "first", "value": value, "options": {"concurrency": "first-write"}}]);
     case.same("a new key", case.post(STORE, &first(1)).await.status, 204);
-    case.same("an existing key", case.post(STORE, &first(2)).await.refusal(), (500, "ERR_STATE_SAVE".to_owned()));
+    case.same(
+        "an existing key",
+        case.post(STORE, &first(2)).await.refusal(),
+        (500, "ERR_STATE_SAVE".to_owned()),
+    );
     let again = item("first", "2", None, StateConcurrency::ConcurrencyFirstWrite);
     case.same("over gRPC", grpc_save(case, again).await, Code::Internal);
     case.same("unchanged", value(case, "first").await, (200, "1".to_owned()));
@@ -129,7 +144,8 @@ pub async fn a_first_write_does_not_overwrite(case: &Case) {
 
 pub async fn keys_are_read_in_bulk(case: &Case) {
     case.post(STORE, &json!([{"key": "bulk-a", "value": {"a": 1}}, {"key": "bulk-b", "value": "b"}])).await;
-    let reply = case.post(&key("bulk"), &json!({"keys": ["bulk-b", "bulk-none", "bulk-a"], "parallelism": 2})).await;
+    let reply =
+        case.post(&key("bulk"), &json!({"keys": ["bulk-b", "bulk-none", "bulk-a"], "parallelism": 2})).await;
     let mut found: Vec<Value> = reply.json().as_array().cloned().unwrap_or_default();
     found.sort_by_key(|item| item["key"].to_string());
     let expected = json!([
@@ -193,7 +209,11 @@ pub async fn transactions_commit_together(case: &Case) {
     let good = grpc(vec![operation("tx-grpc-a", None), operation("tx-grpc-b", None)]);
     case.same("over gRPC", code(&case.sidecar.raw().execute_state_transaction(good).await), Code::Ok);
     let stale = grpc(vec![operation("tx-fence", Some("1"))]);
-    case.same("stale over gRPC", code(&case.sidecar.raw().execute_state_transaction(stale).await), Code::Internal);
+    case.same(
+        "stale over gRPC",
+        code(&case.sidecar.raw().execute_state_transaction(stale).await),
+        Code::Internal,
+    );
     let reply = transact(json!([{"operation": "rename", "request": {"key": "tx-new"}}])).await;
     case.same("an unknown operation", reply.refusal(), (400, "ERR_NOT_SUPPORTED_STATE_OPERATION".to_owned()));
     case.same("no operations", transact(json!([])).await.status, 204);
@@ -272,7 +292,8 @@ pub async fn bytes_pass_unchanged_over_grpc(case: &Case) {
         states: vec![StateItem { key: "bytes".into(), value: bytes.clone(), ..Default::default() }],
     };
     case.same("save", code(&case.sidecar.raw().save_state(request).await), Code::Ok);
-    let request = GetStateRequest { store_name: "statestore".into(), key: "bytes".into(), ..Default::default() };
+    let request =
+        GetStateRequest { store_name: "statestore".into(), key: "bytes".into(), ..Default::default() };
     let answer = case.sidecar.raw().get_state(request).await.expect("it is there").into_inner();
     case.same("read", answer.data, bytes);
 }

@@ -12,7 +12,7 @@ use tonic::{Code, Status, Streaming};
 use crate::conformance::app::WITHIN;
 use crate::conformance::case::Case;
 use crate::conformance::documents::RETRIES;
-use crate::conformance::releases::SECOND_STREAM;
+use crate::conformance::releases::{SECOND_STREAM, UNREAD_IS_KEPT};
 
 /// The subscriber's end of a stream.
 struct Stream {
@@ -68,7 +68,9 @@ fn initial(bus: &str, topic: &str, dead_letter: Option<&str>) -> SubscribeTopicE
         metadata: Default::default(),
         dead_letter_topic: dead_letter.map(str::to_owned),
     };
-    SubscribeTopicEventsRequestAlpha1 { subscribe_topic_events_request_type: Some(Ask::InitialRequest(initial)) }
+    SubscribeTopicEventsRequestAlpha1 {
+        subscribe_topic_events_request_type: Some(Ask::InitialRequest(initial)),
+    }
 }
 
 pub async fn events_arrive_and_are_answered(case: &Case) {
@@ -118,10 +120,21 @@ pub async fn an_event_without_an_answer_is_delivered_again(case: &Case) {
     let event = first.event().await;
     drop(first);
     // A sidecar may take a moment to see that the first is gone.
-    let mut second = crate::harness::eventually(WITHIN, || Stream::open(case, "plain", "stream-c", None)).await;
+    let mut second =
+        crate::harness::eventually(WITHIN, || Stream::open(case, "plain", "stream-c", None)).await;
     let again = second.event().await;
     case.same("the same event", again.id.clone(), event.id);
     second.answer(&again, Verdict::Success).await;
+}
+
+pub async fn a_topic_may_keep_what_nobody_reads(case: &Case) {
+    case.publish("pubsub", "stream-late", &json!("early")).await;
+    let mut stream = Stream::open(case, "pubsub", "stream-late", None).await.expect("a stream");
+    case.publish("pubsub", "stream-late", &json!("late")).await;
+    let first = stream.event().await;
+    let kept = first.data == b"\"early\"";
+    case.same("what was published before", kept, case.row(&UNREAD_IS_KEPT));
+    stream.answer(&first, Verdict::Success).await;
 }
 
 pub async fn a_stream_begins_with_one_request(case: &Case) {
