@@ -205,10 +205,7 @@ async fn the_rest_answers_like_daprd() {
     assert_eq!(api.status("GET", "/v1.0/secrets/secrets/PATH", "").await, 200);
     assert_eq!(api.refusal("POST", "/v1.0/bindings/x", "{}").await, (501, "ERR_UNIMPLEMENTED".into()));
     assert_eq!(api.refusal("GET", "/nothing", "").await, (404, "ERR_DIRECT_INVOKE".into()));
-    assert_eq!(
-        api.refusal("PATCH", "/v1.0/state/statestore", "").await,
-        (404, "ERR_DIRECT_INVOKE".into())
-    );
+    assert_eq!(api.refusal("PATCH", "/v1.0/state/statestore", "").await, (404, "ERR_DIRECT_INVOKE".into()));
     server.shutdown().await;
 }
 
