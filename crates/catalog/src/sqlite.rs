@@ -25,6 +25,8 @@ use writer::Writer;
 const READERS: u32 = 4;
 /// How long a read waits for a connection, and a write for another process.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How often tables are brought up to date again while another process may be at it.
+const MIGRATION_TRIES: u32 = 5;
 /// No list is longer.
 const LIMIT: u32 = 10_000;
 
@@ -32,6 +34,21 @@ const LIMIT: u32 = 10_000;
 pub struct SqliteCatalog {
     readers: SqlitePool,
     writer: Writer,
+}
+
+/// Brings the tables up to date. Of two processes that open a new file at once one fails, and finds everything done
+/// when it looks again.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let migrator = sqlx::migrate!("../../migrations/sqlite");
+    let mut tries = 0;
+    while let Err(error) = migrator.run(&mut *connection).await {
+        tries += 1;
+        if tries > MIGRATION_TRIES {
+            return Err(Error::Unavailable(error.into()));
+        }
+        tokio::time::sleep(tries * Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 // === impl SqliteCatalog ===
@@ -53,10 +70,7 @@ impl SqliteCatalog {
             // Statements carry prompts and outputs.
             .disable_statement_logging();
         let mut connection = options.connect().await?;
-        sqlx::migrate!("../../migrations/sqlite")
-            .run(&mut connection)
-            .await
-            .map_err(|e| Error::Unavailable(e.into()))?;
+        migrate(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
