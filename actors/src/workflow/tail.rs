@@ -102,7 +102,7 @@ impl Tail {
     /// Appends everything pushed so far. `touch` appends also when there is no new event, for the check time.
     pub async fn journal(&self, services: &Services, run: &str, touch: bool) -> Result<(), NotJournaled> {
         let _turn = self.appending.lock().await;
-        let (batch, count) = {
+        let (batch, appended) = {
             let queue = self.queue.lock();
             if queue.entries.is_empty() && !touch {
                 return Ok(());
@@ -117,7 +117,8 @@ impl Tail {
                 next_check_at: queue.next_check_at,
                 row: queue.row.clone(),
             };
-            (batch, queue.entries.len())
+            let appended: Vec<(u64, Hash)> = batch.entries.iter().map(|e| (e.seq, e.hash)).collect();
+            (batch, appended)
         };
         let last = batch.last_seq();
         let bytes = batch.entries.iter().map(|e| e.event.len()).sum::<usize>()
@@ -141,8 +142,15 @@ impl Tail {
         }
         {
             let mut queue = self.queue.lock();
-            for entry in queue.entries.drain(..count).collect::<Vec<_>>() {
-                queue.prev_hash = entry.hash;
+            // A load may have filled the queue anew meanwhile, with other events even: those are told apart by the
+            // next append.
+            for (seq, hash) in appended {
+                let Some(front) = queue.entries.front().filter(|e| e.seq <= seq) else { continue };
+                if (front.seq, front.hash) != (seq, hash) {
+                    return Ok(());
+                }
+                queue.prev_hash = hash;
+                queue.entries.pop_front();
             }
             queue.values.retain(|(seq, _, _)| *seq > last);
             queue.bytes = queue.entries.iter().map(|e| e.event.len()).sum::<usize>()
