@@ -5,7 +5,7 @@ use crate::{WORKFLOW, values};
 use bytes::Bytes;
 use callboard_connectors::tools;
 use callboard_core::{
-    Datum, Timestamp,
+    Datum, Machine, Timestamp,
     agent::{
         message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
         run::{Effect, Ending, Input, Phase, Profile, Run, check_call},
@@ -30,7 +30,9 @@ impl Agents {
                 let call = self.tasks.spawn(async move {
                     tokio::select! {
                         () = this.tasks.stopped() => {}
-                        () = this.think(&id, run, contents, target, iteration, model, not_before, activation) => {}
+                        // Nobody else looks at the clock while a call is under way.
+                        () = this.past(run.deadline()) => this.report(&id, Input::Tick).await,
+                        () = this.think(&id, run.clone(), contents, target, iteration, model, not_before, activation) => {}
                     }
                 });
                 actor.call = Some(call.abort_handle());
@@ -48,6 +50,14 @@ impl Agents {
                 self.services.metrics.task_ended(Duration::from_millis(took.0));
                 self.tasks.spawn(async move { this.deliver(&id, &run, target, attempt).await });
             }
+        }
+    }
+
+    /// Returns once the instant has passed; never without one.
+    async fn past(&self, deadline: Option<Timestamp>) {
+        match deadline {
+            Some(at) => tokio::time::sleep(Duration::from_millis(at.since(self.services.clock.now()).0 + 1)).await,
+            None => std::future::pending().await,
         }
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn request(error: &reqwest::Error, url: &Url) -> CallError {
     if error.is_connect() {
         return failed("http_connect", format!("{origin} can't be reached"), true);
     }
-    failed("http_connect", format!("the connection to {origin} broke"), true)
+    failed("http_broken", format!("the connection to {origin} broke"), true)
 }
 
 /// The body broke off.
@@ -36,7 +36,7 @@ pub(crate) fn body(error: &reqwest::Error) -> CallError {
     if error.is_timeout() {
         return failed("http_timeout", "the body did not come in time", true);
     }
-    failed("http_connect", "the connection broke before the body's end", true)
+    failed("http_broken", "the connection broke before the body's end", true)
 }
 
 pub(crate) fn timeout(url: &Url) -> CallError {

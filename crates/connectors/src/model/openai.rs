@@ -148,7 +148,7 @@ async fn refusal(response: reqwest::Response) -> CallError {
 fn of_model(error: CallError) -> CallError {
     let code = match error.code.as_str() {
         "http_timeout" => "model_timeout",
-        "http_connect" => "model_unavailable",
+        "http_connect" | "http_broken" => "model_unavailable",
         "http_too_large" | "http_invalid_response" => "model_invalid_response",
         _ => "model_rejected",
     };

@@ -73,7 +73,8 @@ pub struct ModelReply {
 /// Why a model did not answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallError {
-    /// Stable: `model_rate_limited`, `model_unavailable`, `model_rejected`, `model_invalid_response`, `model_timeout`.
+    /// Stable: `model_rate_limited`, `model_unavailable`, `model_rejected`, `model_invalid_response`, `model_timeout`;
+    /// of other calls `http_…`.
     pub code: String,
     pub message: String,
     /// Trying again may help.
@@ -88,6 +89,15 @@ pub struct Usage {
     pub calls: u64,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// Whether the call may have been performed although it failed: it went out, and no answer came back.
+    pub fn leaves_unknown(&self) -> bool {
+        matches!(self.code.as_str(), "http_timeout" | "http_broken" | "model_timeout")
+    }
 }
 
 // === impl Usage ===

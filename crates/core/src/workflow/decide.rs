@@ -161,13 +161,20 @@ impl<'a> Decision<'a> {
         }
         match outcome {
             Outcome::Done(output) => self.complete(key, attempt, output.clone(), None, Some(usage)),
-            Outcome::Failed(error) => self.fail(key, attempt, error.clone(), Some(usage)),
-            Outcome::Unknown => {
+            Outcome::Failed(error) if !(error.leaves_unknown() && self.is_at_most_once(key)) => {
+                self.fail(key, attempt, error.clone(), Some(usage));
+            }
+            Outcome::Failed(_) | Outcome::Unknown => {
                 if !matches!(step.state, StepState::Unknown) {
                     self.put(What::StepUnknown { step: key.clone(), attempt });
                 }
             }
         }
+    }
+
+    fn is_at_most_once(&self, key: &StepKey) -> bool {
+        let ix = self.plan.by_id.get(&*key.node);
+        ix.is_some_and(|ix| self.plan.node(*ix).node.effect == EffectMode::AtMostOnce)
     }
 
     fn grant(&mut self, key: &StepKey, attempt: u32, activation: &str) {
