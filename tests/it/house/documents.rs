@@ -39,7 +39,7 @@ fn documents() -> Vec<Text> {
 }
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read_to_string(root().join(path)).expect(path)
 }
 
 fn agents() -> Agents {
