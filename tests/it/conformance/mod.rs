@@ -61,8 +61,8 @@ fn all() -> Vec<Named> {
             events_arrive_and_are_answered,
             dropped_events_are_dead_lettered,
             an_event_without_an_answer_is_delivered_again,
-            a_stream_begins_with_one_request,
             a_topic_may_keep_what_nobody_reads,
+            a_stream_begins_with_one_request,
             subscribers_of_a_topic_compete;
         actors:
             a_method_is_always_a_put,
@@ -74,6 +74,7 @@ fn all() -> Vec<Named> {
             a_caller_that_leaves_ends_its_turn,
             a_waiting_caller_that_leaves_takes_nobody_along,
             an_idle_actor_is_let_go_and_comes_back,
+            a_trace_reaches_the_actor,
             names_that_could_lead_elsewhere_are_refused;
         actor_state:
             an_active_actor_keeps_state,
@@ -84,6 +85,7 @@ fn all() -> Vec<Named> {
             times_that_cannot_be_read_are_refused,
             a_reminder_is_read_replaced_and_removed,
             a_failing_one_shot_is_tried_as_the_release_does,
+            a_failure_policy_says_how_often,
             a_failing_periodic_reminder_comes_again,
             a_period_may_have_an_end,
             a_removed_reminder_fires_no_more,

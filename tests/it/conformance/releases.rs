@@ -101,6 +101,8 @@ table! {
     EMPTY_TOPIC: Code = Code::InvalidArgument, Code::NotFound;
     /// `cloudevent.subject` in the publisher's metadata.
     EVENT_SUBJECT: Option<&'static str> = None, Some("s");
+    /// The header in which a subscriber sees the publisher's metadata `other`.
+    METADATA_HEADER: Option<&'static str> = None, Some("kept");
     /// Whether a route that answers 404 sends a message to the dead letter topic; else it is dropped.
     UNFOUND_IS_DEAD_LETTERED: bool = false, true;
     /// Whether a first subscriber gets what was published before it came.
@@ -143,6 +145,10 @@ table! {
     EARLY_TICKS: bool = true, false;
     /// Callbacks of a one-shot reminder that always fails.
     ONE_SHOT_TRIES: usize = 1, 4;
+    /// Callbacks of one that always fails, with a policy of one retry.
+    TRIES_BY_POLICY: usize = 1, 2;
+    /// Whether `X-DaprReminderCancel` in the answer to a timer's callback ends the timer.
+    TIMER_CAN_END_ITSELF: bool = false, true;
     /// A reminder registered again with `overwrite: false`.
     KEPT_REMINDER: Refusal = (204, ""), (409, "ERR_ACTOR_REMINDER_ALREADY_EXISTS");
     /// Reading a reminder that does not exist.

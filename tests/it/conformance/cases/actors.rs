@@ -187,8 +187,26 @@ pub async fn an_idle_actor_is_let_go_and_comes_back(case: &Case) {
     let gone = case.app.called("/actors/Idle/sleepy", 1).await.remove(0);
     case.same("method", gone.method.as_str(), "DELETE");
     case.same("body", gone.text(), String::new());
+    case.app.once("/actors/Idle/sleepy", Answer::status(500));
     case.same("a call later", case.send("POST", method, &[], "").await.status, 200);
     case.app.called("/actors/Idle/sleepy", 2).await;
+    // An actor whose end was refused is gone all the same.
+    case.same("a call after that", case.send("POST", method, &[], "").await.status, 200);
+    case.app.called("/actors/Idle/sleepy", 3).await;
+}
+
+pub async fn a_trace_reaches_the_actor(case: &Case) {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    case.send("POST", &api("traced", "m"), &[("traceparent", trace)], "").await;
+    case.sidecar
+        .with_trace(Some(trace.to_owned()))
+        .invoke_actor("Probe", "traced", "m", bytes::Bytes::new())
+        .await
+        .expect("an answer");
+    for asked in case.app.called(&callback("traced", "m"), 2).await {
+        let found = asked.header("traceparent").unwrap_or_default();
+        case.same("the trace's id", found.get(3..35).unwrap_or_default(), &trace[3..35]);
+    }
 }
 
 pub async fn names_that_could_lead_elsewhere_are_refused(case: &Case) {

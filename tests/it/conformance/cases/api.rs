@@ -1,5 +1,6 @@
 //! The rest of the API: service invocation, secrets, metadata, health (`dapr-contract` 3.1, 3.2, 3.7).
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use dapr::dapr::proto::common::v1::{HttpExtension, InvokeRequest, http_extension::Verb};
 use dapr::dapr::proto::runtime::v1::*;
 use serde_json::json;
@@ -32,6 +33,9 @@ pub async fn the_app_is_called_by_its_id(case: &Case) {
         case.app.asked("/tea/pot").pop().map(|asked| asked.text()),
         Some("by header".to_owned()),
     );
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("dapr-app-id:{APP_ID}")));
+    let reply = case.send("GET", "/tea/pot", &[("authorization", &basic)], "").await;
+    case.same("by user name", reply.status, 418);
     let request = InvokeServiceRequest {
         id: APP_ID.into(),
         message: Some(InvokeRequest {
@@ -128,6 +132,10 @@ pub async fn the_metadata_document_describes_the_sidecar(case: &Case) {
     case.holds("active actors", probe["count"].as_i64().is_some_and(|count| count > 0), &active);
     let app = &document["appConnectionProperties"];
     case.same("protocol", app["protocol"].as_str(), Some("http"));
+    for path in ["/dapr/config", "/dapr/subscribe"] {
+        let asked = case.app.asked(path);
+        case.same(path, asked.iter().map(|asked| asked.method.as_str()).collect::<Vec<_>>(), vec!["GET"]);
+    }
     let found = case.sidecar.metadata().await.expect("metadata over gRPC");
     case.same("id over gRPC", found.id.as_str(), APP_ID);
     case.same("hostReady over gRPC", found.host_ready, true);

@@ -11,7 +11,7 @@ use tonic::{Code, Request};
 use crate::conformance::app::Asked;
 use crate::conformance::case::Case;
 use crate::conformance::documents::APP_ID;
-use crate::conformance::releases::{BULK_PUBLISH_PATH, EMPTY_TOPIC, EVENT_SUBJECT};
+use crate::conformance::releases::{BULK_PUBLISH_PATH, EMPTY_TOPIC, EVENT_SUBJECT, METADATA_HEADER};
 use crate::conformance::target::code;
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -88,6 +88,7 @@ pub async fn metadata_names_the_event(case: &Case) {
     for (field, value) in [("id", "e1"), ("source", "somewhere"), ("type", "urgent")] {
         case.same(field, event[field].as_str(), Some(value));
     }
+    case.same("component metadata", asked.header("metadata.other").as_deref(), case.row(&METADATA_HEADER));
     case.same("subject", event["subject"].as_str(), case.row(&EVENT_SUBJECT));
 }
 

@@ -76,6 +76,21 @@ pub async fn times_that_cannot_be_read_are_refused(case: &Case) {
     let (status, error) = case.row(&REMINDER_OF_A_STRANGER);
     let reply = case.post("/v1.0/actors/Stranger/1/reminders/n", &json!({"dueTime": "1h"})).await;
     case.same("a type that is not hosted", reply.refusal(), (status, error.to_owned()));
+    for (actor_type, due, expected) in
+        [("Probe", "PT0.5S", Code::Internal), ("Stranger", "1h", Code::PermissionDenied)]
+    {
+        let request = RegisterActorReminderRequest {
+            actor_type: actor_type.into(),
+            actor_id: "r-bad".into(),
+            name: "n".into(),
+            due_time: due.into(),
+            ..Default::default()
+        };
+        let answer = case.sidecar.raw().register_actor_reminder(request).await;
+        case.same(format!("{actor_type} {due} over gRPC"), code(&answer), expected);
+    }
+    let reply = case.post("/v1.0/actors/dapr.internal.x/1/reminders/n", &json!({"dueTime": "1h"})).await;
+    case.same("a reserved type", reply.status, 403);
 }
 
 pub async fn a_reminder_is_read_replaced_and_removed(case: &Case) {
@@ -140,6 +155,26 @@ pub async fn a_failing_one_shot_is_tried_as_the_release_does(case: &Case) {
     case.same("it is gone", case.get(&api("r-shot", "reminders", "once")).await.status, status);
 }
 
+pub async fn a_failure_policy_says_how_often(case: &Case) {
+    let mut body =
+        json!({"dueTime": "0s", "failure_policy": {"constant": {"interval": "300ms", "maxRetries": 1}}});
+    case.app.always(&callback("r-policy", "remind", "constant"), Answer::status(500));
+    case.same("constant", remind(case, "r-policy", "constant", body.clone()).await, SAVED);
+    body["failure_policy"] = json!({"drop": {}});
+    case.app.always(&callback("r-policy", "remind", "drop"), Answer::status(500));
+    case.same("drop", remind(case, "r-policy", "drop", body).await, SAVED);
+    case.same(
+        "clock",
+        remind(case, "r-policy", "clock", json!({"dueTime": "1s", "period": "1s"})).await,
+        SAVED,
+    );
+    ticks(case, "r-policy", "clock", 3).await;
+    let tries = case.app.asked(&callback("r-policy", "remind", "constant")).len();
+    case.same("constant", tries, case.row(&TRIES_BY_POLICY));
+    case.same("drop", case.app.asked(&callback("r-policy", "remind", "drop")).len(), 1);
+    case.delete(&api("r-policy", "reminders", "clock")).await;
+}
+
 pub async fn a_failing_periodic_reminder_comes_again(case: &Case) {
     case.app.once(&callback("r-beat", "remind", "n"), Answer::status(500));
     case.same("register", remind(case, "r-beat", "n", json!({"dueTime": "0s", "period": "4s"})).await, SAVED);
@@ -196,6 +231,18 @@ pub async fn timers_fire_and_stop(case: &Case) {
     case.same("register", case.post(&timer("fails"), &body).await.status, 204);
     case.app.called(&callback("t", "timer", "fails"), 3).await;
     case.delete(&timer("fails")).await;
+    // A callback may end its timer.
+    let cancel = Answer::default().header("x-daprremindercancel", "true");
+    case.app.once(&callback("t", "timer", "ends"), cancel);
+    case.same("register", case.post(&timer("ends"), &body).await.status, 204);
+    case.same("register", case.post(&timer("clock"), &body).await.status, 204);
+    case.app.called(&callback("t", "timer", "ends"), 1).await;
+    case.app.called(&callback("t", "timer", "clock"), 5).await;
+    let ended = case.app.asked(&callback("t", "timer", "ends")).len() == 1;
+    case.same("a timer that was ended by its callback", ended, case.row(&TIMER_CAN_END_ITSELF));
+    for name in ["ends", "clock"] {
+        case.delete(&timer(name)).await;
+    }
     case.same(
         "a bad time",
         case.post(&timer("bad"), &json!({"dueTime": "soon"})).await.refusal(),
