@@ -90,6 +90,12 @@ pub(super) struct Constant {
 }
 
 impl StateItem {
+    /// Adds what the query says for all items.
+    pub(super) fn with(mut self, shared: &BTreeMap<String, String>) -> Self {
+        self.metadata.extend(shared.clone());
+        self
+    }
+
     /// JSON `null` and no value at all are the same to Dapr.
     pub(super) fn value(&self) -> String {
         self.value.as_ref().map_or_else(|| "null".to_owned(), |value| value.get().to_owned())

@@ -13,7 +13,9 @@ use super::{Call, Response, body, empty, respond};
 
 pub(super) async fn save(runtime: &Runtime, store: &str, call: &Call) -> Result<Response, Fault> {
     let items: Vec<body::StateItem> = call.json()?;
-    runtime.save_states(store, items.into_iter().map(Item::from).collect()).await?;
+    let shared = call.metadata();
+    let items = items.into_iter().map(|item| Item::from(item.with(&shared))).collect();
+    runtime.save_states(store, items).await?;
     Ok(empty())
 }
 
