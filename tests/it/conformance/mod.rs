@@ -4,6 +4,8 @@
 //! failed, with what was expected and what was seen. What may differ is one table, [`releases`], and what differs
 //! on purpose in the embedded server stands in `docs/sidecar.md`: a test compares the two.
 
+#![allow(clippy::panic, reason = "a case that cannot go on has failed")]
+
 mod app;
 mod case;
 mod cases;

@@ -181,8 +181,8 @@ pub async fn a_failing_periodic_reminder_comes_again(case: &Case) {
     let at = ticks(case, "r-beat", "n", 2).await;
     let gap = (at[1] - at[0]).as_millis() as u64;
     let expected = case.row(&RETRY_OF_A_BEAT);
-    // A beat may begin up to a second early in 1.14.
-    case.holds(format!("about {expected} ms"), gap + 1_050 > expected && gap < expected + 800, gap);
+    // A beat may begin more than a second late or early in 1.14.
+    case.holds(format!("about {expected} ms"), gap + 1_500 > expected && gap < expected + 800, gap);
     ticks(case, "r-beat", "n", 3).await;
     case.delete(&api("r-beat", "reminders", "n")).await;
 }
@@ -192,15 +192,18 @@ pub async fn a_period_may_have_an_end(case: &Case) {
     let body = json!({"dueTime": "0s", "period": "1s", "ttl": "1500ms"});
     case.same("ttl", remind(case, "r-end", "ttl", body).await, SAVED);
     let body = json!({"dueTime": "1h", "ttl": "1s", "period": "1s"});
-    let early = remind(case, "r-end", "early", body).await;
+    let refused = remind(case, "r-end", "early", body).await;
     let (status, error) = case.row(&TTL_BEFORE_THE_FIRST_TICK);
-    case.same("a ttl before the first tick", early, (status, error.to_owned()));
+    case.same("a ttl before the first tick", refused, (status, error.to_owned()));
     let at = ticks(case, "r-end", "three", 3).await;
-    case.holds("one period apart", (at[2] - at[0]).as_millis().abs_diff(2000) < 700, at[2] - at[0]);
+    let early = case.row(&EARLY_TICKS);
+    let slack = if early { 1_500 } else { 700 };
+    case.holds("one period apart", (at[2] - at[0]).as_millis().abs_diff(2000) < slack, at[2] - at[0]);
     case.same("clock", remind(case, "r-end", "clock", json!({"dueTime": "0s", "period": "1s"})).await, SAVED);
     ticks(case, "r-end", "clock", 3).await;
     case.same("three", case.app.asked(&callback("r-end", "remind", "three")).len(), 3);
-    case.same("until the ttl", case.app.asked(&callback("r-end", "remind", "ttl")).len(), 2);
+    let count = case.app.asked(&callback("r-end", "remind", "ttl")).len();
+    case.holds("two ticks until the ttl", count == 2 || early && (1..=3).contains(&count), count);
     case.delete(&api("r-end", "reminders", "clock")).await;
 }
 

@@ -257,10 +257,15 @@ pub async fn values_expire(case: &Case) {
     for key in ["ttl-gone", "ttl-kept", "ttl-persisted"] {
         case.same(key, save(key, Some("1")).await, 204);
     }
+    let reply = case
+        .post(&format!("{STORE}?metadata.ttlInSeconds=1"), &json!([{"key": "ttl-query", "value": 1}]))
+        .await;
+    case.same("a TTL in the query", reply.status, 204);
     case.same("a save without a TTL", save("ttl-kept", None).await, 204);
     case.same("a save with -1", save("ttl-persisted", Some("-1")).await, 204);
     eventually(Duration::from_secs(10), || async {
-        when((value(case, "ttl-gone").await.0, value(case, "ttl-kept").await.0), |gone| *gone == (204, 204))
+        let keys = ["ttl-gone", "ttl-kept", "ttl-query"].map(|key| value(case, key));
+        when(futures::future::join_all(keys).await, |found| found.iter().all(|(status, _)| *status == 204))
     })
     .await;
     case.same("persisted", value(case, "ttl-persisted").await.0, 200);
@@ -281,6 +286,8 @@ pub async fn mistakes_are_named(case: &Case) {
     case.same("no JSON", reply.refusal(), (400, "ERR_MALFORMED_REQUEST".to_owned()));
     let reply = case.post(STORE, &json!({"key": "a"})).await;
     case.same("no list", reply.refusal(), (400, "ERR_MALFORMED_REQUEST".to_owned()));
+    let reply = case.post(STORE, &json!([{"value": 1}])).await;
+    case.same("no key", reply.refusal(), (400, "ERR_MALFORMED_REQUEST".to_owned()));
     let reply = case.send("POST", &key("transaction"), &[], "[{").await;
     case.same("no JSON in a transaction", reply.refusal(), (400, "ERR_MALFORMED_REQUEST".to_owned()));
 }
