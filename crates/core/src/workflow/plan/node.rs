@@ -195,7 +195,8 @@ impl Check<'_> {
         let known =
             |scheme: &str| literal.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
         let templated = literal.len() < node.url.len();
-        if !known("http://") && !known("https://") && !(templated && literal.is_empty()) {
+        let unknown_yet = templated && literal.is_empty();
+        if !(known("http://") || known("https://") || unknown_yet) {
             let message = format!("`{}` does not begin with http:// or https://", node.url);
             self.problem("url", "invalid_url", message);
         }

@@ -184,8 +184,8 @@ impl<'a> Scopes<'a> {
         };
         loop {
             if of_step.graph == graph {
-                let Some(below) = below else { return None };
-                return self.why_not_above(step, below, id);
+                // After a graph all of its own steps are there.
+                return self.why_not_above(step, below?, id);
             }
             // Outside this body, everything upstream of its owner is visible.
             let Some(owner) = self.flat.graphs[graph as usize].owner else { break };
