@@ -10,7 +10,7 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 /// Where to call.
 #[derive(Clone)]
 pub struct Api {
-    client: reqwest::Client,
+    pub client: reqwest::Client,
     pub url: String,
     /// The HTTP API of the sidecar beside the workflow role.
     pub dapr: String,
@@ -81,10 +81,63 @@ impl Api {
             let page = self.get(&format!("/runs/{run}/steps?limit=1000{next}")).await;
             items.extend(page["items"].as_array().expect("items").clone());
             match page["next"].as_str() {
-                Some(cursor) => next = format!("&after={cursor}"),
+                Some(cursor) => next = format!("&cursor={cursor}"),
                 None => return items,
             }
         }
+    }
+
+    /// Returns a run's whole history.
+    pub async fn history(&self, run: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let page = self.get(&format!("/runs/{run}/history?limit=1000{next}")).await;
+            items.extend(page["items"].as_array().expect("items").clone());
+            match page["next"].as_str() {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => return items,
+            }
+        }
+    }
+
+    /// Performs an operation on a run; panics unless it is accepted.
+    pub async fn operate(&self, run: &str, operation: &str, body: Value) -> Value {
+        self.post(&format!("/runs/{run}/{operation}"), body).await
+    }
+
+    /// Performs an operation that must be refused with this status and code; returns the problem.
+    pub async fn refused(&self, path: &str, body: Value, status: u16, code: &str) -> Value {
+        let (got, problem) = self.request("POST", path, Some(body)).await;
+        assert_eq!((got, &problem["code"]), (status, &json!(code)), "POST {path}: {problem:#}");
+        assert_eq!(problem["status"], status, "{problem:#}");
+        problem
+    }
+
+    /// Sends a request with an Idempotency-Key.
+    pub async fn keyed(&self, path: &str, key: &str, body: Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}/api/v1{path}", self.url)).header("idempotency-key", key);
+        let response = request.json(&body).send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.json().await.expect("JSON"))
+    }
+
+    /// Waits until a step has the status; returns it.
+    #[track_caller]
+    pub fn until_step<'a>(
+        &'a self,
+        run: &'a str,
+        node: &'a str,
+        status: &'a str,
+    ) -> impl Future<Output = Value> + 'a {
+        eventually(PATIENCE, move || async move {
+            let steps = self.steps(run).await;
+            let of_node: Vec<_> = steps.into_iter().filter(|step| step["node"] == node).collect();
+            match of_node.iter().find(|step| step["status"] == status) {
+                Some(step) => Ok(step.clone()),
+                None => Err(of_node),
+            }
+        })
     }
 
     /// Returns one step of a run.

@@ -2,4 +2,9 @@
 
 mod api;
 mod four_ways;
+mod history;
+mod kinds;
+mod large;
 mod places;
+mod runs;
+mod world;

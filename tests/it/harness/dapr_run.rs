@@ -27,6 +27,8 @@ pub struct Overrides {
     pub env: BTreeMap<String, String>,
     /// Added to the arguments of the apps.
     pub args: Vec<String>,
+    /// Instead of the file that the run file's commands name after `--agents`.
+    pub agents: Option<PathBuf>,
     /// Instead of the run file's resource paths.
     pub resources: Vec<PathBuf>,
 }
@@ -135,7 +137,7 @@ fn launch(
 ) -> Launch {
     let program = overrides.program.clone().unwrap_or_else(programs::callboard);
     let mut launch = Launch::new(&entry.app_id, program)
-        .args(remapped(&entry.command[1..], app_port, listen))
+        .args(remapped(&entry.command[1..], app_port, listen, overrides.agents.as_deref()))
         .args(&overrides.args)
         .dir(&entry.app_dir_path)
         // What the CLI gives to an app, an empty address included.
@@ -153,12 +155,13 @@ fn launch(
     launch
 }
 
-/// Replaces the ports after `--listen` and `--app-port`.
-fn remapped(args: &[String], app_port: u16, listen: u16) -> Vec<String> {
+/// Replaces the ports after `--listen` and `--app-port`, and the file after `--agents`.
+fn remapped(args: &[String], app_port: u16, listen: u16, agents: Option<&Path>) -> Vec<String> {
     let mut option = "";
     let replace = |(option, value): (&str, &str)| match option {
         "--listen" => value.rsplit_once(':').map(|(host, _)| format!("{host}:{listen}")),
         "--app-port" => Some(app_port.to_string()),
+        "--agents" => agents.map(|file| file.display().to_string()),
         _ => None,
     };
     let mut remapped = Vec::new();
