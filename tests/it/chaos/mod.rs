@@ -1,0 +1,16 @@
+//! Campaigns of faults against real processes, and the checker of what they leave behind.
+//!
+//! A campaign records how often each fault really bit; one that misses its quota is invalid, not passed. Bounded in
+//! count and time; it kills only what it started. `CALLBOARD_CHAOS=full` makes the campaigns as long as the figures in
+//! `docs/reliability.md`; without it they are a short part of the same.
+
+mod campaign;
+mod checker;
+mod clients;
+mod effects;
+mod workload;
+
+/// Whether the long campaigns are asked for.
+fn full() -> bool {
+    std::env::var("CALLBOARD_CHAOS").is_ok_and(|v| v == "full")
+}
