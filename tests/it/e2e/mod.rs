@@ -1,6 +1,7 @@
 //! Workflows end to end: over the embedded default, and beside real daprd with Redis.
 
 mod api;
+mod crash;
 mod four_ways;
 mod history;
 mod kinds;

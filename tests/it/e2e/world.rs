@@ -3,19 +3,21 @@
 use super::{api::Api, places::Place};
 use crate::harness::{Model, Recorded, Reply, Script, Upstream, root, scratch};
 use callboard_catalog::SqliteCatalog;
-use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 use std::{
     future::Future,
-    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 /// Cases under way at once in one place.
 const AT_ONCE: usize = 16;
+
+/// Cases that take longer are named.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// What a case works with.
 #[derive(Clone)]
@@ -34,9 +36,8 @@ pub struct World {
 pub struct Stage {
     pub place: Place,
     pub world: World,
-    model: Model,
-    upstream: Upstream,
-    _agents: TempDir,
+    /// Kept for their `Drop`.
+    _fakes: (Model, Upstream, TempDir),
 }
 
 /// Where to run.
@@ -72,36 +73,43 @@ impl Stage {
             http_url: upstream.url(),
             catalog: Arc::new(catalog),
         };
-        Self { place, world, model, upstream, _agents: folder }
+        Self { place, world, _fakes: (model, upstream, folder) }
     }
 
     /// Runs cases, several at once, and tells which ones failed and which were slow.
     pub async fn play(&self, cases: Vec<(&'static str, Case)>) {
-        let began = Instant::now();
-        let total = cases.len();
-        let played = stream::iter(cases).map(|(name, case)| {
-            let world = self.world.clone();
-            async move {
-                let began = Instant::now();
-                let ended = tokio::spawn(AssertUnwindSafe(case(world)).catch_unwind()).await;
-                let took = began.elapsed();
-                if took > Duration::from_secs(10) {
-                    eprintln!("slow: {name} took {took:.1?}");
-                }
-                (name, matches!(ended, Ok(Ok(()))))
-            }
-        });
-        let ended: Vec<_> = played.buffer_unordered(AT_ONCE).collect().await;
-        let failed: Vec<_> = ended.into_iter().filter(|(_, fine)| !fine).map(|(name, _)| name).collect();
-        eprintln!("{total} cases in {:.1?}", began.elapsed());
-        assert!(failed.is_empty(), "{} of {total} cases failed: {failed:#?}", failed.len());
+        let failed = play(self.world.clone(), cases, AT_ONCE).await;
+        assert!(failed.is_empty(), "these failed: {failed:#?}");
         assert_eq!(self.place.panics(), Vec::<String>::new(), "the processes' logs");
     }
+}
 
-    /// The fakes, for their addresses.
-    pub fn fakes(&self) -> (&Model, &Upstream) {
-        (&self.model, &self.upstream)
+/// Runs cases and returns the names of those that failed.
+pub async fn play(world: World, cases: Vec<(&'static str, Case)>, at_once: usize) -> Vec<&'static str> {
+    let (began, total) = (Instant::now(), cases.len());
+    let places = Arc::new(Semaphore::new(at_once));
+    let mut playing = Vec::new();
+    for (name, case) in cases {
+        let (world, places) = (world.clone(), places.clone());
+        let played = tokio::spawn(async move {
+            let _place = places.acquire_owned().await.expect("nobody closes it");
+            let began = Instant::now();
+            case(world).await;
+            let took = began.elapsed();
+            if took > SLOW {
+                eprintln!("slow: {name} took {took:.1?}");
+            }
+        });
+        playing.push((name, played));
     }
+    let mut failed = Vec::new();
+    for (name, played) in playing {
+        if played.await.is_err() {
+            failed.push(name);
+        }
+    }
+    eprintln!("{total} cases in {:.1?}", began.elapsed());
+    failed
 }
 
 /// A case: given a world, it asserts.
@@ -134,6 +142,18 @@ impl World {
         let turn = std::sync::atomic::AtomicUsize::new(0);
         self.model.answer(
             move |request| asks(request, marker),
+            move |_| {
+                let n = turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                replies[n.min(replies.len() - 1)].clone()
+            },
+        );
+    }
+
+    /// Answers the requests to `path` one after the other; the last answer stays.
+    pub fn serves_in_turn(&self, path: &'static str, replies: Vec<Reply>) {
+        let turn = std::sync::atomic::AtomicUsize::new(0);
+        self.http.answer(
+            move |request| request.target.split('?').next() == Some(path),
             move |_| {
                 let n = turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 replies[n.min(replies.len() - 1)].clone()

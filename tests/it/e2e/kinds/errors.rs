@@ -79,15 +79,7 @@ async fn attempts_are_spaced_and_counted(w: World) {
 }
 
 async fn a_later_attempt_may_succeed(w: World) {
-    let turn = std::sync::atomic::AtomicUsize::new(0);
-    w.http.answer(
-        |request| request.target == "/later",
-        move |_| match turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
-            0 => Reply::Status(503, Some(1)),
-            1 => Reply::Cut,
-            _ => Reply::text("at last"),
-        },
-    );
+    w.serves_in_turn("/later", vec![Reply::Status(503, Some(1)), Reply::Cut, Reply::text("at last")]);
     let retry = json!({"max_retries": 5, "backoff": "constant", "initial": "100ms"});
     let run = w.api.run(&tried(&format!("{}/later", w.http_url), retry), json!({})).await;
     let (seen, steps) = w.ended(&run, "completed").await;
