@@ -85,7 +85,12 @@ async fn answer(runtime: &Arc<Runtime>, token: &Token, request: Request) -> Resp
     let body = match Limited::new(body, crate::client::MAX_MESSAGE).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
-            return refused(&Fault::new("ERR_BAD_REQUEST", 400, Code::InvalidArgument, error.to_string()));
+            let fault = Fault::new("ERR_BAD_REQUEST", 400, Code::InvalidArgument, error.to_string());
+            let mut response = refused(&fault);
+            // The rest of the body stays unread, so the connection ends here: its caller must not use it again.
+            let close = http::HeaderValue::from_static("close");
+            response.headers_mut().insert(http::header::CONNECTION, close);
+            return response;
         }
     };
     let call = Call {
