@@ -1,7 +1,7 @@
 //! A sidecar in this process: Dapr's gRPC and HTTP APIs over one SQLite file.
 //!
 //! Decides nothing a `daprd` beside a broker would decide otherwise, except where that would lose work; the
-//! crate's README lists every known difference. One service answers sockets and the in-process
+//! crate's README says where every known difference is listed. One service answers sockets and the in-process
 //! client alike, so what is tested in one is true of the other.
 
 mod actors;
