@@ -240,6 +240,7 @@ pub async fn large_bodies_are_refused(case: &Case) {
     let reply = case.post(STORE, &json!([{"key": "large", "value": large}])).await;
     // 1.14 says so in plain text.
     case.same("5 MB", reply.status, 400);
+    case.same("the connection ends with it", reply.header("connection"), Some("close"));
     let large = item("large", &"x".repeat(5 << 20), None, StateConcurrency::ConcurrencyUnspecified);
     let request = SaveStateRequest { store_name: "statestore".into(), states: vec![large] };
     let refused = case.sidecar.raw().save_state(request).await;
@@ -253,9 +254,9 @@ pub async fn values_expire(case: &Case) {
         let metadata = ttl.map(|ttl| json!({"ttlInSeconds": ttl}));
         case.post(STORE, &json!([{"key": key, "value": 1, "metadata": metadata}])).await.status
     };
-    // All of them expire in a second, unless what follows takes that back.
+    // All of them expire in seconds, unless what follows takes that back.
     for key in ["ttl-gone", "ttl-kept", "ttl-persisted"] {
-        case.same(key, save(key, Some("1")).await, 204);
+        case.same(key, save(key, Some("3")).await, 204);
     }
     let reply = case
         .post(&format!("{STORE}?metadata.ttlInSeconds=1"), &json!([{"key": "ttl-query", "value": 1}]))

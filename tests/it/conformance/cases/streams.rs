@@ -131,10 +131,15 @@ pub async fn a_topic_may_keep_what_nobody_reads(case: &Case) {
     case.publish("pubsub", "stream-late", &json!("early")).await;
     let mut stream = Stream::open(case, "pubsub", "stream-late", None).await.expect("a stream");
     case.publish("pubsub", "stream-late", &json!("late")).await;
-    let first = stream.event().await;
+    let mut first = stream.event().await;
+    stream.answer(&first, Verdict::Success).await;
+    if case.row(&UNREAD_IS_KEPT) && first.data == b"\"late\"" {
+        // Redis' workers overtake each other.
+        first = stream.event().await;
+        stream.answer(&first, Verdict::Success).await;
+    }
     let kept = first.data == b"\"early\"";
     case.same("what was published before", kept, case.row(&UNREAD_IS_KEPT));
-    stream.answer(&first, Verdict::Success).await;
 }
 
 pub async fn a_stream_begins_with_one_request(case: &Case) {
