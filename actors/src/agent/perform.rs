@@ -63,7 +63,7 @@ impl Agents {
 
     /// Gives a result back to the agent. One that can't be recorded now is worth waiting for.
     async fn report(&self, id: &str, input: Input) {
-        for wait in [0, 100, 1000, 5000] {
+        for wait in [0, 100, 500, 1000, 2000, 4000, 8000, 8000] {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             match self.turn(id, input.clone(), None).await {
                 Ok(_) => return,
@@ -247,7 +247,7 @@ impl Agents {
                 "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
             });
             let mut told = false;
-            for wait in [0, 50, 500, 3000, 10_000] {
+            for wait in [0, 50, 500, 1000, 2000, 4000, 8000] {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 if self.ask(&target.run, "answer", &body).await.is_some() {
                     told = true;

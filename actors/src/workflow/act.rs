@@ -130,7 +130,7 @@ impl Workflows {
             .collect();
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
-            for wait in [20, 200, 2000] {
+            for wait in [20, 200, 1000, 2000, 4000, 8000] {
                 match events::send(&this.services, events::TASKS, messages.clone()).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(run, %error, "tasks are not published yet"),

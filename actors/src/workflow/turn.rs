@@ -140,6 +140,7 @@ impl Workflows {
                 }
             };
             let first = mem.doc.seq == 0;
+            let rested = mem.run.pending().is_empty();
             if !events.is_empty() {
                 match self.commit(actor, run, &mut mem, events).await {
                     Ok(()) => {}
@@ -158,7 +159,9 @@ impl Workflows {
                 actor.mem = Some(mem);
                 return Ok(seen);
             }
-            let at_once = services.settings.strict || turn.is_wake() || first || mem.run.purging;
+            // A run that rested is looked at seldom: that it has work again must not be news to the catalog after a crash.
+            let woken = rested && !mem.run.pending().is_empty();
+            let at_once = services.settings.strict || turn.is_wake() || first || woken || mem.run.purging;
             match self.record(actor, run, &mem, at_once, turn).await {
                 Ok(()) => {}
                 Err(NotJournaled::Gap) => {

@@ -148,6 +148,7 @@ async fn verdict(
     healed: Instant,
 ) {
     let mut wrong = Vec::new();
+    let mut stalls = Vec::new();
     for seen in &seen {
         let patience = HEALED.saturating_sub(healed.elapsed()).max(Duration::from_secs(2));
         let mut dump = read(url, &seen.run).await;
@@ -157,6 +158,11 @@ async fn verdict(
             dump = read(url, &seen.run).await;
         }
         wrong.extend(checker::check(seen, dump.as_ref(), earlier.get(&seen.run), &effects.log()));
+        stalls.extend(dump.as_ref().map(|d| checker::longest_stall(&seen.run, d)));
+    }
+    stalls.sort_by(|a, b| b.0.cmp(&a.0));
+    for (length, what) in stalls.iter().take(3) {
+        println!("longest stalls: {:.1} s, {what}", *length as f64 / 1e3);
     }
     let log = effects.log();
     println!(

@@ -4,6 +4,7 @@
 //! an odd but legal one it must accept.
 
 use super::{clients::Seen, effects::Log};
+use callboard_core::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -111,6 +112,23 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
 /// Returns how often each performed step of the given runs was asked, beyond once.
 pub fn repeated_calls(effects: &Log) -> usize {
     effects.values().map(|answers| answers.len() - 1).sum()
+}
+
+/// Returns the longest time between two events of a run, in milliseconds, and where that was.
+pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
+    let at = |item: &Value| Timestamp::parse(text(&item["at"])).unwrap_or_default().0;
+    let gaps = dump.history.windows(2).map(|pair| {
+        let between = format!(
+            "{run}: seq {} {} {} to {} {}",
+            pair[0]["seq"],
+            text(&pair[0]["type"]),
+            text(&pair[0]["node"]),
+            text(&pair[1]["type"]),
+            text(&pair[1]["node"]),
+        );
+        (at(&pair[1]) - at(&pair[0]), between)
+    });
+    gaps.max().unwrap_or_default()
 }
 
 fn text(value: &Value) -> &str {
