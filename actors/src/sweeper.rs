@@ -2,7 +2,7 @@
 
 use crate::{WORKFLOW, services::Services, tasks::Tasks};
 use bytes::Bytes;
-use callboard_core::Span;
+use callboard_core::{Span, Timestamp};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -19,11 +19,14 @@ const BUSY: Span = Span::secs(60);
 pub fn start(services: Services, tasks: &Tasks) {
     let stop = tasks.clone();
     tasks.spawn_until_stop(async move {
-        let mut ahead = BUSY;
+        // The same for the whole of the first sweep, so that it ends; another start soon finds the same runs again.
+        let mut busy = Some(services.clock.now() + BUSY);
         loop {
-            let full = sweep(&services, ahead).await;
+            let now = services.clock.now();
+            let (due, then) = busy.map_or((now, now + LEASE), |due| (due, due + Span(1)));
+            let full = sweep(&services, due, then).await;
             if !full {
-                ahead = Span::ZERO;
+                busy = None;
             }
             let pause = if full { Duration::from_millis(200) } else { PERIOD };
             tokio::select! {
@@ -34,10 +37,9 @@ pub fn start(services: Services, tasks: &Tasks) {
     });
 }
 
-/// Wakes what is due by then. Returns whether there may be more.
-async fn sweep(services: &Services, ahead: Span) -> bool {
-    let now = services.clock.now();
-    let due = match services.catalog.due(now + ahead, now + ahead + LEASE, BATCH).await {
+/// Wakes what is due by an instant and moves it on to another. Returns whether there may be more.
+async fn sweep(services: &Services, due: Timestamp, then: Timestamp) -> bool {
+    let due = match services.catalog.due(due, then, BATCH).await {
         Ok(due) => due,
         Err(error) => {
             tracing::warn!(%error, "the sweeper can't read the catalog");
