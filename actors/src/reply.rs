@@ -8,6 +8,7 @@ use callboard_core::{
     Problem,
     workflow::event::{Refusal, RefusalKind},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// Why a method did not do what was asked.
@@ -77,6 +78,15 @@ impl From<Refusal> for Fault {
         };
         Self::new(status, &refusal.code, refusal.message)
     }
+}
+
+/// Reads a method's body: an object, or nothing. A list would be read as the fields in their order.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
+    let body = if body.trim_ascii().is_empty() { b"{}" } else { body.trim_ascii() };
+    if !body.starts_with(b"{") {
+        return Err(Fault::bad_request("the body is not a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
 }
 
 /// Writes a reply as daprd wants it: only 200 is success, and an application error says so in a header.

@@ -1,13 +1,13 @@
 //! The methods of the `Agent` actor.
 
 use super::{Agents, Target, home};
-use crate::reply::{Fault, Reply};
+use crate::reply::{Fault, Reply, parse};
 use callboard_core::{
     Datum,
     agent::run::{Ending, Input, Phase, Run, Task},
     workflow::StepKey,
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -156,9 +156,4 @@ impl Agents {
         let error = error.map(|e| json!({"code": e.code, "message": e.message}));
         Ok(json!({"status": status, "output": output, "error": error, "agent": agent, "usage": run.usage}))
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
 }

@@ -5,7 +5,7 @@ use super::{
     start::Start,
     turn::{Done, Turn},
 };
-use crate::reply::{Fault, Reply};
+use crate::reply::{Fault, Reply, parse};
 use callboard_core::{
     Datum,
     agent::message::Usage,
@@ -16,7 +16,7 @@ use callboard_core::{
         view::Summary,
     },
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -239,9 +239,4 @@ fn fits(room: &mut u64, size: u64) -> bool {
         }
         None => false,
     }
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
-    let body = if body.iter().all(u8::is_ascii_whitespace) { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
 }
