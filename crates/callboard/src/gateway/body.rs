@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
+use std::time::Duration;
 
 use super::Error;
 
@@ -14,6 +15,9 @@ pub const CALL: usize = 1 << 20;
 pub const DEFINITION: usize = 4 << 20;
 /// Definitions that go on to an actor: no message through a sidecar may pass 3 MiB.
 pub const THROUGH_SIDECAR: usize = 3 << 20;
+/// Of a body that is too large, before it is refused: bytes, and time.
+const DRAINED: usize = 16 << 20;
+const DRAINING: Duration = Duration::from_secs(2);
 /// Lists and objects inside each other.
 pub const DEPTH: usize = 64;
 
@@ -31,14 +35,31 @@ pub async fn bytes(body: Body, headers: &HeaderMap, limit: usize) -> Result<Byte
         Error::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let mut body = body;
     if announced.is_some_and(|length| length > limit as u64) {
+        drain(body).await;
         return Err(too_large());
     }
-    match Limited::new(body, limit).collect().await {
+    match Limited::new(&mut body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            drain(body).await;
+            Err(too_large())
+        }
         Err(_) => Err(Error::bad_request("incomplete_body", "the body ended early")),
     }
+}
+
+/// Reads on for a while: a client that still writes when the connection closes never sees why.
+async fn drain(mut body: Body) {
+    let mut left = DRAINED;
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+            left = rest;
+        }
+    };
+    let _ = tokio::time::timeout(DRAINING, all).await;
 }
 
 /// Reads a JSON body; an empty one is none.
