@@ -31,7 +31,7 @@ real-model:
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) deny --locked check
+	scripts/deny
 
 fmt:
 	$(CARGO) fmt --all
