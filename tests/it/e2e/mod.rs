@@ -1,6 +1,8 @@
 //! Workflows end to end: over the embedded default, and beside real daprd with Redis.
 
 mod api;
+mod bad_input;
+mod bad_model;
 mod crash;
 mod four_ways;
 mod history;

@@ -16,7 +16,8 @@ pub enum Place {
 /// Two apps, two sidecars, placement, scheduler and Redis. Ended in this order.
 pub struct Beside {
     pub run: DaprRun,
-    pub cluster: DaprCluster,
+    /// Kept for its `Drop`.
+    _cluster: DaprCluster,
     pub redis: Redis,
 }
 
@@ -45,7 +46,7 @@ impl Place {
         let agents = agents.map(Path::to_owned);
         let overrides = Overrides { redis: redis.address(), env, agents, ..Overrides::default() };
         let run = DaprRun::start(&root().join("dapr"), &cluster, overrides).await;
-        Place::Beside(Box::new(Beside { run, cluster, redis }))
+        Place::Beside(Box::new(Beside { run, _cluster: cluster, redis }))
     }
 
     pub fn api(&mut self) -> Api {

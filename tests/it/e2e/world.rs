@@ -208,6 +208,8 @@ fn agents_of(upstream: &str) -> Value {
         "thrifty": {"model": "test", "tools": ["add"], "limits": {"calls": 2, "repeats": 100}},
         "hurried": {"model": "test", "tools": ["add"], "limits": {"seconds": 1}, "retry_policy": never},
         "quick": {"model": "test", "max_tokens": 100, "retry_policy": soon},
+        "patient": {"model": "test", "max_tokens": 100,
+            "retry_policy": {"max_retries": 3, "backoff": "exponential", "initial": "100ms", "jitter": false}},
         "once": {"model": "test", "retry_policy": never},
         "backed": {"model": "test", "fallback_models": ["spare"], "retry_policy": never},
     });

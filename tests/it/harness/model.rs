@@ -53,6 +53,7 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         Reply::Cut => return cut("application/json", "{\"id\": \"chatcmpl-cut\", \"choices\": [{\"mess"),
         Reply::Huge(bytes) => return huge_answer(&body, bytes),
         Reply::Garbage => return garbage(),
+        Reply::Raw(kind, text) => return typed(kind, Body::from(text)),
         Reply::After(..) => unreachable!("waited for by the caller"),
     };
     if body["stream"] == true {

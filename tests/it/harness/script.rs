@@ -29,6 +29,8 @@ pub enum Reply {
     Huge(usize),
     /// 200 and `application/json`, and no JSON.
     Garbage,
+    /// 200 with this content type and body.
+    Raw(&'static str, String),
     /// Another reply, later.
     After(Duration, Box<Reply>),
 }

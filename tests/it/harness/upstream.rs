@@ -94,6 +94,7 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         Reply::Cut => cut("application/json", "{\"half\": \"of an ans"),
         Reply::Huge(bytes) => huge("text/plain", String::new(), bytes, String::new()),
         Reply::Garbage => garbage(),
+        Reply::Raw(kind, text) => typed(kind, Body::from(text)),
         Reply::After(..) => unreachable!("waited for by the caller"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod calls;
 mod components;
+mod storm;
 mod waits;
 
 use super::world::{Case, Stage, Where, World, case, play};
