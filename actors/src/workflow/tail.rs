@@ -38,7 +38,10 @@ struct Queue {
     events: VecDeque<(u64, Event)>,
     values: Vec<(u64, String, Bytes)>,
     prev_hash: Hash,
-    row: RunProjection,
+    /// None until a turn has described the run: nothing is journaled before.
+    row: Option<RunProjection>,
+    /// The catalog has an earlier row: the events came to it before they were described.
+    stale: bool,
     next_check_at: Option<Timestamp>,
     bytes: usize,
 }
@@ -77,7 +80,8 @@ impl Tail {
     /// Sets what the catalog shows of the run after the events pushed so far.
     pub fn describe(&self, row: RunProjection, next_check_at: Timestamp) {
         let mut queue = self.queue.lock();
-        queue.row = row;
+        queue.stale |= queue.row.as_ref().is_some_and(|before| *before != row);
+        queue.row = Some(row);
         queue.next_check_at = Some(next_check_at);
     }
 
@@ -99,14 +103,13 @@ impl Tail {
         self.forked.swap(false, Ordering::AcqRel)
     }
 
-    /// Appends everything pushed so far. `touch` appends also when there is no new event, for the check time.
+    /// Appends everything pushed so far, and what the catalog shows of the run if that is all that changed. `touch`
+    /// appends in any case, for the check time.
     pub async fn journal(&self, services: &Services, run: &str, touch: bool) -> Result<(), NotJournaled> {
         let _turn = self.appending.lock().await;
         let (batch, appended) = {
             let queue = self.queue.lock();
-            if queue.entries.is_empty() && !touch {
-                return Ok(());
-            }
+            let Some(row) = queue.row.clone().filter(|_| touch || queue.has_row_or_entries()) else { return Ok(()) };
             let first_seq = queue.entries.front().map_or(self.journaled() + 1, |e| e.seq);
             let batch = Append {
                 run: run.to_owned(),
@@ -115,7 +118,7 @@ impl Tail {
                 entries: queue.entries.iter().cloned().collect(),
                 values: queue.values.iter().map(|(_, key, data)| (key.clone(), data.clone())).collect(),
                 next_check_at: queue.next_check_at,
-                row: queue.row.clone(),
+                row,
             };
             let appended: Vec<(u64, Hash)> = batch.entries.iter().map(|e| (e.seq, e.hash)).collect();
             (batch, appended)
@@ -125,6 +128,7 @@ impl Tail {
             + batch.values.iter().map(|(key, data)| key.len() + data.len()).sum::<usize>()
             + batch.row.summary.len();
         services.metrics.catalog_bytes.inc_by(bytes as u64);
+        let row = batch.row.clone();
         match services.catalog.append(batch).await {
             Ok(()) => {}
             Err(AppendError::Unavailable(error)) => {
@@ -142,6 +146,7 @@ impl Tail {
         }
         {
             let mut queue = self.queue.lock();
+            queue.stale &= queue.row.as_ref() != Some(&row);
             // A load may have filled the queue anew meanwhile, with other events even: those are told apart by the
             // next append.
             for (seq, hash) in appended {
@@ -194,17 +199,25 @@ impl Tail {
 
     /// Whether everything up to `seq` is journaled and published.
     pub fn is_done(&self, seq: u64) -> bool {
-        self.journaled() >= seq && self.published() >= seq
+        self.journaled() >= seq && self.published() >= seq && !self.queue.lock().stale
     }
 
     /// Whether anything waits to be journaled or published.
     pub fn has_work(&self) -> bool {
         let queue = self.queue.lock();
-        !queue.entries.is_empty() || !queue.events.is_empty()
+        queue.row.is_some() && (queue.has_row_or_entries() || !queue.events.is_empty())
     }
 }
 
 /// Returns an event's JSON again, for events read back from a document.
 pub fn json(event: &Event) -> String {
     document::encode_event(event)
+}
+
+// === impl Queue ===
+
+impl Queue {
+    fn has_row_or_entries(&self) -> bool {
+        self.stale || !self.entries.is_empty()
+    }
 }

@@ -215,7 +215,14 @@ impl Workflows {
             return Ok(Some(mem));
         }
         match self.load(actor, run).await {
-            Ok(Loaded::Run(mem)) => Ok(Some(*mem)),
+            Ok(Loaded::Run(mem)) => {
+                // What the load found unjournaled goes out also when this turn only looks.
+                actor.tail.describe(self.projection(&mem), self.next_check(&mem.run));
+                if actor.tail.has_work() {
+                    self.follow(run, Arc::clone(&actor.tail));
+                }
+                Ok(Some(*mem))
+            }
             Ok(Loaded::Unknown) if let Turn::Start(_, plan) = turn => {
                 actor.tail.reset(0, Default::default(), 0);
                 let mut mem = Mem::new(run);
