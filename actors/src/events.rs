@@ -1,6 +1,6 @@
 //! Public events and tasks as CloudEvents on the bus.
 
-use crate::services::Services;
+use crate::{services::Services, trace};
 use bytes::Bytes;
 use callboard_core::{
     Timestamp,
@@ -34,12 +34,12 @@ pub async fn send(services: &Services, topic: &str, messages: Vec<Bytes>) -> Res
         content_type: "application/cloudevents+json".into(),
         metadata: BTreeMap::new(),
     };
-    services.sidecar.publish_all(messages.into_iter().map(publish).collect()).await
+    trace::through(&services.sidecar).publish_all(messages.into_iter().map(publish).collect()).await
 }
 
 /// Wraps data in a CloudEvent.
 pub fn envelope(id: &str, kind: &str, subject: &str, at: Timestamp, data: &Value) -> Bytes {
-    json!({
+    let mut event = json!({
         "specversion": "1.0",
         "id": id,
         "source": SOURCE,
@@ -48,9 +48,13 @@ pub fn envelope(id: &str, kind: &str, subject: &str, at: Timestamp, data: &Value
         "time": at.to_string(),
         "datacontenttype": "application/json",
         "data": data,
-    })
-    .to_string()
-    .into()
+    });
+    if let Some(trace) = trace::current() {
+        // Dapr takes both to be the whole W3C value, and fills them itself where the first is missing.
+        event["traceid"] = trace.clone().into();
+        event["traceparent"] = trace.into();
+    }
+    event.to_string().into()
 }
 
 /// Returns an event as the public sees it: the same on the bus and in the history.
@@ -72,5 +76,16 @@ pub fn item(run: &str, seq: u64, event: &Event) -> Value {
 fn fields(what: &What) -> Map<String, Value> {
     let Ok(Value::Object(tagged)) = serde_json::to_value(what) else { return Map::new() };
     let Some((_, Value::Object(fields))) = tagged.into_iter().next() else { return Map::new() };
-    fields.into_iter().filter(|(name, value)| name != "step" && name != "attempt" && !value.is_null()).collect()
+    fields
+        .into_iter()
+        .filter(|(name, value)| name != "step" && name != "attempt" && !value.is_null())
+        .map(|(name, value)| {
+            // A datum shows as its value; one that is stored elsewhere as its reference.
+            let plain = match (name.as_str(), value.get("v")) {
+                ("plan" | "input" | "output" | "data", Some(inner)) => inner.clone(),
+                _ => value,
+            };
+            (name, plain)
+        })
+        .collect()
 }

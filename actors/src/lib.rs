@@ -14,6 +14,7 @@ mod metrics;
 mod reply;
 mod sweeper;
 mod tasks;
+mod trace;
 mod values;
 mod wake;
 mod workflow;

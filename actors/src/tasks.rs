@@ -1,5 +1,6 @@
 //! Everything this process does beside answering runs here, so that a shutdown can wait for it.
 
+use crate::trace;
 use std::{future::Future, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,18 +18,18 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker.spawn(work)
+        self.tracker.spawn(trace::inherit(work))
     }
 
     /// Runs `work` until it ends or a shutdown begins: for work that another process takes up again.
     pub fn spawn_until_stop<F: Future<Output = ()> + Send + 'static>(&self, work: F) {
         let stop = self.stopping.clone();
-        self.tracker.spawn(async move {
+        self.tracker.spawn(trace::inherit(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = work => {}
             }
-        });
+        }));
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -1,7 +1,7 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
 use super::{Actor, Agents, Mem, Target, home};
-use crate::{WORKFLOW, values};
+use crate::{WORKFLOW, trace, values};
 use bytes::Bytes;
 use callboard_connectors::tools;
 use callboard_core::{
@@ -13,6 +13,7 @@ use callboard_core::{
     workflow::event::Reserved,
 };
 use serde_json::{Value, json};
+use tracing::Instrument;
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -107,7 +108,8 @@ impl Agents {
         };
         let Ok(_place) = Arc::clone(&self.calls).acquire_owned().await else { return };
         let began = Instant::now();
-        let reply = self.services.models.call(&request, None).await;
+        let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
+        let reply = self.services.models.call(&request, None).instrument(span).await;
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
         self.services.metrics.model_called(&request.model, began.elapsed(), usage);
         drop(_place);
@@ -226,7 +228,7 @@ impl Agents {
     /// Calls the run; nothing if it does not answer now.
     async fn ask(&self, run: &str, method: &str, body: &Value) -> Option<Value> {
         let body = Bytes::from(body.to_string());
-        match self.services.sidecar.invoke_actor(WORKFLOW, run, method, body).await {
+        match trace::through(&self.services.sidecar).invoke_actor(WORKFLOW, run, method, body).await {
             Ok(answer) => {
                 let answer: Value = serde_json::from_slice(&answer).ok()?;
                 let status = answer["error"]["status"].as_u64();

@@ -11,14 +11,14 @@ use crate::{
     services::Services,
     sweeper,
     tasks::Tasks,
-    wake,
+    trace, wake,
     workflow::Workflows,
 };
 use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, Request, State},
-    http::{Response, StatusCode, header},
+    http::{HeaderMap, Response, StatusCode, header},
     middleware::{self, Next},
     response::IntoResponse,
     routing::{delete, get, put},
@@ -126,13 +126,18 @@ async fn config(State(host): State<Host>) -> impl IntoResponse {
 async fn call(
     State(host): State<Host>,
     Path((kind, id, method)): Path<(String, String, String)>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    response(match checked(&host, &kind, &id) {
-        Ok(()) if kind == WORKFLOW => host.0.workflows.call(&id, &method, &body).await,
-        Ok(()) => host.0.agents.call(&id, &method, &body).await,
-        Err(fault) => Err(fault),
-    })
+    let span = tracing::info_span!("actor", otel.kind = "server", otel.name = format!("{kind}/{method}"), id);
+    let reply = async {
+        match checked(&host, &kind, &id) {
+            Ok(()) if kind == WORKFLOW => host.0.workflows.call(&id, &method, &body).await,
+            Ok(()) => host.0.agents.call(&id, &method, &body).await,
+            Err(fault) => Err(fault),
+        }
+    };
+    response(trace::within(trace::of(&headers), span, reply).await)
 }
 
 /// A reminder's callback. Whatever it finds, the sidecar need not try again: the next tick or the sweeper does.

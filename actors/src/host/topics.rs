@@ -3,7 +3,7 @@
 //! A message is dropped when it can never be handled, tried again when it can't be handled now.
 
 use super::Host;
-use crate::{AGENT, WORKFLOW, events, workflow};
+use crate::{AGENT, WORKFLOW, events, trace, workflow};
 use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
@@ -19,6 +19,8 @@ struct CloudEvent {
     #[serde(default)]
     source: String,
     r#type: String,
+    #[serde(default)]
+    traceparent: Option<String>,
     #[serde(default)]
     data: Value,
 }
@@ -63,7 +65,8 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
     }
     let Ok(task) = Task::deserialize(&event.data) else { return verdict(Verdict::Drop) };
     let id = workflow::agent_id(&task.run, &task.step);
-    verdict(hand_over(&host, AGENT, &id, "task", &event.data).await)
+    let span = tracing::info_span!("task", otel.kind = "consumer", id);
+    verdict(trace::within(event.traceparent, span, hand_over(&host, AGENT, &id, "task", &event.data)).await)
 }
 
 /// Gives a command to its run.
@@ -92,11 +95,13 @@ pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
         return verdict(Verdict::Drop);
     }
     data.insert("op".into(), identity.to_string().into());
-    verdict(hand_over(&host, WORKFLOW, &run, method, &Value::Object(data)).await)
+    let span = tracing::info_span!("command", otel.kind = "consumer", run, method);
+    let data = Value::Object(data);
+    verdict(trace::within(event.traceparent, span, hand_over(&host, WORKFLOW, &run, method, &data)).await)
 }
 
 async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: &Value) -> Verdict {
-    let answer = host.0.services.sidecar.invoke_actor(kind, id, method, data.to_string().into()).await;
+    let answer = trace::through(&host.0.services.sidecar).invoke_actor(kind, id, method, data.to_string().into()).await;
     match answer {
         Ok(answer) => {
             let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();

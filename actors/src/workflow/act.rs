@@ -7,7 +7,7 @@ use super::{
     http_step::HttpStep,
     turn::Turn,
 };
-use crate::{AGENT, events, reply::Fault};
+use crate::{AGENT, events, reply::Fault, trace};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
@@ -155,7 +155,7 @@ impl Workflows {
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
             let body = Bytes::from(json!({ "attempt": attempt }).to_string());
-            match this.services.sidecar.invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body).await {
+            match trace::through(&this.services.sidecar).invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body).await {
                 Ok(_) => {
                     told.lock().insert((step, attempt));
                     this.settle(&run).await;
