@@ -1,27 +1,40 @@
-# The everyday commands. `make run` needs Rust and nothing else.
+# The everyday commands. `make run` needs Rust and a C compiler, nothing else.
 
 CARGO ?= cargo
-# The crates whose tests need no other program, from the inside out.
-FAST := core catalog connectors sidecar actors
-PACKAGES := $(foreach crate,$(FAST),-p callboard-$(crate)) -p callboard
 
-.PHONY: run test test-fast test-dapr real-model lint fmt
+.PHONY: run test test-fast test-dapr chaos bench real-model lint fmt
 
 ## Serves everything in one process on http://127.0.0.1:8080
 run:
 	$(CARGO) run --release -p callboard -- dev
 
-## All tests, fast ones first; the last ones run daprd, placement, scheduler and Redis
+## All tests, fast ones first; the last ones run daprd, placement, scheduler, Redis and a Python client
 test: test-fast test-dapr
 
+# Always the whole workspace: another selection of packages would build the dependencies again, with other features.
 test-fast:
-	$(CARGO) test --locked $(PACKAGES)
+	$(CARGO) test --locked --workspace --lib --bins
 
 test-dapr:
 	scripts/dapr-build
 	scripts/redis-ensure
-	$(CARGO) build --locked -p callboard
-	$(CARGO) test --locked -p callboard-tests
+	scripts/python-ensure
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace --tests -- --test-threads 4
+
+## The long campaigns of faults; a short part of each is in `make test`
+chaos:
+	scripts/dapr-build
+	scripts/redis-ensure
+	$(CARGO) build --locked --workspace --bins
+	CALLBOARD_CHAOS=full $(CARGO) test --locked --workspace --test it chaos -- --test-threads 1 --nocapture
+
+## Steps per second, latency, memory and cost per step, embedded and beside daprd with Redis
+bench:
+	scripts/dapr-build
+	scripts/redis-ensure
+	$(CARGO) build --release --locked -p callboard
+	$(CARGO) bench --locked -p callboard-tests --bench callboard
 
 ## The four-agent example with a small real model on this machine; compiles its server the first time
 real-model:

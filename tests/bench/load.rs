@@ -18,7 +18,14 @@ pub struct Figures {
 }
 
 /// Starts runs and waits for each, `at_once` at a time, until `runs` are done or the time is over.
-pub async fn drive(site: &Site, workflow: &str, steps: u64, at_once: usize, runs: u64, limit: Duration) -> Figures {
+pub async fn drive(
+    site: &Site,
+    workflow: &str,
+    steps: u64,
+    at_once: usize,
+    runs: u64,
+    limit: Duration,
+) -> Figures {
     let (next, began) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let workers = (0..at_once).map(|_| {
         let (site, next, workflow) = (site.client(), next.clone(), workflow.to_owned());

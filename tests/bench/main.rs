@@ -4,8 +4,9 @@
 //! as two apps beside real daprd with Redis (AOF everysec); load and a model endpoint that answers at once live here.
 //! `cargo bench -p callboard-tests -- [embedded|dapr] [quick]`; everything is bounded in count and time.
 
+#![allow(clippy::panic, reason = "a failed bench stops")]
+
 #[path = "../it/harness/mod.rs"]
-#[allow(dead_code)]
 mod harness;
 mod load;
 mod model;
@@ -38,13 +39,17 @@ async fn measure(place: &str, quick: bool) {
     let embedded = place == "embedded";
     let model = model::start().await;
     if embedded {
-        println!("start of the process to first completed run: {:.0} ms\n", start_up(&model).await.as_secs_f64() * 1e3);
+        println!(
+            "start of the process to first completed run: {:.0} ms\n",
+            start_up(&model).await.as_secs_f64() * 1e3
+        );
     }
     let site = if embedded { Site::embedded(&model).await } else { Site::dapr(&model).await };
     let four = site.create(&chain(4)).await;
     load::drive(&site, &four, 4, 4, 50, Duration::from_secs(10)).await;
 
-    let mut table = Table::new(&["runs at once", "steps/s", "run p50 ms", "run p95 ms", "runs", "peak RSS MB"]);
+    let mut table =
+        Table::new(&["runs at once", "steps/s", "run p50 ms", "run p95 ms", "runs", "peak RSS MB"]);
     for (at_once, runs) in [(1, 1500), (16, 6000), (64, 8000)] {
         let runs = if quick { runs / 10 } else { runs };
         let figures = load::drive(&site, &four, 4, at_once, runs, Duration::from_secs(20)).await;
@@ -60,8 +65,19 @@ async fn measure(place: &str, quick: bool) {
     table.print();
 
     let mut table = Table::new(&[
-        "per step", "bytes", "state", "bus", "catalog", "saves", "publishes", "actor calls", "reminders", "gets",
-        "Redis cmds", "disk bytes", "s",
+        "per step",
+        "bytes",
+        "state",
+        "bus",
+        "catalog",
+        "saves",
+        "publishes",
+        "actor calls",
+        "reminders",
+        "gets",
+        "Redis cmds",
+        "disk bytes",
+        "s",
     ]);
     let shapes: Vec<(String, Value, u64)> = vec![
         ("chain of 10".into(), chain(10), 10),

@@ -22,7 +22,7 @@ pub struct Site {
 
 enum Place {
     Embedded { _dev: Box<Callboard> },
-    Dapr { redis: Redis, _cluster: DaprCluster, _run: DaprRun },
+    Dapr(Box<(Redis, DaprCluster, DaprRun)>),
 }
 
 /// Starts runs through the REST API.
@@ -65,7 +65,7 @@ impl Site {
         let metrics = run.apps.iter().map(|app| format!("{}/metrics", app.url)).collect();
         let client = Client { http: http(), url: run.app("workflow-service").url.clone() };
         let folders = vec![run.dir().to_owned(), redis.dir().to_owned()];
-        Self { client, place: Place::Dapr { redis, _cluster: cluster, _run: run }, pids, folders, metrics }
+        Self { client, place: Place::Dapr(Box::new((redis, cluster, run))), pids, folders, metrics }
     }
 
     pub fn client(&self) -> Client {
@@ -121,7 +121,8 @@ impl Site {
                 }
             }
         }
-        if let Place::Dapr { redis, .. } = &self.place {
+        if let Place::Dapr(programs) = &self.place {
+            let redis = &programs.0;
             let info = redis.command(&["INFO", "stats"]).expect("Redis answers");
             let commands = info.lines().find_map(|l| l.strip_prefix("total_commands_processed:"));
             out.insert("redis", commands.and_then(|n| n.trim().parse().ok()).unwrap_or(0.0));
@@ -135,7 +136,8 @@ impl Client {
     /// Starts a run and waits until it has completed.
     pub async fn complete(&self, workflow: &str, input: Value, patience: Duration) {
         let url = format!("{}/api/v1/workflows/{workflow}/start?wait={}s", self.url, patience.as_secs());
-        let request = self.http.post(url).timeout(patience + Duration::from_secs(5)).json(&json!({"input": input}));
+        let request =
+            self.http.post(url).timeout(patience + Duration::from_secs(5)).json(&json!({"input": input}));
         let answer = request.send().await.expect("an answer");
         let run: Value = answer.json().await.expect("JSON");
         assert_eq!(run["status"], "completed", "{run:#}");

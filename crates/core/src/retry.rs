@@ -1,6 +1,9 @@
 //! When a failed attempt is tried again. Jitter derives from the step, so a replay gives the same delay.
 
-use crate::{Hash, Span, workflow::definition::{Backoff, RetryPolicy}};
+use crate::{
+    Hash, Span,
+    workflow::definition::{Backoff, RetryPolicy},
+};
 
 /// Returns the delay before retry number `retry` (from 1), or nothing when the policy is used up.
 ///
@@ -11,7 +14,9 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     }
     let base = match policy.backoff {
         Backoff::Constant => policy.initial.0,
-        Backoff::Exponential => policy.initial.0.saturating_mul(1u64.checked_shl(retry - 1).unwrap_or(u64::MAX)),
+        Backoff::Exponential => {
+            policy.initial.0.saturating_mul(1u64.checked_shl(retry - 1).unwrap_or(u64::MAX))
+        }
     };
     let base = base.min(policy.max.0);
     let spread = if policy.jitter { base / 4 } else { 0 };

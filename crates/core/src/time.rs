@@ -80,8 +80,9 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
-        Span::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a duration such as \"10s\" or \"1h30m\"")))
+        Span::parse(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("`{text}` is not a duration such as \"10s\" or \"1h30m\""))
+        })
     }
 }
 

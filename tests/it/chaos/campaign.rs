@@ -160,7 +160,7 @@ async fn verdict(
         wrong.extend(checker::check(seen, dump.as_ref(), earlier.get(&seen.run), &effects.log()));
         stalls.extend(dump.as_ref().map(|d| checker::longest_stall(&seen.run, d)));
     }
-    stalls.sort_by(|a, b| b.0.cmp(&a.0));
+    stalls.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
     for (length, what) in stalls.iter().take(3) {
         println!("longest stalls: {:.1} s, {what}", *length as f64 / 1e3);
     }

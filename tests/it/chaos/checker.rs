@@ -18,7 +18,9 @@ pub struct Dump {
 /// Returns everything that is wrong with one run. `earlier` is a dump of the same run taken before.
 pub fn check(seen: &Seen, dump: Option<&Dump>, earlier: Option<&Dump>, effects: &Log) -> Vec<String> {
     let run = &seen.run;
-    let Some(dump) = dump else { return vec![format!("INV-01 {run}: acknowledged, and there is no such run")] };
+    let Some(dump) = dump else {
+        return vec![format!("INV-01 {run}: acknowledged, and there is no such run")];
+    };
     let mut wrong = Vec::new();
     let items = &dump.history;
     let kind = |item: &Value| item["type"].as_str().unwrap_or_default().to_owned();
@@ -47,7 +49,8 @@ pub fn check(seen: &Seen, dump: Option<&Dump>, earlier: Option<&Dump>, effects: 
         }
     }
     wrong.extend(outcomes(run, items, effects));
-    let ends = items.iter().filter(|i| matches!(kind(i).as_str(), "run.completed" | "run.failed" | "run.cancelled"));
+    let ends =
+        items.iter().filter(|i| matches!(kind(i).as_str(), "run.completed" | "run.failed" | "run.cancelled"));
     match ends.count() {
         1 => {}
         0 => wrong.push(format!("INV-20 {run}: it has not ended: {}", dump.run["status"])),
@@ -58,7 +61,10 @@ pub fn check(seen: &Seen, dump: Option<&Dump>, earlier: Option<&Dump>, effects: 
         wrong.push(format!("INV-12 {run}: {last} stands after the end"));
     }
     if dump.run["status"] != "completed" {
-        wrong.push(format!("INV-20 {run}: it is {}, not completed: {}", dump.run["status"], dump.run["error"]));
+        wrong.push(format!(
+            "INV-20 {run}: it is {}, not completed: {}",
+            dump.run["status"], dump.run["error"]
+        ));
     }
     wrong
 }
@@ -69,8 +75,11 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
     let mut started: BTreeMap<String, u64> = BTreeMap::new();
     let mut ended: BTreeMap<String, u64> = BTreeMap::new();
     // A loop's output is its last body's, which is checked there.
-    let holds: BTreeSet<&str> =
-        items.iter().filter(|i| text(&i["type"]) == "step.iteration_started").map(|i| text(&i["node"])).collect();
+    let holds: BTreeSet<&str> = items
+        .iter()
+        .filter(|i| text(&i["type"]) == "step.iteration_started")
+        .map(|i| text(&i["node"]))
+        .collect();
     for item in items {
         let step = format!("{}/{}/{}", item["generation"], text(&item["node"]), text(&item["iteration"]));
         match text(&item["type"]) {
@@ -93,14 +102,18 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
                 let prefix = format!("{run}/{step}/{}/", item["attempt"]);
                 let given = effects.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
                 if !given.flat_map(|(_, answers)| answers).any(|answer| answer == output) {
-                    wrong.push(format!("INV-08 {run}: step {step} recorded {output:?}, which nobody answered"));
+                    wrong.push(format!(
+                        "INV-08 {run}: step {step} recorded {output:?}, which nobody answered"
+                    ));
                 }
             }
             _ => {}
         }
     }
     for key in effects.keys().filter(|key| key.starts_with(&format!("{run}/"))) {
-        let Some((step, _)) = key.strip_prefix(&format!("{run}/")).and_then(|k| k.rsplit_once('/')) else { continue };
+        let Some((step, _)) = key.strip_prefix(&format!("{run}/")).and_then(|k| k.rsplit_once('/')) else {
+            continue;
+        };
         let Some((step, _)) = step.rsplit_once('/') else { continue };
         if !started.contains_key(step) {
             wrong.push(format!("INV-14 {run}: {key} was performed and never started"));

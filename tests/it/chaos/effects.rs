@@ -1,11 +1,6 @@
 //! The outside as the runs see it: a model endpoint whose every answer is new, and the log of what it was asked.
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::HeaderMap,
-    routing::post,
-};
+use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,

@@ -78,7 +78,12 @@ pub fn job(dice: &mut Dice) -> Job {
             nodes.push(json!({"id": "pause", "type": "wait", "config": {"for": format!("{}ms", 50 + dice.roll(400))}}));
             nodes.push(json!({"id": "go", "type": "signal", "config": {"name": "go"}}));
             nodes.push(agent("mid", "{{ steps.go.output.n }}"));
-            edges.extend([edge("first", "pause"), edge("pause", "go"), edge("go", "mid"), edge("mid", "last")]);
+            edges.extend([
+                edge("first", "pause"),
+                edge("pause", "go"),
+                edge("go", "mid"),
+                edge("mid", "last"),
+            ]);
         }
         _ => {
             approve = true;

@@ -68,6 +68,7 @@ pub fn scratch() -> tempfile::TempDir {
 ///
 /// Each test makes its own: the connections of a shared one would die with the runtime of
 /// the test that opened them.
+#[expect(clippy::disallowed_methods, reason = "a test calls what it likes")]
 pub fn http() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()

@@ -23,27 +23,6 @@ const IMPURE: [&str; 15] = [
 /// minijinja hands out a `HashSet`; it is sorted where it is received.
 const SORTED_AT_ONCE: (&str, &str) = ("crates/core/src/expr/references.rs", "HashSet");
 
-/// Older than the rule that a source says what it is for. This list only gets shorter.
-const SILENT: [&str; 17] = [
-    "crates/callboard/src/config/tests.rs",
-    "crates/callboard/src/record/steps/tests.rs",
-    "crates/catalog/build.rs",
-    "crates/connectors/src/tools/tests.rs",
-    "crates/core/src/agent/spec/tests.rs",
-    "crates/core/src/expr/tests.rs",
-    "crates/core/src/schema/tests.rs",
-    "crates/core/src/transform/tests.rs",
-    "crates/core/src/workflow/definition/tests.rs",
-    "crates/core/src/workflow/plan/tests.rs",
-    "crates/sidecar/src/components/tests.rs",
-    "crates/sidecar/src/embedded/bus/envelope/tests.rs",
-    "crates/sidecar/src/embedded/http/tests.rs",
-    "crates/sidecar/src/embedded/tests/actors.rs",
-    "crates/sidecar/src/embedded/tests/bus.rs",
-    "crates/sidecar/src/embedded/tests/http.rs",
-    "crates/sidecar/src/embedded/tests/state.rs",
-];
-
 /// Kinds of files that people write; those without a kind (scripts, Makefile) are checked as well.
 const WRITTEN: [&str; 14] =
     ["rs", "md", "toml", "yaml", "yml", "json", "sql", "proto", "sh", "mod", "ts", "tsx", "css", "html"];
@@ -80,7 +59,6 @@ fn the_core_has_no_clock_no_randomness_no_io_and_no_order_of_chance() {
 fn every_source_says_first_what_it_is_for() {
     let sources = texts(|path| path.ends_with(".rs"));
     let silent = sources.iter().filter(|source| !source.text.starts_with("//!"));
-    let silent = silent.filter(|source| !SILENT.contains(&source.path.as_str()));
     none(silent.map(|source| format!("{} does not begin with //!", source.path)).collect());
 }
 

@@ -1,3 +1,5 @@
+//! Settings from defaults, files and the environment; every mistake at once.
+
 use super::*;
 
 fn sources(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Sources {

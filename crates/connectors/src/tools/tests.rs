@@ -1,3 +1,5 @@
+//! Tools over data that tries to be more than data.
+
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -73,9 +73,16 @@ pub enum Phase {
     Idle,
     /// Asking the run for one more call.
     Reserving,
-    Thinking { not_before: Timestamp },
-    Acting { calls: Vec<ToolCall>, results: BTreeMap<String, Datum> },
-    Done { outcome: Ending },
+    Thinking {
+        not_before: Timestamp,
+    },
+    Acting {
+        calls: Vec<ToolCall>,
+        results: BTreeMap<String, Datum>,
+    },
+    Done {
+        outcome: Ending,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,12 +98,24 @@ pub enum Ending {
 pub enum Input {
     /// A task; a later attempt replaces an earlier one, anything else is a repetition.
     Task(Task),
-    Replied { iteration: u32, reply: Result<ModelReply, CallError> },
-    ToolAnswered { iteration: u32, id: String, result: Result<Value, CallError> },
-    Granted { iteration: u32, granted: bool },
+    Replied {
+        iteration: u32,
+        reply: Result<ModelReply, CallError>,
+    },
+    ToolAnswered {
+        iteration: u32,
+        id: String,
+        result: Result<Value, CallError>,
+    },
+    Granted {
+        iteration: u32,
+        granted: bool,
+    },
     /// The grant of an `at_most_once` call was refused: another activation has it.
     Refused,
-    Delivered { attempt: u32 },
+    Delivered {
+        attempt: u32,
+    },
     Cancel,
     Tick,
 }
@@ -117,11 +136,22 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Ask the run for one more call of the model.
-    Reserve { iteration: u32 },
-    CallModel { iteration: u32, model: usize, not_before: Timestamp },
-    CallTool { iteration: u32, call: ToolCall },
+    Reserve {
+        iteration: u32,
+    },
+    CallModel {
+        iteration: u32,
+        model: usize,
+        not_before: Timestamp,
+    },
+    CallTool {
+        iteration: u32,
+        call: ToolCall,
+    },
     /// Give the answer to whoever asked.
-    Deliver { attempt: u32 },
+    Deliver {
+        attempt: u32,
+    },
 }
 
 impl Machine for Run {
@@ -156,19 +186,29 @@ impl Machine for Run {
             Input::ToolAnswered { iteration, id, result } if self.acts(*iteration, id) => {
                 let (text, strike) = match result {
                     Ok(value) => (value.clone(), false),
-                    Err(e) => (json!({"error": {"code": e.code, "message": e.message}}), e.code == "invalid_arguments"),
+                    Err(e) => (
+                        json!({"error": {"code": e.code, "message": e.message}}),
+                        e.code == "invalid_arguments",
+                    ),
                 };
-                let message = Message { tool_call_id: Some(id.clone()), ..Message::new(Role::Tool, plain(&text)) };
+                let message =
+                    Message { tool_call_id: Some(id.clone()), ..Message::new(Role::Tool, plain(&text)) };
                 put(&mut run, Event::ToolAnswered { id: id.clone(), message: datum(&message), strike });
                 if run.strikes >= STRIKES {
-                    run.end(Ending::Failed(failed("invalid_tool_arguments", "too many invalid tool calls")), &mut put);
+                    run.end(
+                        Ending::Failed(failed("invalid_tool_arguments", "too many invalid tool calls")),
+                        &mut put,
+                    );
                 }
             }
-            Input::Granted { iteration, granted } if self.phase == Phase::Reserving && self.iterations == *iteration => {
+            Input::Granted { iteration, granted }
+                if self.phase == Phase::Reserving && self.iterations == *iteration =>
+            {
                 if *granted {
                     put(&mut run, Event::CallGranted { at });
                 } else {
-                    let error = failed("budget_exceeded", "the run's budget does not allow another model call");
+                    let error =
+                        failed("budget_exceeded", "the run's budget does not allow another model call");
                     run.end(Ending::Failed(error), &mut put);
                 }
             }
@@ -191,7 +231,10 @@ impl Machine for Run {
             && run.works()
             && at >= run.accepted_at + Span::secs(seconds)
         {
-            run.end(Ending::Failed(failed("agent_limit", format!("the task took longer than {seconds} s"))), &mut put);
+            run.end(
+                Ending::Failed(failed("agent_limit", format!("the task took longer than {seconds} s"))),
+                &mut put,
+            );
         }
         Ok(events)
     }
@@ -234,7 +277,10 @@ impl Run {
                 tool_calls: reply.tool_calls.clone(),
                 ..Message::new(Role::Assistant, reply.text.clone())
             };
-            put(self, Event::ModelReplied { message: datum(&message), calls: reply.tool_calls.clone(), usage });
+            put(
+                self,
+                Event::ModelReplied { message: datum(&message), calls: reply.tool_calls.clone(), usage },
+            );
             if let Some((tool, times)) = self.looping(profile) {
                 let message = format!("called {tool} with the same arguments {times} times");
                 self.end(Ending::Failed(failed("loop_detected", message)), put);
@@ -243,7 +289,8 @@ impl Run {
             }
             return;
         }
-        let schema = self.task.as_ref().and_then(|t| t.output_schema.clone()).or(profile.spec.output_schema.clone());
+        let schema =
+            self.task.as_ref().and_then(|t| t.output_schema.clone()).or(profile.spec.output_schema.clone());
         let Some(schema) = schema else {
             self.end_with(Ending::Completed(Datum::inline(reply.text.clone())), usage, put);
             return;
@@ -254,7 +301,10 @@ impl Run {
                 let answer = Message::new(Role::Assistant, reply.text.clone());
                 let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
                 let complaint = Message::new(Role::User, text);
-                put(self, Event::AnswerRejected { message: datum(&answer), complaint: datum(&complaint), usage });
+                put(
+                    self,
+                    Event::AnswerRejected { message: datum(&answer), complaint: datum(&complaint), usage },
+                );
                 self.check_limits(profile, put);
             }
             Err(complaint) => {
@@ -282,7 +332,10 @@ impl Run {
         let at_most_once = self.task.as_ref().is_some_and(|t| t.at_most_once);
         if error.retryable && !at_most_once {
             if let Some(delay) = retry::delay(&policy, self.failures + 1, &key, error.retry_after) {
-                put(self, Event::ModelFailed { error: error.clone(), model: self.model, retry_at: at + delay });
+                put(
+                    self,
+                    Event::ModelFailed { error: error.clone(), model: self.model, retry_at: at + delay },
+                );
                 return;
             }
             if self.model < profile.spec.fallback_models.len() {
@@ -366,7 +419,8 @@ impl Run {
                 results.insert(id.clone(), message.clone());
                 if results.len() == calls.len() {
                     // In the order of the calls, whatever order the answers came in.
-                    let answers: Vec<Datum> = calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
+                    let answers: Vec<Datum> =
+                        calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
                     self.messages.extend(answers);
                     self.next_round(self.accepted_at);
                 }
@@ -401,9 +455,7 @@ impl Run {
                 .map(|call| Effect::CallTool { iteration, call: call.clone() })
                 .collect(),
             Phase::Done { .. } if self.delivered => Vec::new(),
-            Phase::Done { .. } => {
-                self.task.iter().map(|t| Effect::Deliver { attempt: t.attempt }).collect()
-            }
+            Phase::Done { .. } => self.task.iter().map(|t| Effect::Deliver { attempt: t.attempt }).collect(),
         }
     }
 }
@@ -426,7 +478,8 @@ fn failed(code: &str, message: impl Into<String>) -> CallError {
 
 /// Hashes a tool's name and its arguments in canonical form.
 fn call_hash(call: &ToolCall) -> Hash {
-    let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or(Value::String(call.arguments.clone()));
+    let arguments: Value =
+        serde_json::from_str(&call.arguments).unwrap_or(Value::String(call.arguments.clone()));
     Hash::chain(&[call.name.as_bytes(), canonical(&arguments).as_bytes()])
 }
 

@@ -88,7 +88,10 @@ pub struct Tool {
 /// What a tool does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "config", rename_all = "snake_case", deny_unknown_fields)]
-#[expect(clippy::large_enum_variant, reason = "a handful of tools are read once; a box would show in every match")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful of tools are read once; a box would show in every match"
+)]
 pub enum ToolKind {
     /// An HTTP call; templates see `args`.
     Http(crate::workflow::definition::HttpNode),

@@ -1,3 +1,5 @@
+//! Expressions and templates: what they give, and what they may cost.
+
 use super::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! What schemas refuse, and how it is told.
+
 use super::*;
 use serde_json::json;
 

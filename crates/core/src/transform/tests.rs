@@ -1,3 +1,5 @@
+//! Map, filter, reduce.
+
 use super::*;
 use serde_json::json;
 

@@ -99,16 +99,33 @@ impl<'a> Decision<'a> {
     fn new(run: Run, at: Timestamp, values: &'a Values) -> Result<Self, Halt> {
         // The shell attaches the plan; a run whose plan can't be had is left alone.
         let Some(plan) = run.plan.clone() else {
-            return Err(Refusal::conflict("plan_unavailable", format!("the plan of run {} is not loaded", run.id)).into());
+            return Err(Refusal::conflict(
+                "plan_unavailable",
+                format!("the plan of run {} is not loaded", run.id),
+            )
+            .into());
         };
-        Ok(Self { run, plan, at, values, events: Vec::new(), bytes: 0, most: MAX_EVENTS - 1, room: Default::default() })
+        Ok(Self {
+            run,
+            plan,
+            at,
+            values,
+            events: Vec::new(),
+            bytes: 0,
+            most: MAX_EVENTS - 1,
+            room: Default::default(),
+        })
     }
 
     pub fn put(&mut self, what: What) {
-        self.bytes += what.data().iter().map(|d| match d {
-            Datum::Inline(v) => json_len(v).min(crate::value::INLINE_LIMIT),
-            Datum::Stored(_) => 64,
-        }).sum::<usize>();
+        self.bytes += what
+            .data()
+            .iter()
+            .map(|d| match d {
+                Datum::Inline(v) => json_len(v).min(crate::value::INLINE_LIMIT),
+                Datum::Stored(_) => 64,
+            })
+            .sum::<usize>();
         let event = Event { at: self.at, what };
         self.run.apply(&event);
         self.events.push(event);
@@ -147,7 +164,11 @@ impl<'a> Decision<'a> {
             | Input::Pause { op }
             | Input::Resume { op }
             | Input::Rerun { op, .. } => {
-                if self.run.knows(op) { Ok(()) } else { self.operate(input).map_err(Into::into) }
+                if self.run.knows(op) {
+                    Ok(())
+                } else {
+                    self.operate(input).map_err(Into::into)
+                }
             }
         }
     }
@@ -184,7 +205,9 @@ impl<'a> Decision<'a> {
             return;
         }
         match granted {
-            None => self.put(What::StepGranted { step: key.clone(), attempt, activation: activation.to_owned() }),
+            None => {
+                self.put(What::StepGranted { step: key.clone(), attempt, activation: activation.to_owned() })
+            }
             Some(holder) if holder == activation => {}
             Some(_) => self.put(What::StepUnknown { step: key.clone(), attempt }),
         }
@@ -192,7 +215,8 @@ impl<'a> Decision<'a> {
 
     fn reserve(&mut self, op: &str, key: &StepKey, attempt: u32, reserved: Reserved) {
         let Some(step) = self.run.steps.get(key) else { return };
-        if self.run.knows(op) || step.attempt != attempt || !step.is_open() || self.breach(reserved).is_some() {
+        if self.run.knows(op) || step.attempt != attempt || !step.is_open() || self.breach(reserved).is_some()
+        {
             return;
         }
         self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.to_owned() });
@@ -269,7 +293,14 @@ impl<'a> Decision<'a> {
             });
             return;
         }
-        self.put(What::StepFailed { step: key.clone(), attempt, error: failure.clone(), retry_at: None, usage, op });
+        self.put(What::StepFailed {
+            step: key.clone(),
+            attempt,
+            error: failure.clone(),
+            retry_at: None,
+            usage,
+            op,
+        });
         if !self.handled(*ix) {
             self.fail_scope(key, *ix, failure);
         }
@@ -298,7 +329,8 @@ impl<'a> Decision<'a> {
                 let outer = key.iteration.rsplit_once('.').map_or("", |(outer, _)| outer);
                 let owner = StepKey::new(key.generation, &plan.node(owner).node.id, outer);
                 let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
-                let message = format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
+                let message =
+                    format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
                 let error = CallError { code: failure.code, message, retryable: false, retry_after: None };
                 self.fail(&owner, attempt, error, None);
             }
@@ -329,7 +361,8 @@ impl<'a> Decision<'a> {
 /// a read may be repeated, a write not unless the definition says so.
 fn retry_policy(node: &Node) -> RetryPolicy {
     use super::definition::{Backoff, HttpMethod};
-    let reads = matches!(&node.kind, NodeKind::Http(h) if matches!(h.method, HttpMethod::Get | HttpMethod::Head));
+    let reads =
+        matches!(&node.kind, NodeKind::Http(h) if matches!(h.method, HttpMethod::Get | HttpMethod::Head));
     node.retry.clone().unwrap_or(RetryPolicy {
         max_retries: if reads { 3 } else { 0 },
         backoff: Backoff::Exponential,

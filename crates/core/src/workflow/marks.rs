@@ -48,8 +48,8 @@ impl Run {
         loop {
             let key = StepKey::new(generation, id, path);
             if let Some(step) = self.steps.get(&key) {
-                let kept =
-                    generation == newest || matches!(step.state, StepState::Completed { .. } | StepState::Skipped);
+                let kept = generation == newest
+                    || matches!(step.state, StepState::Completed { .. } | StepState::Skipped);
                 return kept.then_some((key, step));
             }
             // A body's steps belong to one generation; a node that is run again has nothing kept.
@@ -118,7 +118,9 @@ impl Mark {
     pub fn takes(self, branch: Option<&str>) -> bool {
         match (self, branch) {
             (Mark::Completed(_), None) => true,
-            (Mark::Completed(taken), Some(name)) => taken != Branch::Unnamed && taken == Branch::of(Some(name)),
+            (Mark::Completed(taken), Some(name)) => {
+                taken != Branch::Unnamed && taken == Branch::of(Some(name))
+            }
             (Mark::Failed, Some("error")) => true,
             _ => false,
         }

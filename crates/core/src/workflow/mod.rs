@@ -1,19 +1,19 @@
 //! A workflow: the document a person edits, the plan it compiles to, and the machine that runs the plan.
 
+mod decide;
 pub mod definition;
-pub mod plan;
+mod effects;
 pub mod event;
+pub mod marks;
+mod pinned;
+pub mod plan;
 pub mod run;
 pub mod snapshot;
 pub mod view;
-mod decide;
-mod effects;
-pub mod marks;
-mod pinned;
 
 pub use decide::args_hash;
+pub use definition::{Definition, Edge, Node, NodeKind};
 pub use effects::Effect;
 pub use event::{Event, Input, Outcome, Refusal, What};
-pub use run::{Run, Status, StepKey};
-pub use definition::{Definition, Edge, Node, NodeKind};
 pub use plan::Plan;
+pub use run::{Run, Status, StepKey};

@@ -105,10 +105,17 @@ pub struct Step {
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
     /// Started; for an `at_most_once` step, `granted` to one activation.
-    Started { granted: Option<String> },
-    Retrying { at: Timestamp },
+    Started {
+        granted: Option<String>,
+    },
+    Retrying {
+        at: Timestamp,
+    },
     Unknown,
-    Completed { output: Datum, branch: Option<String> },
+    Completed {
+        output: Datum,
+        branch: Option<String>,
+    },
     Failed,
     Skipped,
     Cancelled,
@@ -124,6 +131,7 @@ pub struct Iterations {
 
 /// A piece of finished work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "most are steps, and a box each would cost more than it saves")]
 pub enum Archived {
     Step(StepKey, Step),
     Output(StepKey, u32, Datum),
@@ -209,7 +217,10 @@ impl Run {
         }
         let plan = self.plan.as_ref()?;
         let node = plan.by_id.get(&*key.node)?;
-        Some(matches!(plan.node(*node).node.kind, NodeKind::Wait(_) | NodeKind::Signal(_) | NodeKind::Approval(_)))
+        Some(matches!(
+            plan.node(*node).node.kind,
+            NodeKind::Wait(_) | NodeKind::Signal(_) | NodeKind::Approval(_)
+        ))
     }
 
     /// Folds one event.

@@ -58,7 +58,9 @@ impl Summary {
     pub fn resolve(&self, mut value: impl FnMut(&ValueRef) -> Option<Value>) -> Value {
         let mut show = |datum: &Datum| match datum {
             Datum::Inline(v) => (**v).clone(),
-            Datum::Stored(r) => value(r).unwrap_or_else(|| json!({"unavailable": {"hash": r.hash, "size": r.size}})),
+            Datum::Stored(r) => {
+                value(r).unwrap_or_else(|| json!({"unavailable": {"hash": r.hash, "size": r.size}}))
+            }
         };
         json!({
             "id": self.id,

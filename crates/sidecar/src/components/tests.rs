@@ -1,3 +1,5 @@
+//! Component files: what is read, and what is refused by name.
+
 use super::*;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -1,3 +1,5 @@
+//! Steps as folded from events.
+
 use super::*;
 use callboard_core::workflow::event::Reserved;
 use serde_json::json;

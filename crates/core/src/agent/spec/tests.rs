@@ -1,3 +1,5 @@
+//! Agents' files: the requirements' own, and wrong ones.
+
 use super::*;
 
 /// As the requirements print it.

@@ -3,14 +3,11 @@
 //! A join fires on the set of ended parents, never on a counter. Steps not yet started have no state: whether a node
 //! is ready is read off its parents each time.
 
-use super::{
-    Decision, Halt,
-    context::Scope,
-    permanent,
-};
+use super::{Decision, Halt, context::Scope, permanent};
 use crate::{
-    Datum, Span, Timestamp, expr,
+    Datum, Span, Timestamp,
     agent::message::CallError,
+    expr,
     workflow::{
         definition::{EffectMode, Join, NodeKind},
         event::{Reserved, RunError, StepKey, What},
@@ -69,7 +66,10 @@ impl Decision<'_> {
 
     /// A run whose wall time is used up ends, or wraps up.
     fn spend_time(&mut self) {
-        if self.run.ended.is_none() && !self.run.wrap_up && time_limit(&self.run).is_some_and(|t| self.at >= t) {
+        if self.run.ended.is_none()
+            && !self.run.wrap_up
+            && time_limit(&self.run).is_some_and(|t| self.at >= t)
+        {
             self.breached("seconds", None);
         }
     }
@@ -84,7 +84,9 @@ impl Decision<'_> {
             let Some(step) = self.run.steps.get(&key).cloned() else { continue };
             match step.state {
                 StepState::Retrying { at } if at <= self.at => self.retry(&key, &step),
-                StepState::Started { .. } if step.deadline.is_some_and(|d| d <= self.at) => self.expire(&key, &step),
+                StepState::Started { .. } if step.deadline.is_some_and(|d| d <= self.at) => {
+                    self.expire(&key, &step)
+                }
                 _ => {}
             }
         }
@@ -146,10 +148,14 @@ impl Decision<'_> {
         let plan = self.plan.clone();
         let keys: Vec<StepKey> = self.run.open.iter().cloned().collect();
         for key in keys {
-            let Some(NodeKind::Signal(signal)) = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind) else {
+            let Some(NodeKind::Signal(signal)) =
+                plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind)
+            else {
                 continue;
             };
-            let Some(data) = self.run.signals.get(&signal.name).and_then(|q| q.front()).cloned() else { continue };
+            let Some(data) = self.run.signals.get(&signal.name).and_then(|q| q.front()).cloned() else {
+                continue;
+            };
             let Some(attempt) = self.run.steps.get(&key).map(|s| s.attempt) else { continue };
             if self.is_full() {
                 return;
@@ -229,7 +235,9 @@ impl Decision<'_> {
                 self.put(What::StepCancelled { step: key.clone() });
                 Ok(())
             }
-            _ if self.run.wrap_up && matches!(step.state, StepState::Retrying { .. } | StepState::Unknown) => {
+            _ if self.run.wrap_up
+                && matches!(step.state, StepState::Retrying { .. } | StepState::Unknown) =>
+            {
                 self.put(What::StepCancelled { step: key.clone() });
                 Ok(())
             }
@@ -261,7 +269,15 @@ impl Decision<'_> {
                     _ => Ready::Wait,
                 };
             }
-            Join::All => return if open > 0 { Ready::Wait } else if taken > 0 { Ready::Start } else { Ready::Skip },
+            Join::All => {
+                return if open > 0 {
+                    Ready::Wait
+                } else if taken > 0 {
+                    Ready::Start
+                } else {
+                    Ready::Skip
+                };
+            }
             Join::Any => 1,
             Join::N(n) => n as usize,
         };
@@ -347,7 +363,10 @@ impl Decision<'_> {
                         let text = expr::render_text(template, context)
                             .map_err(|e| permanent("template_error", format!("until: {e}")))?;
                         Timestamp::parse(text.trim()).ok_or_else(|| {
-                            permanent("invalid_instant", format!("until: `{text}` is not an RFC 3339 instant"))
+                            permanent(
+                                "invalid_instant",
+                                format!("until: `{text}` is not an RFC 3339 instant"),
+                            )
                         })?
                     }
                     (None, None) => self.at,
@@ -483,7 +502,14 @@ impl Decision<'_> {
         Ok(())
     }
 
-    fn repeat(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey, until: &str, max: u32) -> Result<(), Halt> {
+    fn repeat(
+        &mut self,
+        scope: &Scope,
+        ix: NodeIx,
+        key: &StepKey,
+        until: &str,
+        max: u32,
+    ) -> Result<(), Halt> {
         let plan = self.plan.clone();
         let Some(body) = plan.node(ix).body else { return Ok(()) };
         loop {
@@ -540,9 +566,9 @@ impl Decision<'_> {
         };
         match (graph.owner, output) {
             (None, Ok(output)) => self.put(What::RunCompleted { output }),
-            (None, Err(e)) => self.put(What::RunFailed {
-                error: RunError { code: e.code, message: e.message, node: None },
-            }),
+            (None, Err(e)) => {
+                self.put(What::RunFailed { error: RunError { code: e.code, message: e.message, node: None } })
+            }
             (Some(owner), output) => {
                 let Some((outer, index)) = scope.split() else { return Ok(()) };
                 let key = StepKey::new(self.run.generation(), &plan.node(owner).node.id, outer);

@@ -101,7 +101,9 @@ impl Decision<'_> {
         load: &mut impl FnMut(&Datum) -> Value,
     ) {
         let mut here = scope.clone();
-        while let (Some(owner), Some((outer, index))) = (self.plan.graphs[here.graph as usize].owner, here.split()) {
+        while let (Some(owner), Some((outer, index))) =
+            (self.plan.graphs[here.graph as usize].owner, here.split())
+        {
             let outer = outer.to_owned();
             let key = StepKey::new(self.run.generation(), &self.plan.node(owner).node.id, &outer);
             let step = self.run.steps.get(&key);

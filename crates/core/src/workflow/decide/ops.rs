@@ -61,7 +61,12 @@ impl Decision<'_> {
     }
 
     /// Finds the one open step of `node` that waits for a person.
-    fn asked(&self, node: &str, generation: Option<u32>, iteration: Option<&str>) -> Result<StepKey, Refusal> {
+    fn asked(
+        &self,
+        node: &str,
+        generation: Option<u32>,
+        iteration: Option<&str>,
+    ) -> Result<StepKey, Refusal> {
         let run = &self.run.id;
         let Some(ix) = self.plan.by_id.get(node) else {
             return Err(Refusal::not_found("unknown_node", format!("run {run} has no node {node}")));
@@ -82,11 +87,13 @@ impl Decision<'_> {
         });
         match (found.next(), found.next()) {
             (Some(key), None) => Ok(key.clone()),
-            (None, _) => {
-                Err(Refusal::conflict("not_waiting", format!("node {node} of run {run} does not wait for an approval")))
-            }
+            (None, _) => Err(Refusal::conflict(
+                "not_waiting",
+                format!("node {node} of run {run} does not wait for an approval"),
+            )),
             (Some(_), Some(_)) => {
-                let message = format!("node {node} of run {run} waits in several iterations: name the iteration");
+                let message =
+                    format!("node {node} of run {run} waits in several iterations: name the iteration");
                 Err(Refusal::conflict("ambiguous_iteration", message))
             }
         }
@@ -108,13 +115,17 @@ impl Decision<'_> {
                 None => String::new(),
             };
             if given != asked {
-                let message = format!("the approval is for other arguments: this step's args_hash is {asked}");
+                let message =
+                    format!("the approval is for other arguments: this step's args_hash is {asked}");
                 return Err(Refusal::conflict("arguments_changed", message));
             }
         }
         let op = Some(op.to_owned());
         if step.state == StepState::Unknown && !approved {
-            let error = permanent("unknown_outcome", "nobody knows whether it was performed; a person said it was not");
+            let error = permanent(
+                "unknown_outcome",
+                "nobody knows whether it was performed; a person said it was not",
+            );
             self.fail_as(key, step.attempt, error, None, op);
             return Ok(());
         }
@@ -139,10 +150,16 @@ impl Decision<'_> {
     fn rerun(&mut self, op: &str, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
         let run = &self.run.id;
         if self.run.ended.is_none() {
-            return Err(Refusal::conflict("run_not_ended", format!("run {run} has not ended: it can't be rerun yet")));
+            return Err(Refusal::conflict(
+                "run_not_ended",
+                format!("run {run} has not ended: it can't be rerun yet"),
+            ));
         }
         if self.run.purging {
-            return Err(Refusal::conflict("run_archived", format!("run {run} is archived: its state is gone")));
+            return Err(Refusal::conflict(
+                "run_archived",
+                format!("run {run} is archived: its state is gone"),
+            ));
         }
         let Some(ix) = self.plan.by_id.get(from) else {
             return Err(Refusal::invalid("unknown_node", format!("run {run} has no node {from}")));

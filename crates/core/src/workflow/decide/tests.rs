@@ -29,7 +29,8 @@ impl World {
         let mut run = Run::new("r1");
         run.attach(Arc::new(plan));
         let mut world = World { run, at: Timestamp(1_000_000), events: Vec::new(), ops: 0 };
-        let settings = RunSettings { dispatch: 64, retention: 60_000, max_tokens: [("a".to_owned(), 100)].into() };
+        let settings =
+            RunSettings { dispatch: 64, retention: 60_000, max_tokens: [("a".to_owned(), 100)].into() };
         world.give(Input::Start {
             op: "start".into(),
             workflow_id: None,
@@ -45,7 +46,10 @@ impl World {
     fn give(&mut self, input: Input) -> Vec<Event> {
         let made = self.try_give(&input).expect("not refused");
         let again = self.run.decide(self.at, &input, &Values::default());
-        assert!(matches!(again.as_deref(), Ok([]) | Err(Stop::Refused(_))), "given again it yields nothing: {again:?}");
+        assert!(
+            matches!(again.as_deref(), Ok([]) | Err(Stop::Refused(_))),
+            "given again it yields nothing: {again:?}"
+        );
         made
     }
 
@@ -105,7 +109,8 @@ impl World {
     fn fail(&mut self, node: &str, retryable: bool) {
         let step = StepKey::new(self.run.generation(), node, "");
         let attempt = self.run.steps[&step].attempt;
-        let error = CallError { code: "boom".into(), message: "it broke".into(), retryable, retry_after: None };
+        let error =
+            CallError { code: "boom".into(), message: "it broke".into(), retryable, retry_after: None };
         self.give(Input::Answer { step, attempt, outcome: Outcome::Failed(error), usage: Usage::default() });
     }
 
@@ -134,7 +139,11 @@ impl World {
 }
 
 fn path(step: &StepKey) -> String {
-    if step.iteration.is_empty() { step.node.to_string() } else { format!("{}[{}]", step.node, step.iteration) }
+    if step.iteration.is_empty() {
+        step.node.to_string()
+    } else {
+        format!("{}[{}]", step.node, step.iteration)
+    }
 }
 
 fn agent(id: &str, prompt: &str) -> Value {
@@ -155,7 +164,8 @@ fn agents_in_sequence_see_each_others_answers() {
     assert_eq!(w.run.status(), Status::Running);
     assert_eq!(w.pending(), ["agent one#1"]);
     w.answer("one", "", json!("they hum"));
-    let Some(Effect::StartAgent { input: Datum::Inline(input), .. }) = w.run.pending().into_iter().next() else {
+    let Some(Effect::StartAgent { input: Datum::Inline(input), .. }) = w.run.pending().into_iter().next()
+    else {
         panic!("two is asked")
     };
     assert_eq!(*input, json!({"agent": "a", "prompt": "then they hum"}));
@@ -175,7 +185,9 @@ fn an_empty_workflow_completes_at_once() {
 fn a_late_answer_changes_nothing() {
     let mut w = World::start(chain(), json!({"topic": "bees"}));
     let step = StepKey::new(1, "one", "");
-    for (step, attempt) in [(step.clone(), 2), (StepKey::new(2, "one", ""), 1), (StepKey::new(1, "two", ""), 1)] {
+    for (step, attempt) in
+        [(step.clone(), 2), (StepKey::new(2, "one", ""), 1), (StepKey::new(1, "two", ""), 1)]
+    {
         let outcome = Outcome::Done(Datum::inline("x"));
         assert!(w.give(Input::Answer { step, attempt, outcome, usage: Usage::default() }).is_empty());
     }
@@ -338,7 +350,8 @@ fn a_failure_in_a_body_fails_its_owner_and_drops_the_rest() {
     });
     let mut w = World::start(definition, json!([1, 2, 3]));
     let step = StepKey::new(1, "ask", "0");
-    let error = CallError { code: "boom".into(), message: "it broke".into(), retryable: false, retry_after: None };
+    let error =
+        CallError { code: "boom".into(), message: "it broke".into(), retryable: false, retry_after: None };
     w.give(Input::Answer { step, attempt: 1, outcome: Outcome::Failed(error), usage: Usage::default() });
     assert_eq!(w.output(), json!("none"));
     assert_eq!(w.pending(), ["cancel ask[1]"]);
@@ -356,7 +369,8 @@ fn a_loop_ends_when_its_condition_holds_or_at_its_limit() {
     };
     let mut w = World::start(definition(10), json!({}));
     w.answer("try", "0", json!({"ok": false, "n": 7}));
-    let Some(Effect::StartAgent { input: Datum::Inline(input), .. }) = w.run.pending().into_iter().next() else {
+    let Some(Effect::StartAgent { input: Datum::Inline(input), .. }) = w.run.pending().into_iter().next()
+    else {
         panic!("another iteration")
     };
     assert_eq!(input["prompt"], "1 7");
@@ -459,7 +473,8 @@ fn pausing_lets_running_steps_finish_and_starts_nothing() {
 
 #[test]
 fn deadlines_that_pass_while_paused_fire_on_resume() {
-    let definition = json!({"name": "w", "nodes": [{"id": "pause", "type": "wait", "config": {"for": "10s"}}]});
+    let definition =
+        json!({"name": "w", "nodes": [{"id": "pause", "type": "wait", "config": {"for": "10s"}}]});
     let mut w = World::start(definition, json!({}));
     let op = w.op();
     w.give(Input::Pause { op });
@@ -496,12 +511,17 @@ fn a_rerun_keeps_what_lies_before_its_start() {
     assert_eq!(w.output(), json!("fine"));
     let op = w.op();
     w.give(Input::Rerun { op, from: "one".into(), input: Some(Datum::inline(json!({"topic": "other"}))) });
-    let Some(Effect::StartAgent { step, input: Datum::Inline(input), .. }) = w.run.pending().into_iter().next() else {
+    let Some(Effect::StartAgent { step, input: Datum::Inline(input), .. }) =
+        w.run.pending().into_iter().next()
+    else {
         panic!("one is asked again")
     };
     assert_eq!((step.generation, &input["prompt"]), (3, &json!("about other")));
     let op = w.op();
-    assert_eq!(w.try_give(&Input::Rerun { op, from: "two".into(), input: None }), Err("run_not_ended".into()));
+    assert_eq!(
+        w.try_give(&Input::Rerun { op, from: "two".into(), input: None }),
+        Err("run_not_ended".into())
+    );
 }
 
 #[test]

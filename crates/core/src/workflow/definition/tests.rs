@@ -1,3 +1,5 @@
+//! Reading definitions: all mistakes at once, and back again.
+
 use super::*;
 use crate::{
     Problem,

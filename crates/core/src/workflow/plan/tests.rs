@@ -1,3 +1,5 @@
+//! Compiling definitions: graphs, references, limits, and the corpus of wrong ones.
+
 use super::*;
 
 fn surroundings() -> Surroundings {

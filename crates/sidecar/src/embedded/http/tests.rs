@@ -1,3 +1,5 @@
+//! The HTTP API's own parts.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Actors over the embedded server.
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;

@@ -1,3 +1,5 @@
+//! Publishing and delivery over the embedded server.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -1,3 +1,5 @@
+//! The HTTP API over the embedded server.
+
 use serde_json::{Value, json};
 
 use super::super::app::Answer;

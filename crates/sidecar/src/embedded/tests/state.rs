@@ -1,3 +1,5 @@
+//! State over the embedded server.
+
 use crate::{Error, Fence};
 
 use super::*;

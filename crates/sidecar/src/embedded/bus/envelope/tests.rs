@@ -1,3 +1,5 @@
+//! The CloudEvents envelope, as daprd makes it.
+
 use serde_json::{Value, json};
 
 use super::*;
