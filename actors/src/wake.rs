@@ -2,6 +2,7 @@
 
 use crate::services::Services;
 use bytes::Bytes;
+use callboard_core::Span;
 use callboard_sidecar::client::{Error, Reminder};
 use std::time::Duration;
 
@@ -11,6 +12,20 @@ pub const OFTEN: Duration = Duration::from_secs(30);
 /// While nothing but time or people is waited for.
 pub const SELDOM: Duration = Duration::from_secs(600);
 
+/// How long a turn waits for it: a scheduler that hangs must hold up no run.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After a failure it is left alone for a while: the sweeper is the second way.
+pub const COOL: Span = Span::secs(10);
+
+/// Why the reminder is not as it should be; it may be all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNow {
+    #[error("the sidecar does not answer in time")]
+    Late,
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
 /// Registers the reminder, or changes it.
 pub async fn arm(
     services: &Services,
@@ -18,7 +33,7 @@ pub async fn arm(
     id: &str,
     due: Duration,
     period: Duration,
-) -> Result<(), Error> {
+) -> Result<(), NotNow> {
     // Spread, so that many runs do not wake at once.
     let jitter = Duration::from_millis(services.clock.spread(period.as_millis() as u64 / 8));
     let reminder = Reminder {
@@ -29,9 +44,13 @@ pub async fn arm(
         period: Some(period),
         data: Bytes::new(),
     };
-    services.sidecar.register_reminder(reminder).await
+    in_time(services.sidecar.register_reminder(reminder)).await
 }
 
-pub async fn disarm(services: &Services, actor_type: &str, id: &str) -> Result<(), Error> {
-    services.sidecar.unregister_reminder(actor_type, id, NAME).await
+pub async fn disarm(services: &Services, actor_type: &str, id: &str) -> Result<(), NotNow> {
+    in_time(services.sidecar.unregister_reminder(actor_type, id, NAME)).await
+}
+
+async fn in_time(call: impl Future<Output = Result<(), Error>>) -> Result<(), NotNow> {
+    Ok(tokio::time::timeout(PATIENCE, call).await.map_err(|_| NotNow::Late)??)
 }

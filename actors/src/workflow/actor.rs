@@ -20,6 +20,8 @@ pub struct Actor {
     /// What is not journaled or not published yet.
     pub tail: Arc<Tail>,
     pub armed: Option<Armed>,
+    /// Its reminder is left alone until then.
+    pub cools_until: Timestamp,
     /// Attempts under way, by step and attempt.
     pub in_flight: BTreeMap<(StepKey, u32), InFlight>,
     /// When a tick last went well.

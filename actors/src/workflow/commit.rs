@@ -153,7 +153,7 @@ impl Workflows {
             // A few seconds are not worth a call; the in-process timer is exact.
             Some(have) => !want.often && want.due.0.abs_diff(have.due.0) > 5_000 && want.due.0 - now.0 > 5_000,
         };
-        if !again {
+        if !again || now < actor.cools_until {
             return;
         }
         let (due, period) = if want.often {
@@ -163,15 +163,24 @@ impl Workflows {
         };
         match wake::arm(&self.services, crate::WORKFLOW, run, due, period).await {
             Ok(()) => actor.armed = Some(want),
-            // The sweeper is the second way.
-            Err(error) => tracing::debug!(run, %error, "wake is not registered"),
+            Err(error) => {
+                actor.cools_until = self.services.clock.now() + wake::COOL;
+                tracing::debug!(run, %error, "wake is not registered");
+            }
         }
     }
 
     pub(super) async fn disarm(&self, actor: &mut Actor, run: &str) {
+        let now = self.services.clock.now();
+        if now < actor.cools_until {
+            return;
+        }
         match wake::disarm(&self.services, crate::WORKFLOW, run).await {
             Ok(()) => actor.armed = None,
-            Err(error) => tracing::debug!(run, %error, "wake is not removed yet"),
+            Err(error) => {
+                actor.cools_until = now + wake::COOL;
+                tracing::debug!(run, %error, "wake is not removed yet");
+            }
         }
     }
 
