@@ -148,7 +148,8 @@ impl Api {
 
     /// Publishes on the commands topic through the sidecar.
     pub async fn command(&self, kind: &str, data: Value) {
-        let url = format!("{}/v1.0/publish/pubsub/callboard.commands?metadata.cloudevent.type={kind}", self.dapr);
+        let url =
+            format!("{}/v1.0/publish/pubsub/callboard.commands?metadata.cloudevent.type={kind}", self.dapr);
         let response = self.client.post(url).json(&data).send().await.expect("an answer");
         assert_eq!(response.status(), 204, "publish {kind}");
     }

@@ -102,7 +102,10 @@ async fn being_too_many_for_ever_fails(w: World) {
 }
 
 async fn a_server_error_is_tried_again(w: World) {
-    w.says_in_turn("ill-twice", vec![Reply::Status(500, None), Reply::Status(503, None), Reply::text("well")]);
+    w.says_in_turn(
+        "ill-twice",
+        vec![Reply::Status(500, None), Reply::Status(503, None), Reply::text("well")],
+    );
     let run = w.api.run(&ask("patient", "ill-twice"), json!({})).await;
     let (seen, _) = w.ended(&run, "completed").await;
     assert_eq!((&seen["output"], &seen["usage"]["calls"]), (&json!("well"), &json!(1)));
@@ -132,8 +135,10 @@ async fn an_answer_far_too_large_fails(w: World) {
 
 async fn many_answers_far_too_large_cost_bounded_memory(w: World) {
     w.says("large-together", Reply::Huge(50 << 20));
-    let node = |n: u32| json!({"id": format!("n{n}"), "type": "agent", "on_error": {"default": null},
-        "config": {"agent": "once", "prompt": "large-together"}});
+    let node = |n: u32| {
+        json!({"id": format!("n{n}"), "type": "agent", "on_error": {"default": null},
+        "config": {"agent": "once", "prompt": "large-together"}})
+    };
     let nodes: Vec<_> = (0..6).map(node).collect();
     let run = w.api.run(&json!({"name": "together", "nodes": nodes}), json!({})).await;
     let (_, steps) = w.ended(&run, "completed").await;

@@ -17,7 +17,8 @@ async fn four_agents_run_beside_real_dapr_however_they_are_started() {
 }
 
 async fn four_ways(api: &Api) {
-    let text = std::fs::read_to_string(root().join("config/examples/research-crew.yaml")).expect("the example");
+    let text =
+        std::fs::read_to_string(root().join("config/examples/research-crew.yaml")).expect("the example");
     let definition: Value = serde_saphyr::from_str(&text).expect("YAML");
 
     let workflow = api.create(&definition).await;
@@ -45,7 +46,8 @@ async fn four_ways(api: &Api) {
     let unknown = api.actor("Workflow", "nobody", "status", json!({})).await;
     assert_eq!(unknown["error"]["status"], 404, "{unknown:#}");
 
-    let asked = api.actor("Agent", "somebody", "execute", json!({"agent": "qa", "prompt": "a question"})).await;
+    let asked =
+        api.actor("Agent", "somebody", "execute", json!({"agent": "qa", "prompt": "a question"})).await;
     assert_eq!(asked["status"], "completed", "{asked:#}");
 }
 
@@ -55,10 +57,12 @@ async fn check(api: &Api, run: &str, topic: &str) {
     assert!(done["output"].to_string().contains(topic), "{done:#}");
     assert_eq!(done["usage"]["calls"], 4);
     let steps = api.steps(run).await;
-    let nodes: Vec<_> = steps.iter().map(|s| (s["node"].as_str().unwrap(), s["status"].as_str().unwrap())).collect();
+    let nodes: Vec<_> =
+        steps.iter().map(|s| (s["node"].as_str().unwrap(), s["status"].as_str().unwrap())).collect();
     let expected = ["research", "analysis", "implementation", "qa"].map(|node| (node, "completed"));
     assert_eq!(nodes, expected, "{steps:#?}");
     let history = api.get(&format!("/runs/{run}/history?limit=1000")).await;
-    let seqs: Vec<_> = history["items"].as_array().expect("items").iter().map(|i| i["seq"].as_u64().unwrap()).collect();
+    let seqs: Vec<_> =
+        history["items"].as_array().expect("items").iter().map(|i| i["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
 }

@@ -43,9 +43,8 @@ impl World {
 
     /// Returns the whole history through the API once it has everything; it must keep every rule.
     pub async fn recorded(&self, run: &str) -> Vec<Value> {
-        let ended = |items: &Vec<Value>| {
-            items.last().is_some_and(|item| ENDS.iter().any(|end| item["type"] == *end))
-        };
+        let ended =
+            |items: &Vec<Value>| items.last().is_some_and(|item| ENDS.iter().any(|end| item["type"] == *end));
         let is_over = |run: &Value| ["completed", "failed", "cancelled"].iter().any(|s| run["status"] == *s);
         let history = eventually(Duration::from_secs(20), || async {
             let now = self.api.get(&format!("/runs/{run}")).await;

@@ -38,7 +38,9 @@ async fn fan_out(w: &World) {
     let end = json!({"id": "end", "type": "transform", "config": {"input": "steps | list", "rules": [
         {"source": ".", "target": "n", "type": "reduce", "config": {"initial": 0, "value": "acc + 1"}}]}});
     let mut nodes = vec![start];
-    nodes.extend(ids.iter().map(|id| json!({"id": id, "type": "agent", "config": {"agent": "quick", "prompt": id}})));
+    nodes.extend(
+        ids.iter().map(|id| json!({"id": id, "type": "agent", "config": {"agent": "quick", "prompt": id}})),
+    );
     nodes.push(end);
     let edges: Vec<_> = ids
         .iter()

@@ -16,8 +16,7 @@ pub enum Place {
 /// Two apps, two sidecars, placement, scheduler and Redis. Ended in this order.
 pub struct Beside {
     pub run: DaprRun,
-    /// Kept for its `Drop`.
-    _cluster: DaprCluster,
+    pub cluster: DaprCluster,
     pub redis: Redis,
 }
 
@@ -46,7 +45,7 @@ impl Place {
         let agents = agents.map(Path::to_owned);
         let overrides = Overrides { redis: redis.address(), env, agents, ..Overrides::default() };
         let run = DaprRun::start(&root().join("dapr"), &cluster, overrides).await;
-        Place::Beside(Box::new(Beside { run, _cluster: cluster, redis }))
+        Place::Beside(Box::new(Beside { run, cluster, redis }))
     }
 
     pub fn api(&mut self) -> Api {
@@ -81,7 +80,12 @@ impl Place {
             for at in (0..lines.len()).filter(|at| lines[*at].contains("panicked at")) {
                 let ours = |line: &&&str| line.contains("/crates/") || line.contains("/actors/");
                 let trace = lines[at..].iter().take(90).filter(ours).take(6);
-                found.push(format!("{}\n{}\n{}", lines[at], lines[at + 1], trace.copied().collect::<Vec<_>>().join("\n")));
+                found.push(format!(
+                    "{}\n{}\n{}",
+                    lines[at],
+                    lines[at + 1],
+                    trace.copied().collect::<Vec<_>>().join("\n")
+                ));
             }
         }
         found

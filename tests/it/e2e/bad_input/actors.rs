@@ -33,10 +33,14 @@ async fn bad_bodies_of_actor_methods_are_explained(w: World) {
         ("null", b"null"),
         ("no UTF-8", b"\xff\xfe{}"),
         ("an unknown field", b"{\"no_such_field\": true}"),
-        ("wrong types", b"{\"op\": 7, \"name\": {}, \"node\": 1, \"from\": [], \"agent\": 0, \"definition\": 3}"),
+        (
+            "wrong types",
+            b"{\"op\": 7, \"name\": {}, \"node\": 1, \"from\": [], \"agent\": 0, \"definition\": 3}",
+        ),
         ("too deep", deep.as_bytes()),
     ];
-    let methods = ["start", "signal", "approve", "rerun", "cancel", "pause", "resume", "answer", "grant", "reserve"];
+    let methods =
+        ["start", "signal", "approve", "rerun", "cancel", "pause", "resume", "answer", "grant", "reserve"];
     for method in methods {
         for (what, body) in &bodies {
             let (status, answer) = call(&w, &format!("Workflow/{run}/method/{method}"), body.to_vec()).await;
@@ -46,7 +50,8 @@ async fn bad_bodies_of_actor_methods_are_explained(w: World) {
     }
     for method in ["execute", "task"] {
         for (what, body) in &bodies {
-            let (status, answer) = call(&w, &format!("Agent/bad-bodies/method/{method}"), body.to_vec()).await;
+            let (status, answer) =
+                call(&w, &format!("Agent/bad-bodies/method/{method}"), body.to_vec()).await;
             let code = answer["error"]["status"].as_u64().unwrap_or(0);
             assert!(status == 200 && (400..500).contains(&code), "{what} to {method}: {status} {answer:#}");
         }
@@ -70,7 +75,8 @@ async fn odd_actor_ids_reach_nobody(w: World) {
                 continue;
             }
             let (status, answer) = call(&w, &format!("{kind}/{id}/method/status"), "{}").await;
-            let refused = (400..500).contains(&status) || answer["error"]["status"].as_u64().is_some_and(|s| (400..500).contains(&s));
+            let refused = (400..500).contains(&status)
+                || answer["error"]["status"].as_u64().is_some_and(|s| (400..500).contains(&s));
             assert!(refused || answer["errorCode"].is_string(), "{kind}/{id}: {status} {answer:#}");
         }
     }
@@ -111,21 +117,31 @@ async fn bad_events_are_dropped_and_good_ones_handled(w: World) {
         event("callboard.run.rerun", json!({"run_id": run, "from": "payment"})),
     ];
     for event in &bad {
-        let status = publish(&w, "callboard.commands", "application/cloudevents+json", event.to_string()).await;
+        let status =
+            publish(&w, "callboard.commands", "application/cloudevents+json", event.to_string()).await;
         assert_eq!(status, 204, "{event:#}");
     }
-    for (kind, body) in [("application/json", "7"), ("text/plain", "hello"), ("application/octet-stream", "\u{1}\u{2}")] {
+    for (kind, body) in
+        [("application/json", "7"), ("text/plain", "hello"), ("application/octet-stream", "\u{1}\u{2}")]
+    {
         assert_eq!(publish(&w, "callboard.commands", kind, body).await, 204, "{kind}");
     }
-    w.api.command("callboard.run.signal", json!({"run_id": run, "name": "payment", "data": {"amount": 1}})).await;
+    w.api
+        .command("callboard.run.signal", json!({"run_id": run, "name": "payment", "data": {"amount": 1}}))
+        .await;
     w.ended(&run, "completed").await;
     let received = w.recorded(&run).await;
     assert_eq!(received.iter().filter(|item| item["type"] == "run.signal_received").count(), 1);
 }
 
 async fn bad_tasks_are_dropped(w: World) {
-    let bodies = [json!(null), json!({}), json!({"run": "x"}), json!({"run": "../x", "step": 7}),
-        json!({"run": "x||y", "step": {"generation": 1, "node": "a", "iteration": ""}, "task": {}})];
+    let bodies = [
+        json!(null),
+        json!({}),
+        json!({"run": "x"}),
+        json!({"run": "../x", "step": 7}),
+        json!({"run": "x||y", "step": {"generation": 1, "node": "a", "iteration": ""}, "task": {}}),
+    ];
     for data in bodies {
         let event = json!({"specversion": "1.0", "id": format!("bad-{data}"), "source": "test", "type": "callboard.task.ready",
             "datacontenttype": "application/json", "data": data});

@@ -37,7 +37,13 @@ async fn routes(w: &World) -> Vec<(Method, String, &'static str)> {
     ]
 }
 
-fn send(w: &World, method: &Method, path: &str, kind: Option<&str>, body: impl Into<reqwest::Body>) -> RequestBuilder {
+fn send(
+    w: &World,
+    method: &Method,
+    path: &str,
+    kind: Option<&str>,
+    body: impl Into<reqwest::Body>,
+) -> RequestBuilder {
     let request = w.api.client.request(method.clone(), format!("{}/api/v1{path}", w.api.url)).body(body);
     match kind {
         Some(kind) => request.header("content-type", kind),
@@ -61,7 +67,8 @@ async fn a_malformed_body_is_refused_everywhere(w: World) {
     ];
     for (method, path, _) in routes(&w).await {
         for (what, body) in wrong {
-            let problem = refused(&format!("{what} to {path}"), send(&w, &method, &path, JSON, body), &[400]).await;
+            let problem =
+                refused(&format!("{what} to {path}"), send(&w, &method, &path, JSON, body), &[400]).await;
             assert_eq!(problem["code"], "malformed_json", "{what} to {path}: {problem:#}");
         }
     }
@@ -71,7 +78,8 @@ async fn a_malformed_body_is_refused_everywhere(w: World) {
 async fn a_body_of_another_shape_is_refused_everywhere(w: World) {
     for (method, path, wrong) in routes(&w).await {
         for body in ["[]", "7", "\"text\"", "null", "true", wrong, "{\"no_such_field\": 1}"] {
-            let problem = refused(&format!("{body} to {path}"), send(&w, &method, &path, JSON, body), &[422]).await;
+            let problem =
+                refused(&format!("{body} to {path}"), send(&w, &method, &path, JSON, body), &[422]).await;
             let problems = problem["problems"].as_array().expect("problems");
             assert!(!problems.is_empty(), "{body} to {path}: {problem:#}");
             for each in problems {
@@ -94,7 +102,9 @@ async fn a_body_of_another_type_is_refused_everywhere(w: World) {
     ];
     for (method, path, _) in routes(&w).await {
         for kind in kinds {
-            let problem = refused(&format!("{kind:?} to {path}"), send(&w, &method, &path, kind, "{\"a\": 1}"), &[415]).await;
+            let problem =
+                refused(&format!("{kind:?} to {path}"), send(&w, &method, &path, kind, "{\"a\": 1}"), &[415])
+                    .await;
             assert_eq!(problem["code"], "unsupported_media_type");
         }
     }
@@ -105,7 +115,8 @@ async fn a_body_too_large_is_refused_everywhere(w: World) {
         let body = format!("{{\"input\": \"{}\"}}", "x".repeat(5 << 20));
         refused(&format!("5 MiB to {path}"), send(&w, &method, &path, JSON, body.clone()), &[413]).await;
         // In pieces, without a length.
-        let pieces = futures::stream::iter(body.into_bytes().chunks(1 << 16).map(<[u8]>::to_vec).collect::<Vec<_>>());
+        let pieces =
+            futures::stream::iter(body.into_bytes().chunks(1 << 16).map(<[u8]>::to_vec).collect::<Vec<_>>());
         let pieces = futures::StreamExt::map(pieces, Ok::<_, std::io::Error>);
         let pieces = reqwest::Body::wrap_stream(pieces);
         refused(&format!("5 MiB in pieces to {path}"), send(&w, &method, &path, JSON, pieces), &[413]).await;
@@ -126,7 +137,8 @@ async fn a_body_too_deep_is_refused_everywhere(w: World) {
         }
     }
     let yaml = format!("name: x\nmetadata: {}{}", "[".repeat(20_000), "]".repeat(20_000));
-    refused("deep YAML", send(&w, &Method::POST, "/workflows", Some("application/yaml"), yaml), &[400, 422]).await;
+    refused("deep YAML", send(&w, &Method::POST, "/workflows", Some("application/yaml"), yaml), &[400, 422])
+        .await;
 }
 
 async fn a_body_that_stops_early_harms_nobody(w: World) {
@@ -148,8 +160,12 @@ async fn an_input_that_does_not_fit_its_schema_is_refused(w: World) {
     let path = format!("/workflows/{workflow}/start");
     let wrong = json!({"input": {"orders": [{"name": 3}, "x"]}});
     let problem = w.api.refused(&path, wrong, 422, "invalid_input").await;
-    let paths: Vec<_> = problem["problems"].as_array().expect("problems").iter().map(|p| p["path"].clone()).collect();
-    assert!(paths.len() >= 3 && paths.iter().all(|p| p.as_str().is_some_and(|p| p.starts_with("input.orders"))), "{paths:?}");
+    let paths: Vec<_> =
+        problem["problems"].as_array().expect("problems").iter().map(|p| p["path"].clone()).collect();
+    assert!(
+        paths.len() >= 3 && paths.iter().all(|p| p.as_str().is_some_and(|p| p.starts_with("input.orders"))),
+        "{paths:?}"
+    );
     for input in [json!({}), json!(null), json!([]), json!("text")] {
         w.api.refused(&path, json!({ "input": input }), 422, "invalid_input").await;
     }

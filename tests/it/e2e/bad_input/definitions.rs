@@ -17,7 +17,8 @@ pub fn all() -> Vec<(&'static str, Case)> {
 /// anything.
 async fn every_wrong_definition_is_explained(w: World) {
     let folder = root().join("crates/core/tests/corpus/definitions");
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("the corpus").map(|file| file.expect("a file").path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("the corpus").map(|file| file.expect("a file").path()).collect();
     files.sort();
     assert!(files.len() >= 40, "{} files", files.len());
     for file in files {
@@ -34,11 +35,14 @@ async fn every_wrong_definition_is_explained(w: World) {
         }
         let problems = problem["problems"].as_array().unwrap_or_else(|| panic!("{name}: {problem:#}"));
         let dash = |value: &Value| value.as_str().filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
-        let found: Vec<String> =
-            problems.iter().map(|p| format!("{} {} {}", dash(&p["code"]), dash(&p["path"]), dash(&p["node"]))).collect();
+        let found: Vec<String> = problems
+            .iter()
+            .map(|p| format!("{} {} {}", dash(&p["code"]), dash(&p["path"]), dash(&p["node"])))
+            .collect();
         for line in &expected {
             let (before, after) = line.split_once('?').unwrap_or((line, ""));
-            let fits = |f: &&String| *f == line || line.contains('?') && f.starts_with(before) && f.ends_with(after);
+            let fits =
+                |f: &&String| *f == line || line.contains('?') && f.starts_with(before) && f.ends_with(after);
             assert!(found.iter().any(|f| fits(&f)), "{name}: {line} is not in {found:#?}");
         }
         assert_eq!(found.len(), expected.len(), "{name}: {found:#?}");
@@ -55,7 +59,8 @@ async fn a_draft_keeps_its_problems_and_does_not_start(w: World) {
     assert_eq!(status, 201, "{saved:#}");
     assert!(saved["problems"].as_array().is_some_and(|problems| problems.len() >= 3), "{saved:#}");
     let id = saved["id"].as_str().expect("an id");
-    let problem = w.api.refused(&format!("/workflows/{id}/start"), json!({}), 409, "workflow_has_problems").await;
+    let problem =
+        w.api.refused(&format!("/workflows/{id}/start"), json!({}), 409, "workflow_has_problems").await;
     assert_eq!(problem["problems"], saved["problems"]);
     let read = w.api.get(&format!("/workflows/{id}")).await;
     assert_eq!((&read["status"], &read["nodes"]), (&json!("draft"), &wrong()["nodes"]));

@@ -30,11 +30,13 @@ async fn refused(what: &str, request: RequestBuilder, statuses: &[u16]) -> Value
         Err(error) => panic!("{what}: {error:?}"),
     };
     let status = response.status();
-    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+    let kind =
+        response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let text = response.text().await.unwrap_or_default();
     assert!(statuses.contains(&status.as_u16()), "{what}: {status} {text:.300}");
     assert_eq!(kind, "application/problem+json", "{what}: {status} {text:.300}");
-    let problem: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{what}: {error} {text:.300}"));
+    let problem: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{what}: {error} {text:.300}"));
     assert_eq!(problem["status"], status.as_u16(), "{what}: {problem:#}");
     for field in ["code", "title", "detail", "type"] {
         assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{what}: {problem:#}");

@@ -37,8 +37,29 @@ async fn odd_ids_are_unknown_everywhere(w: World) {
     let long = "a".repeat(65);
     let longer = "a".repeat(6000);
     let ids = [
-        "..", ".", "%2e%2e", "%2E%2E%2f%2e%2e", "|", "%7C", "a||b", "%00", "a%2Fb", "a.b", "a%20b", "%ff", "%", "%zz",
-        "{run}", "*", "~", "a;b", "a:b", "%E2%80%AE", "-%0d%0a", &long, &longer,
+        "..",
+        ".",
+        "%2e%2e",
+        "%2E%2E%2f%2e%2e",
+        "|",
+        "%7C",
+        "a||b",
+        "%00",
+        "a%2Fb",
+        "a.b",
+        "a%20b",
+        "%ff",
+        "%",
+        "%zz",
+        "{run}",
+        "*",
+        "~",
+        "a;b",
+        "a:b",
+        "%E2%80%AE",
+        "-%0d%0a",
+        &long,
+        &longer,
     ];
     let shapes = [
         ("GET", "/runs/ID"),
@@ -94,9 +115,22 @@ async fn other_methods_are_refused_everywhere(w: World) {
 
 async fn unknown_paths_are_refused(w: World) {
     let paths = [
-        "/", "/api", "/api/v1", "/api/v1/", "/api/v1/runs/", "/api/v1/runs/x/steps/1", "/api/v1/nothing",
-        "/api/v2/runs", "/API/V1/RUNS", "//api/v1/runs", "/dapr/config", "/actors/Workflow/x/method/status",
-        "/events/commands", "/v1.0/metadata", "/.env", "/api/v1/workflows/x/stop",
+        "/",
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/runs/",
+        "/api/v1/runs/x/steps/1",
+        "/api/v1/nothing",
+        "/api/v2/runs",
+        "/API/V1/RUNS",
+        "//api/v1/runs",
+        "/dapr/config",
+        "/actors/Workflow/x/method/status",
+        "/events/commands",
+        "/v1.0/metadata",
+        "/.env",
+        "/api/v1/workflows/x/stop",
     ];
     for path in paths {
         refused(path, w.api.client.get(format!("{}{path}", w.api.url)), &[404]).await;
@@ -108,12 +142,29 @@ async fn odd_queries_are_refused(w: World) {
     w.ended(&run, "completed").await;
     let lists = ["/workflows", "/runs", &format!("/runs/{run}/steps"), &format!("/runs/{run}/history")];
     for list in lists {
-        for query in ["limit=0", "limit=-1", "limit=1001", "limit=many", "limit=99999999999999999999", "limit=1.5", "limit="] {
-            refused(&format!("{list}?{query}"), w.api.client.get(format!("{}/api/v1{list}?{query}", w.api.url)), &[400]).await;
+        for query in [
+            "limit=0",
+            "limit=-1",
+            "limit=1001",
+            "limit=many",
+            "limit=99999999999999999999",
+            "limit=1.5",
+            "limit=",
+        ] {
+            refused(
+                &format!("{list}?{query}"),
+                w.api.client.get(format!("{}/api/v1{list}?{query}", w.api.url)),
+                &[400],
+            )
+            .await;
         }
         for query in ["cursor=..", "cursor=%00", "cursor=%27%20or%201=1", "cursor=a%20b"] {
-            let problem =
-                refused(&format!("{list}?{query}"), w.api.client.get(format!("{}/api/v1{list}?{query}", w.api.url)), &[400]).await;
+            let problem = refused(
+                &format!("{list}?{query}"),
+                w.api.client.get(format!("{}/api/v1{list}?{query}", w.api.url)),
+                &[400],
+            )
+            .await;
             assert_eq!(problem["code"], "invalid_cursor", "{list}?{query}");
         }
     }
@@ -134,7 +185,8 @@ async fn odd_headers_are_refused(w: World) {
     let run = w.api.run(&example("signal"), json!({})).await;
     let history = format!("{}/api/v1/runs/{run}/history", w.api.url);
     for id in ["x", "-1", "1.5", "18446744073709551616", "", "1 2", "0x10"] {
-        let request = w.api.client.get(&history).header("accept", "text/event-stream").header("last-event-id", id);
+        let request =
+            w.api.client.get(&history).header("accept", "text/event-stream").header("last-event-id", id);
         refused(&format!("Last-Event-ID {id:?}"), request, &[400]).await;
     }
     let signal = format!("{}/api/v1/runs/{run}/signal", w.api.url);
@@ -151,17 +203,24 @@ async fn odd_headers_are_refused(w: World) {
         let request = w.api.client.put(&put).header("if-match", tag).json(&json!({"name": "x", "nodes": []}));
         refused(&format!("If-Match {tag}"), request, &[status]).await;
     }
-    for trace in ["x", "00-00000000000000000000000000000000-0000000000000000-00", "ff-zz", &"0".repeat(4000)] {
-        let request = w.api.client.get(format!("{}/api/v1/runs/{run}", w.api.url)).header("traceparent", trace);
+    for trace in ["x", "00-00000000000000000000000000000000-0000000000000000-00", "ff-zz", &"0".repeat(4000)]
+    {
+        let request =
+            w.api.client.get(format!("{}/api/v1/runs/{run}", w.api.url)).header("traceparent", trace);
         assert_eq!(request.send().await.expect("an answer").status(), 200, "a trace nobody can read is none");
     }
     for (name, size) in [("one header", 200_000), ("a larger one", 2_000_000)] {
-        let text = format!("GET /api/v1/runs/{run} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-large: {}\r\n\r\n", "x".repeat(size));
+        let text = format!(
+            "GET /api/v1/runs/{run} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-large: {}\r\n\r\n",
+            "x".repeat(size)
+        );
         let answer = raw(&w, text).await;
         assert!(answer.is_empty() || (400..500).contains(&status(&answer)), "{name}: {answer:.200}");
     }
     let many = "x-many: 1\r\n".repeat(5000);
-    let answer = raw(&w, format!("GET /api/v1/runs/{run} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{many}\r\n")).await;
+    let answer =
+        raw(&w, format!("GET /api/v1/runs/{run} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{many}\r\n"))
+            .await;
     assert!(answer.is_empty() || (400..500).contains(&status(&answer)), "many headers: {answer:.200}");
     well(&w).await;
 }

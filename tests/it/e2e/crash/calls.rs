@@ -29,11 +29,17 @@ fn lost() -> Vec<Reply> {
 }
 
 async fn asked(w: &World, marker: &'static str, times: usize) -> Vec<Recorded> {
-    eventually(Duration::from_secs(90), || async { when(w.asked(marker), |calls| calls.len() >= times).map_err(|c| c.len()) }).await
+    eventually(Duration::from_secs(90), || async {
+        when(w.asked(marker), |calls| calls.len() >= times).map_err(|c| c.len())
+    })
+    .await
 }
 
 async fn served(w: &World, path: &'static str, times: usize) -> Vec<Recorded> {
-    eventually(Duration::from_secs(90), || async { when(w.served(path), |calls| calls.len() >= times).map_err(|c| c.len()) }).await
+    eventually(Duration::from_secs(90), || async {
+        when(w.served(path), |calls| calls.len() >= times).map_err(|c| c.len())
+    })
+    .await
 }
 
 async fn in_an_agents_call(w: World, crash: Arc<Crash>) {
@@ -76,7 +82,11 @@ async fn between_two_calls_of_a_looping_agent(w: World, crash: Arc<Crash>) {
     assert_eq!((&seen["output"], &seen["usage"]["calls"]), (&json!("found"), &json!(2)));
     let messages = calls[2].json()["messages"].clone();
     let last = messages.as_array().and_then(|messages| messages.last()).expect("messages");
-    assert_eq!((&last["role"], &last["content"]), (&json!("tool"), &json!("3")), "what was done is not done again");
+    assert_eq!(
+        (&last["role"], &last["content"]),
+        (&json!("tool"), &json!("3")),
+        "what was done is not done again"
+    );
     assert_eq!(w.asked("crash-tools").len(), 3);
 }
 
@@ -113,14 +123,16 @@ async fn halfway_through_a_loop(w: World, crash: Arc<Crash>) {
     w.says_in_turn("crash-loop 2", lost());
     let body = json!({"nodes": [{"id": "say", "type": "agent", "config": {"agent": "once", "prompt": "crash-loop {{ index }}"}}],
         "output": "{{ steps.say.output }}"});
-    let node = json!({"id": "again", "type": "loop", "config": {"until": "index >= 3", "max": 9, "body": body}});
+    let node =
+        json!({"id": "again", "type": "loop", "config": {"until": "index >= 3", "max": 9, "body": body}});
     let run = w.api.run(&json!({"name": "loops", "nodes": [node]}), json!({})).await;
     asked(&w, "crash-loop 2", 1).await;
     let held = crash.strike(&w, "halfway_through_a_loop", &run).await;
     held.soon("a loop", asked(&w, "crash-loop 2", 2).await[1].at);
     let (seen, steps) = held.ended(&w, "completed").await;
     assert_eq!((&seen["output"], steps.len()), (&json!("crash-loop 3"), 5));
-    let times = ["crash-loop 0", "crash-loop 1", "crash-loop 2", "crash-loop 3"].map(|round| w.asked(round).len());
+    let times =
+        ["crash-loop 0", "crash-loop 1", "crash-loop 2", "crash-loop 3"].map(|round| w.asked(round).len());
     assert_eq!(times, [1, 1, 2, 1]);
 }
 
@@ -139,7 +151,8 @@ async fn halfway_through_a_list(w: World, crash: Arc<Crash>) {
     let said = |n: u32| json!(format!("crash-item {n}"));
     let expected = json!([said(0), said(1), "found", "found", said(4), said(5)]);
     assert_eq!(seen["output"], expected);
-    let markers = ["crash-item 0", "crash-item 1", "crash-item 2", "crash-item 3", "crash-item 4", "crash-item 5"];
+    let markers =
+        ["crash-item 0", "crash-item 1", "crash-item 2", "crash-item 3", "crash-item 4", "crash-item 5"];
     assert_eq!(markers.map(|item| w.asked(item).len()), [1, 1, 2, 2, 1, 1]);
 }
 

@@ -21,11 +21,15 @@ enum Part {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_part_beside_real_dapr_may_die_while_an_agent_works() {
     let mut stage = Stage::start(Where::Beside).await;
-    let markers = ["part-ai-app", "part-workflow-app", "part-ai-sidecar", "part-workflow-sidecar", "part-redis"];
+    let markers =
+        ["part-ai-app", "part-workflow-app", "part-ai-sidecar", "part-workflow-sidecar", "part-redis"];
     let parts = [Part::AiApp, Part::WorkflowApp, Part::AiSidecar, Part::WorkflowSidecar, Part::Redis];
     for (part, marker) in parts.into_iter().zip(markers) {
         // Long enough to die in.
-        stage.world.says_in_turn(marker, vec![Reply::text("first").after(Duration::from_secs(3)), Reply::text("second")]);
+        stage.world.says_in_turn(
+            marker,
+            vec![Reply::text("first").after(Duration::from_secs(3)), Reply::text("second")],
+        );
         let w = stage.world.clone();
         let run = w.api.run(&example("agent"), json!({ "question": marker })).await;
         let pay = w.api.run(&example("signal"), json!({})).await;
@@ -42,6 +46,34 @@ async fn any_part_beside_real_dapr_may_die_while_an_agent_works() {
         assert!(calls <= 2, "{part:?}: {calls} calls");
         assert!(seen["output"] == "first" || seen["output"] == "second");
         pay_and_end(&w, &pay).await;
+    }
+    assert_eq!(stage.place.panics(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheduler_that_hangs_holds_up_no_run() {
+    let stage = Stage::start(Where::Beside).await;
+    let w = &stage.world;
+    let before = w.api.run(&example("signal"), json!({})).await;
+    w.api.until(&before, "waiting").await;
+    let Place::Beside(beside) = &stage.place else { unreachable!("it was started beside") };
+    beside.cluster.scheduler.signal("STOP");
+    let began = Instant::now();
+    pay_and_end(w, &before).await;
+    let during = w.api.run(&example("pause-resume"), json!({})).await;
+    w.api.until_step(&during, "gap", "waiting").await;
+    let crew = w.api.run(&example("agent"), json!({"question": "who wakes us?"})).await;
+    w.ends(&crew, "completed").await;
+    w.ends(&during, "completed").await;
+    let asked = Instant::now();
+    w.api.get(&format!("/runs/{crew}")).await;
+    eprintln!("without a scheduler: {:.1?}, a look {:.1?}", began.elapsed(), asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(5), "a look took {:?}", asked.elapsed());
+    beside.cluster.scheduler.signal("CONT");
+    let after = w.api.run(&example("signal"), json!({})).await;
+    pay_and_end(w, &after).await;
+    for run in [&before, &during, &crew] {
+        w.recorded(run).await;
     }
     assert_eq!(stage.place.panics(), Vec::<String>::new());
 }

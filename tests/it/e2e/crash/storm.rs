@@ -68,9 +68,7 @@ async fn storm(place: Where, kills: usize) {
 }
 
 fn definition(url: &str) -> Value {
-    let ask = |id: &str, prompt: &str| {
-        json!({"id": id, "type": "agent", "config": {"agent": "once", "prompt": format!("storm {prompt}")}})
-    };
+    let ask = |id: &str, prompt: &str| json!({"id": id, "type": "agent", "config": {"agent": "once", "prompt": format!("storm {prompt}")}});
     let each = json!({"id": "each", "type": "for_each", "config": {"items": "[1, 2, 3]", "parallel": 2, "body": {
         "nodes": [ask("item", "{{ input.n }} item {{ item }}")], "output": "{{ item }}"}}});
     let get = json!({"id": "get", "type": "http", "config": {"url": format!("{url}/storm"), "query": {"n": "{{ input.n }}"}}});
@@ -101,7 +99,13 @@ async fn bounded(w: &World, runs: &[String], kills: usize) {
     for run in runs {
         for item in w.recorded(run).await.iter().filter(|item| item["type"] == "step.started") {
             let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
-            started.insert(format!("{run}/{}/{}/{}/{}", item["generation"], text("node"), text("iteration"), item["attempt"]));
+            started.insert(format!(
+                "{run}/{}/{}/{}/{}",
+                item["generation"],
+                text("node"),
+                text("iteration"),
+                item["attempt"]
+            ));
         }
     }
     let (mut more, mut most) = (0, 0);
@@ -112,7 +116,11 @@ async fn bounded(w: &World, runs: &[String], kills: usize) {
         most = most.max(*times);
         assert!(*times <= 1 + kills, "{key} was called {times} times");
     }
-    eprintln!("{kills} kills: {} calls in {}, {more} made again, at most {most} times", times.values().sum::<usize>(), times.len());
+    eprintln!(
+        "{kills} kills: {} calls in {}, {more} made again, at most {most} times",
+        times.values().sum::<usize>(),
+        times.len()
+    );
 }
 
 async fn still_works(place: &Place, w: &World) {

@@ -48,7 +48,8 @@ async fn lasted(w: &World, run: &str, node: &str) -> i64 {
 
 async fn in_a_wait_that_ends_in_between(w: World, crash: Arc<Crash>) {
     let gap = json!({"id": "gap", "type": "wait", "config": {"for": "3s"}});
-    let ask = json!({"id": "ask", "type": "agent", "config": {"agent": "once", "prompt": "crash-after-wait"}});
+    let ask =
+        json!({"id": "ask", "type": "agent", "config": {"agent": "once", "prompt": "crash-after-wait"}});
     let edges = json!([{"source": "gap", "target": "ask"}]);
     // Other cases take their time to get into their states: what counts is that it is over soon after the restart.
     let run = w.api.run(&json!({"name": "gap", "nodes": [gap, ask], "edges": edges}), json!({})).await;
@@ -89,7 +90,10 @@ async fn asked_for_an_approval(w: World, crash: Arc<Crash>) {
     let held = crash.strike(&w, "asked_for_an_approval", &run).await;
     w.api.operate(&run, "approve", json!({"node": "publish", "approved": true})).await;
     let (_, steps) = held.ended(&w, "completed").await;
-    assert_eq!(lines(&steps), ["draft completed", "kept skipped", "publish completed", "published completed"]);
+    assert_eq!(
+        lines(&steps),
+        ["draft completed", "kept skipped", "publish completed", "published completed"]
+    );
 }
 
 async fn paused(w: World, crash: Arc<Crash>) {
@@ -164,7 +168,9 @@ async fn with_every_run_ended(w: World, crash: Arc<Crash>) {
     })
     .await;
     assert_eq!(seen.1["status"], "completed");
-    w.api.operate(&run, "rerun", json!({"from": "totals", "input": {"orders": [{"name": "a", "price": 7}]}})).await;
+    w.api
+        .operate(&run, "rerun", json!({"from": "totals", "input": {"orders": [{"name": "a", "price": 7}]}}))
+        .await;
     let (seen, _) = held.ended(&w, "completed").await;
     assert_eq!(seen["output"]["sum"], 7);
 }

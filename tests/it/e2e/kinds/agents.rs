@@ -58,7 +58,12 @@ async fn tools_are_called_and_their_answers_told(w: World) {
     assert_eq!((lines(&steps), &steps[0]["usage"]["calls"]), (vec!["ask completed".to_owned()], &json!(2)));
     let calls = w.asked("two-tools");
     assert_eq!(calls.len(), 2);
-    let offered: Vec<_> = calls[0].json()["tools"].as_array().expect("tools").iter().map(|t| t["function"]["name"].clone()).collect();
+    let offered: Vec<_> = calls[0].json()["tools"]
+        .as_array()
+        .expect("tools")
+        .iter()
+        .map(|t| t["function"]["name"].clone())
+        .collect();
     assert_eq!(offered, ["add", "broken", "lookup"]);
     let answers = told(&calls[1]);
     assert_eq!(answers[0], "5");
@@ -88,7 +93,10 @@ async fn arguments_that_stay_invalid_fail_the_step(w: World) {
 
 async fn a_tool_that_fails_is_told_to_the_model(w: World) {
     w.serves("/broken", Reply::Status(500, None));
-    w.says_in_turn("failing-tool", vec![Reply::tool("broken", json!({"q": "x"})), Reply::text("it is broken")]);
+    w.says_in_turn(
+        "failing-tool",
+        vec![Reply::tool("broken", json!({"q": "x"})), Reply::text("it is broken")],
+    );
     let run = w.api.run(&ask("tooler", "failing-tool"), json!({})).await;
     let (seen, _) = w.ended(&run, "completed").await;
     assert_eq!(seen["output"], "it is broken");
@@ -142,8 +150,11 @@ fn schema(prompt: &str) -> Value {
 }
 
 async fn an_answer_that_does_not_fit_is_asked_for_again(w: World) {
-    let answers =
-        vec![Reply::text("about four"), Reply::Json(json!({"n": "4"})), Reply::text("```json\n{\"n\": 4}\n```")];
+    let answers = vec![
+        Reply::text("about four"),
+        Reply::Json(json!({"n": "4"})),
+        Reply::text("```json\n{\"n\": 4}\n```"),
+    ];
     w.says_in_turn("fit-in", answers);
     let run = w.api.run(&schema("fit-in"), json!({})).await;
     let (seen, steps) = w.ended(&run, "completed").await;
@@ -163,7 +174,10 @@ async fn an_answer_that_never_fits_fails_the_step(w: World) {
 }
 
 async fn another_model_helps_when_the_first_is_away(w: World) {
-    w.model.when(|request| request.prompt().contains("first-is-away") && request.json()["model"] == "test", Reply::Status(503, None));
+    w.model.when(
+        |request| request.prompt().contains("first-is-away") && request.json()["model"] == "test",
+        Reply::Status(503, None),
+    );
     w.says("first-is-away", Reply::text("from the spare"));
     let run = w.api.run(&ask("backed", "first-is-away"), json!({})).await;
     let (seen, _) = w.ended(&run, "completed").await;
@@ -180,7 +194,8 @@ async fn an_agent_is_asked_without_a_run(w: World) {
     let status = w.api.actor("Agent", "alone", "status", json!({})).await;
     assert_eq!((&status["status"], &status["usage"]["calls"]), (&json!("completed"), &json!(2)));
     let messages = w.api.actor("Agent", "alone", "messages", json!({})).await;
-    let roles: Vec<_> = messages["items"].as_array().expect("items").iter().map(|m| m["role"].clone()).collect();
+    let roles: Vec<_> =
+        messages["items"].as_array().expect("items").iter().map(|m| m["role"].clone()).collect();
     assert_eq!(roles, ["user", "assistant", "tool"]);
     let nobody = w.api.actor("Agent", "alone-2", "execute", json!({"agent": "nobody", "prompt": "x"})).await;
     assert_eq!(nobody["error"]["status"], 422, "{nobody:#}");

@@ -24,10 +24,18 @@ pub fn all() -> Vec<(&'static str, Case)> {
 async fn the_call_that_passes_the_budget_is_never_made(w: World) {
     let run = w.api.run(&example("budget_stop"), json!({})).await;
     let (seen, steps) = w.ended(&run, "failed").await;
-    assert_eq!((&seen["error"]["code"], &seen["error"]["node"]), (&json!("budget_exceeded"), &json!("three")));
+    assert_eq!(
+        (&seen["error"]["code"], &seen["error"]["node"]),
+        (&json!("budget_exceeded"), &json!("three"))
+    );
     assert_eq!(seen["usage"]["calls"], 2);
     assert_eq!(lines(&steps), ["one completed", "two completed"]);
-    assert!(w.model.requests().iter().all(|r| r.idempotency_key().is_none_or(|k| !k.contains(&format!("{run}/1/three")))));
+    assert!(
+        w.model
+            .requests()
+            .iter()
+            .all(|r| r.idempotency_key().is_none_or(|k| !k.contains(&format!("{run}/1/three"))))
+    );
 }
 
 async fn wrapping_up_completes_with_what_is_there(w: World) {
@@ -59,10 +67,12 @@ async fn tokens_are_set_aside_before_a_call(w: World) {
 async fn tokens_used_count_against_the_budget(w: World) {
     w.says("tokens-used", Reply::text("word ".repeat(200)));
     let budget = json!({"tokens": 400});
-    let run = w.api.run(&chain(budget, &["tokens-used 1", "tokens-used 2", "tokens-used 3"]), json!({})).await;
+    let run =
+        w.api.run(&chain(budget, &["tokens-used 1", "tokens-used 2", "tokens-used 3"]), json!({})).await;
     let (seen, _) = w.ended(&run, "failed").await;
     let used = &seen["usage"];
-    let tokens = used["prompt_tokens"].as_u64().unwrap_or(0) + used["completion_tokens"].as_u64().unwrap_or(0);
+    let tokens =
+        used["prompt_tokens"].as_u64().unwrap_or(0) + used["completion_tokens"].as_u64().unwrap_or(0);
     assert_eq!((&seen["error"]["code"], &used["calls"]), (&json!("budget_exceeded"), &json!(2)));
     assert!((400..800).contains(&tokens), "{seen:#}");
     assert_eq!(w.asked("tokens-used").len(), 2);
@@ -106,7 +116,8 @@ async fn a_fan_out_stays_within_its_calls(w: World) {
     w.says("fan-budget", Reply::Echo.after(Duration::from_millis(200)));
     let ask = |n: u32| json!({"id": format!("n{n}"), "type": "agent", "config": {"agent": "quick", "prompt": "fan-budget"}});
     let nodes: Vec<_> = (0..10).map(ask).collect();
-    let definition = json!({"name": "fan", "nodes": nodes, "settings": {"budget": {"calls": 4, "on_breach": "wrap_up"}}});
+    let definition =
+        json!({"name": "fan", "nodes": nodes, "settings": {"budget": {"calls": 4, "on_breach": "wrap_up"}}});
     let run = w.api.run(&definition, json!({})).await;
     let (seen, steps) = w.ended(&run, "completed").await;
     assert_eq!((&seen["usage"]["calls"], w.asked("fan-budget").len()), (&json!(4), 4));

@@ -50,7 +50,8 @@ async fn every_policy_waits_for_what_it_says(w: World) {
 
 async fn nobody_waits_for_more_than_its_join_says(w: World) {
     let signal = |id: &str| json!({"id": id, "type": "signal", "config": {"name": id}});
-    let wait = |id: &str, join: Value| json!({"id": id, "type": "wait", "join": join, "config": {"for": "1ms"}});
+    let wait =
+        |id: &str, join: Value| json!({"id": id, "type": "wait", "join": join, "config": {"for": "1ms"}});
     let nodes = [
         signal("a"),
         signal("b"),
@@ -78,7 +79,8 @@ async fn nobody_waits_for_more_than_its_join_says(w: World) {
 
 /// Two conditions, `a` and `b`, whose `true` edges lead to a node with the join.
 fn joined(join: Value) -> Value {
-    let condition = |id: &str| json!({"id": id, "type": "condition", "config": {"if": format!("input.{id}")}});
+    let condition =
+        |id: &str| json!({"id": id, "type": "condition", "config": {"if": format!("input.{id}")}});
     let edge = |id: &str| json!({"source": id, "target": "end", "config": {"branch": "true"}});
     let end = json!({"id": "end", "type": "wait", "join": join, "config": {"for": "1ms"}});
     json!({"name": "joined", "nodes": [condition("a"), condition("b"), end], "edges": [edge("a"), edge("b")]})

@@ -88,7 +88,10 @@ fn instant(text: &Value) -> i64 {
 async fn a_wait_until_nonsense_fails(w: World) {
     let run = w.api.run(&example("wait"), json!({"until": "tomorrow"})).await;
     let (seen, _) = w.ended(&run, "failed").await;
-    assert_eq!((&seen["error"]["code"], &seen["error"]["node"]), (&json!("invalid_instant"), &json!("instant")));
+    assert_eq!(
+        (&seen["error"]["code"], &seen["error"]["node"]),
+        (&json!("invalid_instant"), &json!("instant"))
+    );
 }
 
 async fn a_call_goes_out_with_query_header_and_key(w: World) {
@@ -143,7 +146,8 @@ async fn no_nodes_complete_at_once(w: World) {
 }
 
 async fn several_last_nodes_make_an_object(w: World) {
-    let rule = |n: u32| json!([{"source": ".", "target": "n", "type": "map", "config": {"value": n.to_string()}}]);
+    let rule =
+        |n: u32| json!([{"source": ".", "target": "n", "type": "map", "config": {"value": n.to_string()}}]);
     let node = |id: &str, n: u32| json!({"id": id, "type": "transform", "config": {"input": "[1]", "rules": rule(n)}});
     let definition = json!({"name": "two", "nodes": [node("a", 1), node("b", 2)]});
     let run = w.api.run(&definition, json!({})).await;

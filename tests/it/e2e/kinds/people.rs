@@ -67,7 +67,10 @@ async fn a_signal_that_does_not_come_fails_the_step(w: World) {
     definition["nodes"][0]["config"]["timeout"] = json!("300ms");
     let run = w.api.run(&definition, json!({})).await;
     let (seen, steps) = w.ended(&run, "failed").await;
-    assert_eq!((&seen["error"]["code"], &seen["error"]["node"]), (&json!("signal_timeout"), &json!("payment")));
+    assert_eq!(
+        (&seen["error"]["code"], &seen["error"]["node"]),
+        (&json!("signal_timeout"), &json!("payment"))
+    );
     assert_eq!(lines(&steps), ["payment failed"]);
     let late = json!({"name": "payment", "data": {}});
     w.api.refused(&format!("/runs/{run}/signal"), late, 409, "run_ended").await;
@@ -82,7 +85,10 @@ async fn an_approval_goes_one_way(w: World) {
     );
     w.api.operate(&run, "approve", json!({"node": "publish", "approved": true, "comment": "fine"})).await;
     let (_, steps) = w.ended(&run, "completed").await;
-    assert_eq!(lines(&steps), ["draft completed", "kept skipped", "publish completed", "published completed"]);
+    assert_eq!(
+        lines(&steps),
+        ["draft completed", "kept skipped", "publish completed", "published completed"]
+    );
     let publish = steps.iter().find(|step| step["node"] == "publish").expect("the step");
     assert_eq!(publish["output"], json!({"approved": true, "comment": "fine"}));
     let again = json!({"node": "publish", "approved": false});
@@ -94,7 +100,10 @@ async fn a_rejection_goes_the_other(w: World) {
     w.api.until_step(&run, "publish", "waiting").await;
     w.api.operate(&run, "approve", json!({"node": "publish", "approved": false})).await;
     let (_, steps) = w.ended(&run, "completed").await;
-    assert_eq!(lines(&steps), ["draft completed", "kept completed", "publish completed", "published skipped"]);
+    assert_eq!(
+        lines(&steps),
+        ["draft completed", "kept completed", "publish completed", "published skipped"]
+    );
 }
 
 async fn an_approval_that_nobody_gives_in_time_is_a_rejection(w: World) {
@@ -102,7 +111,10 @@ async fn an_approval_that_nobody_gives_in_time_is_a_rejection(w: World) {
     definition["nodes"][1]["config"]["timeout"] = json!("400ms");
     let run = w.api.run(&definition, json!({"text": "Late"})).await;
     let (_, steps) = w.ended(&run, "completed").await;
-    assert_eq!(lines(&steps), ["draft completed", "kept completed", "publish completed", "published skipped"]);
+    assert_eq!(
+        lines(&steps),
+        ["draft completed", "kept completed", "publish completed", "published skipped"]
+    );
     let publish = steps.iter().find(|step| step["node"] == "publish").expect("the step");
     assert_eq!(publish["output"], json!({"approved": false, "comment": null, "expired": true}));
 }

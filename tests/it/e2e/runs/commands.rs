@@ -116,7 +116,8 @@ async fn an_actors_refusal_travels_in_the_body(w: World) {
     let refused = w.api.actor("Workflow", &run, "cancel", json!({})).await;
     let error = &refused["error"];
     assert_eq!((&error["status"], &error["code"]), (&json!(409), &json!("run_ended")));
-    let other = w.api.actor("Workflow", &run, "start", json!({"definition": {"name": "x", "nodes": []}})).await;
+    let other =
+        w.api.actor("Workflow", &run, "start", json!({"definition": {"name": "x", "nodes": []}})).await;
     assert_eq!(other["error"]["code"], "run_exists", "{other:#}");
     let wrong = json!({"definition": {"name": "x", "nodes": [{"id": "a", "type": "agent", "config": {"agent": "nobody", "prompt": "{{"}}]}});
     let wrong = w.api.actor("Workflow", "never-started", "start", wrong).await;

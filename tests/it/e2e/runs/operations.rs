@@ -49,7 +49,8 @@ async fn a_running_call_is_given_up_and_its_answer_ignored(w: World) {
     w.api.operate(&run, "cancel", json!({})).await;
     let (_, steps) = w.ended(&run, "cancelled").await;
     assert_eq!(lines(&steps), ["answer cancelled"]);
-    let definition = json!({"name": "gap", "nodes": [{"id": "gap", "type": "wait", "config": {"for": "1500ms"}}]});
+    let definition =
+        json!({"name": "gap", "nodes": [{"id": "gap", "type": "wait", "config": {"for": "1500ms"}}]});
     let later = w.api.run(&definition, json!({})).await;
     w.ended(&later, "completed").await;
     let history = w.recorded(&run).await;
@@ -86,7 +87,9 @@ async fn a_paused_run_finishes_what_runs_and_starts_nothing(w: World) {
     let place = |kind: &str| types(&history).iter().position(|seen| *seen == kind).expect("the event");
     let second = history.iter().position(|item| item["type"] == "step.started" && item["node"] == "two");
     assert!(place("run.paused") < place("step.completed"));
-    assert!(place("step.completed") < place("run.resumed") && place("run.resumed") < second.expect("its start"));
+    assert!(
+        place("step.completed") < place("run.resumed") && place("run.resumed") < second.expect("its start")
+    );
 }
 
 async fn an_instant_that_passes_in_a_pause_counts_on_resume(w: World) {
@@ -175,7 +178,9 @@ async fn an_unknown_run_takes_no_operation(w: World) {
         let body = serde_json::from_str(body).expect("JSON");
         w.api.refused(&format!("/runs/no-such-run/{operation}"), body, 404, "unknown_run").await;
     }
-    for path in ["/runs/no-such-run", "/runs/no-such-run/steps", "/runs/no-such-run/history", "/workflows/no-such"] {
+    for path in
+        ["/runs/no-such-run", "/runs/no-such-run/steps", "/runs/no-such-run/history", "/workflows/no-such"]
+    {
         let (status, problem) = w.api.request("GET", path, None).await;
         assert_eq!(status, 404, "{path}: {problem:#}");
     }

@@ -27,7 +27,9 @@ async fn watch(w: &World, run: &str, after: Option<u64>) -> Stream {
     }
     let response = request.send().await.expect("an answer");
     assert_eq!(response.status(), 200);
-    assert!(response.headers()["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/event-stream")));
+    assert!(
+        response.headers()["content-type"].to_str().is_ok_and(|kind| kind.starts_with("text/event-stream"))
+    );
     Stream { bytes: Box::pin(response.bytes_stream()), text: String::new() }
 }
 
@@ -38,7 +40,8 @@ impl Stream {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let (event, rest) = (event.to_owned(), rest.to_owned());
                 self.text = rest;
-                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+                let field =
+                    |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
                 let Some(data) = field("data:") else { continue };
                 let id = field("id:").expect("an id").parse().expect("a seq");
                 let kind = field("event:").expect("a type").to_owned();
