@@ -19,6 +19,7 @@ pub fn all() -> Vec<(&'static str, Case)> {
         a_failing_transform_fails_the_run,
         a_call_that_must_not_repeat_is_made_once,
         a_refused_call_that_must_not_repeat_is_not_retried,
+        a_call_that_must_not_repeat_and_broke_off_is_unknown,
         an_expired_call_that_must_not_repeat_is_unknown_until_someone_says,
     ]
 }
@@ -148,6 +149,16 @@ async fn a_refused_call_that_must_not_repeat_is_not_retried(w: World) {
     let run = w.api.run(&example("at_most_once"), input).await;
     let (seen, _) = w.ended(&run, "failed").await;
     assert_eq!((&seen["error"]["code"], w.served("/charge-refused").len()), (&json!("http_status"), 1));
+}
+
+async fn a_call_that_must_not_repeat_and_broke_off_is_unknown(w: World) {
+    w.serves("/charge-cut", Reply::Cut);
+    let input = json!({"url": format!("{}/charge-cut", w.http_url), "amount": 12});
+    let run = w.api.run(&example("at_most_once"), input).await;
+    w.api.until_step(&run, "charge", "unknown").await;
+    w.api.operate(&run, "approve", json!({"node": "charge", "approved": true})).await;
+    w.ended(&run, "completed").await;
+    assert_eq!(w.served("/charge-cut").len(), 1);
 }
 
 async fn an_expired_call_that_must_not_repeat_is_unknown_until_someone_says(w: World) {
