@@ -1,5 +1,7 @@
 //! Workflows end to end: over the embedded default, and beside real daprd with Redis.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a failed test")]
+
 mod api;
 mod bad_input;
 mod bad_model;
@@ -10,4 +12,5 @@ mod kinds;
 mod large;
 mod places;
 mod runs;
+mod tracing;
 mod world;
