@@ -20,7 +20,7 @@ test-dapr:
 	scripts/redis-ensure
 	scripts/python-ensure
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked --workspace --tests -- --test-threads 4
+	$(CARGO) test --locked --workspace --test it -- --test-threads 4
 
 ## The long campaigns of faults; a short part of each is in `make test`
 chaos:
