@@ -11,6 +11,12 @@ mod events;
 mod live;
 mod mailbox;
 mod metrics;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
+#[cfg(feature = "mutants")]
+pub mod process;
 mod reply;
 mod sweeper;
 mod tasks;

@@ -41,6 +41,8 @@ pub struct Settings {
     pub calls: usize,
     /// What is never journaled nor deleted goes after this many seconds.
     pub value_ttl: u32,
+    /// Divides every interval of the protocol (wake, sweeper, expiries); 1 but for simulated time.
+    pub haste: u32,
 }
 
 /// Time and randomness for the shell; the simulator brings its own.
@@ -66,7 +68,24 @@ impl Default for Settings {
             mailbox: 1024,
             calls: 256,
             value_ttl: 90 * 24 * 3600,
+            haste: 1,
         }
+    }
+}
+
+impl Settings {
+    /// Returns an interval of the protocol as this process keeps it.
+    pub(crate) fn paced(&self, interval: Span) -> Span {
+        Span(interval.0 / u64::from(self.haste))
+    }
+
+    pub(crate) fn pause(&self, interval: Duration) -> Duration {
+        interval / self.haste
+    }
+
+    /// Returns an expiry in whole seconds.
+    pub(crate) fn expiry(&self, seconds: u32) -> u32 {
+        (seconds / self.haste).max(1)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The second way to every run: wakes the catalog's runs that nobody woke in time, through their actors.
 
-use crate::{WORKFLOW, services::Services, tasks::Tasks};
+use crate::{WORKFLOW, mutant::{Rule, holds}, services::Services, tasks::Tasks};
 use bytes::Bytes;
 use callboard_core::{Span, Timestamp};
 use std::time::Duration;
@@ -17,19 +17,23 @@ const BUSY: Span = Span::secs(60);
 
 /// Sweeps at start and then every ten seconds, until the shutdown.
 pub fn start(services: Services, tasks: &Tasks) {
+    if !holds(Rule::Sweeper) {
+        return;
+    }
     let stop = tasks.clone();
     tasks.spawn_until_stop(async move {
         // The same for the whole of the first sweep, so that it ends; another start soon finds the same runs again.
-        let mut busy = Some(services.clock.now() + BUSY);
+        let mut busy = Some(services.clock.now() + services.settings.paced(BUSY));
         loop {
             let now = services.clock.now();
-            let (due, then) = busy.map_or((now, now + LEASE), |due| (due, due + Span(1)));
+            let (due, then) = busy.map_or((now, now + services.settings.paced(LEASE)), |due| (due, due + Span(1)));
             let full = sweep(&services, due, then).await;
             if !full {
                 busy = None;
             }
-            let pause = if full { Duration::from_millis(200) } else { PERIOD };
+            let pause = if full { Duration::from_millis(200) } else { services.settings.pause(PERIOD) };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(pause) => {}
                 () = stop.stopped() => return,
             }

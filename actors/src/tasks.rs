@@ -9,27 +9,44 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub struct Tasks {
     tracker: TaskTracker,
     stopping: CancellationToken,
+    #[cfg(feature = "mutants")]
+    process: crate::process::Process,
 }
 
 impl Tasks {
+    /// Tasks that are held and killed with a simulated process.
+    #[cfg(feature = "mutants")]
+    pub fn within(process: crate::process::Process) -> Self {
+        Self { process, ..Self::default() }
+    }
+
     /// Runs `work` to its end, also when a shutdown has begun.
     pub fn spawn<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker.spawn(trace::inherit(work))
+        let work = trace::inherit(work);
+        #[cfg(feature = "mutants")]
+        {
+            let task = self.tracker.spawn(self.process.within(work));
+            self.process.adopt(task.abort_handle());
+            task
+        }
+        #[cfg(not(feature = "mutants"))]
+        self.tracker.spawn(work)
     }
 
     /// Runs `work` until it ends or a shutdown begins: for work that another process takes up again.
     pub fn spawn_until_stop<F: Future<Output = ()> + Send + 'static>(&self, work: F) {
         let stop = self.stopping.clone();
-        self.tracker.spawn(trace::inherit(async move {
+        self.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = work => {}
             }
-        }));
+        });
     }
 
     pub fn is_stopping(&self) -> bool {

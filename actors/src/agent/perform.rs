@@ -1,7 +1,7 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
 use super::{Actor, Agents, Mem, Target, home};
-use crate::{WORKFLOW, trace, values};
+use crate::{WORKFLOW, mutant::{Rule, holds}, trace, values};
 use bytes::Bytes;
 use callboard_connectors::tools;
 use callboard_core::{
@@ -30,6 +30,7 @@ impl Agents {
                 let activation = actor.activation.get_or_insert_with(|| format!("{:x}", this.services.clock.id())).clone();
                 let call = self.tasks.spawn(async move {
                     tokio::select! {
+                        biased;
                         () = this.tasks.stopped() => {}
                         // Nobody else looks at the clock while a call is under way.
                         () = this.past(run.deadline()) => this.report(&id, Input::Tick).await,
@@ -93,6 +94,7 @@ impl Agents {
         }
         let Some(task) = &run.task else { return };
         if task.at_most_once
+            && holds(Rule::Grant)
             && let Some(target) = &target
         {
             match self.granted(target, task.attempt, &activation).await {
@@ -214,7 +216,7 @@ impl Agents {
         for wait in [0, 200, 2000, 10_000] {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             if let Some(answer) = self.ask(&target.run, "reserve", &body).await {
-                return answer["granted"].as_bool().unwrap_or(false);
+                return answer["granted"].as_bool().unwrap_or(false) || !holds(Rule::Reserve);
             }
         }
         false
@@ -251,7 +253,11 @@ impl Agents {
             let mut told = false;
             for wait in [0, 50, 500, 1000, 2000, 4000, 8000] {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
-                if self.ask(&target.run, "answer", &body).await.is_some() {
+                let answer = self.ask(&target.run, "answer", &body).await;
+                if answer.as_ref().is_some_and(|a| a["error"]["code"] == "value_lost") {
+                    return self.start_over(id, attempt).await;
+                }
+                if answer.is_some() || !holds(Rule::Deliver) {
                     told = true;
                     break;
                 }
@@ -265,6 +271,23 @@ impl Agents {
             }
         }
         let _ = self.turn(id, Input::Delivered { attempt }, None).await;
+    }
+
+    /// The store has lost what the answer names, so there is no answer: the run's next task finds no trace of it. Where
+    /// the call must not be made twice, the new activation is not granted it.
+    async fn start_over(&self, id: &str, attempt: u32) {
+        let Ok(mut actor) = self.boxes.enter(id).await else { return };
+        let mem = actor.mem.take();
+        if let Some(mem) = &mem
+            && mem.run.task.as_ref().is_some_and(|t| t.attempt == attempt)
+            && let Some(etag) = &mem.etag
+        {
+            let key = super::document_key(id);
+            let gone = self.services.sidecar.delete(&self.services.settings.statestore, &key, Some(etag)).await;
+            tracing::warn!(id, gone = gone.is_ok(), "the store has lost the answer: the task is performed again");
+        }
+        actor.in_flight.clear();
+        actor.activation = None;
     }
 
     /// Nobody here works on effects of this kind any more: a repetition of the task, or a wake, performs them again.

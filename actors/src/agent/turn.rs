@@ -1,7 +1,7 @@
 //! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
 
 use super::{Actor, Agents, Document, Mem, Target, document_key, home};
-use crate::{AGENT, document, reply::Fault, values, wake};
+use crate::{AGENT, document, mutant::{Rule, holds}, reply::Fault, values, wake};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Values,
@@ -40,6 +40,10 @@ impl Agents {
     }
 
     async fn take(&self, actor: &mut Actor, id: &str, input: &Input, target: Option<Target>) -> Result<Run, Fault> {
+        if matches!(input, Input::Tick) {
+            // Whoever registered the reminder may be gone: this tick tells that there is one to remove.
+            actor.armed = true;
+        }
         for attempt in 0..TRIES {
             if attempt > 0 {
                 let wait = (4u64 << attempt) + self.services.clock.spread(8 << attempt);
@@ -50,7 +54,7 @@ impl Agents {
                 None => match self.load(id).await {
                     Ok(Some(mem)) => mem,
                     Ok(None) => {
-                        if matches!(input, Input::Tick) {
+                        if matches!(input, Input::Tick) && holds(Rule::AgentDisarm) {
                             // Nothing was ever saved, so there is nothing to wake for.
                             let _ = wake::disarm(&self.services, AGENT, id).await;
                             actor.armed = false;
@@ -138,7 +142,7 @@ impl Agents {
                     if let callboard_core::agent::run::Ending::Completed(output) = outcome {
                         values::move_out(vec![output], &turn, &mut made);
                     }
-                    save = true;
+                    save = holds(Rule::Tombstone);
                 }
                 Event::TaskAccepted { .. }
                 | Event::ModelFailed { .. }
@@ -157,8 +161,9 @@ impl Agents {
             }
         }
         let done = matches!(mem.run.phase, Phase::Done { .. });
-        let ttl = Ttl::Seconds(if done { TOMBSTONE } else { services.settings.value_ttl });
+        let ttl = Ttl::Seconds(if done { services.settings.expiry(TOMBSTONE) } else { services.settings.value_ttl });
         let fence = mem.etag.clone().map_or(Fence::FirstWrite, Fence::Etag);
+        let fence = if holds(Rule::AgentFence) { fence } else { Fence::None };
         let doc = Document { v: VERSION, run: mem.run.clone(), target: mem.target.clone() };
         let data = Bytes::from(document::encode(&doc));
         let save = Save { key: document_key(id), data, fence, ttl };
@@ -187,14 +192,15 @@ impl Agents {
             };
             let key = (attempt, name);
             wanted.insert(key.clone());
-            if actor.in_flight.insert(key) {
+            if actor.in_flight.insert(key) || !holds(Rule::InFlight) {
                 self.perform(actor, id, mem, effect);
             }
         }
         actor.in_flight.retain(|key| wanted.contains(key));
         let loops = mem.run.works() && mem.etag.is_some() && mem.run.iterations > 1;
         if loops && !actor.armed {
-            match wake::arm(&self.services, AGENT, id, wake::OFTEN, wake::OFTEN).await {
+            let often = self.services.settings.pause(wake::OFTEN);
+            match wake::arm(&self.services, AGENT, id, often, often).await {
                 Ok(()) => actor.armed = true,
                 // Without it, the run's own wake is the way back.
                 Err(error) => tracing::debug!(id, %error, "the agent's wake is not registered"),

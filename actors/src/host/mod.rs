@@ -53,7 +53,11 @@ struct Inner {
 
 impl Host {
     pub fn new(services: Services, roles: Roles) -> Self {
-        let tasks = Tasks::default();
+        Self::within(services, roles, Tasks::default())
+    }
+
+    /// The same, among given tasks.
+    pub fn within(services: Services, roles: Roles, tasks: Tasks) -> Self {
         services.metrics.watch(&services.sidecar);
         let workflows = Workflows::new(services.clone(), tasks.clone());
         let agents = Agents::new(services.clone(), tasks.clone());

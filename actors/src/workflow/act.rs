@@ -7,7 +7,7 @@ use super::{
     http_step::HttpStep,
     turn::Turn,
 };
-use crate::{AGENT, events, reply::Fault, trace};
+use crate::{AGENT, events, mutant::{Rule, holds}, reply::Fault, trace};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
@@ -44,6 +44,7 @@ impl Workflows {
         if mem.run.purging {
             return self.purge(actor, run, mem).await;
         }
+        let settings = &self.services.settings;
         let now = self.services.clock.now();
         let pending = mem.run.pending();
         let mut wanted: BTreeSet<(StepKey, u32)> = BTreeSet::new();
@@ -56,8 +57,9 @@ impl Workflows {
                     let fresh = InFlight { since: now, published: Arc::default() };
                     let entry = actor.in_flight.entry(key).or_insert(fresh);
                     let last = Timestamp(entry.published.load(Ordering::Acquire));
-                    let pace = if now < entry.since + YOUNG { REPUBLISH.0 } else { REPUBLISH.1 };
-                    if last.0 == 0 || turn.is_wake() && now >= last + pace {
+                    let pace = if now < entry.since + settings.paced(YOUNG) { REPUBLISH.0 } else { REPUBLISH.1 };
+                    let pace = settings.paced(pace);
+                    if last.0 == 0 || turn.is_wake() && now >= last + pace && holds(Rule::Republish) || !holds(Rule::InFlight) {
                         entry.published.store(now.0, Ordering::Release);
                         let published = entry.published.clone();
                         tasks.push(Task { step, attempt, agent, input, at_most_once, published });
@@ -66,7 +68,7 @@ impl Workflows {
                 Effect::CallHttp { step, attempt, input, expect, at_most_once } => {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
-                    if !actor.in_flight.contains_key(&key) {
+                    if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
                         actor.in_flight.insert(key, InFlight { since: now, published: Arc::default() });
                         let node = mem.run.plan.as_ref().and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
                         let allowed = match node.map(|n| &n.kind) {
@@ -78,7 +80,7 @@ impl Workflows {
                     }
                 }
                 Effect::CancelAgent { step, attempt } => {
-                    if !actor.told.lock().contains(&(step.clone(), attempt)) {
+                    if !actor.told.lock().contains(&(step.clone(), attempt)) && holds(Rule::CancelAgent) {
                         self.tell_agent(run, step, attempt, Arc::clone(&actor.told));
                     }
                 }
@@ -171,6 +173,7 @@ impl Workflows {
         self.tasks
             .spawn(async move {
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(after) => {}
                     () = this.tasks.stopped() => return,
                 }
@@ -187,14 +190,16 @@ impl Workflows {
 
     fn set_timer(&self, actor: &mut Actor, run: &str, deadline: Option<Timestamp>) {
         let now = self.services.clock.now();
-        let deadline = deadline.filter(|d| *d <= now + NEAR);
+        let deadline = deadline.filter(|d| *d <= now + self.services.settings.paced(NEAR));
         if actor.timer.as_ref().map(|(at, _)| *at) == deadline && actor.timer.as_ref().is_some_and(|(_, t)| !t.is_finished()) {
             return;
         }
         if let Some((_, timer)) = actor.timer.take() {
             timer.abort();
         }
-        if let Some(at) = deadline {
+        if let Some(at) = deadline
+            && holds(Rule::Timer)
+        {
             // One millisecond more: instants are whole milliseconds, and a turn just before one is a turn for nothing.
             let after = Duration::from_millis(at.since(now).0 + 1);
             actor.timer = Some((at, self.go_on(run, after)));
@@ -219,7 +224,7 @@ impl Workflows {
 
     /// Disarming is the last effect; then the catalog need not look until retention.
     async fn clean(&self, actor: &mut Actor, run: &str, mem: &Mem) {
-        if !actor.tail.is_done(mem.doc.seq) {
+        if !actor.tail.is_done(mem.doc.seq) && holds(Rule::DisarmLast) {
             // The follower calls `settle` when it is through.
             if actor.tail.has_work() {
                 self.follow(run, Arc::clone(&actor.tail));
@@ -231,13 +236,19 @@ impl Workflows {
             let untold = mem.run.pending().into_iter().any(
                 |e| matches!(e, Effect::CancelAgent { step, attempt } if !told.contains(&(step.clone(), attempt))),
             );
-            if untold {
+            if untold && holds(Rule::CancelAgent) {
                 return;
             }
         }
         self.disarm(actor, run).await;
+        let mut seq = mem.doc.seq;
+        if !holds(Rule::CleanedSeq)
+            && let Ok(Some(tip)) = self.services.catalog.tip(run, None).await
+        {
+            seq = tip.seq;
+        }
         if actor.armed.is_none()
-            && let Err(error) = self.services.catalog.mark_cleaned(run, mem.doc.seq).await
+            && let Err(error) = self.services.catalog.mark_cleaned(run, seq).await
         {
             tracing::debug!(run, %error, "the run is not marked as cleaned up yet");
         }

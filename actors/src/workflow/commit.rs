@@ -6,23 +6,32 @@ use super::{
     Workflows,
     actor::{Actor, Armed, Mem},
     document_key,
-    turn::Refused,
+    turn::{Refused, Turn},
 };
 use crate::{
+    mutant::{Rule, holds},
     document::{HeadPart, PAGE_SIZE, Page, Snapshot, TAIL_LIMIT, encode},
     values::{self, Made},
     wake,
 };
 use bytes::Bytes;
 use callboard_core::{
-    Machine, Span,
-    workflow::{Event, Run, run::Archived},
+    Datum, Hash, Machine, Span,
+    workflow::{Event, Input, Outcome, Run, run::Archived},
 };
 use callboard_sidecar::client::{Error, Fence, Save, Ttl};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// A first document that nobody journaled goes after so many seconds.
 const FIRST_TTL: u32 = 600;
+
+/// Why an answer's value can't be had.
+pub(super) enum Unadopted {
+    /// The store does not have it.
+    Lost,
+    /// The store does not answer.
+    Unknown,
+}
 
 impl Workflows {
     /// Saves what the events make of the run, and arms `wake` beside it. On failure the state is worthless, and what
@@ -33,27 +42,26 @@ impl Workflows {
         run: &str,
         mem: &mut Mem,
         events: Vec<Event>,
+        mut adopted: Option<(String, Bytes)>,
     ) -> Result<(), Option<Refused>> {
         let services = &self.services;
-        let turn = self.turn_id();
+        let turn = if holds(Rule::TurnKeys) { self.turn_id() } else { format!("{}", mem.doc.seq + 1) };
         let mut made: Vec<Made> = Vec::new();
         let mut recorded = Vec::with_capacity(events.len());
         for mut event in events {
             let from = made.len();
             values::move_out(event.what.data_mut(), &turn, &mut made);
-            let own: Vec<(String, Bytes)> = made[from..].iter().map(|m| (m.key.clone(), m.data.clone())).collect();
-            // Values that came by reference (an agent's answer) are journaled with the event too.
-            let adopted: Vec<_> = super::load::references(&event)
-                .into_iter()
-                .filter(|r| !own.iter().any(|(key, _)| *key == r.key))
-                .collect();
+            let mut own: Vec<(String, Bytes)> = made[from..].iter().map(|m| (m.key.clone(), m.data.clone())).collect();
+            // A value that came by reference (an agent's answer) is journaled with the first event that names it.
+            let names = super::load::references(&event);
+            own.extend(adopted.take_if(|(key, _)| names.iter().any(|r| r.key == *key)));
             mem.run.apply(&event);
             let json = mem.doc.push(event.clone());
             mem.sizes.push(json.len());
-            recorded.push((mem.doc.seq, event, mem.doc.hash, json, own, adopted));
+            recorded.push((mem.doc.seq, event, mem.doc.hash, json, own));
         }
         let superseded = self.fold_tail(actor, mem, &turn, &mut made);
-        mem.doc.published = actor.tail.published();
+        mem.doc.published = if holds(Rule::RememberPublished) { actor.tail.published() } else { mem.doc.seq };
         let names: Vec<(String, u64)> = made.iter().map(|m| (m.key.clone(), m.data.len() as u64)).collect();
         if let Err(error) = values::save(services, run, &made).await {
             tracing::debug!(run, %error, "values are not saved");
@@ -62,8 +70,11 @@ impl Workflows {
             return Err(None);
         }
         let (fence, ttl) = match &mem.etag {
-            None => (Fence::FirstWrite, Ttl::Seconds(FIRST_TTL)),
-            Some(etag) => (Fence::Etag(etag.clone()), if mem.expires { Ttl::Persist } else { Ttl::Keep }),
+            None => (Fence::FirstWrite, if holds(Rule::FirstTtl) { Ttl::Seconds(services.settings.expiry(FIRST_TTL)) } else { Ttl::Keep }),
+            Some(etag) => {
+                let fence = if holds(Rule::Fence) { Fence::Etag(etag.clone()) } else { Fence::None };
+                (fence, if mem.expires && holds(Rule::KeepFirst) { Ttl::Persist } else { Ttl::Keep })
+            }
         };
         let save = Save { key: document_key(run), data: Bytes::from(mem.doc.encode()), fence, ttl };
         let (saved, ()) = tokio::join!(
@@ -81,9 +92,9 @@ impl Workflows {
                 mem.values.insert(value.key, content);
             }
         }
-        for (seq, event, hash, json, mut own, adopted) in recorded {
-            if !adopted.is_empty() && seq > actor.tail.journaled() {
-                own.extend(self.adopt(run, adopted).await.map_err(|_| None)?);
+        for (seq, event, hash, json, mut own) in recorded {
+            if !holds(Rule::JournalValues) {
+                own.clear();
             }
             actor.tail.push(seq, &event, hash, json, own);
         }
@@ -96,19 +107,35 @@ impl Workflows {
         Ok(())
     }
 
-    /// Reads the contents of values that somebody else saved under this run.
-    async fn adopt(
+    /// Reads the value of an answer that somebody else saved under this run, before anything names it: the store may
+    /// have lost it since.
+    pub(super) async fn adopt(
         &self,
         run: &str,
-        refs: Vec<callboard_core::ValueRef>,
-    ) -> Result<Vec<(String, Bytes)>, Error> {
-        let wanted: Vec<(String, u64)> = refs.into_iter().map(|r| (r.key, r.size)).collect();
-        Ok(values::load(&self.services, run, &wanted).await?.into_iter().collect())
+        mem: &mut Mem,
+        turn: &Turn,
+    ) -> Result<Option<(String, Bytes)>, Unadopted> {
+        let Turn::Input(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::Stored(r)), .. }) = turn else {
+            return Ok(None);
+        };
+        // A late answer is not looked at.
+        if mem.run.ended.is_some() || mem.run.steps.get(step).is_none_or(|s| s.attempt != *attempt || !s.is_open()) {
+            return Ok(None);
+        }
+        let found = values::load(&self.services, run, &[(r.key.clone(), r.size)]).await;
+        let found = found.map_err(|_| Unadopted::Unknown)?.remove(&r.key).filter(|data| Hash::of(data) == r.hash);
+        let Some(data) = found else {
+            return if holds(Rule::AnswerValue) { Err(Unadopted::Lost) } else { Ok(None) };
+        };
+        if let Ok(value) = serde_json::from_slice(&data) {
+            mem.values.insert(r.key.clone(), Arc::new(value));
+        }
+        Ok(Some((r.key.clone(), data)))
     }
 
     /// Folds a long tail into a snapshot. Returns the parts it replaces.
     fn fold_tail(&self, actor: &Actor, mem: &mut Mem, turn: &str, made: &mut Vec<Made>) -> Vec<(String, u64)> {
-        let journaled = actor.tail.journaled();
+        let journaled = if holds(Rule::KeepUnjournaled) { actor.tail.journaled() } else { mem.doc.seq };
         let droppable = (journaled + 1).saturating_sub(mem.doc.tail_from) as usize;
         let total: usize = mem.sizes.iter().sum();
         let gain: usize = mem.sizes.iter().take(droppable).sum();
@@ -126,7 +153,7 @@ impl Workflows {
         let now = version(mem.etag.as_ref());
         let mut rest = Vec::new();
         for lost in refused.drain(..) {
-            if now <= version(lost.etag.as_ref()) {
+            if now <= version(lost.etag.as_ref()) && holds(Rule::EtagMoved) {
                 // Its save may still arrive.
                 rest.push(lost);
                 continue;
@@ -146,25 +173,32 @@ impl Workflows {
     /// Registers `wake` if the run wants it sooner than it is, or, on a wake, otherwise than it is.
     pub(super) async fn arm(&self, actor: &mut Actor, run: &str, state: &Run, on_wake: bool) {
         let now = self.services.clock.now();
-        let Some(want) = wanted(state, now) else { return };
+        let settings = &self.services.settings;
+        if !holds(Rule::Reminders) {
+            return;
+        }
+        let Some(want) = wanted(state, now, settings.pause(wake::SELDOM)) else { return };
         let again = match actor.armed {
             None => true,
             Some(have) if want.often != have.often => want.often || on_wake,
             // A few seconds are not worth a call; the in-process timer is exact.
-            Some(have) => !want.often && want.due.0.abs_diff(have.due.0) > 5_000 && want.due.0 - now.0 > 5_000,
+            Some(have) => {
+                let few = settings.paced(Span::secs(5)).0;
+                !want.often && want.due.0.abs_diff(have.due.0) > few && want.due.since(now).0 > few
+            }
         };
         if !again || now < actor.cools_until {
             return;
         }
         let (due, period) = if want.often {
-            (wake::OFTEN, wake::OFTEN)
+            (settings.pause(wake::OFTEN), settings.pause(wake::OFTEN))
         } else {
-            (Duration::from_millis(want.due.since(now).0), wake::SELDOM)
+            (Duration::from_millis(want.due.since(now).0), settings.pause(wake::SELDOM))
         };
         match wake::arm(&self.services, crate::WORKFLOW, run, due, period).await {
             Ok(()) => actor.armed = Some(want),
             Err(error) => {
-                actor.cools_until = self.services.clock.now() + wake::COOL;
+                actor.cools_until = self.services.clock.now() + settings.paced(wake::COOL);
                 tracing::debug!(run, %error, "wake is not registered");
             }
         }
@@ -178,7 +212,7 @@ impl Workflows {
         match wake::disarm(&self.services, crate::WORKFLOW, run).await {
             Ok(()) => actor.armed = None,
             Err(error) => {
-                actor.cools_until = now + wake::COOL;
+                actor.cools_until = now + self.services.settings.paced(wake::COOL);
                 tracing::debug!(run, %error, "wake is not removed yet");
             }
         }
@@ -190,14 +224,14 @@ impl Workflows {
 }
 
 /// Returns how a run wants to be woken; an ended one is woken until it is cleaned up.
-fn wanted(run: &Run, now: callboard_core::Timestamp) -> Option<Armed> {
+fn wanted(run: &Run, now: callboard_core::Timestamp, seldom: Duration) -> Option<Armed> {
     if run.purging || !run.pending().is_empty() {
         return Some(Armed { due: now, often: true });
     }
     if run.ended.is_some() {
         return None;
     }
-    let latest = now + Span(wake::SELDOM.as_millis() as u64);
+    let latest = now + Span(seldom.as_millis() as u64);
     Some(Armed { due: run.deadline().map_or(latest, |d| d.max(now)), often: false })
 }
 

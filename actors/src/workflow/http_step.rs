@@ -1,6 +1,7 @@
 //! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
 
 use super::{Workflows, turn::Turn};
+use crate::mutant::{Rule, holds};
 use callboard_connectors::http::node::{self, Call};
 use callboard_core::{
     Datum, Span,
@@ -33,7 +34,7 @@ impl Workflows {
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn_until_stop(async move {
             let Ok(_place) = Arc::clone(&this.calls).acquire_owned().await else { return };
-            if call.at_most_once && !this.granted(&run, &call.step, call.attempt).await {
+            if call.at_most_once && holds(Rule::Grant) && !this.granted(&run, &call.step, call.attempt).await {
                 this.land(&run, &call.step, call.attempt).await;
                 return;
             }

@@ -4,6 +4,7 @@
 
 use super::{Workflows, actor::{Actor, Mem}, document_key, tail};
 use crate::{
+    mutant::{Rule, holds},
     document::{self, Document, HeadPart, Snapshot},
     reply::Fault,
     values,
@@ -43,6 +44,8 @@ impl Workflows {
     /// Reads the run past the cache and, where the document is not what the history says, repairs and saves it.
     pub(super) async fn load(&self, actor: &mut Actor, run: &str) -> Result<Loaded, Unread> {
         let services = &self.services;
+        let tail = Arc::clone(&actor.tail);
+        let _still = tail.still().await;
         let entry = services.sidecar.get(&services.settings.statestore, &document_key(run)).await?;
         let (doc, etag) = match entry {
             Some(entry) => match Document::decode(&entry.data) {
@@ -68,6 +71,7 @@ impl Workflows {
             }
             Err(error) => return Err(error.into()),
         };
+        let tip = if doc.is_some() && !holds(Rule::ReadTip) { None } else { tip };
         let known = tip.as_ref().map(|t| t.clone().unwrap_or(NO_TIP));
         if known.as_ref().is_some_and(|t| t.purged) {
             let found = etag.is_some();
@@ -76,11 +80,13 @@ impl Workflows {
             }
             return Ok(Loaded::Purged { found });
         }
-        if known.as_ref().is_some_and(|t| t.purging) {
+        if known.as_ref().is_some_and(|t| t.purging) && holds(Rule::PurgeAsIs) {
             // Never repaired: what is left to do is to delete, by the names in the history.
             let mem = self.from_history(run, etag, doc.as_ref().and_then(|d| d.snapshot.clone())).await?;
             let (seq, hash) = (mem.doc.seq, mem.doc.hash);
-            actor.tail.reset(seq, hash, doc.map_or(0, |d| d.published));
+            let published = doc.map_or(0, |d| d.published);
+            actor.tail.reset(seq, hash, published);
+            self.queue_published(actor, run, published, seq).await?;
             return Ok(Loaded::Run(Box::new(mem)));
         }
         let Some(doc) = doc else {
@@ -93,7 +99,7 @@ impl Workflows {
         if let Some(tip) = &known {
             match doc.hash_at(tip.seq) {
                 _ if doc.seq < tip.seq => return self.repair(actor, run, etag).await,
-                Some(hash) if hash == tip.hash => {}
+                Some(hash) if hash == tip.hash || !holds(Rule::CompareHash) => {}
                 Some(_) => return self.repair(actor, run, etag).await,
                 None => {
                     tracing::error!(run, history = tip.seq, document = doc.tail_from, "the history lacks events");
@@ -101,7 +107,7 @@ impl Workflows {
                     return Ok(Loaded::Stopped(Fault::new(500, "history_gap", message)));
                 }
             }
-            if services.settings.strict && self.tail_lost(run, &doc, tip.seq).await? {
+            if services.settings.strict && holds(Rule::LostTail) && self.tail_lost(run, &doc, tip.seq).await? {
                 if tip.seq == 0 {
                     services.sidecar.delete(&services.settings.statestore, &document_key(run), etag.as_deref()).await?;
                     return Ok(Loaded::Unknown);
@@ -176,7 +182,7 @@ impl Workflows {
     }
 
     /// Compiles the pinned definition into the state. It was checked when it was pinned.
-    async fn attach(&self, run: &str, state: &mut Run, first: Option<&Event>) -> Result<(), Unread> {
+    pub(super) async fn attach(&self, run: &str, state: &mut Run, first: Option<&Event>) -> Result<(), Unread> {
         let pinned = state.created.as_ref().map(|c| c.plan.clone()).or_else(|| match first.map(|e| &e.what) {
             Some(callboard_core::workflow::What::RunCreated { plan, .. }) => Some(plan.clone()),
             _ => None,
@@ -214,6 +220,10 @@ impl Workflows {
         let mut made = Vec::new();
         let seq = mem.doc.seq;
         super::commit::fold_into_snapshot(&mut mem, &turn, seq, &mut made);
+        if !holds(Rule::SaveRepair) {
+            actor.tail.reset(mem.doc.seq, mem.doc.hash, 0);
+            return Ok(Loaded::Run(Box::new(mem)));
+        }
         values::save(services, run, &made).await?;
         let fence = mem.etag.clone().map_or(Fence::FirstWrite, Fence::Etag);
         let data = Bytes::from(mem.doc.encode());
@@ -269,6 +279,7 @@ impl Workflows {
     async fn queue_tail(&self, actor: &mut Actor, run: &str, mem: &Mem, tip: Option<&Tip>) -> Result<(), Unread> {
         let doc = &mem.doc;
         let journaled = tip.map_or(doc.tail_from - 1, |t| t.seq);
+        let journaled = if holds(Rule::WholeTail) { journaled } else { doc.seq };
         let hash = doc.hash_at(journaled).unwrap_or_default();
         actor.tail.reset(journaled, hash, doc.published);
         self.queue_published(actor, run, doc.published, (doc.tail_from - 1).min(journaled)).await?;
@@ -278,6 +289,9 @@ impl Workflows {
                 let refs = references(event);
                 let wanted: Vec<(String, u64)> = refs.iter().map(|r| (r.key.clone(), r.size)).collect();
                 let found = values::load(&self.services, run, &wanted).await?;
+                if self.services.settings.strict && found.len() < wanted.len() {
+                    return Err(Unread::Lost(format!("values of event {seq} of run {run} can't be read")));
+                }
                 // In lazy mode a value that is gone from the store is nowhere: the history shows its reference.
                 contents.extend(found);
             }
@@ -319,6 +333,9 @@ impl Workflows {
             return Ok(out);
         }
         let keys: Vec<String> = lost.iter().map(|r| r.key.clone()).collect();
+        if !holds(Rule::RestoreValues) {
+            return Ok(out);
+        }
         let kept = self.services.catalog.values(run, &keys).await?;
         let mut again = Vec::new();
         for r in lost {

@@ -9,9 +9,9 @@ use super::{
     load::{Unread, references, state_references},
     turn::Turn,
 };
-use crate::{agent, document::Document, reply::Fault, values};
+use crate::{agent, document::Document, mutant::{Rule, holds}, reply::Fault, values};
 use callboard_core::{
-    Span,
+    Span, Timestamp,
     workflow::{Event, StepKey, What},
 };
 use std::collections::BTreeSet;
@@ -22,19 +22,43 @@ const LOOK_AGAIN: Span = Span::secs(3600);
 impl Workflows {
     pub(super) async fn purge(&self, actor: &mut Actor, run: &str, mem: &Mem) -> Result<(), Fault> {
         let unavailable = |e: Unread| Fault::unavailable(format!("run {run} is not purged yet: {e}"));
+        // The document remembers what is still to be published: when it is gone, nobody does.
+        if !actor.tail.publish(&self.services, run).await {
+            return Err(Fault::unavailable(format!("run {run} is not purged yet: its events are not published")));
+        }
         let entries = self.entries(run, 0, u64::MAX).await.map_err(unavailable)?;
         let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
+        #[cfg(feature = "mutants")]
+        self.audit(run, mem, &events).await;
         self.delete_all(run, &events, Some(&mem.doc)).await.map_err(unavailable)?;
         let store = &self.services.settings.statestore;
         self.services.sidecar.delete(store, &document_key(run), None).await.map_err(|e| unavailable(e.into()))?;
-        let again = self.services.clock.now() + LOOK_AGAIN;
-        self.services.catalog.mark_purged(run, Some(again)).await.map_err(|e| unavailable(e.into()))?;
+        let again = self.look_again_at();
+        self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
         self.disarm(actor, run).await;
         if let Some((_, timer)) = actor.timer.take() {
             timer.abort();
         }
         tracing::debug!(run, "purged from the state store");
         Ok(())
+    }
+
+    /// The law of event sourcing, checked where a run is read for the last time: the state is the fold of its history.
+    #[cfg(feature = "mutants")]
+    async fn audit(&self, run: &str, mem: &Mem, events: &[Event]) {
+        let mut folded = callboard_core::workflow::Run::new(run);
+        if mem.doc.seq != events.len() as u64 || self.attach(run, &mut folded, events.first()).await.is_err() {
+            return;
+        }
+        events.iter().for_each(|event| folded.apply(event));
+        if folded.head() != mem.run.head() || folded.archive != mem.run.archive {
+            crate::mutant::note(format!("INV-10 the state of run {run} is not the fold of its history"));
+        }
+    }
+
+    fn look_again_at(&self) -> Option<Timestamp> {
+        let at = self.services.clock.now() + self.services.settings.paced(LOOK_AGAIN);
+        holds(Rule::LookAgain).then_some(at)
     }
 
     /// Deletes every value, part and agent document that the history or the document names.
@@ -74,10 +98,20 @@ impl Workflows {
     pub(super) async fn delete_zombie(&self, run: &str, doc: Option<&Document>, etag: &str) -> Result<(), Unread> {
         let entries = self.entries(run, 0, u64::MAX).await?;
         let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
-        self.delete_all(run, &events, doc).await?;
+        if holds(Rule::ZombieValues) {
+            self.delete_all(run, &events, doc).await?;
+        }
         let services = &self.services;
         services.sidecar.delete(&services.settings.statestore, &document_key(run), Some(etag)).await?;
         Ok(())
+    }
+
+    /// Whether the sweeper meant this look: a call that was late, or came twice, is no look an hour after the purge.
+    /// The sweep that is meant has moved the time of the next one to a minute or two from now.
+    async fn is_look_due(&self, run: &str) -> bool {
+        let half = self.services.clock.now() + self.services.settings.paced(Span(LOOK_AGAIN.0 / 2));
+        let row = self.services.catalog.run(run).await;
+        row.is_ok_and(|row| row.is_some_and(|row| row.next_check_at.is_some_and(|at| at < half))) || !holds(Rule::LookDue)
     }
 
     /// A look at a purged run: when it found nothing, it was the last.
@@ -86,8 +120,8 @@ impl Workflows {
             return;
         }
         self.disarm(actor, run).await;
-        if matches!(turn, Turn::Sweep) {
-            let again = found.then(|| self.services.clock.now() + LOOK_AGAIN);
+        if matches!(turn, Turn::Sweep) && self.is_look_due(run).await {
+            let again = if found { self.look_again_at() } else { None };
             if let Err(error) = self.services.catalog.mark_purged(run, again).await {
                 tracing::debug!(run, %error, "the purged run is looked at again later");
             }

@@ -3,10 +3,12 @@
 use super::{
     Workflows,
     actor::{Actor, Mem},
+    commit::Unadopted,
     load::Loaded,
     tail::{NotJournaled, OUTSTANDING},
 };
-use crate::{reply::Fault, values};
+use crate::{mutant::{Rule, holds}, reply::Fault, values};
+use bytes::Bytes;
 use callboard_catalog::RunProjection;
 use callboard_core::{
     Machine, Span, Stop, Timestamp,
@@ -62,6 +64,11 @@ impl Turn {
         matches!(self, Turn::Tick | Turn::Sweep)
     }
 
+    /// Somebody waits for what becomes of it.
+    fn is_asked(&self) -> bool {
+        matches!(self, Turn::Start(..) | Turn::Input(_))
+    }
+
     fn is_start(&self) -> bool {
         matches!(self, Turn::Start(..))
     }
@@ -77,7 +84,8 @@ impl Workflows {
         let name = run.to_owned();
         let (this, run) = (self.clone(), run.to_owned());
         let task = self.tasks.spawn(async move {
-            let mut actor = this.boxes.enter(&run).await.map_err(|_| {
+            let place = if holds(Rule::Mailbox) { run.clone() } else { format!("{run} {}", this.services.clock.id()) };
+            let mut actor = this.boxes.enter(&place).await.map_err(|_| {
                 Fault::new(429, "mailbox_full", format!("too many calls wait for run {run} already"))
             })?;
             this.services.metrics.turns.inc();
@@ -107,20 +115,21 @@ impl Workflows {
 
     async fn take(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
         let services = &self.services;
-        if matches!(turn, Turn::Tick) && self.is_repeated_tick(actor) {
+        if matches!(turn, Turn::Tick) && holds(Rule::TickSkip) && self.is_repeated_tick(actor) {
             return Ok(done(actor.mem.as_ref(), run));
         }
-        let mut past = turn.is_wake();
+        let mut past = turn.is_wake() && holds(Rule::WakePast);
         let mut refused: Vec<Refused> = Vec::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
                 // The cache is gone: whatever happened to the write, the next look is at the store.
                 tokio::time::sleep(self.backoff(attempt)).await;
-                past = true;
+                past = holds(Rule::DropCache);
             }
             if actor.tail.take_fork() {
                 past = true;
             }
+            let cached = actor.mem.as_ref().is_some_and(|m| is_usable(m, past));
             let Some(mut mem) = self.obtain(actor, run, turn, past, &mut refused).await? else { continue };
             self.clean_refused(run, &mem, &mut refused).await;
             let purging = mem.run.purging;
@@ -128,8 +137,21 @@ impl Workflows {
                 actor.mem = Some(mem);
                 return Err(Fault::new(409, "run_archived", format!("run {run} is being archived")));
             }
-            let events = match self.decide(run, &mut mem, turn).await {
-                Ok(events) => events,
+            let mut asked = self.ask(run, &mut mem, turn).await;
+            // A commit is fenced, a refusal is not, nor is finding nothing to do: another host may have gone on since
+            // this one read the run. What would be answered without a write is decided on what is there now.
+            let writes_nothing = match &asked {
+                Ok((events, _)) => events.is_empty(),
+                Err(Undecided::Refused(_)) => true,
+                Err(Undecided::Unknown) => false,
+            };
+            if cached && writes_nothing && turn.is_asked() && holds(Rule::DecideAgain) {
+                let Some(read) = self.obtain(actor, run, turn, true, &mut refused).await? else { continue };
+                mem = read;
+                asked = self.ask(run, &mut mem, turn).await;
+            }
+            let (events, adopted) = match asked {
+                Ok(asked) => asked,
                 Err(Undecided::Refused(fault)) => {
                     actor.mem = mem.etag.is_some().then_some(mem);
                     return Err(fault);
@@ -139,15 +161,20 @@ impl Workflows {
                     continue;
                 }
             };
-            let first = mem.doc.seq == 0;
             let rested = mem.run.pending().is_empty();
             if !events.is_empty() {
-                match self.commit(actor, run, &mut mem, events).await {
+                match self.commit(actor, run, &mut mem, events, adopted).await {
                     Ok(()) => {}
                     Err(lost) => {
                         services.metrics.conflicts.inc();
                         refused.extend(lost);
-                        actor.mem = None;
+                        actor.mem = (!holds(Rule::DropCache)).then_some(mem);
+                        if !holds(Rule::Retry) {
+                            break;
+                        }
+                        if !holds(Rule::UnknownIsFailed) {
+                            return Err(Fault::new(409, "not_saved", "the save was refused"));
+                        }
                         continue;
                     }
                 }
@@ -161,7 +188,14 @@ impl Workflows {
             }
             // A run that rested is looked at seldom: that it has work again must not be news to the catalog after a crash.
             let woken = rested && !mem.run.pending().is_empty();
-            let at_once = services.settings.strict || turn.is_wake() || first || woken || mem.run.purging;
+            let at_once = services.settings.strict
+                || turn.is_wake()
+                || turn.is_start() && holds(Rule::FirstJournaled)
+                || woken && holds(Rule::WokenJournaled)
+                || mem.run.purging;
+            if !holds(Rule::JournalFirst) {
+                self.act(actor, run, &mut mem, turn).await?;
+            }
             match self.record(actor, run, &mem, at_once, turn).await {
                 Ok(()) => {}
                 Err(NotJournaled::Gap) => {
@@ -173,7 +207,9 @@ impl Workflows {
                     continue;
                 }
             }
-            self.act(actor, run, &mut mem, turn).await?;
+            if holds(Rule::JournalFirst) {
+                self.act(actor, run, &mut mem, turn).await?;
+            }
             if matches!(turn, Turn::Tick) {
                 actor.ticked = Some(services.clock.now());
             }
@@ -191,7 +227,7 @@ impl Workflows {
     /// Missed ticks are replayed in a burst after a pause; one is enough.
     fn is_repeated_tick(&self, actor: &Actor) -> bool {
         let now = self.services.clock.now();
-        let soon = actor.ticked.is_some_and(|t| now < t + TICK_SKIP);
+        let soon = actor.ticked.is_some_and(|t| now < t + self.services.settings.paced(TICK_SKIP));
         let due = actor.mem.as_ref().and_then(|m| m.run.deadline()).is_some_and(|d| d <= now);
         soon && !due
     }
@@ -210,8 +246,7 @@ impl Workflows {
         past: bool,
         refused: &mut Vec<Refused>,
     ) -> Result<Option<Mem>, Fault> {
-        // An ended run is always read: a zombie's late save may have brought its document back.
-        if let Some(mem) = actor.mem.take().filter(|m| !past && m.run.ended.is_none()) {
+        if let Some(mem) = actor.mem.take().filter(|m| is_usable(m, past)) {
             return Ok(Some(mem));
         }
         match self.load(actor, run).await {
@@ -250,6 +285,24 @@ impl Workflows {
         }
     }
 
+    /// Decides, with an answer's value at hand.
+    async fn ask(
+        &self,
+        run: &str,
+        mem: &mut Mem,
+        turn: &Turn,
+    ) -> Result<(Vec<Event>, Option<(String, Bytes)>), Undecided> {
+        let adopted = match self.adopt(run, mem, turn).await {
+            Ok(adopted) => adopted,
+            Err(Unadopted::Unknown) => return Err(Undecided::Unknown),
+            Err(Unadopted::Lost) => {
+                let message = format!("the answer's value is not in the store of run {run}");
+                return Err(Undecided::Refused(Fault::new(410, "value_lost", message)));
+            }
+        };
+        Ok((self.decide(run, mem, turn).await?, adopted))
+    }
+
     /// Asks the core, bringing the values it misses.
     async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
@@ -260,6 +313,10 @@ impl Workflows {
             Turn::Look => return Ok(Vec::new()),
         };
         let at = self.now_for(mem);
+        #[cfg(feature = "mutants")]
+        let changed = self.mutate(mem, input);
+        #[cfg(feature = "mutants")]
+        let input = &changed;
         loop {
             match mem.run.decide(at, input, &mem.values) {
                 Ok(events) => return Ok(events),
@@ -276,6 +333,23 @@ impl Workflows {
                 }
             }
         }
+    }
+
+    #[cfg(feature = "mutants")]
+    fn mutate(&self, mem: &Mem, input: &Input) -> Input {
+        let mut input = input.clone();
+        if !holds(Rule::AttemptFence)
+            && let Input::Answer { step, attempt, .. } = &mut input
+            && let Some(known) = mem.run.steps.get(step)
+        {
+            *attempt = known.attempt;
+        }
+        if !holds(Rule::OperationIds)
+            && let Input::Signal { op, .. } | Input::Rerun { op, .. } | Input::Pause { op } | Input::Resume { op } = &mut input
+        {
+            *op = format!("{op}-{}", self.services.clock.id());
+        }
+        input
     }
 
     /// Time does not go backwards along a history, whatever this host's clock says.
@@ -304,7 +378,7 @@ impl Workflows {
         Ok(())
     }
 
-    fn projection(&self, mem: &Mem) -> RunProjection {
+    pub(super) fn projection(&self, mem: &Mem) -> RunProjection {
         let Some(summary) = Summary::of(&mem.run) else { return RunProjection::default() };
         let status = serde_json::to_value(summary.status).unwrap_or_default();
         let keep = mem.run.created.as_ref().map(|c| Span(c.settings.retention));
@@ -321,15 +395,16 @@ impl Workflows {
     }
 
     /// When the sweeper should look if nobody else did.
-    fn next_check(&self, run: &Run) -> Timestamp {
+    pub(super) fn next_check(&self, run: &Run) -> Timestamp {
         let now = self.services.clock.now();
-        let soon = now + Span::secs(45);
+        let paced = |seconds| self.services.settings.paced(Span::secs(seconds));
+        let soon = now + paced(45);
         let busy = run.ended.is_some() || !run.pending().is_empty();
         if busy {
             return soon;
         }
-        let deadline = run.deadline().map_or(now + Span::secs(900), |d| d.max(now) + Span::secs(15));
-        deadline.min(now + Span::secs(24 * 3600))
+        let deadline = run.deadline().map_or(now + paced(900), |d| d.max(now) + paced(15));
+        deadline.min(now + paced(24 * 3600))
     }
 
     /// Journals and publishes behind the turns of a run; at most one such worker for each.
@@ -366,6 +441,12 @@ impl Workflows {
             this.settle(&run).await;
         });
     }
+}
+
+/// Whether a turn may begin from memory. An ended run is always read: a zombie's late save may have brought its
+/// document back.
+fn is_usable(mem: &Mem, past: bool) -> bool {
+    !past && (mem.run.ended.is_none() || !holds(Rule::EndedPast))
 }
 
 /// Why nothing was decided.

@@ -120,6 +120,11 @@ impl Models {
         }
     }
 
+    /// All names mean one model.
+    pub fn only(model: Arc<dyn ChatModel>) -> Self {
+        Self { default: model, named: BTreeMap::new(), scripted: false }
+    }
+
     /// Tells whether models without a provider's name are answered by the script, which must be shown.
     pub fn is_scripted(&self) -> bool {
         self.scripted

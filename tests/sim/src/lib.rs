@@ -1,0 +1,1 @@
+//! Empty: the simulator is the test beside it.
