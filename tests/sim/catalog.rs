@@ -1,0 +1,278 @@
+//! A simulated catalog: histories that only grow, their values, and what the sweeper asks. It never loses anything,
+//! but it can be away, fail after it did what it was asked, or do it later.
+
+use crate::world::{Fault, World};
+use async_trait::async_trait;
+use bytes::Bytes;
+use callboard_catalog::{
+    Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, RunFilter, RunProjection,
+    RunRow, Tip, Workflow,
+};
+use callboard_core::{
+    Timestamp,
+    workflow::{Event, What},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::sleep;
+
+/// Everything recorded.
+#[derive(Default)]
+pub struct Book(pub BTreeMap<String, Record>);
+
+/// One run as recorded.
+#[derive(Default)]
+pub struct Record {
+    pub entries: Vec<Entry>,
+    pub events: Vec<Event>,
+    pub values: BTreeMap<String, Bytes>,
+    pub row: RunProjection,
+    pub next_check_at: Option<Timestamp>,
+    pub cleaned_seq: u64,
+    pub purged: bool,
+    /// Attempts whose start is durable, as `step` and attempt.
+    pub started: BTreeSet<(String, u32)>,
+    pub ended: bool,
+}
+
+/// One host's way to the catalog.
+pub struct Desk(pub Arc<World>);
+
+// === impl Record ===
+
+impl Record {
+    fn seq(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    fn hash(&self) -> callboard_core::Hash {
+        self.entries.last().map_or(NO_HASH, |e| e.hash)
+    }
+
+    fn append(&mut self, world: &World, batch: &Append) -> Result<(), AppendError> {
+        let base = batch.first_seq - 1;
+        if base > self.seq() {
+            return Err(AppendError::Gap { last: self.seq() });
+        }
+        let at_base = base.checked_sub(1).map_or(NO_HASH, |i| self.entries[i as usize].hash);
+        if at_base != batch.prev_hash {
+            return Err(AppendError::Conflict);
+        }
+        for entry in &batch.entries {
+            if self.entries.get(entry.seq as usize - 1).is_some_and(|known| known.hash != entry.hash) {
+                return Err(AppendError::Conflict);
+            }
+        }
+        for entry in batch.entries.iter().filter(|e| e.seq > base) {
+            if entry.seq <= self.seq() {
+                continue;
+            }
+            let Ok(event) = serde_json::from_str::<Event>(&entry.event) else {
+                world.violated(format!("event {} of run {} can't be read back", entry.seq, batch.run));
+                return Err(AppendError::Conflict);
+            };
+            world.log(|| format!("journal {}/{} {}", batch.run, entry.seq, shown(&event)));
+            self.note(&event);
+            self.entries.push(entry.clone());
+            self.events.push(event);
+        }
+        for (key, data) in &batch.values {
+            self.values.entry(key.clone()).or_insert_with(|| data.clone());
+        }
+        if batch.last_seq() == self.seq() && self.seq() > 0 {
+            self.row = batch.row.clone();
+            self.next_check_at = batch.next_check_at.or(self.next_check_at).or(Some(batch.row.created_at));
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: &Event) {
+        match &event.what {
+            What::StepStarted { step, attempt, .. } => {
+                self.started.insert((step.to_string(), *attempt));
+            }
+            What::RunCompleted { .. } | What::RunFailed { .. } | What::RunCancelled { .. } => {
+                self.ended = true
+            }
+            What::RunRerun { .. } => self.ended = false,
+            _ => {}
+        }
+    }
+}
+
+fn shown(event: &Event) -> String {
+    let step = event.what.step().map(|(s, a)| format!(" {s} {}", a.unwrap_or(0))).unwrap_or_default();
+    format!("{}{step}", event.what.name())
+}
+
+// === impl Desk ===
+
+impl Desk {
+    /// Fails when the catalog is away.
+    async fn ask(&self) -> Result<(), Error> {
+        self.0.hop().await;
+        let away = self.0.now() < self.0.state.lock().catalog_down_until;
+        if away || self.0.fault(Fault::CatalogFails, 0.015) {
+            return Err(Error::Unavailable("it is away".into()));
+        }
+        Ok(())
+    }
+
+    fn with<T>(&self, run: &str, f: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        self.0.state.lock().book.0.get_mut(run).map(f)
+    }
+}
+
+fn append_now(world: &World, batch: &Append) -> Result<(), AppendError> {
+    let mut book = std::mem::take(&mut world.state.lock().book);
+    let result = book.0.entry(batch.run.clone()).or_default().append(world, batch);
+    // A refused first append leaves no run behind.
+    book.0.retain(|_, record| record.seq() > 0);
+    world.state.lock().book = book;
+    result
+}
+
+#[async_trait]
+impl Catalog for Desk {
+    async fn append(&self, batch: Append) -> Result<(), AppendError> {
+        let world = &self.0;
+        let away = || AppendError::Unavailable("it is away".into());
+        self.ask().await.map_err(|_| away())?;
+        if world.fault(Fault::AppendLost, 0.015) {
+            return Err(away());
+        }
+        if world.fault(Fault::AppendLate, 0.01) {
+            let world = world.clone();
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(world.between(1, 5000))).await;
+                let _ = append_now(&world, &batch);
+            });
+            return Err(away());
+        }
+        let result = append_now(world, &batch);
+        if let Err(error) = &result {
+            world.log(|| format!("journal {} from {}: {error}", batch.run, batch.first_seq));
+            world.see("refused appends");
+        }
+        if world.fault(Fault::AppendUnheard, 0.02) {
+            return Err(away());
+        }
+        result
+    }
+
+    async fn tip(&self, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
+        self.ask().await?;
+        let tip = self.with(run, |r| Tip {
+            seq: r.seq(),
+            hash: r.hash(),
+            hash_at: at.and_then(|at| match at {
+                0 => Some(NO_HASH),
+                _ => r.entries.get(at as usize - 1).map(|e| e.hash),
+            }),
+            purged: r.purged,
+            purging: r.row.purging,
+            cleaned_seq: r.cleaned_seq,
+        });
+        self.0.hop().await;
+        Ok(tip)
+    }
+
+    async fn history(&self, run: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+        self.ask().await?;
+        let page = |r: &mut Record| {
+            r.entries.iter().filter(|e| e.seq > after).take(limit as usize).cloned().collect()
+        };
+        Ok(self.with(run, page).unwrap_or_default())
+    }
+
+    async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
+        self.ask().await?;
+        let some = |r: &mut Record| {
+            keys.iter().filter_map(|k| Some((k.clone(), r.values.get(k)?.clone()))).collect()
+        };
+        Ok(self.with(run, some).unwrap_or_default())
+    }
+
+    async fn run(&self, id: &str) -> Result<Option<RunRow>, Error> {
+        self.ask().await?;
+        Ok(self.with(id, |r| RunRow {
+            id: id.to_owned(),
+            workflow_id: r.row.workflow_id.clone(),
+            version: r.row.version,
+            summary: r.row.summary.clone(),
+            status: r.row.status.clone(),
+            seq: r.seq(),
+            created_at: r.row.created_at,
+            ended_at: r.row.ended_at,
+            next_check_at: r.next_check_at,
+            purged: r.purged,
+            cleaned_seq: r.cleaned_seq,
+        }))
+    }
+
+    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
+        self.ask().await?;
+        let mut state = self.0.state.lock();
+        let due = state.book.0.iter_mut().filter(|(_, r)| r.next_check_at.is_some_and(|at| at <= now));
+        let due = due.take(limit as usize).map(|(id, record)| {
+            record.next_check_at = Some(then);
+            id.clone()
+        });
+        Ok(due.collect())
+    }
+
+    async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
+        self.ask().await?;
+        let done = self.with(run, |r| {
+            let fits = r.seq() == seq;
+            if fits {
+                (r.cleaned_seq, r.next_check_at) = (seq, r.row.retain_until);
+            }
+            fits
+        });
+        self.0.log(|| format!("cleaned {run} at {seq}: {done:?}"));
+        self.0.hop().await;
+        Ok(done.unwrap_or(false))
+    }
+
+    async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
+        self.ask().await?;
+        self.with(run, |r| (r.purged, r.next_check_at) = (true, next_check_at));
+        self.0.log(|| format!("purged {run}, again {}", next_check_at.is_some()));
+        self.0.hop().await;
+        Ok(())
+    }
+
+    async fn health(&self) -> Result<(), Error> {
+        self.ask().await
+    }
+
+    // --- not asked by the actors with definitions given in the call
+
+    async fn create_workflow(&self, _: NewWorkflow) -> Result<Workflow, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn update_workflow(&self, _: &str, _: NewVersion) -> Result<Workflow, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn workflow(&self, _: &str, _: Option<u32>) -> Result<Option<Workflow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn hide_workflow(&self, _: &str) -> Result<bool, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+}
