@@ -110,7 +110,11 @@ impl Document {
     /// Returns the events after `seq`, numbered.
     pub fn after(&self, seq: u64) -> impl Iterator<Item = (u64, &Event, Hash)> {
         let from = self.tail_from;
-        self.tail.iter().zip(from..).filter(move |(_, n)| *n > seq).map(|((event, hash), n)| (n, event, *hash))
+        self.tail
+            .iter()
+            .zip(from..)
+            .filter(move |(_, n)| *n > seq)
+            .map(|((event, hash), n)| (n, event, *hash))
     }
 
     /// Drops the tail's events up to `seq`, which a snapshot includes and the catalog has.
@@ -157,7 +161,10 @@ pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreada
 #[cfg(test)]
 mod tests {
     use super::*;
-    use callboard_core::{Datum, Timestamp, workflow::{StepKey, What}};
+    use callboard_core::{
+        Datum, Timestamp,
+        workflow::{StepKey, What},
+    };
 
     fn event(n: i64) -> Event {
         let step = StepKey::new(1, "a", "3.17");

@@ -3,11 +3,10 @@
 //! The core decides; this crate loads, commits, journals and performs. Everything outside is reached through
 //! `Services`: the sidecar for state, bus and actors, the catalog for history, the connectors for models and HTTP.
 
-pub mod services;
-pub mod host;
 mod agent;
 mod document;
 mod events;
+pub mod host;
 mod live;
 mod mailbox;
 mod metrics;
@@ -18,6 +17,7 @@ mod mutant;
 #[cfg(feature = "mutants")]
 pub mod process;
 mod reply;
+pub mod services;
 mod sweeper;
 mod tasks;
 mod trace;

@@ -36,9 +36,9 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
     pub async fn enter(&self, id: &str) -> Result<OwnedMutexGuard<T>, Full> {
         let place = {
             let mut places = self.places.lock();
-            let place = places.entry(id.to_owned()).or_insert_with(|| {
-                Arc::new(Place { state: Arc::default(), waiting: AtomicUsize::new(0) })
-            });
+            let place = places
+                .entry(id.to_owned())
+                .or_insert_with(|| Arc::new(Place { state: Arc::default(), waiting: AtomicUsize::new(0) }));
             if place.waiting.fetch_add(1, Ordering::Relaxed) >= self.limit {
                 place.waiting.fetch_sub(1, Ordering::Relaxed);
                 return Err(Full);

@@ -74,8 +74,11 @@ impl Metrics {
     /// Shows what goes through a sidecar's client.
     pub fn watch(&self, sidecar: &Sidecar) {
         let calls = Opts::new("callboard_sidecar_calls_total", "Calls to the sidecar");
-        let bytes = Opts::new("callboard_sidecar_bytes_total", "Bytes of keys and values handed to the sidecar");
-        let (Ok(calls), Ok(bytes)) = (IntCounterVec::new(calls, &["call"]), IntCounterVec::new(bytes, &["to"])) else {
+        let bytes =
+            Opts::new("callboard_sidecar_bytes_total", "Bytes of keys and values handed to the sidecar");
+        let (Ok(calls), Ok(bytes)) =
+            (IntCounterVec::new(calls, &["call"]), IntCounterVec::new(bytes, &["to"]))
+        else {
             return;
         };
         let sent = Sent { sidecar: sidecar.clone(), calls, bytes, shown: parking_lot::Mutex::default() };

@@ -52,7 +52,11 @@ pub struct Clock(Arc<Source>);
 enum Source {
     System(Mutex<StdRng>),
     /// Tokio's clock (which tests pause) from a fixed start, and a seed.
-    Virtual { start: Timestamp, since: tokio::time::Instant, rng: Mutex<StdRng> },
+    Virtual {
+        start: Timestamp,
+        since: tokio::time::Instant,
+        rng: Mutex<StdRng>,
+    },
 }
 
 // === impl Settings ===

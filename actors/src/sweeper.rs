@@ -1,6 +1,11 @@
 //! The second way to every run: wakes the catalog's runs that nobody woke in time, through their actors.
 
-use crate::{WORKFLOW, mutant::{Rule, holds}, services::Services, tasks::Tasks};
+use crate::{
+    WORKFLOW,
+    mutant::{Rule, holds},
+    services::Services,
+    tasks::Tasks,
+};
 use bytes::Bytes;
 use callboard_core::{Span, Timestamp};
 use std::time::Duration;
@@ -26,7 +31,8 @@ pub fn start(services: Services, tasks: &Tasks) {
         let mut busy = Some(services.clock.now() + services.settings.paced(BUSY));
         loop {
             let now = services.clock.now();
-            let (due, then) = busy.map_or((now, now + services.settings.paced(LEASE)), |due| (due, due + Span(1)));
+            let (due, then) =
+                busy.map_or((now, now + services.settings.paced(LEASE)), |due| (due, due + Span(1)));
             let full = sweep(&services, due, then).await;
             if !full {
                 busy = None;

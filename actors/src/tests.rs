@@ -128,14 +128,17 @@ async fn a_chain_of_agents_completes_and_is_recorded_and_cleaned_up() {
     for strict in [false, true] {
         let folder = tempfile::tempdir().expect("a folder");
         let world = World::start(folder.path(), Settings { strict, ..Settings::default() }).await;
-        let began = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
+        let began =
+            world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
         assert_eq!(began["status"], "running", "{began:#}");
         let done = world.until("r1", "completed").await;
         assert_eq!(done["output"], "[scripted] [scripted] bees", "{done:#}");
         assert_eq!(done["usage"]["calls"], 2);
-        let again = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
+        let again =
+            world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
         assert_eq!(again["status"], "completed", "the same start is the same run");
-        let other = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "wasps"}})).await;
+        let other =
+            world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "wasps"}})).await;
         assert_eq!(other["error"]["code"], "run_exists");
         let row = loop {
             let row = world.catalog.run("r1").await.expect("a catalog").expect("a row");

@@ -89,7 +89,9 @@ impl Agents {
         };
         let ended = match self.boxes.enter(id).await {
             Ok(actor) => Arc::clone(&actor.ended),
-            Err(_) => return Err(Fault::new(429, "mailbox_full", "too many calls wait for this agent already")),
+            Err(_) => {
+                return Err(Fault::new(429, "mailbox_full", "too many calls wait for this agent already"));
+            }
         };
         // Registered before the task begins, so that no end is missed.
         let mut notified = Box::pin(ended.notified());
@@ -129,7 +131,10 @@ impl Agents {
         let found = found.ok_or_else(|| Fault::unavailable("the messages can't be read now"))?;
         let mut items: Vec<Value> = Vec::new();
         if let Some(task) = &run.task
-            && let Some(input) = self.contents(home(id), &[&task.input], &BTreeMap::new()).await.and_then(|v| v.into_iter().next())
+            && let Some(input) = self
+                .contents(home(id), &[&task.input], &BTreeMap::new())
+                .await
+                .and_then(|v| v.into_iter().next())
         {
             items.push(json!({"role": "user", "content": input["prompt"]}));
         }
@@ -141,7 +146,9 @@ impl Agents {
         let agent = run.task.as_ref().map(|t| t.agent.clone());
         let (status, output, error) = match &run.phase {
             Phase::Idle => ("idle", Value::Null, None),
-            Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. } => ("running", Value::Null, None),
+            Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. } => {
+                ("running", Value::Null, None)
+            }
             Phase::Done { outcome } => match outcome {
                 Ending::Completed(output) => {
                     let found = self.contents(home(id), &[output], &BTreeMap::new()).await;

@@ -1,7 +1,11 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
 use super::{Actor, Agents, Mem, Target, home};
-use crate::{WORKFLOW, mutant::{Rule, holds}, trace, values};
+use crate::{
+    WORKFLOW,
+    mutant::{Rule, holds},
+    trace, values,
+};
 use bytes::Bytes;
 use callboard_connectors::tools;
 use callboard_core::{
@@ -13,12 +17,12 @@ use callboard_core::{
     workflow::event::Reserved,
 };
 use serde_json::{Value, json};
-use tracing::Instrument;
 use std::{
     collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tracing::Instrument;
 
 impl Agents {
     pub(super) fn perform(&self, actor: &mut Actor, id: &str, mem: &Mem, effect: Effect) {
@@ -27,7 +31,8 @@ impl Agents {
         let Some(task) = run.task.clone() else { return };
         match effect {
             Effect::CallModel { iteration, model, not_before } => {
-                let activation = actor.activation.get_or_insert_with(|| format!("{:x}", this.services.clock.id())).clone();
+                let activation =
+                    actor.activation.get_or_insert_with(|| format!("{:x}", this.services.clock.id())).clone();
                 let call = self.tasks.spawn(async move {
                     tokio::select! {
                         biased;
@@ -58,7 +63,9 @@ impl Agents {
     /// Returns once the instant has passed; never without one.
     async fn past(&self, deadline: Option<Timestamp>) {
         match deadline {
-            Some(at) => tokio::time::sleep(Duration::from_millis(at.since(self.services.clock.now()).0 + 1)).await,
+            Some(at) => {
+                tokio::time::sleep(Duration::from_millis(at.since(self.services.clock.now()).0 + 1)).await
+            }
             None => std::future::pending().await,
         }
     }
@@ -69,7 +76,9 @@ impl Agents {
             tokio::time::sleep(Duration::from_millis(wait)).await;
             match self.turn(id, input.clone(), None).await {
                 Ok(_) => return,
-                Err(fault) => tracing::debug!(id, detail = fault.detail, "the agent does not take a result now"),
+                Err(fault) => {
+                    tracing::debug!(id, detail = fault.detail, "the agent does not take a result now")
+                }
             }
         }
         tracing::warn!(id, "a result of an agent's call could not be recorded");
@@ -283,8 +292,13 @@ impl Agents {
             && let Some(etag) = &mem.etag
         {
             let key = super::document_key(id);
-            let gone = self.services.sidecar.delete(&self.services.settings.statestore, &key, Some(etag)).await;
-            tracing::warn!(id, gone = gone.is_ok(), "the store has lost the answer: the task is performed again");
+            let gone =
+                self.services.sidecar.delete(&self.services.settings.statestore, &key, Some(etag)).await;
+            tracing::warn!(
+                id,
+                gone = gone.is_ok(),
+                "the store has lost the answer: the task is performed again"
+            );
         }
         actor.in_flight.clear();
         actor.activation = None;

@@ -1,7 +1,12 @@
 //! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
 
 use super::{Actor, Agents, Document, Mem, Target, document_key, home};
-use crate::{AGENT, document, mutant::{Rule, holds}, reply::Fault, values, wake};
+use crate::{
+    AGENT, document,
+    mutant::{Rule, holds},
+    reply::Fault,
+    values, wake,
+};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Values,
@@ -39,7 +44,13 @@ impl Agents {
         })
     }
 
-    async fn take(&self, actor: &mut Actor, id: &str, input: &Input, target: Option<Target>) -> Result<Run, Fault> {
+    async fn take(
+        &self,
+        actor: &mut Actor,
+        id: &str,
+        input: &Input,
+        target: Option<Target>,
+    ) -> Result<Run, Fault> {
         if matches!(input, Input::Tick) {
             // Whoever registered the reminder may be gone: this tick tells that there is one to remove.
             actor.armed = true;
@@ -81,10 +92,8 @@ impl Agents {
                 mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(&t.agent));
             }
             let now = self.services.clock.now();
-            let events = match mem.run.decide(now, input, &Values::default()) {
-                Ok(events) => events,
-                Err(_) => Vec::new(),
-            };
+            // The agent's machine refuses nothing and misses nothing.
+            let events = mem.run.decide(now, input, &Values::default()).unwrap_or_default();
             if let Err(error) = self.commit(id, &mut mem, events).await {
                 // Somebody else may have committed this answer; what counts is what is saved.
                 tracing::debug!(id, %error, "the agent's save is refused or unknown");
@@ -103,7 +112,9 @@ impl Agents {
         let entry = self.services.sidecar.get(&self.services.settings.statestore, &document_key(id)).await?;
         let Some(entry) = entry else { return Ok(None) };
         let mem = match document::decode::<Document>(&entry.data) {
-            Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), contents: BTreeMap::new() },
+            Ok(doc) => {
+                Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), contents: BTreeMap::new() }
+            }
             Err(error) => {
                 // The run's task brings everything that is needed to begin again.
                 tracing::error!(id, %error, "the agent's document can't be read: it starts again");
@@ -116,7 +127,8 @@ impl Agents {
     fn profile(&self, agent: &str) -> Option<Arc<Profile>> {
         let agents = &self.services.agents;
         let spec = agents.agents.get(agent)?.clone();
-        let tools = spec.tools.iter().filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone())));
+        let tools =
+            spec.tools.iter().filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone())));
         Some(Arc::new(Profile { tools: tools.collect(), spec }))
     }
 
@@ -161,7 +173,11 @@ impl Agents {
             }
         }
         let done = matches!(mem.run.phase, Phase::Done { .. });
-        let ttl = Ttl::Seconds(if done { services.settings.expiry(TOMBSTONE) } else { services.settings.value_ttl });
+        let ttl = Ttl::Seconds(if done {
+            services.settings.expiry(TOMBSTONE)
+        } else {
+            services.settings.value_ttl
+        });
         let fence = mem.etag.clone().map_or(Fence::FirstWrite, Fence::Etag);
         let fence = if holds(Rule::AgentFence) { fence } else { Fence::None };
         let doc = Document { v: VERSION, run: mem.run.clone(), target: mem.target.clone() };
@@ -186,7 +202,9 @@ impl Agents {
         for effect in mem.run.pending() {
             let name = match &effect {
                 Effect::Reserve { iteration } => format!("reserve {iteration}"),
-                Effect::CallModel { iteration, .. } => format!("model {iteration} {} {}", mem.run.failures, mem.run.model),
+                Effect::CallModel { iteration, .. } => {
+                    format!("model {iteration} {} {}", mem.run.failures, mem.run.model)
+                }
                 Effect::CallTool { iteration, call } => format!("tool {iteration} {}", call.id),
                 Effect::Deliver { .. } => "deliver".to_owned(),
             };

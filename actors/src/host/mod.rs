@@ -172,16 +172,24 @@ async fn deactivate(State(host): State<Host>, Path((kind, id)): Path<(String, St
 /// Checks a type and an id before anything is done with them.
 fn checked(host: &Host, kind: &str, id: &str) -> Result<(), Fault> {
     if !host.hosts(kind) {
-        return Err(Fault::new(404, "unknown_actor_type", format!("no actors of type {kind:?} are hosted here")));
+        return Err(Fault::new(
+            404,
+            "unknown_actor_type",
+            format!("no actors of type {kind:?} are hosted here"),
+        ));
     }
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let mut parts = id.split('.');
     let run = parts.next().unwrap_or_default();
     let head = (1..=64).contains(&run.len()) && run.chars().all(fine);
-    let rest = kind == AGENT && id.len() <= 256 && parts.clone().all(|p| !p.is_empty() && p.chars().all(fine));
+    let rest =
+        kind == AGENT && id.len() <= 256 && parts.clone().all(|p| !p.is_empty() && p.chars().all(fine));
     if head && (rest || !id.contains('.')) {
         return Ok(());
     }
-    let message = format!("{:?} is no id: it must match [A-Za-z0-9_-]{{1,64}}", id.chars().take(80).collect::<String>());
+    let message = format!(
+        "{:?} is no id: it must match [A-Za-z0-9_-]{{1,64}}",
+        id.chars().take(80).collect::<String>()
+    );
     Err(Fault::new(400, "invalid_id", message))
 }

@@ -101,7 +101,9 @@ pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
 }
 
 async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: &Value) -> Verdict {
-    let answer = trace::through(&host.0.services.sidecar).invoke_actor(kind, id, method, data.to_string().into()).await;
+    let answer = trace::through(&host.0.services.sidecar)
+        .invoke_actor(kind, id, method, data.to_string().into())
+        .await;
     match answer {
         Ok(answer) => {
             let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();

@@ -7,7 +7,12 @@ use super::{
     http_step::HttpStep,
     turn::Turn,
 };
-use crate::{AGENT, events, mutant::{Rule, holds}, reply::Fault, trace};
+use crate::{
+    AGENT, events,
+    mutant::{Rule, holds},
+    reply::Fault,
+    trace,
+};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
@@ -40,7 +45,13 @@ struct Task {
 }
 
 impl Workflows {
-    pub(super) async fn act(&self, actor: &mut Actor, run: &str, mem: &mut Mem, turn: &Turn) -> Result<(), Fault> {
+    pub(super) async fn act(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        mem: &mut Mem,
+        turn: &Turn,
+    ) -> Result<(), Fault> {
         if mem.run.purging {
             return self.purge(actor, run, mem).await;
         }
@@ -57,9 +68,13 @@ impl Workflows {
                     let fresh = InFlight { since: now, published: Arc::default() };
                     let entry = actor.in_flight.entry(key).or_insert(fresh);
                     let last = Timestamp(entry.published.load(Ordering::Acquire));
-                    let pace = if now < entry.since + settings.paced(YOUNG) { REPUBLISH.0 } else { REPUBLISH.1 };
+                    let pace =
+                        if now < entry.since + settings.paced(YOUNG) { REPUBLISH.0 } else { REPUBLISH.1 };
                     let pace = settings.paced(pace);
-                    if last.0 == 0 || turn.is_wake() && now >= last + pace && holds(Rule::Republish) || !holds(Rule::InFlight) {
+                    if last.0 == 0
+                        || turn.is_wake() && now >= last + pace && holds(Rule::Republish)
+                        || !holds(Rule::InFlight)
+                    {
                         entry.published.store(now.0, Ordering::Release);
                         let published = entry.published.clone();
                         tasks.push(Task { step, attempt, agent, input, at_most_once, published });
@@ -70,13 +85,22 @@ impl Workflows {
                     wanted.insert(key.clone());
                     if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
                         actor.in_flight.insert(key, InFlight { since: now, published: Arc::default() });
-                        let node = mem.run.plan.as_ref().and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
+                        let node = mem
+                            .run
+                            .plan
+                            .as_ref()
+                            .and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
                         let allowed = match node.map(|n| &n.kind) {
-                            Some(NodeKind::Http(config)) => callboard_connectors::http::node::references(config),
+                            Some(NodeKind::Http(config)) => {
+                                callboard_connectors::http::node::references(config)
+                            }
                             _ => BTreeSet::new(),
                         };
                         let timeout = node.and_then(|n| n.timeout);
-                        self.call_http(run, HttpStep { step, attempt, input, expect, at_most_once, allowed, timeout });
+                        self.call_http(
+                            run,
+                            HttpStep { step, attempt, input, expect, at_most_once, allowed, timeout },
+                        );
                     }
                 }
                 Effect::CancelAgent { step, attempt } => {
@@ -108,7 +132,8 @@ impl Workflows {
         let messages: Vec<Bytes> = tasks
             .iter()
             .map(|task| {
-                let node = plan.as_ref().and_then(|p| p.by_id.get(&*task.step.node).map(|ix| &p.node(*ix).node));
+                let node =
+                    plan.as_ref().and_then(|p| p.by_id.get(&*task.step.node).map(|ix| &p.node(*ix).node));
                 let schema = node.and_then(|n| match &n.kind {
                     NodeKind::Agent(agent) => agent.output_schema.as_ref(),
                     _ => None,
@@ -157,7 +182,10 @@ impl Workflows {
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
             let body = Bytes::from(json!({ "attempt": attempt }).to_string());
-            match trace::through(&this.services.sidecar).invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body).await {
+            match trace::through(&this.services.sidecar)
+                .invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body)
+                .await
+            {
                 Ok(_) => {
                     told.lock().insert((step, attempt));
                     this.settle(&run).await;
@@ -191,7 +219,9 @@ impl Workflows {
     fn set_timer(&self, actor: &mut Actor, run: &str, deadline: Option<Timestamp>) {
         let now = self.services.clock.now();
         let deadline = deadline.filter(|d| *d <= now + self.services.settings.paced(NEAR));
-        if actor.timer.as_ref().map(|(at, _)| *at) == deadline && actor.timer.as_ref().is_some_and(|(_, t)| !t.is_finished()) {
+        if actor.timer.as_ref().map(|(at, _)| *at) == deadline
+            && actor.timer.as_ref().is_some_and(|(_, t)| !t.is_finished())
+        {
             return;
         }
         if let Some((_, timer)) = actor.timer.take() {

@@ -9,8 +9,8 @@ use super::{
     turn::{Refused, Turn},
 };
 use crate::{
-    mutant::{Rule, holds},
     document::{HeadPart, PAGE_SIZE, Page, Snapshot, TAIL_LIMIT, encode},
+    mutant::{Rule, holds},
     values::{self, Made},
     wake,
 };
@@ -51,7 +51,8 @@ impl Workflows {
         for mut event in events {
             let from = made.len();
             values::move_out(event.what.data_mut(), &turn, &mut made);
-            let mut own: Vec<(String, Bytes)> = made[from..].iter().map(|m| (m.key.clone(), m.data.clone())).collect();
+            let mut own: Vec<(String, Bytes)> =
+                made[from..].iter().map(|m| (m.key.clone(), m.data.clone())).collect();
             // A value that came by reference (an agent's answer) is journaled with the first event that names it.
             let names = super::load::references(&event);
             own.extend(adopted.take_if(|(key, _)| names.iter().any(|r| r.key == *key)));
@@ -70,7 +71,14 @@ impl Workflows {
             return Err(None);
         }
         let (fence, ttl) = match &mem.etag {
-            None => (Fence::FirstWrite, if holds(Rule::FirstTtl) { Ttl::Seconds(services.settings.expiry(FIRST_TTL)) } else { Ttl::Keep }),
+            None => (
+                Fence::FirstWrite,
+                if holds(Rule::FirstTtl) {
+                    Ttl::Seconds(services.settings.expiry(FIRST_TTL))
+                } else {
+                    Ttl::Keep
+                },
+            ),
             Some(etag) => {
                 let fence = if holds(Rule::Fence) { Fence::Etag(etag.clone()) } else { Fence::None };
                 (fence, if mem.expires && holds(Rule::KeepFirst) { Ttl::Persist } else { Ttl::Keep })
@@ -115,15 +123,19 @@ impl Workflows {
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<Option<(String, Bytes)>, Unadopted> {
-        let Turn::Input(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::Stored(r)), .. }) = turn else {
+        let Turn::Input(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::Stored(r)), .. }) = turn
+        else {
             return Ok(None);
         };
         // A late answer is not looked at.
-        if mem.run.ended.is_some() || mem.run.steps.get(step).is_none_or(|s| s.attempt != *attempt || !s.is_open()) {
+        if mem.run.ended.is_some()
+            || mem.run.steps.get(step).is_none_or(|s| s.attempt != *attempt || !s.is_open())
+        {
             return Ok(None);
         }
         let found = values::load(&self.services, run, &[(r.key.clone(), r.size)]).await;
-        let found = found.map_err(|_| Unadopted::Unknown)?.remove(&r.key).filter(|data| Hash::of(data) == r.hash);
+        let found =
+            found.map_err(|_| Unadopted::Unknown)?.remove(&r.key).filter(|data| Hash::of(data) == r.hash);
         let Some(data) = found else {
             return if holds(Rule::AnswerValue) { Err(Unadopted::Lost) } else { Ok(None) };
         };
@@ -134,7 +146,13 @@ impl Workflows {
     }
 
     /// Folds a long tail into a snapshot. Returns the parts it replaces.
-    fn fold_tail(&self, actor: &Actor, mem: &mut Mem, turn: &str, made: &mut Vec<Made>) -> Vec<(String, u64)> {
+    fn fold_tail(
+        &self,
+        actor: &Actor,
+        mem: &mut Mem,
+        turn: &str,
+        made: &mut Vec<Made>,
+    ) -> Vec<(String, u64)> {
         let journaled = if holds(Rule::KeepUnjournaled) { actor.tail.journaled() } else { mem.doc.seq };
         let droppable = (journaled + 1).saturating_sub(mem.doc.tail_from) as usize;
         let total: usize = mem.sizes.iter().sum();
@@ -268,7 +286,8 @@ pub(super) async fn next_etag(
         Some(Ok(n)) => Ok(Some((n + 1).to_string())),
         // A store with opaque etags is read back.
         Some(Err(_)) => {
-            let entry = this.services.sidecar.get(&this.services.settings.statestore, &document_key(run)).await?;
+            let entry =
+                this.services.sidecar.get(&this.services.settings.statestore, &document_key(run)).await?;
             Ok(entry.map(|e| e.etag))
         }
     }

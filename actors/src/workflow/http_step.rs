@@ -6,11 +6,7 @@ use callboard_connectors::http::node::{self, Call};
 use callboard_core::{
     Datum, Span,
     agent::message::{CallError, Usage},
-    workflow::{
-        Input, Outcome, StepKey,
-        definition::HttpNode,
-        run::StepState,
-    },
+    workflow::{Input, Outcome, StepKey, definition::HttpNode, run::StepState},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -90,7 +86,9 @@ impl Workflows {
         let input = match &call.input {
             Datum::Inline(value) => value.clone(),
             Datum::Stored(reference) => {
-                let Ok(found) = self.fetch(run, std::slice::from_ref(reference)).await else { return Ok(None) };
+                let Ok(found) = self.fetch(run, std::slice::from_ref(reference)).await else {
+                    return Ok(None);
+                };
                 let Some(value) = found.get(&reference.key) else { return Ok(None) };
                 value.clone()
             }

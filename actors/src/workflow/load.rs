@@ -2,20 +2,24 @@
 //!
 //! The store may have gone back in time, or a zombie may have written late; the catalog never loses what it has.
 
-use super::{Workflows, actor::{Actor, Mem}, document_key, tail};
+use super::{
+    Workflows,
+    actor::{Actor, Mem},
+    document_key, tail,
+};
 use crate::{
-    mutant::{Rule, holds},
     document::{self, Document, HeadPart, Snapshot},
+    mutant::{Rule, holds},
     reply::Fault,
     values,
 };
+use bytes::Bytes;
 use callboard_catalog::Tip;
 use callboard_core::{
     Hash, ValueRef,
     workflow::{Definition, Event, Plan, Run, run::Archived},
 };
 use callboard_sidecar::client::{Fence, Save, Ttl};
-use bytes::Bytes;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,7 +28,9 @@ pub(super) enum Loaded {
     Run(Box<Mem>),
     Unknown,
     /// The catalog says that the run was purged; `found`: its document had come back.
-    Purged { found: bool },
+    Purged {
+        found: bool,
+    },
     /// Nothing may be done with it for now.
     Stopped(Fault),
 }
@@ -82,7 +88,7 @@ impl Workflows {
         }
         if known.as_ref().is_some_and(|t| t.purging) && holds(Rule::PurgeAsIs) {
             // Never repaired: what is left to do is to delete, by the names in the history.
-            let mem = self.from_history(run, etag, doc.as_ref().and_then(|d| d.snapshot.clone())).await?;
+            let mem = self.folded(run, etag, doc.as_ref().and_then(|d| d.snapshot.clone())).await?;
             let (seq, hash) = (mem.doc.seq, mem.doc.hash);
             let published = doc.map_or(0, |d| d.published);
             actor.tail.reset(seq, hash, published);
@@ -102,14 +108,23 @@ impl Workflows {
                 Some(hash) if hash == tip.hash || !holds(Rule::CompareHash) => {}
                 Some(_) => return self.repair(actor, run, etag).await,
                 None => {
-                    tracing::error!(run, history = tip.seq, document = doc.tail_from, "the history lacks events");
+                    tracing::error!(
+                        run,
+                        history = tip.seq,
+                        document = doc.tail_from,
+                        "the history lacks events"
+                    );
                     let message = format!("the history of run {run} ends before its document begins");
                     return Ok(Loaded::Stopped(Fault::new(500, "history_gap", message)));
                 }
             }
-            if services.settings.strict && holds(Rule::LostTail) && self.tail_lost(run, &doc, tip.seq).await? {
+            if services.settings.strict && holds(Rule::LostTail) && self.tail_lost(run, &doc, tip.seq).await?
+            {
                 if tip.seq == 0 {
-                    services.sidecar.delete(&services.settings.statestore, &document_key(run), etag.as_deref()).await?;
+                    services
+                        .sidecar
+                        .delete(&services.settings.statestore, &document_key(run), etag.as_deref())
+                        .await?;
                     return Ok(Loaded::Unknown);
                 }
                 return self.repair(actor, run, etag).await;
@@ -163,7 +178,11 @@ impl Workflows {
     }
 
     /// Reads a snapshot; nothing if a part is missing or damaged.
-    pub(super) async fn snapshot(&self, run: &str, snapshot: &Snapshot) -> Result<Option<(Run, HeadPart)>, Unread> {
+    pub(super) async fn snapshot(
+        &self,
+        run: &str,
+        snapshot: &Snapshot,
+    ) -> Result<Option<(Run, HeadPart)>, Unread> {
         let head = values::load(&self.services, run, &[(snapshot.key.clone(), snapshot.size)]).await?;
         let Some(head) = head.get(&snapshot.key) else { return Ok(None) };
         let Ok(part) = document::decode::<HeadPart>(head) else { return Ok(None) };
@@ -182,11 +201,17 @@ impl Workflows {
     }
 
     /// Compiles the pinned definition into the state. It was checked when it was pinned.
-    pub(super) async fn attach(&self, run: &str, state: &mut Run, first: Option<&Event>) -> Result<(), Unread> {
-        let pinned = state.created.as_ref().map(|c| c.plan.clone()).or_else(|| match first.map(|e| &e.what) {
-            Some(callboard_core::workflow::What::RunCreated { plan, .. }) => Some(plan.clone()),
-            _ => None,
-        });
+    pub(super) async fn attach(
+        &self,
+        run: &str,
+        state: &mut Run,
+        first: Option<&Event>,
+    ) -> Result<(), Unread> {
+        let pinned =
+            state.created.as_ref().map(|c| c.plan.clone()).or_else(|| match first.map(|e| &e.what) {
+                Some(callboard_core::workflow::What::RunCreated { plan, .. }) => Some(plan.clone()),
+                _ => None,
+            });
         let Some(pinned) = pinned else { return Ok(()) };
         let mut found = BTreeMap::new();
         if let Some(reference) = pinned.reference() {
@@ -208,13 +233,16 @@ impl Workflows {
     /// Rebuilds the document from the history, restores the values it names, and saves it by the etag just read.
     async fn repair(&self, actor: &mut Actor, run: &str, etag: Option<String>) -> Result<Loaded, Unread> {
         let services = &self.services;
-        let mut mem = self.from_history(run, etag, None).await?;
+        let mut mem = self.folded(run, etag, None).await?;
         services.metrics.rolled_forward.inc();
         tracing::info!(run, seq = mem.doc.seq, "the document is rebuilt from the history");
         let refs = state_references(&mem.run);
         let found = self.fetch(run, &refs).await?;
         if let Some(lost) = refs.iter().find(|r| !found.contains_key(&r.key)) {
-            return Err(Unread::Lost(format!("value {} of run {run} is in neither store nor catalog", lost.key)));
+            return Err(Unread::Lost(format!(
+                "value {} of run {run} is in neither store nor catalog",
+                lost.key
+            )));
         }
         let turn = self.turn_id();
         let mut made = Vec::new();
@@ -236,7 +264,7 @@ impl Workflows {
     }
 
     /// Folds the whole history.
-    async fn from_history(&self, run: &str, etag: Option<String>, parts: Option<Snapshot>) -> Result<Mem, Unread> {
+    async fn folded(&self, run: &str, etag: Option<String>, parts: Option<Snapshot>) -> Result<Mem, Unread> {
         let entries = self.entries(run, 0, u64::MAX).await?;
         let (seq, hash) = entries.last().map_or((0, Hash::default()), |(seq, hash, _)| (*seq, *hash));
         let mut state = Run::new(run);
@@ -265,8 +293,9 @@ impl Workflows {
                 if entry.seq > until {
                     return Ok(out);
                 }
-                let event = serde_json::from_str(&entry.event)
-                    .map_err(|e| Unread::Lost(format!("event {} of run {run} can't be read: {e}", entry.seq)))?;
+                let event = serde_json::from_str(&entry.event).map_err(|e| {
+                    Unread::Lost(format!("event {} of run {run} can't be read: {e}", entry.seq))
+                })?;
                 out.push((entry.seq, entry.hash, event));
             }
             if !full {
@@ -276,7 +305,13 @@ impl Workflows {
     }
 
     /// Queues what the document has and the catalog lacks, and what was not published.
-    async fn queue_tail(&self, actor: &mut Actor, run: &str, mem: &Mem, tip: Option<&Tip>) -> Result<(), Unread> {
+    async fn queue_tail(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        mem: &Mem,
+        tip: Option<&Tip>,
+    ) -> Result<(), Unread> {
         let doc = &mem.doc;
         let journaled = tip.map_or(doc.tail_from - 1, |t| t.seq);
         let journaled = if holds(Rule::WholeTail) { journaled } else { doc.seq };
@@ -301,7 +336,13 @@ impl Workflows {
     }
 
     /// Queues events to publish that are no longer in the document.
-    async fn queue_published(&self, actor: &mut Actor, run: &str, after: u64, until: u64) -> Result<(), Unread> {
+    async fn queue_published(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        after: u64,
+        until: u64,
+    ) -> Result<(), Unread> {
         if after < until {
             for (seq, hash, event) in self.entries(run, after, until).await? {
                 actor.tail.push(seq, &event, hash, String::new(), Vec::new());
@@ -350,7 +391,8 @@ impl Workflows {
 }
 
 fn insert(out: &mut BTreeMap<String, Arc<Value>>, key: &str, data: &[u8]) -> Result<(), Unread> {
-    let value = serde_json::from_slice(data).map_err(|e| Unread::Lost(format!("value {key} is not JSON: {e}")))?;
+    let value =
+        serde_json::from_slice(data).map_err(|e| Unread::Lost(format!("value {key} is not JSON: {e}")))?;
     out.insert(key.to_owned(), Arc::new(value));
     Ok(())
 }

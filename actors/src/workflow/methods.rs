@@ -9,12 +9,7 @@ use crate::reply::{Fault, Reply, parse};
 use callboard_core::{
     Datum,
     agent::message::Usage,
-    workflow::{
-        Input, Outcome, StepKey,
-        event::Reserved,
-        run::StepState,
-        view::Summary,
-    },
+    workflow::{Input, Outcome, StepKey, event::Reserved, run::StepState, view::Summary},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -145,7 +140,8 @@ impl Workflows {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
             Err(fault) if fault.code == "run_archived" => {
-                let row = self.services.catalog.run(run).await.map_err(|e| Fault::unavailable(e.to_string()))?;
+                let row =
+                    self.services.catalog.run(run).await.map_err(|e| Fault::unavailable(e.to_string()))?;
                 let row = row.ok_or_else(|| Fault::not_found(run))?;
                 let summary: Summary = serde_json::from_str(&row.summary)
                     .map_err(|e| Fault::new(500, "internal", format!("the summary of run {run}: {e}")))?;
@@ -169,7 +165,8 @@ impl Workflows {
     async fn resolve(&self, run: &str, summary: &Summary) -> Reply {
         // An answer has to fit the sidecar's messages; what does not is shown as its reference, and read elsewhere.
         let mut room = ANSWER;
-        let refs: Vec<_> = summary.references().into_iter().filter(|r| fits(&mut room, r.size)).cloned().collect();
+        let refs: Vec<_> =
+            summary.references().into_iter().filter(|r| fits(&mut room, r.size)).cloned().collect();
         let found = match self.fetch(run, &refs).await {
             Ok(found) => found,
             Err(error) => {
@@ -181,7 +178,8 @@ impl Workflows {
         shown["run_id"] = summary.id.clone().into();
         if self.is_quarantined(run) && shown["ended_at"].is_null() {
             shown["status"] = "paused".into();
-            shown["error"] = json!({"code": "quarantined", "message": "its turns failed unexpectedly", "node": null});
+            shown["error"] =
+                json!({"code": "quarantined", "message": "its turns failed unexpectedly", "node": null});
         }
         Ok(shown)
     }

@@ -11,11 +11,7 @@ mod start;
 mod tail;
 mod turn;
 
-use crate::{
-    mailbox::Mailboxes,
-    services::Services,
-    tasks::Tasks,
-};
+use crate::{mailbox::Mailboxes, services::Services, tasks::Tasks};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;

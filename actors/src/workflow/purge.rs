@@ -9,7 +9,13 @@ use super::{
     load::{Unread, references, state_references},
     turn::Turn,
 };
-use crate::{agent, document::Document, mutant::{Rule, holds}, reply::Fault, values};
+use crate::{
+    agent,
+    document::Document,
+    mutant::{Rule, holds},
+    reply::Fault,
+    values,
+};
 use callboard_core::{
     Span, Timestamp,
     workflow::{Event, StepKey, What},
@@ -24,7 +30,9 @@ impl Workflows {
         let unavailable = |e: Unread| Fault::unavailable(format!("run {run} is not purged yet: {e}"));
         // The document remembers what is still to be published: when it is gone, nobody does.
         if !actor.tail.publish(&self.services, run).await {
-            return Err(Fault::unavailable(format!("run {run} is not purged yet: its events are not published")));
+            return Err(Fault::unavailable(format!(
+                "run {run} is not purged yet: its events are not published"
+            )));
         }
         let entries = self.entries(run, 0, u64::MAX).await.map_err(unavailable)?;
         let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
@@ -32,7 +40,11 @@ impl Workflows {
         self.audit(run, mem, &events).await;
         self.delete_all(run, &events, Some(&mem.doc)).await.map_err(unavailable)?;
         let store = &self.services.settings.statestore;
-        self.services.sidecar.delete(store, &document_key(run), None).await.map_err(|e| unavailable(e.into()))?;
+        self.services
+            .sidecar
+            .delete(store, &document_key(run), None)
+            .await
+            .map_err(|e| unavailable(e.into()))?;
         let again = self.look_again_at();
         self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
         self.disarm(actor, run).await;
@@ -47,7 +59,8 @@ impl Workflows {
     #[cfg(feature = "mutants")]
     async fn audit(&self, run: &str, mem: &Mem, events: &[Event]) {
         let mut folded = callboard_core::workflow::Run::new(run);
-        if mem.doc.seq != events.len() as u64 || self.attach(run, &mut folded, events.first()).await.is_err() {
+        if mem.doc.seq != events.len() as u64 || self.attach(run, &mut folded, events.first()).await.is_err()
+        {
             return;
         }
         events.iter().for_each(|event| folded.apply(event));
@@ -81,7 +94,8 @@ impl Workflows {
             names.insert((snapshot.key.clone(), snapshot.size));
         }
         for steps in agents.into_iter().collect::<Vec<_>>().chunks(64) {
-            let keys: Vec<String> = steps.iter().map(|step| agent::document_key(&super::agent_id(run, step))).collect();
+            let keys: Vec<String> =
+                steps.iter().map(|step| agent::document_key(&super::agent_id(run, step))).collect();
             let found = services.sidecar.get_bulk(&services.settings.statestore, keys).await?;
             for entry in found.values() {
                 names.extend(agent::named(&entry.data));
@@ -95,7 +109,12 @@ impl Workflows {
     }
 
     /// A document that the catalog calls purged came back: it goes again, with what it names.
-    pub(super) async fn delete_zombie(&self, run: &str, doc: Option<&Document>, etag: &str) -> Result<(), Unread> {
+    pub(super) async fn delete_zombie(
+        &self,
+        run: &str,
+        doc: Option<&Document>,
+        etag: &str,
+    ) -> Result<(), Unread> {
         let entries = self.entries(run, 0, u64::MAX).await?;
         let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
         if holds(Rule::ZombieValues) {
@@ -111,7 +130,8 @@ impl Workflows {
     async fn is_look_due(&self, run: &str) -> bool {
         let half = self.services.clock.now() + self.services.settings.paced(Span(LOOK_AGAIN.0 / 2));
         let row = self.services.catalog.run(run).await;
-        row.is_ok_and(|row| row.is_some_and(|row| row.next_check_at.is_some_and(|at| at < half))) || !holds(Rule::LookDue)
+        row.is_ok_and(|row| row.is_some_and(|row| row.next_check_at.is_some_and(|at| at < half)))
+            || !holds(Rule::LookDue)
     }
 
     /// A look at a purged run: when it found nothing, it was the last.

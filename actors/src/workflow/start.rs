@@ -6,8 +6,7 @@ use super::{
 };
 use crate::reply::Fault;
 use callboard_core::{
-    Datum, Problem,
-    schema,
+    Datum, Problem, schema,
     workflow::{Input, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde::Deserialize;
@@ -54,7 +53,9 @@ impl Workflows {
         let max_tokens: BTreeMap<String, u32> = match &plan.definition.settings.budget {
             Some(budget) if budget.tokens.is_some() => {
                 let used = plan.definition.agents();
-                used.into_iter().filter_map(|name| Some((name.clone(), agents.get(&name)?.max_tokens?))).collect()
+                used.into_iter()
+                    .filter_map(|name| Some((name.clone(), agents.get(&name)?.max_tokens?)))
+                    .collect()
             }
             _ => BTreeMap::new(),
         };
@@ -88,7 +89,9 @@ impl Workflows {
                 };
                 if !workflow.problems.is_empty() {
                     let message = format!("workflow {id} is a draft with problems: it can't be started");
-                    return Err(Fault::new(409, "workflow_has_problems", message).with_problems(workflow.problems));
+                    return Err(
+                        Fault::new(409, "workflow_has_problems", message).with_problems(workflow.problems)
+                    );
                 }
                 Ok((workflow.definition, workflow.version))
             }
@@ -103,10 +106,12 @@ impl Workflows {
         let invalid = |problems: Vec<Problem>| {
             let n = problems.len();
             let s = if n == 1 { "" } else { "s" };
-            Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}")).with_problems(problems)
+            Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}"))
+                .with_problems(problems)
         };
         let plan = Plan::compile_value(definition, &around).map_err(invalid)?;
-        let pinned = serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
+        let pinned =
+            serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
         Ok((plan, pinned))
     }
 

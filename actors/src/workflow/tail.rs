@@ -3,10 +3,14 @@
 //! Turns add what they committed. In strict mode the turn waits for the journal before it acts; in lazy mode one
 //! worker per run follows behind. What is published was journaled before.
 
-use crate::{document, events, mutant::{Rule, holds}, services::Services};
+use crate::{
+    document, events,
+    mutant::{Rule, holds},
+    services::Services,
+};
+use bytes::Bytes;
 use callboard_catalog::{Append, AppendError, Entry, RunProjection};
 use callboard_core::{Hash, Timestamp, workflow::Event};
-use bytes::Bytes;
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
@@ -115,7 +119,9 @@ impl Tail {
         let _turn = self.appending.lock().await;
         let (batch, appended) = {
             let queue = self.queue.lock();
-            let Some(row) = queue.row.clone().filter(|_| touch || queue.has_row_or_entries()) else { return Ok(()) };
+            let Some(row) = queue.row.clone().filter(|_| touch || queue.has_row_or_entries()) else {
+                return Ok(());
+            };
             let first_seq = queue.entries.front().map_or(self.journaled() + 1, |e| e.seq);
             let batch = Append {
                 run: run.to_owned(),
@@ -146,7 +152,11 @@ impl Tail {
                 return Err(NotJournaled::Conflict);
             }
             Err(AppendError::Gap { last }) => {
-                tracing::error!(run, last, "the history lacks events that this run has: an operator must look");
+                tracing::error!(
+                    run,
+                    last,
+                    "the history lacks events that this run has: an operator must look"
+                );
                 return Err(NotJournaled::Gap);
             }
         }

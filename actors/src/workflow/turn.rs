@@ -7,7 +7,11 @@ use super::{
     load::Loaded,
     tail::{NotJournaled, OUTSTANDING},
 };
-use crate::{mutant::{Rule, holds}, reply::Fault, values};
+use crate::{
+    mutant::{Rule, holds},
+    reply::Fault,
+    values,
+};
 use bytes::Bytes;
 use callboard_catalog::RunProjection;
 use callboard_core::{
@@ -78,13 +82,19 @@ impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
     pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
         if self.is_quarantined(run) && !matches!(turn, Turn::Look) {
-            let message = format!("run {run} is set aside: its turns failed unexpectedly; it is tried again after a restart");
+            let message = format!(
+                "run {run} is set aside: its turns failed unexpectedly; it is tried again after a restart"
+            );
             return Err(Fault::new(409, "quarantined", message));
         }
         let name = run.to_owned();
         let (this, run) = (self.clone(), run.to_owned());
         let task = self.tasks.spawn(async move {
-            let place = if holds(Rule::Mailbox) { run.clone() } else { format!("{run} {}", this.services.clock.id()) };
+            let place = if holds(Rule::Mailbox) {
+                run.clone()
+            } else {
+                format!("{run} {}", this.services.clock.id())
+            };
             let mut actor = this.boxes.enter(&place).await.map_err(|_| {
                 Fault::new(429, "mailbox_full", format!("too many calls wait for run {run} already"))
             })?;
@@ -200,7 +210,11 @@ impl Workflows {
                 Ok(()) => {}
                 Err(NotJournaled::Gap) => {
                     actor.mem = None;
-                    return Err(Fault::new(500, "history_gap", format!("the history of run {run} lacks events")));
+                    return Err(Fault::new(
+                        500,
+                        "history_gap",
+                        format!("the history of run {run} lacks events"),
+                    ));
                 }
                 Err(NotJournaled::Conflict | NotJournaled::Unavailable) => {
                     actor.mem = None;
@@ -345,7 +359,10 @@ impl Workflows {
             *attempt = known.attempt;
         }
         if !holds(Rule::OperationIds)
-            && let Input::Signal { op, .. } | Input::Rerun { op, .. } | Input::Pause { op } | Input::Resume { op } = &mut input
+            && let Input::Signal { op, .. }
+            | Input::Rerun { op, .. }
+            | Input::Pause { op }
+            | Input::Resume { op } = &mut input
         {
             *op = format!("{op}-{}", self.services.clock.id());
         }

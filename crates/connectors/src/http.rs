@@ -61,7 +61,9 @@ pub struct Guarded {
 /// Answers instead of the network, where the outside is simulated.
 #[cfg(feature = "stand-in")]
 pub type StandIn = Arc<
-    dyn Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Result<Response, CallError>> + Send>> + Send + Sync,
+    dyn Fn(Request) -> std::pin::Pin<Box<dyn Future<Output = Result<Response, CallError>> + Send>>
+        + Send
+        + Sync,
 >;
 
 /// A call.

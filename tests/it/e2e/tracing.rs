@@ -42,9 +42,13 @@ async fn one_trace_leads_from_the_request_to_every_model_call() {
     let serving = tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
 
     let agents = root().join("config/agents.yaml").display().to_string();
-    let mut dev =
-        Callboard::with().args(["--agents", &agents]).env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).start().await;
-    let text = std::fs::read_to_string(root().join("config/examples/research-crew.yaml")).expect("the example");
+    let mut dev = Callboard::with()
+        .args(["--agents", &agents])
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .start()
+        .await;
+    let text =
+        std::fs::read_to_string(root().join("config/examples/research-crew.yaml")).expect("the example");
     let definition: Value = serde_saphyr::from_str(&text).expect("YAML");
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let answer = http()
@@ -60,7 +64,8 @@ async fn one_trace_leads_from_the_request_to_every_model_call() {
     dev.stop().await;
     eventually(Duration::from_secs(10), || async {
         let seen = collector.0.lock().expect("no panic while held").clone();
-        let names: Vec<&str> = seen.iter().filter(|(_, t)| t == trace).map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> =
+            seen.iter().filter(|(_, t)| t == trace).map(|(name, _)| name.as_str()).collect();
         let count = |name: &str| names.iter().filter(|n| **n == name).count();
         let whole = count("POST /api/v1/runs") == 1
             && count("Workflow/start") == 1
