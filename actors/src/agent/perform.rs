@@ -2,7 +2,7 @@
 
 use super::{Actor, Agents, Mem, Target, home};
 use crate::{
-    WORKFLOW,
+    Said, WORKFLOW,
     mutant::{Rule, holds},
     trace, values,
 };
@@ -120,7 +120,20 @@ impl Agents {
         let Ok(_place) = Arc::clone(&self.calls).acquire_owned().await else { return };
         let began = Instant::now();
         let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
-        let reply = self.services.models.call(&request, None).instrument(span).await;
+        // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it.
+        let heard = target.as_ref().filter(|t| self.services.live.is_heard(&t.run));
+        let say = heard.map(|t| {
+            let (live, target, attempt) = (self.services.live.clone(), t.clone(), task.attempt);
+            move |text: &str| {
+                let step = &target.step;
+                let (node, iteration) = (step.node.clone(), step.iteration.clone());
+                let said =
+                    Said { node, generation: step.generation, iteration, attempt, text: text.to_owned() };
+                live.say(&target.run, said);
+            }
+        });
+        let on_delta = say.as_ref().map(|say| say as &(dyn Fn(&str) + Send + Sync));
+        let reply = self.services.models.call(&request, on_delta).instrument(span).await;
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
         self.services.metrics.model_called(&request.model, began.elapsed(), usage);
         drop(_place);

@@ -13,4 +13,5 @@ mod large;
 mod places;
 mod runs;
 mod tracing;
+mod words;
 mod world;

@@ -25,8 +25,8 @@ const MAY_USE: [(&str, &[&str]); 6] = [
         ],
     ),
 ];
-/// Drives all of them from outside, so it may use what it wants.
-const SUITES: &str = "callboard-tests";
+/// They drive all of them from outside, so they may use what they want.
+const SUITES: [&str; 2] = ["callboard-tests", "callboard-sim"];
 
 /// Technologies, and the crates behind whose types they hide.
 const DOORS: [(&str, &[&str]); 3] = [
@@ -101,7 +101,7 @@ impl Member {
 fn dependencies_between_our_crates_point_one_way() {
     let members = members();
     let mut wrong = Vec::new();
-    for (name, member) in members.iter().filter(|(name, _)| *name != SUITES) {
+    for (name, member) in members.iter().filter(|(name, _)| !SUITES.contains(&name.as_str())) {
         let Some((_, may)) = MAY_USE.iter().find(|(known, _)| known == name) else {
             wrong.push(format!("{name} has no place in the house"));
             continue;
@@ -115,7 +115,7 @@ fn dependencies_between_our_crates_point_one_way() {
 #[test]
 fn each_technology_stands_behind_its_door() {
     let mut wrong = Vec::new();
-    for (name, member) in members().iter().filter(|(name, _)| *name != SUITES) {
+    for (name, member) in members().iter().filter(|(name, _)| !SUITES.contains(&name.as_str())) {
         for (technology, doors) in DOORS {
             if member.names().any(|d| d == technology) && !doors.contains(&name.as_str()) {
                 wrong.push(format!("{name} must not use {technology}: that is for {}", doors.join(" and ")));

@@ -96,6 +96,7 @@ impl Parts {
                 sidecar: sidecar.clone(),
                 catalog: catalog.clone(),
                 watch: Arc::new(move |run| live.subscribe(run)),
+                live: self.live.clone(),
             },
             catalog: catalog.clone(),
             agents: self.agents.clone(),

@@ -20,6 +20,7 @@ use axum::{
         sse::{self, KeepAlive, Sse},
     },
 };
+use callboard_actors::Said;
 use callboard_catalog::{Catalog, Entry, RunRow};
 use callboard_core::workflow::Event;
 use futures::stream;
@@ -104,15 +105,20 @@ struct Told {
     after: u64,
     ready: std::vec::IntoIter<Item>,
     notices: broadcast::Receiver<u64>,
+    words: broadcast::Receiver<Said>,
     _place: OwnedSemaphorePermit,
 }
 
 fn stream_of(gateway: Gateway, run: String, after: u64, place: OwnedSemaphorePermit) -> Response {
     let notices = gateway.runs.watch(&run);
-    let told = Told { gateway, run, after, ready: Vec::new().into_iter(), notices, _place: place };
+    let words = gateway.runs.live.listen(&run);
+    let told = Told { gateway, run, after, ready: Vec::new().into_iter(), notices, words, _place: place };
     let events = stream::unfold(told, |mut told| async move {
-        let item = told.next().await?;
-        Some((Ok::<_, Infallible>(written(&item)), told))
+        let event = match told.next().await? {
+            News::Recorded(item) => written(&item),
+            News::Said(said) => spoken(&said),
+        };
+        Some((Ok::<_, Infallible>(event), told))
     });
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     // Proxies that buffer would hold events back.
@@ -126,15 +132,26 @@ fn written(item: &Item) -> sse::Event {
     event.data(text)
 }
 
+/// Words have no id: they are not in the history, and a stream that resumes does not get them again.
+fn spoken(said: &Said) -> sse::Event {
+    sse::Event::default().event("agent.said").data(serde_json::to_string(said).unwrap_or_default())
+}
+
+/// What a stream tells next.
+enum News {
+    Recorded(Box<Item>),
+    Said(Said),
+}
+
 // === impl Told ===
 
 impl Told {
     /// Returns the next event, or nothing once the run's end is told or the server stops.
-    async fn next(&mut self) -> Option<Item> {
+    async fn next(&mut self) -> Option<News> {
         loop {
             if let Some(item) = self.ready.next() {
                 self.after = item.seq;
-                return Some(item);
+                return Some(News::Recorded(Box::new(item)));
             }
             match self.load().await {
                 Ok(true) => continue,
@@ -150,6 +167,15 @@ impl Told {
                         tokio::time::sleep(POLL).await;
                     }
                 }
+                said = self.words.recv() => match said {
+                    Ok(said) => return Some(News::Said(said)),
+                    // Words that were missed are missed: the whole answer comes with its event.
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => {
+                        self.words = self.gateway.runs.live.listen(&self.run);
+                        tokio::time::sleep(POLL).await;
+                    }
+                },
                 () = tokio::time::sleep(POLL) => {}
                 () = stop.cancelled() => return None,
             }

@@ -7,6 +7,7 @@
 
 use super::{Error, Watch, trace::Trace};
 use crate::record::Data;
+use callboard_actors::Live;
 use callboard_catalog::{Catalog, RunRow};
 use callboard_core::workflow::view::Summary;
 use callboard_sidecar::Sidecar;
@@ -31,6 +32,8 @@ pub struct Runs {
     pub sidecar: Sidecar,
     pub catalog: Arc<dyn Catalog>,
     pub watch: Watch,
+    /// What agents say while they say it, if they run in this process.
+    pub live: Live,
 }
 
 // === impl Runs ===

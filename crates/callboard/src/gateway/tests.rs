@@ -45,6 +45,7 @@ impl Api {
                 sidecar: sidecar.clone(),
                 catalog: catalog.clone(),
                 watch: Arc::new(move |_| sender.subscribe()),
+                live: callboard_actors::Live::default(),
             },
             catalog: catalog.clone(),
             agents: Arc::new(agents),
