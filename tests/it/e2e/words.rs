@@ -26,8 +26,9 @@ async fn whoever_listens_hears_the_model_and_a_stream_cut_in_the_middle_is_tried
     });
     model.script().then([Reply::Cut]);
     let run = api.run(&definition, json!({})).await;
-    let request =
-        http().get(format!("{}/api/v1/runs/{run}/history", dev.url)).timeout(Duration::from_secs(25));
+    let request = http()
+        .get(format!("{}/api/v1/runs/{run}/history?said=true", dev.url))
+        .timeout(Duration::from_secs(25));
     let stream = request.header("accept", "text/event-stream").send().await.expect("a stream");
     api.post(&format!("/runs/{run}/signal"), json!({"name": "go"})).await;
     // The stream ends after the run's end is told.

@@ -41,6 +41,8 @@ pub struct Since {
     after: Option<String>,
     cursor: Option<String>,
     limit: Option<u32>,
+    /// Tell also what agents say while they say it.
+    said: Option<bool>,
 }
 
 /// Answers a page, or a stream where `Accept` asks for one.
@@ -65,7 +67,7 @@ pub async fn history(
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         let place = place.lasting()?;
-        return Ok(stream_of(gateway, run, after, place));
+        return Ok(stream_of(gateway, run, after, since.said == Some(true), place));
     }
     let limit = since.limit()?;
     gateway.runs.caught_up(&trace, &run).await?;
@@ -105,13 +107,14 @@ struct Told {
     after: u64,
     ready: std::vec::IntoIter<Item>,
     notices: broadcast::Receiver<u64>,
-    words: broadcast::Receiver<Said>,
+    words: Option<broadcast::Receiver<Said>>,
     _place: OwnedSemaphorePermit,
 }
 
-fn stream_of(gateway: Gateway, run: String, after: u64, place: OwnedSemaphorePermit) -> Response {
+fn stream_of(gateway: Gateway, run: String, after: u64, said: bool, place: OwnedSemaphorePermit) -> Response {
     let notices = gateway.runs.watch(&run);
-    let words = gateway.runs.live.listen(&run);
+    // Models stream only for those who ask to hear them.
+    let words = said.then(|| gateway.runs.live.listen(&run));
     let told = Told { gateway, run, after, ready: Vec::new().into_iter(), notices, words, _place: place };
     let events = stream::unfold(told, |mut told| async move {
         let event = match told.next().await? {
@@ -167,14 +170,11 @@ impl Told {
                         tokio::time::sleep(POLL).await;
                     }
                 }
-                said = self.words.recv() => match said {
+                said = heard(&mut self.words) => match said {
                     Ok(said) => return Some(News::Said(said)),
                     // Words that were missed are missed: the whole answer comes with its event.
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => {
-                        self.words = self.gateway.runs.live.listen(&self.run);
-                        tokio::time::sleep(POLL).await;
-                    }
+                    Err(broadcast::error::RecvError::Closed) => self.words = None,
                 },
                 () = tokio::time::sleep(POLL) => {}
                 () = stop.cancelled() => return None,
@@ -197,6 +197,14 @@ impl Told {
         let (items, _) = shown(&*self.gateway.catalog, &self.run, &entries).await.map_err(|_| Over)?;
         self.ready = items.into_iter();
         Ok(self.ready.len() > 0)
+    }
+}
+
+/// Returns the next words, or waits for ever where nobody asked for any.
+async fn heard(words: &mut Option<broadcast::Receiver<Said>>) -> Result<Said, broadcast::error::RecvError> {
+    match words {
+        Some(words) => words.recv().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -228,8 +236,12 @@ mod tests {
 
     #[test]
     fn the_last_event_seen_wins_over_the_address() {
-        let since =
-            |after: Option<&str>| Since { after: after.map(str::to_owned), cursor: None, limit: None };
+        let since = |after: Option<&str>| Since {
+            after: after.map(str::to_owned),
+            cursor: None,
+            limit: None,
+            said: None,
+        };
         assert_eq!(since(None).seq(None).ok(), Some(0));
         assert_eq!(since(Some("3")).seq(None).ok(), Some(3));
         assert_eq!(since(Some("3")).seq(Some("7")).ok(), Some(7));
