@@ -92,6 +92,13 @@ async fn survives<K: AsyncFnMut(bool)>(app: App, grpc: String, mut server: K) {
     let never = Gate::new();
     app.always(ROUTE, Answer::default().after(&never));
     let acknowledged = Arc::new(Acknowledged::default());
+    // A server that answers may not have asked the app yet which actors it hosts; reminders are refused until then.
+    let sidecar = connect(&grpc, None);
+    eventually(WITHIN, || async {
+        let metadata = sidecar.metadata().await.map_err(|error| error.to_string())?;
+        if metadata.host_ready { Ok(()) } else { Err(format!("{metadata:?}")) }
+    })
+    .await;
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| tokio::spawn(acknowledged.clone().write(connect(&grpc, None), writer)))
         .collect();
