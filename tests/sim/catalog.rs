@@ -147,7 +147,7 @@ impl Catalog for Desk {
         if world.fault(Fault::AppendLate, 0.01) {
             let world = world.clone();
             tokio::spawn(async move {
-                sleep(Duration::from_millis(world.between(1, 5000))).await;
+                sleep(Duration::from_millis(world.late())).await;
                 let _ = append_now(&world, &batch);
             });
             return Err(away());

@@ -63,25 +63,7 @@ impl Client {
                 this.pause(0, if early { 50 } else { 4000 }).await;
                 this.operate(
                     "signal",
-                    json!({"name": name, "data": {"n": this.world.draw().to_string()}}),
-                    400,
-                )
-                .await;
-            });
-        }
-        if let Some(node) = work.approve {
-            let this = self.clone();
-            side.spawn(async move { this.approve(node).await });
-        }
-        if world.chance(0.2) {
-            let this = self.clone();
-            side.spawn(async move {
-                this.pause(0, 4000).await;
-                if this.operate("pause", json!({}), 60).await == Heard::Done {
-                    this.pause(100, 4000).await;
-                }
-                // Whether or not the pause was heard: nobody else lets the run go on.
-                this.operate("resume", json!({}), 400).await;
+                    json!({"name": name, "data": this.told()}), 400).await;
             });
         }
         if world.chance(0.12) {
@@ -111,7 +93,7 @@ impl Client {
         }
         if let Some(name) = work.signal {
             // A rerun from the start may wait for it again.
-            self.operate("signal", json!({"name": name, "data": 1}), 30).await;
+            self.operate("signal", json!({"name": name, "data": self.told()}), 30).await;
         }
         // A rerun may be acknowledged before it is in the catalog: only an end that lasts is one.
         let mut lasts = 0;
@@ -123,6 +105,12 @@ impl Client {
             sleep(Duration::from_millis(250)).await;
         }
         resolver.abort();
+    }
+
+    /// Data that nobody else sends, often too large for the event itself.
+    fn told(&self) -> Value {
+        let long = if self.world.chance(0.6) { "z".repeat(1200) } else { String::new() };
+        json!(format!("{:x} {long}", self.world.draw()))
     }
 
     async fn pause(&self, from: u64, to: u64) {

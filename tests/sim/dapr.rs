@@ -95,7 +95,7 @@ impl Link {
         if world.fault(Fault::SaveLate, 0.01) {
             let (world, who) = (world.clone(), self.who());
             tokio::spawn(async move {
-                sleep(Duration::from_millis(world.between(1, 5000))).await;
+                sleep(Duration::from_millis(world.late())).await;
                 put_all(&world, &format!("{who} late"), &writes);
             });
             return Err(refused());

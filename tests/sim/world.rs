@@ -183,6 +183,11 @@ impl World {
         (ms as f64 / self.rate) as u64
     }
 
+    /// How late something is that nobody waits for any more: by a moment, or by much.
+    pub fn late(&self) -> u64 {
+        if self.chance(0.5) { self.between(1, 60) } else { self.between(1, 5000) }
+    }
+
     /// The time a message needs; other things happen meanwhile.
     pub async fn hop(&self) {
         match self.draw() % 8 {
