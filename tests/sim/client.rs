@@ -61,9 +61,7 @@ impl Client {
             let early = world.chance(0.3);
             side.spawn(async move {
                 this.pause(0, if early { 50 } else { 4000 }).await;
-                this.operate(
-                    "signal",
-                    json!({"name": name, "data": this.told()}), 400).await;
+                this.operate("signal", json!({"name": name, "data": this.told()}), 400).await;
             });
         }
         if world.chance(0.12) {
