@@ -42,7 +42,7 @@ rules! {
     FirstJournaled = "first commit not journaled before the answer",
     WokenJournaled = "a rested run's new work not journaled at once",
     FirstTtl = "first document without expiry",
-    AgentDisarm = "agent's wake without a document stays",
+    AgentDisarm = "agent's wake that another process registered stays",
     Republish = "no task is published again",
     EtagMoved = "refused values deleted before the etag moved",
     Tombstone = "agent's answer not kept",

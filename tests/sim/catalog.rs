@@ -82,7 +82,7 @@ impl Record {
         for (key, data) in &batch.values {
             self.values.entry(key.clone()).or_insert_with(|| data.clone());
         }
-        if batch.last_seq() == self.seq() && self.seq() > 0 {
+        if batch.last_seq() == self.seq() && self.seq() > 0 && !self.purged {
             self.row = batch.row.clone();
             self.next_check_at = batch.next_check_at.or(self.next_check_at).or(Some(batch.row.created_at));
         }

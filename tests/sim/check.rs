@@ -262,6 +262,17 @@ fn kept(run: &str, promise: &Promise, events: &[Event], found: &mut Vec<String>)
     }
 }
 
+/// INV-01, at the moment of the promise.
+pub fn promised(world: &World, run: &str, promise: &Promise) {
+    let mut found = Vec::new();
+    {
+        let state = world.state.lock();
+        let events = state.book.0.get(run).map(|r| r.events.as_slice()).unwrap_or_default();
+        kept(run, promise, events, &mut found);
+    }
+    found.into_iter().for_each(|what| world.violated(format!("{what} before it was durable")));
+}
+
 fn operation(what: &What) -> Option<&str> {
     match what {
         What::RunCreated { op, .. }

@@ -7,7 +7,7 @@ use crate::{
     world::World,
 };
 use bytes::Bytes;
-use callboard_core::workflow::{Run, run::StepState};
+use callboard_core::workflow::{Run, What, run::StepState};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -62,6 +62,21 @@ impl Client {
             side.spawn(async move {
                 this.pause(0, if early { 50 } else { 4000 }).await;
                 this.operate("signal", json!({"name": name, "data": this.told()}), 400).await;
+            });
+        }
+        if let Some(node) = work.approve {
+            let this = self.clone();
+            side.spawn(async move { this.approve(node).await });
+        }
+        if world.chance(0.25) {
+            let this = self.clone();
+            side.spawn(async move {
+                this.pause(0, 4000).await;
+                if this.operate("pause", json!({}), 60).await == Heard::Done {
+                    this.pause(100, 4000).await;
+                }
+                // Whether or not the pause was heard: nobody else lets the run go on.
+                this.operate("resume", json!({}), 400).await;
             });
         }
         if world.chance(0.12) {
@@ -125,7 +140,16 @@ impl Client {
         body["op"] = op.clone().into();
         let mut heard = Heard::Nothing;
         for _ in 0..tries {
+            let paused = self.is_paused();
             heard = self.ask(method, &body).await;
+            let refused = heard == Heard::Refused("run_not_paused".to_owned());
+            // Where what is answered is recorded first, the record shows what a refusal must have seen.
+            if refused && paused && self.is_paused() && self.world.plan.strict {
+                self.world.violated(format!(
+                    "run {} is paused, and a resume was refused on an older state",
+                    self.run
+                ));
+            }
             match &heard {
                 Heard::Done => break,
                 // Nobody has heard of it: the start is still under way, or never came.
@@ -138,9 +162,22 @@ impl Client {
         self.world.log(|| format!("client {op}: {heard:?}"));
         if heard == Heard::Done {
             let promise = Promise { op, what: method };
+            // A start is durable in both modes before it is answered; where the store rolls back, everything is.
+            if self.world.plan.strict || method == "start" {
+                crate::check::promised(&self.world, &self.run, &promise);
+            }
             self.world.state.lock().ledger.acknowledged.entry(self.run.clone()).or_default().push(promise);
         }
         heard
+    }
+
+    fn is_paused(&self) -> bool {
+        let state = self.world.state.lock();
+        let events = state.book.0.get(&self.run).map(|r| r.events.as_slice()).unwrap_or_default();
+        let last =
+            events.iter().rev().find(|e| matches!(e.what, What::RunPaused { .. } | What::RunResumed { .. }));
+        last.is_some_and(|e| matches!(e.what, What::RunPaused { .. }))
+            && !events.iter().any(|e| matches!(e.what, What::RunCancelled { .. }))
     }
 
     fn is_lost(&self) -> bool {
@@ -181,6 +218,7 @@ impl Client {
 
     /// A person says what became of steps that nobody knows the outcome of.
     async fn resolve_unknown(&self) {
+        let mut looks = 0;
         loop {
             sleep(Duration::from_millis(1500)).await;
             let (open, paused) = {
@@ -194,7 +232,8 @@ impl Client {
                 (unknown.map(|(key, _)| key.node.to_string()), run.paused.is_some() && run.ended.is_none())
             };
             // A pause that was given up may have come through all the same.
-            if paused && self.world.chance(0.2) {
+            looks = if paused { looks + 1 } else { 0 };
+            if looks > 30 {
                 self.operate("resume", json!({}), 5).await;
             }
             if let Some(node) = open

@@ -92,7 +92,7 @@ impl Link {
         if world.fault(Fault::SaveLost, 0.02) {
             return Err(refused());
         }
-        if world.fault(Fault::SaveLate, 0.01) {
+        if world.fault(Fault::SaveLate, 0.015) {
             let (world, who) = (world.clone(), self.who());
             tokio::spawn(async move {
                 sleep(Duration::from_millis(world.late())).await;
@@ -163,7 +163,7 @@ impl Link {
     async fn register_actor_reminder(&self, request: v1::RegisterActorReminderRequest) -> Result<(), Status> {
         let world = &self.world();
         world.hop().await;
-        if world.fault(Fault::ReminderRefused, 0.04) {
+        if world.fault(Fault::ReminderRefused, 0.1) {
             return Err(Status::unavailable("the scheduler does not answer"));
         }
         let (due, period) = (go_millis(&request.due_time), go_millis(&request.period));

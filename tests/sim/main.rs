@@ -45,7 +45,7 @@ fn main() {
         }
         return;
     }
-    let seeds = number("SIM_SEEDS").unwrap_or(2000);
+    let seeds = number("SIM_SEEDS").unwrap_or(10_000);
     let first = number("SIM_FIRST").unwrap_or(0);
     let mut failed = false;
     if text("SIM_MUTANT").is_none() {
@@ -56,8 +56,11 @@ fn main() {
         }
     }
     if number("SIM_MUTANTS") != Some(0) {
-        failed |=
-            !mutants::table(&modes, number("SIM_MUTANT_SEEDS").unwrap_or(600), text("SIM_MUTANT").as_deref());
+        failed |= !mutants::table(
+            &modes,
+            number("SIM_MUTANT_SEEDS").unwrap_or(4000),
+            text("SIM_MUTANT").as_deref(),
+        );
     }
     if failed {
         std::process::exit(1);

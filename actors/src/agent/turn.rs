@@ -51,8 +51,9 @@ impl Agents {
         input: &Input,
         target: Option<Target>,
     ) -> Result<Run, Fault> {
-        if matches!(input, Input::Tick) {
-            // Whoever registered the reminder may be gone: this tick tells that there is one to remove.
+        if matches!(input, Input::Tick) && holds(Rule::AgentDisarm) {
+            // Whoever registered the reminder may be gone: this tick tells that there is one, to be removed when nothing
+            // is pending, or nothing was ever saved.
             actor.armed = true;
         }
         for attempt in 0..TRIES {
@@ -65,11 +66,6 @@ impl Agents {
                 None => match self.load(id).await {
                     Ok(Some(mem)) => mem,
                     Ok(None) => {
-                        if matches!(input, Input::Tick) && holds(Rule::AgentDisarm) {
-                            // Nothing was ever saved, so there is nothing to wake for.
-                            let _ = wake::disarm(&self.services, AGENT, id).await;
-                            actor.armed = false;
-                        }
                         Mem { run: Run::default(), target: None, etag: None, contents: BTreeMap::new() }
                     }
                     Err(error) => {

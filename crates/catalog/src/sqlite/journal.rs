@@ -41,7 +41,7 @@ const RUN: &str = "
         summary = excluded.summary, seq = excluded.seq, ended_at = excluded.ended_at,
         retain_until = excluded.retain_until, next_check_at = coalesce($10, next_check_at),
         purging = excluded.purging
-    where excluded.seq >= seq";
+    where excluded.seq >= seq and not purged";
 
 const CLEANED: &str =
     "update runs set cleaned_seq = seq, next_check_at = retain_until where id = $1 and seq = $2";

@@ -58,4 +58,8 @@ pub async fn a_purged_run_is_looked_at_again(catalog: &dyn Catalog) {
     assert_eq!((row.purged, row.next_check_at), (true, None));
     assert!(catalog.tip(&run, None).await.unwrap().unwrap().purged);
     assert_eq!(catalog.history(&run, 0, 10).await.unwrap().len(), 2, "the catalog keeps the history");
+    let mut late = batch(&run, 3, 0, "a");
+    late.next_check_at = Some(Timestamp(1));
+    catalog.append(late).await.unwrap();
+    assert!(!due(catalog, 1000, &run).await, "whoever was left behind does not move the next look");
 }
