@@ -101,7 +101,7 @@ impl Runtime {
         let (name, component) = self.state_component(store)?;
         names::check_key(key)?;
         let full = component.prefix.apply(&self.app_id, &name, key);
-        self.store.get(&name, &full).await.map_err(|error| {
+        self.store.get(&name, &full).map_err(|error| {
             let message = format!("fail to get {key} from state store {store}: {error}");
             Fault::new("ERR_STATE_GET", 500, Code::Internal, message)
         })

@@ -4,6 +4,9 @@
 //! `synchronous=FULL`), so that whatever was acknowledged survives `kill -9` and power loss. Readers have
 //! connections of their own and see every acknowledged write. Nothing waits for company: an idle writer commits a
 //! lone write at once.
+//!
+//! The writer is a thread that calls SQLite itself: a commit costs one hop there and one back, however many
+//! statements it has (`docs/adr/0014`).
 
 pub(super) mod sql;
 mod writer;
@@ -13,11 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Row};
+use parking_lot::{Mutex, MutexGuard};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::bus::{Message, Topic};
@@ -25,23 +25,25 @@ use super::times;
 
 /// Writes that may wait for the writer; more wait in their callers.
 const WAITING: usize = 1024;
-const READERS: u32 = 3;
+const READERS: usize = 3;
+/// Statements kept prepared by each connection: more than there are.
+const STATEMENTS: usize = 32;
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The layout this code reads and writes.
 const LAYOUT: i64 = 1;
 
 /// A handle on the file; clones share it.
 #[derive(Clone)]
 pub(super) struct Store {
-    jobs: mpsc::Sender<Job>,
-    readers: SqlitePool,
-    writer: Arc<Mutex<Option<tokio::task::JoinHandle<()>>>>,
+    queue: mpsc::Sender<Task>,
+    readers: Arc<[Mutex<Connection>; READERS]>,
 }
 
 /// Why a read or write did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Error {
     #[error("the database failed: {0}")]
-    Database(#[source] Arc<sqlx::Error>),
+    Database(#[source] Arc<rusqlite::Error>),
     #[error("the sidecar is stopping")]
     Closed,
 }
@@ -151,6 +153,13 @@ pub(super) struct Reminder {
     pub(super) retries: Option<u32>,
 }
 
+/// What the writer is asked for.
+enum Task {
+    Write(Job),
+    /// Commit what came before, and end.
+    Close(oneshot::Sender<()>),
+}
+
 struct Job {
     writes: Vec<Write>,
     /// All or nothing, if one write is refused.
@@ -159,8 +168,8 @@ struct Job {
     reply: Option<oneshot::Sender<Result<Vec<Outcome>, Error>>>,
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
         Self::Database(Arc::new(error))
     }
 }
@@ -170,38 +179,34 @@ impl From<sqlx::Error> for Error {
 impl Store {
     /// Opens the file, or makes it.
     pub(super) async fn open(file: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .pragma("temp_store", "memory")
-            .pragma("cache_size", "-8192")
-            .disable_statement_logging();
-        let mut writer = options.connect().await?;
-        let layout: i64 = sqlx::query_scalar("pragma user_version").fetch_one(&mut writer).await?;
-        if layout > LAYOUT {
-            return Err(sqlx::Error::Configuration(
-                format!("layout {layout} of {} is newer than this program's {LAYOUT}", file.display()).into(),
-            )
-            .into());
-        }
-        sqlx::raw_sql(sql::LAYOUT).execute(&mut writer).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .min_connections(1)
-            // A local file needs no ping before each query.
-            .test_before_acquire(false)
-            .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options.pragma("query_only", "true"))
-            .await?;
-        let last: i64 = sqlx::query_scalar(sql::LAST_MESSAGE).fetch_one(&mut writer).await?;
-        let (jobs, queue) = mpsc::channel(WAITING);
-        let task = tokio::spawn(writer::run(writer, queue, last));
-        Ok(Self { jobs, readers, writer: Arc::new(Mutex::new(Some(task))) })
+        let file = file.to_owned();
+        let opened = tokio::task::spawn_blocking(move || {
+            let writer = connect(&file)?;
+            let layout: i64 = writer.query_row("pragma user_version", (), |row| row.get(0))?;
+            if layout > LAYOUT {
+                let known =
+                    format!("layout {layout} of {} is newer than this program's {LAYOUT}", file.display());
+                return Err(rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH),
+                    Some(known),
+                ));
+            }
+            writer.execute_batch(sql::LAYOUT)?;
+            let last: i64 = writer.query_row(sql::LAST_MESSAGE, (), |row| row.get(0))?;
+            let reader = || {
+                let reader = connect(&file)?;
+                reader.pragma_update(None, "query_only", true)?;
+                Ok::<_, rusqlite::Error>(Mutex::new(reader))
+            };
+            Ok((writer, last, [reader()?, reader()?, reader()?]))
+        });
+        let (connection, last, readers) = opened.await.map_err(|_| Error::Closed)??;
+        let (sender, queue) = mpsc::channel(WAITING);
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new().name("sidecar-writer".to_owned());
+        let spawned = thread.spawn(move || runtime.block_on(writer::run(connection, queue, last)));
+        spawned.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(Self { queue: sender, readers: Arc::new(readers) })
     }
 
     /// Commits the writes together and returns each one's outcome once they are on disk.
@@ -217,40 +222,36 @@ impl Store {
     async fn submit(&self, writes: Vec<Write>, atomic: bool) -> Result<Vec<Outcome>, Error> {
         let (reply, answer) = oneshot::channel();
         let job = Job { writes, atomic, reply: Some(reply) };
-        self.jobs.send(job).await.map_err(|_| Error::Closed)?;
+        self.queue.send(Task::Write(job)).await.map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
     /// Leaves a write to the next commit; a crash before it only means that work is repeated.
     pub(super) async fn later(&self, write: Write) {
+        let job = Job { writes: vec![write], atomic: false, reply: None };
         // A closed writer has ended for good: the work is repeated after the next start.
-        let _ = self.jobs.send(Job { writes: vec![write], atomic: false, reply: None }).await;
+        let _ = self.queue.send(Task::Write(job)).await;
     }
 
-    pub(super) async fn get(&self, store: &str, key: &str) -> Result<Option<Value>, Error> {
-        let row = sqlx::query(sql::GET)
-            .bind(store)
-            .bind(key)
-            .bind(times::now())
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(row.as_ref().map(value).transpose()?)
+    /// Reads one key, in the caller's thread: a row of a local file costs less than a hop to another thread.
+    pub(super) fn get(&self, store: &str, key: &str) -> Result<Option<Value>, Error> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(sql::GET)?;
+        let found = statement.query_row(params![store, key, times::now()], value).optional()?;
+        Ok(found)
     }
 
     /// Reads many keys of one store; missing ones are absent.
     pub(super) async fn get_many(&self, store: &str, keys: &[String]) -> Result<Vec<(String, Value)>, Error> {
-        let keys = serde_json::to_string(keys).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        let rows = sqlx::query(sql::GET_MANY)
-            .bind(store)
-            .bind(keys)
-            .bind(times::now())
-            .fetch_all(&self.readers)
-            .await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            found.push((row.try_get("key")?, value(row)?));
-        }
-        Ok(found)
+        let keys = json(keys)?;
+        let store = store.to_owned();
+        self.read(move |reader| {
+            let mut statement = reader.prepare_cached(sql::GET_MANY)?;
+            let rows = statement
+                .query_map(params![store, keys, times::now()], |row| Ok((row.get("key")?, value(row)?)))?;
+            rows.collect()
+        })
+        .await
     }
 
     /// Reads a topic's messages after the given one, oldest first.
@@ -261,83 +262,112 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> Result<Vec<Message>, Error> {
-        let rows = sqlx::query(sql::MESSAGES)
-            .bind(pubsub)
-            .bind(topic)
-            .bind(after)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.readers)
-            .await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let event: Vec<u8> = row.try_get("event")?;
-            let metadata: String = row.try_get("metadata")?;
-            found.push(Message {
-                id: row.try_get("id")?,
-                event: event.into(),
-                metadata: serde_json::from_str(&metadata).unwrap_or_default(),
-                expires: row.try_get("expires")?,
-            });
-        }
-        Ok(found)
+        let (pubsub, topic) = (pubsub.to_owned(), topic.to_owned());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |reader| {
+            let mut statement = reader.prepare_cached(sql::MESSAGES)?;
+            let rows = statement.query_map(params![pubsub, topic, after, limit], message)?;
+            rows.collect()
+        })
+        .await
     }
 
     /// Returns the topics that have messages, with how many and the last one's row.
     pub(super) async fn backlog(&self) -> Result<Vec<(String, String, u64, i64)>, Error> {
-        let rows = sqlx::query(sql::BACKLOG).fetch_all(&self.readers).await?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let count: i64 = row.try_get("count")?;
-            let topic =
-                (row.try_get("pubsub")?, row.try_get("topic")?, count.unsigned_abs(), row.try_get("newest")?);
-            found.push(topic);
-        }
-        Ok(found)
+        self.read(|reader| {
+            let mut statement = reader.prepare(sql::BACKLOG)?;
+            let rows = statement.query_map((), |row| {
+                let count: i64 = row.get("count")?;
+                Ok((row.get("pubsub")?, row.get("topic")?, count.unsigned_abs(), row.get("newest")?))
+            })?;
+            rows.collect()
+        })
+        .await
     }
 
     pub(super) async fn reminders(&self) -> Result<Vec<Reminder>, Error> {
-        let rows = sqlx::query(sql::REMINDERS).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| reminder(row).map_err(Error::from)).collect()
+        self.read(|reader| reader.prepare(sql::REMINDERS)?.query_map((), reminder)?.collect()).await
     }
 
     /// Ends the writer once everything handed to it is committed.
     pub(super) async fn close(&self) {
-        let (reply, answer) = oneshot::channel();
-        let last = Job { writes: Vec::new(), atomic: false, reply: Some(reply) };
-        let task = self.writer.lock().take();
-        if self.jobs.send(last).await.is_ok() {
-            let _ = answer.await;
+        let (done, ended) = oneshot::channel();
+        if self.queue.send(Task::Close(done)).await.is_ok() {
+            let _ = ended.await;
         }
-        self.readers.close().await;
-        if let Some(task) = task {
-            // The writer keeps the connection until its last handle is gone; what was acknowledged is on disk.
-            task.abort();
-            let _ = task.await;
-        }
+    }
+
+    /// Reads what may be much, where it holds up nobody.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let this = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&this.reader()));
+        Ok(done.await.map_err(|_| Error::Closed)??)
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        let idle = self.readers.iter().find_map(Mutex::try_lock);
+        idle.unwrap_or_else(|| self.readers[0].lock())
     }
 }
 
-fn value(row: &SqliteRow) -> Result<Value, sqlx::Error> {
-    let data: Vec<u8> = row.try_get("data")?;
-    Ok(Value { data: data.into(), version: row.try_get("version")?, expires: row.try_get("expires")? })
+fn connect(file: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let pragmas: [(&str, &dyn rusqlite::ToSql); 6] = [
+        ("journal_mode", &"wal"),
+        ("synchronous", &"full"),
+        ("wal_autocheckpoint", &4000),
+        ("journal_size_limit", &(64 << 20)),
+        ("temp_store", &"memory"),
+        ("cache_size", &-8192),
+    ];
+    for (name, setting) in pragmas {
+        // Some answer with what they set.
+        connection.pragma_update_and_check(None, name, setting, |_| Ok(())).optional()?;
+    }
+    Ok(connection)
 }
 
-fn reminder(row: &SqliteRow) -> Result<Reminder, sqlx::Error> {
+fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, rusqlite::Error> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn value(row: &Row<'_>) -> Result<Value, rusqlite::Error> {
+    let data: Vec<u8> = row.get("data")?;
+    Ok(Value { data: data.into(), version: row.get("version")?, expires: row.get("expires")? })
+}
+
+fn message(row: &Row<'_>) -> Result<Message, rusqlite::Error> {
+    let event: Vec<u8> = row.get("event")?;
+    let metadata: String = row.get("metadata")?;
+    Ok(Message {
+        id: row.get("id")?,
+        event: event.into(),
+        metadata: serde_json::from_str(&metadata).unwrap_or_default(),
+        expires: row.get("expires")?,
+    })
+}
+
+fn reminder(row: &Row<'_>) -> Result<Reminder, rusqlite::Error> {
     let small = |value: Option<i64>| value.map(|v| u32::try_from(v).unwrap_or(u32::MAX));
     Ok(Reminder {
-        id: row.try_get("id")?,
-        actor_type: row.try_get("actor_type")?,
-        actor_id: row.try_get("actor_id")?,
-        name: row.try_get("name")?,
-        data: row.try_get("data")?,
-        due_time: row.try_get("due_time")?,
-        period: row.try_get("period")?,
-        ttl: row.try_get("ttl")?,
-        due: row.try_get("due")?,
-        every: row.try_get("every")?,
-        left: small(row.try_get("left_over")?),
-        expires: row.try_get("expires")?,
-        retry_every: row.try_get("retry_every")?,
-        retries: small(row.try_get("retries")?),
+        id: row.get("id")?,
+        actor_type: row.get("actor_type")?,
+        actor_id: row.get("actor_id")?,
+        name: row.get("name")?,
+        data: row.get("data")?,
+        due_time: row.get("due_time")?,
+        period: row.get("period")?,
+        ttl: row.get("ttl")?,
+        due: row.get("due")?,
+        every: row.get("every")?,
+        left: small(row.get("left_over")?),
+        expires: row.get("expires")?,
+        retry_every: row.get("retry_every")?,
+        retries: small(row.get("retries")?),
     })
 }

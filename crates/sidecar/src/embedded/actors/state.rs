@@ -28,7 +28,7 @@ impl Actors {
     ) -> Result<Option<Value>, Fault> {
         let (store, prefix) = self.place(actor_type, actor_id)?;
         names::check_key(key)?;
-        self.store.get(&store, &format!("{prefix}{key}")).await.map_err(|error| {
+        self.store.get(&store, &format!("{prefix}{key}")).map_err(|error| {
             let message = format!("error getting actor state: {error}");
             Fault::new("ERR_ACTOR_STATE_GET", 500, Code::Internal, message)
         })

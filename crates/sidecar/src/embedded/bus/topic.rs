@@ -173,6 +173,22 @@ impl Topic {
         self.wake.notify_one();
     }
 
+    /// Takes a message whose commit is under way, if it stays in memory. Called in commit order.
+    pub(in crate::embedded) fn arrive_early(&self, message: Message) -> bool {
+        {
+            let mut queue = self.queue.lock();
+            if queue.behind || queue.full(self.depth) {
+                return false;
+            }
+            queue.backlog += 1;
+            queue.newest = queue.newest.max(message.id);
+            queue.cursor = message.id;
+            queue.push(message);
+        }
+        self.wake.notify_one();
+        true
+    }
+
     /// Waits for the next message to deliver; `None` once the topic is closed. One caller at a time.
     pub(super) async fn next(&self, store: &Store) -> Option<Delivery> {
         loop {

@@ -1,18 +1,18 @@
-//! The only task that writes: takes whatever waits, commits it as one transaction, then tells everybody.
+//! The only thread that writes: takes whatever waits, commits it as one transaction, then tells everybody.
 //!
-//! Messages are handed to their topics here, after the commit and in its order, which is what lets a topic's
-//! memory be a window on the table.
+//! Messages are handed to their topics here, in the commit's order, which is what lets a topic's memory be a window
+//! on the table; where they fit into it, while the commit is under way.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnection;
-use tokio::sync::mpsc;
+use rusqlite::{Connection, params};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::super::bus::{Message, Topic};
 use super::super::times;
-use super::{Error, Expiry, Fence, Job, Outcome, Write, sql};
+use super::{Error, Expiry, Fence, Job, Outcome, Task, Write, json, sql};
 
 /// Jobs in one commit.
 const BATCH: usize = 256;
@@ -24,52 +24,92 @@ const LINGER: Duration = Duration::from_millis(20);
 const LINGERING: usize = 512;
 const EXPIRE_EVERY: Duration = Duration::from_secs(30);
 
-/// `last` is the newest message's id.
-pub(super) async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>, mut last: i64) {
-    let mut jobs = Vec::with_capacity(BATCH);
-    let mut lazy: Vec<Job> = Vec::new();
-    let mut flush_at: Option<Instant> = None;
+/// What waits for the next commit.
+#[derive(Default)]
+struct Waiting {
+    jobs: Vec<Job>,
+    /// Nobody waits for these.
+    lazy: Vec<Job>,
+    bytes: usize,
+    /// When the lazy ones are due.
+    due: Option<Instant>,
+}
+
+/// `last` is the newest message's id. Commits block this thread, which does nothing else.
+pub(super) async fn run(mut connection: Connection, mut queue: mpsc::Receiver<Task>, mut last: i64) {
+    let mut waiting = Waiting::default();
     let mut expire_at = Instant::now() + EXPIRE_EVERY;
-    loop {
-        let until = flush_at.unwrap_or(expire_at).min(expire_at);
-        let open = match tokio::time::timeout_at(until, queue.recv()).await {
-            Ok(Some(job)) => {
-                let mut bytes = 0;
-                let mut next = Some(job);
-                while let Some(job) = next.take() {
-                    bytes += job.bytes();
-                    if job.reply.is_none() {
-                        lazy.push(job)
-                    } else {
-                        jobs.push(job)
+    let mut closing: Option<oneshot::Sender<()>> = None;
+    let mut open = true;
+    while open {
+        let until = waiting.due.unwrap_or(expire_at).min(expire_at);
+        match tokio::time::timeout_at(until, queue.recv()).await {
+            Ok(Some(task)) => {
+                let mut next = Some(task);
+                while let Some(task) = next.take() {
+                    match task {
+                        Task::Write(job) => waiting.push(job),
+                        Task::Close(done) => {
+                            open = false;
+                            closing = Some(done);
+                            queue.close();
+                        }
                     }
-                    if jobs.len() < BATCH && lazy.len() < LINGERING && bytes < BATCH_BYTES {
+                    if !waiting.is_full() {
                         next = queue.try_recv().ok();
                     }
                 }
-                true
             }
-            Ok(None) => false,
-            Err(_) => true,
-        };
-        let now = Instant::now();
-        let flush = flush_at.is_some_and(|at| at <= now);
-        if !jobs.is_empty() || flush || lazy.len() >= LINGERING || (!open && !lazy.is_empty()) {
-            lazy.append(&mut jobs);
-            commit(&mut connection, std::mem::take(&mut lazy), &mut last).await;
-            flush_at = None;
-        } else if !lazy.is_empty() && flush_at.is_none() {
-            flush_at = Some(now + LINGER);
+            Ok(None) => open = false,
+            Err(_) => {}
         }
-        if !open {
-            return;
+        let now = Instant::now();
+        if waiting.is_due(now) || !open {
+            commit(&mut connection, waiting.take(), &mut last);
         }
         if expire_at <= now {
-            if let Err(error) = sqlx::query(sql::EXPIRE).bind(times::now()).execute(&mut connection).await {
+            let expired =
+                connection.prepare_cached(sql::EXPIRE).and_then(|mut s| s.execute(params![times::now()]));
+            if let Err(error) = expired {
                 tracing::warn!(%error, "expired state could not be removed");
             }
             expire_at = now + EXPIRE_EVERY;
         }
+    }
+    // Closed first, so that whoever waits may open or remove the file.
+    drop(connection);
+    if let Some(done) = closing {
+        let _ = done.send(());
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn push(&mut self, job: Job) {
+        self.bytes += job.bytes();
+        if job.reply.is_some() {
+            self.jobs.push(job);
+            return;
+        }
+        self.lazy.push(job);
+        self.due.get_or_insert_with(|| Instant::now() + LINGER);
+    }
+
+    fn is_full(&self) -> bool {
+        self.jobs.len() >= BATCH || self.lazy.len() >= LINGERING || self.bytes >= BATCH_BYTES
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        !self.jobs.is_empty() || self.is_full() || self.due.is_some_and(|at| at <= now)
+    }
+
+    /// Takes everything; what lingered came first.
+    fn take(&mut self) -> Vec<Job> {
+        let mut all = std::mem::take(&mut self.lazy);
+        all.append(&mut self.jobs);
+        *self = Self::default();
+        all
     }
 }
 
@@ -80,8 +120,12 @@ struct Committed {
     outcomes: Vec<Vec<Outcome>>,
 }
 
-async fn commit(connection: &mut SqliteConnection, jobs: Vec<Job>, last: &mut i64) {
-    match attempt(connection, &jobs, last).await {
+fn commit(connection: &mut Connection, jobs: Vec<Job>, last: &mut i64) {
+    let arrived = arrive_early(&jobs, *last);
+    let attempted = attempt(connection, &jobs, last, arrived);
+    // An id that was given away is not given again, whatever became of its row.
+    *last = arrived.max(*last);
+    match attempted {
         Ok(committed) => {
             for (topic, message) in committed.published {
                 topic.arrive(message);
@@ -94,8 +138,10 @@ async fn commit(connection: &mut SqliteConnection, jobs: Vec<Job>, last: &mut i6
             }
         }
         Err(error) => {
-            if let Err(error) = sqlx::query("rollback").execute(&mut *connection).await {
-                tracing::debug!(%error, "nothing to roll back");
+            if !connection.is_autocommit()
+                && let Err(error) = connection.execute_batch("rollback")
+            {
+                tracing::error!(%error, "a failed commit could not be rolled back");
             }
             tracing::error!(%error, jobs = jobs.len(), "commit failed");
             let error = Error::from(error);
@@ -108,11 +154,30 @@ async fn commit(connection: &mut SqliteConnection, jobs: Vec<Job>, last: &mut i6
     }
 }
 
-async fn attempt(
-    connection: &mut SqliteConnection,
+/// Hands messages to their topics while their commit is still under way, and returns the last one's id.
+///
+/// Delivery is at least once, so a message may be seen that a crash then takes back: its publisher was told nothing. One
+/// that does not fit into its topic's memory waits for the commit, and all that come after it, to stay in order.
+fn arrive_early(jobs: &[Job], last: i64) -> i64 {
+    let mut arrived = last;
+    for job in jobs.iter().take_while(|job| !job.is_guarded()) {
+        for write in &job.writes {
+            let Write::Publish { topic, message } = write else { continue };
+            if !topic.arrive_early(Message { id: arrived + 1, ..message.clone() }) {
+                return arrived;
+            }
+            arrived += 1;
+        }
+    }
+    arrived
+}
+
+fn attempt(
+    connection: &Connection,
     jobs: &[Job],
     last: &mut i64,
-) -> Result<Committed, sqlx::Error> {
+    arrived: i64,
+) -> Result<Committed, rusqlite::Error> {
     let mut done = Committed::default();
     let now = times::now();
     let forgotten: Vec<i64> = jobs.iter().flat_map(|job| &job.writes).filter_map(Write::forgets).collect();
@@ -124,131 +189,131 @@ async fn attempt(
     // A lone statement is a transaction already.
     let alone = writes == 1;
     if !alone {
-        sqlx::query("begin immediate").execute(&mut *connection).await?;
+        run_cached(connection, "begin immediate")?;
     }
     if !forgotten.is_empty() {
-        let ids = serde_json::to_string(&forgotten).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        sqlx::query(sql::FORGET).bind(ids).execute(&mut *connection).await?;
+        connection.prepare_cached(sql::FORGET)?.execute(params![json(&forgotten)?])?;
     }
     for job in jobs {
-        let guarded = job.atomic && job.writes.len() > 1;
+        let guarded = job.is_guarded();
         if guarded {
-            sqlx::query("savepoint job").execute(&mut *connection).await?;
+            run_cached(connection, "savepoint job")?;
         }
         let mut outcomes = Vec::with_capacity(job.writes.len());
         let published = done.published.len();
         for write in &job.writes {
-            outcomes.push(apply(connection, write, now, last, &mut done).await?);
+            outcomes.push(apply(connection, write, now, last, arrived, &mut done)?);
         }
         if guarded {
             if outcomes.contains(&Outcome::Refused) {
-                sqlx::query("rollback to job").execute(&mut *connection).await?;
+                run_cached(connection, "rollback to job")?;
                 done.published.truncate(published);
             }
-            sqlx::query("release job").execute(&mut *connection).await?;
+            run_cached(connection, "release job")?;
         }
         done.outcomes.push(outcomes);
     }
     if !alone {
-        sqlx::query("commit").execute(&mut *connection).await?;
+        run_cached(connection, "commit")?;
     }
     Ok(done)
 }
 
-async fn apply(
-    connection: &mut SqliteConnection,
+fn run_cached(connection: &Connection, statement: &str) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(statement)?.execute(()).map(drop)
+}
+
+fn apply(
+    connection: &Connection,
     write: &Write,
     now: i64,
     last: &mut i64,
+    arrived: i64,
     done: &mut Committed,
-) -> Result<Outcome, sqlx::Error> {
-    let query = match write {
+) -> Result<Outcome, rusqlite::Error> {
+    let cached = |statement| connection.prepare_cached(statement);
+    let changed = match write {
         Write::Put { store, key, data, fence, expiry } => {
             let (expires, keep) = match expiry {
                 Expiry::Keep => (None, true),
                 Expiry::Never => (None, false),
                 Expiry::At(at) => (Some(*at), false),
             };
-            let statement = match fence {
-                Fence::None => sql::PUT,
-                Fence::FirstWrite => sql::PUT_FIRST,
-                Fence::Etag(_) => sql::PUT_FENCED,
-            };
-            let query =
-                sqlx::query(statement).bind(&**store).bind(key.as_str()).bind(data.as_ref()).bind(expires);
+            let data = data.as_ref();
             match fence {
-                Fence::None => query.bind(keep).bind(now),
-                Fence::FirstWrite => query.bind(now),
-                Fence::Etag(version) => query.bind(keep).bind(now).bind(*version),
+                Fence::None => cached(sql::PUT)?.execute(params![store, key, data, expires, keep, now])?,
+                Fence::FirstWrite => {
+                    cached(sql::PUT_FIRST)?.execute(params![store, key, data, expires, now])?
+                }
+                Fence::Etag(version) => cached(sql::PUT_FENCED)?
+                    .execute(params![store, key, data, expires, keep, now, version])?,
             }
         }
         Write::Remove { store, key, etag: None } => {
-            sqlx::query(sql::REMOVE).bind(&**store).bind(key.as_str()).execute(connection).await?;
+            cached(sql::REMOVE)?.execute(params![store, key])?;
             return Ok(Outcome::Done);
         }
         Write::Remove { store, key, etag: Some(version) } => {
-            sqlx::query(sql::REMOVE_FENCED).bind(&**store).bind(key.as_str()).bind(*version).bind(now)
+            cached(sql::REMOVE_FENCED)?.execute(params![store, key, version, now])?
         }
         Write::Publish { topic, message } => {
-            let metadata = serde_json::to_string(&message.metadata).unwrap_or_default();
+            let metadata = json(&message.metadata)?;
             *last += 1;
-            sqlx::query(sql::PUBLISH)
-                .bind(*last)
-                .bind(topic.pubsub())
-                .bind(topic.name())
-                .bind(message.event.as_ref())
-                .bind(metadata)
-                .bind(message.expires)
-                .execute(connection)
-                .await?;
-            let message = Message { id: *last, ..message.clone() };
-            done.published.push((topic.clone(), message));
+            let event = message.event.as_ref();
+            cached(sql::PUBLISH)?.execute(params![
+                *last,
+                topic.pubsub(),
+                topic.name(),
+                event,
+                metadata,
+                message.expires
+            ])?;
+            if *last > arrived {
+                done.published.push((topic.clone(), Message { id: *last, ..message.clone() }));
+            }
             return Ok(Outcome::Done);
         }
         // Done for the whole batch in one statement.
         Write::Forget(_) => return Ok(Outcome::Done),
         Write::Purge { pubsub, topic, upto } => {
-            let query = sqlx::query(sql::PURGE).bind(pubsub.as_str()).bind(topic.as_str()).bind(*upto);
-            query.execute(connection).await?;
+            cached(sql::PURGE)?.execute(params![pubsub, topic, upto])?;
             return Ok(Outcome::Done);
         }
-        Write::PutReminder(reminder) => sqlx::query(sql::PUT_REMINDER)
-            .bind(reminder.actor_type.as_str())
-            .bind(reminder.actor_id.as_str())
-            .bind(reminder.name.as_str())
-            .bind(reminder.id.as_str())
-            .bind(reminder.data.as_str())
-            .bind(reminder.due_time.as_str())
-            .bind(reminder.period.as_str())
-            .bind(reminder.ttl.as_str())
-            .bind(reminder.due)
-            .bind(reminder.every)
-            .bind(reminder.left)
-            .bind(reminder.expires)
-            .bind(reminder.retry_every)
-            .bind(reminder.retries),
-        Write::RemoveReminder { actor_type, actor_id, name } => sqlx::query(sql::REMOVE_REMINDER)
-            .bind(actor_type.as_str())
-            .bind(actor_id.as_str())
-            .bind(name.as_str()),
-        Write::EndReminder { id, actor_type, actor_id, name } => sqlx::query(sql::END_REMINDER)
-            .bind(actor_type.as_str())
-            .bind(actor_id.as_str())
-            .bind(name.as_str())
-            .bind(id.as_str()),
-        Write::MoveReminder { id, actor_type, actor_id, name, due, left } => sqlx::query(sql::MOVE_REMINDER)
-            .bind(actor_type.as_str())
-            .bind(actor_id.as_str())
-            .bind(name.as_str())
-            .bind(id.as_str())
-            .bind(*due)
-            .bind(*left),
+        Write::PutReminder(reminder) => cached(sql::PUT_REMINDER)?.execute(params![
+            reminder.actor_type,
+            reminder.actor_id,
+            reminder.name,
+            reminder.id,
+            reminder.data,
+            reminder.due_time,
+            reminder.period,
+            reminder.ttl,
+            reminder.due,
+            reminder.every,
+            reminder.left,
+            reminder.expires,
+            reminder.retry_every,
+            reminder.retries
+        ])?,
+        Write::RemoveReminder { actor_type, actor_id, name } => {
+            cached(sql::REMOVE_REMINDER)?.execute(params![actor_type, actor_id, name])?
+        }
+        Write::EndReminder { id, actor_type, actor_id, name } => {
+            cached(sql::END_REMINDER)?.execute(params![actor_type, actor_id, name, id])?
+        }
+        Write::MoveReminder { id, actor_type, actor_id, name, due, left } => {
+            cached(sql::MOVE_REMINDER)?.execute(params![actor_type, actor_id, name, id, due, left])?
+        }
     };
-    let changed = query.execute(connection).await?.rows_affected();
     Ok(if changed > 0 { Outcome::Done } else { Outcome::Refused })
 }
 
 impl Job {
+    /// Takes its writes back if one is refused.
+    fn is_guarded(&self) -> bool {
+        self.atomic && self.writes.len() > 1
+    }
+
     fn bytes(&self) -> usize {
         let size = |write: &Write| match write {
             Write::Put { key, data, .. } => key.len() + data.len(),
