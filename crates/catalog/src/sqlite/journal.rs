@@ -1,10 +1,14 @@
-//! Appending to a history inside an open transaction: what is there must agree, what is new must continue it.
+//! Appending to histories, many in one round trip: what is there must agree, what is new must continue it.
 
-use super::{signed, unsigned};
+use super::{
+    signed, unsigned,
+    writer::{BEGIN, COMMIT},
+};
 use crate::{Append, AppendError, Entry, NO_HASH};
 use callboard_core::Hash;
-use sqlx::SqliteConnection;
-use std::collections::HashMap;
+use serde::Serialize;
+use sqlx::{Row as _, SqliteConnection};
+use std::collections::{HashMap, HashSet};
 
 /// The ends of histories written lately, so that the common append needs no read.
 ///
@@ -19,6 +23,9 @@ struct End {
     hash: Hash,
 }
 
+/// Before the first entry.
+const START: End = End { seq: 0, hash: NO_HASH };
+
 /// Ends to remember; then all are forgotten, which costs each run one read.
 const ENDS: usize = 16 << 10;
 
@@ -27,62 +34,191 @@ const LAST: &str =
 
 const HASHES: &str = "select seq, hash from history where run = $1 and seq between $2 and $3 order by seq";
 
-const ENTRY: &str = "insert into history (run, seq, created_at, hash, event) values ($1, $2, $3, $4, $5)";
-
 const VALUE: &str =
     "insert into run_values (run, key, value) values ($1, $2, $3) on conflict (run, key) do nothing";
 
-const RUN: &str = "
+/// A group's entries, rows and marks: constant texts, so that they stay prepared, and one round trip for all.
+///
+/// `$1` is a list of `[run, seq, created_at, hash, event]`, `$2` of the columns of `runs` as named below, `$3` of
+/// `[run, seq]`. The runs marked as cleaned up are returned.
+macro_rules! group {
+    () => {
+        "insert into history (run, seq, created_at, hash, event)
+        select value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4 from json_each($1);
     insert into runs
         (id, workflow_id, version, status, summary, seq, created_at, ended_at, retain_until, next_check_at, purging)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, $7), $11)
+    select
+        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+        value ->> 8,
+        case
+            when value ->> 9 is not null then value ->> 9
+            when exists (select 1 from runs where id = value ->> 0)
+                then (select next_check_at from runs where id = value ->> 0)
+            else value ->> 6
+        end,
+        value ->> 10
+    from (select value from json_each($2)) where true
     on conflict (id) do update set
         workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
         summary = excluded.summary, seq = excluded.seq, ended_at = excluded.ended_at,
-        retain_until = excluded.retain_until, next_check_at = coalesce($10, next_check_at),
-        purging = excluded.purging
-    where excluded.seq >= seq and not purged";
-
-const CLEANED: &str =
-    "update runs set cleaned_seq = seq, next_check_at = retain_until where id = $1 and seq = $2";
-
-/// Appends; the inner error is the caller's to handle and leaves the transaction as it was.
-pub(super) async fn append(
-    connection: &mut SqliteConnection,
-    ends: &mut Ends,
-    append: &Append,
-) -> Result<Result<(), AppendError>, sqlx::Error> {
-    let base = End { seq: append.first_seq - 1, hash: append.prev_hash };
-    let end = match ends.get(&append.run) {
-        Some(end) if end == base => end,
-        // Not the common case, or nothing remembered: ask.
-        _ => last(connection, &append.run).await?.unwrap_or(End { seq: 0, hash: NO_HASH }),
+        retain_until = excluded.retain_until, next_check_at = excluded.next_check_at, purging = excluded.purging
+    where excluded.seq >= seq and not purged;
+    update runs set cleaned_seq = seq, next_check_at = retain_until
+    from (select value from json_each($3)) as mark where id = mark.value ->> 0 and seq = mark.value ->> 1
+    returning id"
     };
-    let new = match compare(connection, append, base, end).await? {
-        Ok(new) => new,
-        Err(e) => return Ok(Err(e)),
-    };
-    if append.last_seq() == 0 {
-        // Neither a history nor entries: there is no run to project.
-        return Ok(Ok(()));
+}
+
+const GROUP: &str = group!();
+
+/// The same in a transaction of its own.
+const WHOLE: &str = concat!("begin immediate; ", group!(), "; commit");
+
+/// What a group writes.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    entries: Vec<(&'a str, u64, i64, String, &'a str)>,
+    values: Vec<(&'a str, &'a str, &'a [u8])>,
+    rows: Vec<Row<'a>>,
+    marks: Vec<(&'a str, u64)>,
+    ends: HashMap<&'a str, End>,
+}
+
+/// In the order of the columns above.
+#[derive(Serialize)]
+struct Row<'a>(
+    &'a str,
+    Option<&'a str>,
+    Option<u32>,
+    &'a str,
+    &'a str,
+    u64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    u8,
+);
+
+/// What an append builds on, before anything is asked.
+enum Ground {
+    Known(End),
+    /// Nothing is remembered, and the append claims to begin a history: if it does not, its insert is refused.
+    Fresh,
+    Unknown,
+}
+
+// === impl Batch ===
+
+impl<'a> Batch<'a> {
+    /// Adds an append if it plainly continues what is known. Otherwise the database has to be asked.
+    pub fn add(&mut self, ends: &Ends, append: &'a Append) -> bool {
+        let base = base(append);
+        let end = match self.ground(ends, append) {
+            Ground::Known(end) if end == base => end,
+            Ground::Fresh => base,
+            Ground::Known(_) | Ground::Unknown => return false,
+        };
+        self.take(append, &append.entries, end);
+        true
     }
-    for entry in new {
-        sqlx::query(ENTRY)
-            .bind(&append.run)
-            .bind(signed(entry.seq))
-            .bind(entry.at.0)
-            .bind(entry.hash.0.to_vec())
-            .bind(&entry.event)
-            .execute(&mut *connection)
-            .await?;
+
+    /// Adds an append after asking, to an empty batch; the inner error is the caller's to handle.
+    pub async fn add_asking(
+        &mut self,
+        connection: &mut SqliteConnection,
+        ends: &Ends,
+        append: &'a Append,
+    ) -> Result<Result<(), AppendError>, sqlx::Error> {
+        let base = base(append);
+        let end = match ends.get(&append.run) {
+            Some(end) if end == base => end,
+            _ => last(connection, &append.run).await?.unwrap_or(START),
+        };
+        let new = match compare(connection, append, base, end).await? {
+            Ok(new) => new,
+            Err(e) => return Ok(Err(e)),
+        };
+        self.take(append, new, end);
+        Ok(Ok(()))
     }
-    for (key, value) in &append.values {
-        sqlx::query(VALUE).bind(&append.run).bind(key).bind(value.to_vec()).execute(&mut *connection).await?;
+
+    pub fn mark(&mut self, run: &'a str, seq: u64) {
+        self.marks.push((run, seq));
     }
-    project(connection, append).await?;
-    let end = new.last().map_or(end, |entry| End { seq: entry.seq, hash: entry.hash });
-    ends.insert(&append.run, end);
-    Ok(Ok(()))
+
+    /// Writes it all, in a transaction of its own or in the one that is open. Returns the runs marked as cleaned up.
+    pub async fn write(
+        &self,
+        connection: &mut SqliteConnection,
+        whole: bool,
+    ) -> Result<HashSet<String>, sqlx::Error> {
+        let (text, inner) = if whole && self.values.is_empty() { (WHOLE, false) } else { (GROUP, whole) };
+        if inner {
+            sqlx::query(BEGIN).execute(&mut *connection).await?;
+        }
+        for (run, key, value) in &self.values {
+            sqlx::query(VALUE).bind(*run).bind(*key).bind(*value).execute(&mut *connection).await?;
+        }
+        let query =
+            sqlx::query(text).bind(json(&self.entries)?).bind(json(&self.rows)?).bind(json(&self.marks)?);
+        let marked = query.fetch_all(&mut *connection).await?;
+        if inner {
+            sqlx::query(COMMIT).execute(&mut *connection).await?;
+        }
+        marked.iter().map(|row| row.try_get(0)).collect()
+    }
+
+    /// Remembers the ends, once they are on disk.
+    pub fn remember(self, ends: &mut Ends) {
+        self.ends.into_iter().for_each(|(run, end)| ends.insert(run, end));
+    }
+
+    fn ground(&self, ends: &Ends, append: &Append) -> Ground {
+        match self.ends.get(&*append.run).copied().or_else(|| ends.get(&append.run)) {
+            Some(end) => Ground::Known(end),
+            None if base(append) == START && !append.entries.is_empty() => Ground::Fresh,
+            None => Ground::Unknown,
+        }
+    }
+
+    fn take(&mut self, append: &'a Append, new: &'a [Entry], end: End) {
+        if append.last_seq() == 0 {
+            // Neither a history nor entries: there is no run to project.
+            return;
+        }
+        let run = &*append.run;
+        self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, hex(&e.hash), &*e.event)));
+        self.values.extend(append.values.iter().map(|(key, value)| (run, &**key, &**value)));
+        let row = &append.row;
+        self.rows.push(Row(
+            run,
+            row.workflow_id.as_deref(),
+            row.version,
+            &row.status,
+            &row.summary,
+            append.last_seq(),
+            row.created_at.0,
+            row.ended_at.map(|t| t.0),
+            row.retain_until.map(|t| t.0),
+            append.next_check_at.map(|t| t.0),
+            row.purging.into(),
+        ));
+        let end = new.last().map_or(end, |entry| End { seq: entry.seq, hash: entry.hash });
+        self.ends.insert(run, end);
+    }
+}
+
+fn base(append: &Append) -> End {
+    End { seq: append.first_seq - 1, hash: append.prev_hash }
+}
+
+fn json<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
+    serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns the entries that are new, or why they can't follow.
@@ -124,34 +260,6 @@ async fn compare<'a>(
 async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
     let row: Option<(i64, Vec<u8>)> = sqlx::query_as(LAST).bind(run).fetch_optional(connection).await?;
     row.map(|(seq, bytes)| Ok(End { seq: unsigned(seq), hash: hash(bytes)? })).transpose()
-}
-
-async fn project(connection: &mut SqliteConnection, append: &Append) -> Result<(), sqlx::Error> {
-    let row = &append.row;
-    sqlx::query(RUN)
-        .bind(&append.run)
-        .bind(&row.workflow_id)
-        .bind(row.version)
-        .bind(&row.status)
-        .bind(&row.summary)
-        .bind(signed(append.last_seq()))
-        .bind(row.created_at.0)
-        .bind(row.ended_at.map(|t| t.0))
-        .bind(row.retain_until.map(|t| t.0))
-        .bind(append.next_check_at.map(|t| t.0))
-        .bind(row.purging)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn mark_cleaned(
-    connection: &mut SqliteConnection,
-    run: &str,
-    seq: u64,
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(CLEANED).bind(run).bind(signed(seq)).execute(connection).await?;
-    Ok(done.rows_affected() == 1)
 }
 
 pub(super) fn hash(bytes: Vec<u8>) -> Result<Hash, sqlx::Error> {

@@ -4,7 +4,7 @@
 //! is delayed on purpose. A step that the database refuses is found by doing its group again one by one, so it
 //! never fails its neighbours.
 
-use super::journal::{self, Ends};
+use super::journal::{Batch, Ends};
 use crate::{Append, AppendError, Error};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -23,8 +23,8 @@ const QUEUE_KIB: u32 = 64 << 10;
 /// Commands in one group.
 const GROUP: usize = 256;
 
-const BEGIN: &str = "begin immediate";
-const COMMIT: &str = "commit";
+pub(super) const BEGIN: &str = "begin immediate";
+pub(super) const COMMIT: &str = "commit";
 const ROLLBACK: &str = "rollback";
 
 /// A handle to the writing task.
@@ -200,19 +200,7 @@ impl Task {
     async fn transact(&mut self, group: &[Step]) -> Result<Vec<Outcome>, Failure> {
         let mut ends = std::mem::take(&mut self.ends);
         let connection = self.connection().await.map_err(Failure::Begin)?;
-        if let Err(e) = sqlx::query(BEGIN).execute(&mut *connection).await {
-            self.connection = None;
-            return Err(Failure::Begin(e));
-        }
-        let done = async {
-            let mut outcomes = Vec::with_capacity(group.len());
-            for step in group {
-                outcomes.push(step.perform(connection, &mut ends).await?);
-            }
-            sqlx::query(COMMIT).execute(&mut *connection).await?;
-            Ok(outcomes)
-        };
-        match done.await {
+        match perform(connection, group, &mut ends).await {
             Ok(outcomes) => {
                 self.ends = ends;
                 Ok(outcomes)
@@ -220,10 +208,11 @@ impl Task {
             // What we believed about the histories' ends may be why it failed, so that is forgotten, too.
             Err(e) => {
                 if sqlx::query(ROLLBACK).execute(&mut *connection).await.is_err() {
-                    // SQLite has rolled back by itself, or the connection is broken: a new one is right for both.
+                    // Nothing was begun, SQLite has rolled back by itself, or the connection is broken: a new one is
+                    // right for all.
                     self.connection = None;
                 }
-                Err(Failure::Later(e))
+                Err(if is_busy(&e) { Failure::Begin(e) } else { Failure::Later(e) })
             }
         }
     }
@@ -235,6 +224,56 @@ impl Task {
         };
         Ok(self.connection.insert(connection))
     }
+}
+
+/// Writes a group: in one round trip where every append plainly continues what is known, else one by one, asking.
+async fn perform(
+    connection: &mut SqliteConnection,
+    group: &[Step],
+    ends: &mut Ends,
+) -> Result<Vec<Outcome>, sqlx::Error> {
+    let mut batch = Batch::default();
+    let plain = group.iter().all(|step| match step {
+        Step::Append { append, .. } => batch.add(ends, append),
+        Step::Cleaned { run, seq, .. } => {
+            batch.mark(run, *seq);
+            true
+        }
+    });
+    if plain {
+        let marked = batch.write(connection, true).await?;
+        batch.remember(ends);
+        let outcome = |step: &Step| match step {
+            Step::Append { .. } => Outcome::Appended(Ok(())),
+            Step::Cleaned { run, .. } => Outcome::Cleaned(marked.contains(run)),
+        };
+        return Ok(group.iter().map(outcome).collect());
+    }
+    sqlx::query(BEGIN).execute(&mut *connection).await?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    for step in group {
+        let mut batch = Batch::default();
+        let refused = match step {
+            Step::Append { append, .. } => batch.add_asking(connection, ends, append).await?.err(),
+            Step::Cleaned { run, seq, .. } => {
+                batch.mark(run, *seq);
+                None
+            }
+        };
+        let marked = batch.write(connection, false).await?;
+        batch.remember(ends);
+        outcomes.push(match step {
+            Step::Append { .. } => Outcome::Appended(refused.map_or(Ok(()), Err)),
+            Step::Cleaned { run, .. } => Outcome::Cleaned(marked.contains(run)),
+        });
+    }
+    sqlx::query(COMMIT).execute(&mut *connection).await?;
+    Ok(outcomes)
+}
+
+/// Another process writes; nothing was begun.
+fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "5")
 }
 
 enum Failure {
@@ -257,21 +296,6 @@ fn fail(group: impl IntoIterator<Item = Step>, error: sqlx::Error) {
 // === impl Step ===
 
 impl Step {
-    async fn perform(
-        &self,
-        connection: &mut SqliteConnection,
-        ends: &mut Ends,
-    ) -> Result<Outcome, sqlx::Error> {
-        match self {
-            Step::Append { append, .. } => {
-                Ok(Outcome::Appended(journal::append(connection, ends, append).await?))
-            }
-            Step::Cleaned { run, seq, .. } => {
-                Ok(Outcome::Cleaned(journal::mark_cleaned(connection, run, *seq).await?))
-            }
-        }
-    }
-
     /// A caller that went away does not need the answer.
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
