@@ -15,6 +15,8 @@ const VERSION: u8 = 1;
 pub const TAIL_LIMIT: usize = 4 << 10;
 /// The archive's rest moves into a page of its own when it passes this (bytes).
 pub const PAGE_SIZE: usize = 4 << 10;
+/// So many pages of a level become one list in the level above, so that a head does not grow with the archive.
+pub const PAGES: usize = 24;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
@@ -46,17 +48,21 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadPart {
     pub head: Head,
-    /// Keys of the archive's pages, oldest first.
+    /// The archive's pages, oldest first; of a long archive most stand in lists of pages.
     pub pages: Vec<Page>,
     /// Archived items that are in no page yet.
     pub rest: Vec<Archived>,
 }
 
+/// A part that is written once: archived items, or a list of such parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     pub key: String,
     pub size: u64,
+    /// Archived items in it, and in whatever it lists.
     pub items: u64,
+    /// 0: archived items; else a list of pages of the level below.
+    pub level: u8,
 }
 
 /// What was stored can't be read: a newer version wrote it, or it is damaged.
@@ -66,6 +72,13 @@ pub enum Unreadable {
     Newer(u8),
     #[error("{0}")]
     Damaged(String),
+}
+
+/// Returns how many pages at the end are to become a list: all of one level, and enough of them.
+pub fn foldable(pages: &[Page]) -> Option<usize> {
+    let level = pages.last()?.level;
+    let same = pages.iter().rev().take_while(|page| page.level == level).count();
+    (same >= PAGES).then_some(same)
 }
 
 // === impl Document ===

@@ -6,9 +6,8 @@ use callboard_core::{
     Timestamp,
     workflow::{Event, What},
 };
-use callboard_sidecar::client::{Error, Publish};
+use callboard_sidecar::client::Error;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 
 pub const COMMANDS: &str = "callboard.commands";
 pub const TASKS: &str = "callboard.tasks";
@@ -27,14 +26,7 @@ pub async fn publish(services: &Services, run: &str, events: &[(u64, Event)]) ->
 
 /// Publishes CloudEvents on one topic, in one call where there are several.
 pub async fn send(services: &Services, topic: &str, messages: Vec<Bytes>) -> Result<(), Error> {
-    let publish = |data| Publish {
-        pubsub: services.settings.pubsub.clone(),
-        topic: topic.to_owned(),
-        data,
-        content_type: "application/cloudevents+json".into(),
-        metadata: BTreeMap::new(),
-    };
-    trace::through(&services.sidecar).publish_all(messages.into_iter().map(publish).collect()).await
+    services.outbox.send(&services.sidecar, &services.settings.pubsub, topic, messages).await
 }
 
 /// Wraps data in a CloudEvent.

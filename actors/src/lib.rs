@@ -14,6 +14,7 @@ mod metrics;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
+mod outbox;
 #[cfg(feature = "mutants")]
 pub mod process;
 mod reply;
@@ -28,6 +29,7 @@ mod workflow;
 pub use host::{Host, Roles};
 pub use live::{Live, Said};
 pub use metrics::Metrics;
+pub use outbox::Outbox;
 pub use services::{Clock, Services, Settings};
 pub use tasks::Tasks;
 

@@ -1,6 +1,6 @@
 //! What the actors need of the outside, as fields: no globals.
 
-use crate::{Live, Metrics};
+use crate::{Live, Metrics, Outbox};
 use callboard_catalog::Catalog;
 use callboard_connectors::{http::Guarded, model::Models, secret::Secrets};
 use callboard_core::{Span, Timestamp, agent::spec::Agents};
@@ -22,6 +22,7 @@ pub struct Services {
     pub metrics: Metrics,
     pub live: Live,
     pub clock: Clock,
+    pub outbox: Outbox,
 }
 
 /// How the actors behave.

@@ -64,3 +64,10 @@ impl Tasks {
         tokio::time::timeout(patience, self.tracker.wait()).await.is_ok()
     }
 }
+
+/// Waits; for nothing not at all, where a sleep would last until the timer's next tick, a millisecond.
+pub async fn pause(length: Duration) {
+    if !length.is_zero() {
+        tokio::time::sleep(length).await;
+    }
+}

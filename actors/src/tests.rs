@@ -1,6 +1,6 @@
 //! The actors over the embedded sidecar and a real catalog, in one process.
 
-use crate::{Clock, Host, Live, Metrics, Roles, Services, Settings, WORKFLOW};
+use crate::{Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, WORKFLOW};
 use bytes::Bytes;
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
@@ -76,6 +76,7 @@ impl World {
             settings,
             metrics: Metrics::new(&prometheus::Registry::new()),
             live: Live::default(),
+            outbox: Outbox::default(),
             clock: Clock::system(),
         };
         let host = Host::new(services, Roles { workflow: true, ai: true });

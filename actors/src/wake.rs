@@ -12,6 +12,9 @@ pub const OFTEN: Duration = Duration::from_secs(30);
 /// While nothing but time or people is waited for.
 pub const SELDOM: Duration = Duration::from_secs(600);
 
+/// How long a run that began has none.
+pub const FIRST: Duration = Duration::from_secs(1);
+
 /// How long a turn waits for it: a scheduler that hangs must hold up no run.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After a failure it is left alone for a while: the sweeper is the second way.

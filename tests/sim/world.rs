@@ -7,7 +7,9 @@ use crate::{
 };
 use axum::{Router, body::Body};
 use bytes::Bytes;
-use callboard_actors::{Clock, Host, Live, Metrics, Roles, Services, Settings, Tasks, process::Process};
+use callboard_actors::{
+    Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, Tasks, process::Process,
+};
 use callboard_connectors::{
     http::Guarded,
     model::Models,
@@ -251,6 +253,7 @@ impl World {
             settings: self.settings.clone(),
             metrics: self.metrics.clone(),
             live: Live::default(),
+            outbox: Outbox::default(),
             clock: Clock::simulated(EPOCH + Span(self.now()), self.plan.seed ^ (life << 32)),
         };
         let app = Host::within(services, Roles { workflow: true, ai: true }, Tasks::within(process.clone()));

@@ -17,6 +17,9 @@ struct TaskBody {
     run: String,
     step: StepKey,
     task: Task,
+    /// Never published before, so nobody can have saved anything for it.
+    #[serde(default)]
+    first: bool,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +43,9 @@ impl Agents {
             "task" => {
                 let body: TaskBody = parse(body)?;
                 let target = Target { run: body.run, step: body.step };
-                self.turn(id, Input::Task(body.task), Some(target)).await?;
+                // Only an agent's first attempt: the document of an earlier one is the next one's, too.
+                let new = body.first && body.task.attempt == 1;
+                self.turn_on(id, Input::Task(body.task), Some(target), new).await?;
                 Ok(json!({}))
             }
             "execute" => self.execute(id, parse(body)?).await,

@@ -57,6 +57,12 @@ struct Mem {
     contents: BTreeMap<String, Arc<Value>>,
 }
 
+impl Mem {
+    fn empty() -> Self {
+        Self { run: Run::default(), target: None, etag: None, contents: BTreeMap::new() }
+    }
+}
+
 /// Who wants the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {

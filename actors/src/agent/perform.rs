@@ -4,6 +4,7 @@ use super::{Actor, Agents, Mem, Target, home};
 use crate::{
     Said, WORKFLOW,
     mutant::{Rule, holds},
+    tasks::pause,
     trace, values,
 };
 use bytes::Bytes;
@@ -73,7 +74,7 @@ impl Agents {
     /// Gives a result back to the agent. One that can't be recorded now is worth waiting for.
     async fn report(&self, id: &str, input: Input) {
         for wait in [0, 100, 500, 1000, 2000, 4000, 8000, 8000] {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            pause(Duration::from_millis(wait)).await;
             match self.turn(id, input.clone(), None).await {
                 Ok(_) => return,
                 Err(fault) => {
@@ -236,7 +237,7 @@ impl Agents {
         let op = format!("{}/{iteration}", task.key);
         let body = json!({"op": op, "step": target.step, "attempt": task.attempt, "reserved": reserved});
         for wait in [0, 200, 2000, 10_000] {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            pause(Duration::from_millis(wait)).await;
             if let Some(answer) = self.ask(&target.run, "reserve", &body).await {
                 return answer["granted"].as_bool().unwrap_or(false) || !holds(Rule::Reserve);
             }
@@ -274,7 +275,7 @@ impl Agents {
             });
             let mut told = false;
             for wait in [0, 50, 500, 1000, 2000, 4000, 8000] {
-                tokio::time::sleep(Duration::from_millis(wait)).await;
+                pause(Duration::from_millis(wait)).await;
                 let answer = self.ask(&target.run, "answer", &body).await;
                 if answer.as_ref().is_some_and(|a| a["error"]["code"] == "value_lost") {
                     return self.start_over(id, attempt).await;

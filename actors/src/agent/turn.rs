@@ -23,13 +23,24 @@ const TRIES: u32 = 6;
 impl Agents {
     /// Takes a turn in a task of its own and returns the agent's state after it.
     pub(super) async fn turn(&self, id: &str, input: Input, target: Option<Target>) -> Result<Run, Fault> {
+        self.turn_on(id, input, target, false).await
+    }
+
+    /// The same; of a `new` agent nothing was ever saved.
+    pub(super) async fn turn_on(
+        &self,
+        id: &str,
+        input: Input,
+        target: Option<Target>,
+        new: bool,
+    ) -> Result<Run, Fault> {
         let (this, id) = (self.clone(), id.to_owned());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
                 Fault::new(429, "mailbox_full", format!("too many calls wait for agent {id} already"))
             })?;
             this.services.metrics.turns.inc();
-            let result = this.take(&mut actor, &id, &input, target).await;
+            let result = this.take(&mut actor, &id, &input, target, new).await;
             let idle = actor.mem.as_ref().is_none_or(|m| !m.run.works() && m.run.pending().is_empty());
             let forget = idle && !actor.armed && actor.in_flight.is_empty();
             drop(actor);
@@ -50,6 +61,7 @@ impl Agents {
         id: &str,
         input: &Input,
         target: Option<Target>,
+        mut new: bool,
     ) -> Result<Run, Fault> {
         if matches!(input, Input::Tick) && holds(Rule::AgentDisarm) {
             // Whoever registered the reminder may be gone: this tick tells that there is one, to be removed when nothing
@@ -63,11 +75,11 @@ impl Agents {
             }
             let mut mem = match actor.mem.take() {
                 Some(mem) => mem,
+                // A wrong guess shows when its first save is refused; then the store is asked.
+                None if std::mem::take(&mut new) => Mem::empty(),
                 None => match self.load(id).await {
                     Ok(Some(mem)) => mem,
-                    Ok(None) => {
-                        Mem { run: Run::default(), target: None, etag: None, contents: BTreeMap::new() }
-                    }
+                    Ok(None) => Mem::empty(),
                     Err(error) => {
                         tracing::debug!(id, %error, "the agent can't be read now");
                         continue;

@@ -11,6 +11,7 @@ use crate::{
     AGENT, events,
     mutant::{Rule, holds},
     reply::Fault,
+    tasks::pause,
     trace,
 };
 use bytes::Bytes;
@@ -41,6 +42,7 @@ struct Task {
     agent: String,
     input: Datum,
     at_most_once: bool,
+    first: bool,
     published: Arc<AtomicI64>,
 }
 
@@ -51,6 +53,7 @@ impl Workflows {
         run: &str,
         mem: &mut Mem,
         turn: &Turn,
+        begun: &BTreeSet<(StepKey, u32)>,
     ) -> Result<(), Fault> {
         if mem.run.purging {
             return self.purge(actor, run, mem).await;
@@ -77,7 +80,8 @@ impl Workflows {
                     {
                         entry.published.store(now.0, Ordering::Release);
                         let published = entry.published.clone();
-                        tasks.push(Task { step, attempt, agent, input, at_most_once, published });
+                        let first = begun.contains(&(step.clone(), attempt));
+                        tasks.push(Task { step, attempt, agent, input, at_most_once, first, published });
                     }
                 }
                 Effect::CallHttp { step, attempt, input, expect, at_most_once } => {
@@ -141,6 +145,7 @@ impl Workflows {
                 let data = json!({
                     "run": run,
                     "step": task.step,
+                    "first": task.first,
                     "task": {
                         "agent": task.agent,
                         "input": task.input,
@@ -202,7 +207,7 @@ impl Workflows {
             .spawn(async move {
                 tokio::select! {
                     biased;
-                    () = tokio::time::sleep(after) => {}
+                    () = pause(after) => {}
                     () = this.tasks.stopped() => return,
                 }
                 // A task of its own, so that a new timer does not cut the turn this one started.

@@ -20,6 +20,10 @@ pub struct Actor {
     /// What is not journaled or not published yet.
     pub tail: Arc<Tail>,
     pub armed: Option<Armed>,
+    /// The run began here, and no reminder was ever asked for.
+    pub unarmed: bool,
+    /// Asks for the first one in a while.
+    pub arming: Option<AbortHandle>,
     /// Its reminder is left alone until then.
     pub cools_until: Timestamp,
     /// Attempts under way, by step and attempt.
@@ -42,7 +46,10 @@ pub struct Mem {
     pub expires: bool,
     /// Bytes of each event in the tail.
     pub sizes: Vec<usize>,
+    /// Of the snapshot: what its head lists.
     pub pages: Vec<Page>,
+    /// What stands in lists of pages, at any level.
+    pub listed: Vec<Page>,
     /// Archived items that stand in pages.
     pub paged: usize,
     /// Contents seen lately.
@@ -71,6 +78,16 @@ impl Mem {
 
     pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
         let sizes = doc.tail.iter().map(|(event, _)| crate::document::encode_event(event).len()).collect();
-        Self { doc, run, etag, expires: false, sizes, pages: Vec::new(), paged: 0, values: Values::default() }
+        Self {
+            doc,
+            run,
+            etag,
+            expires: false,
+            sizes,
+            pages: Vec::new(),
+            listed: Vec::new(),
+            paged: 0,
+            values: Values::default(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     turn::{Refused, Turn},
 };
 use crate::{
-    document::{HeadPart, PAGE_SIZE, Page, Snapshot, TAIL_LIMIT, encode},
+    document::{HeadPart, PAGE_SIZE, Page, Snapshot, TAIL_LIMIT, encode, foldable},
     mutant::{Rule, holds},
     values::{self, Made},
     wake,
@@ -177,7 +177,12 @@ impl Workflows {
                 continue;
             }
             let named = super::load::state_references(&mem.run);
-            let parts = mem.doc.snapshot.iter().map(|s| &s.key).chain(mem.pages.iter().map(|p| &p.key));
+            let parts = mem
+                .doc
+                .snapshot
+                .iter()
+                .map(|s| &s.key)
+                .chain(mem.pages.iter().chain(&mem.listed).map(|p| &p.key));
             let parts: Vec<&String> = parts.collect();
             let is_named =
                 lost.made.iter().any(|(key, _)| named.iter().any(|r| r.key == *key) || parts.contains(&key));
@@ -197,7 +202,7 @@ impl Workflows {
         }
         let Some(want) = wanted(state, now, settings.pause(wake::SELDOM)) else { return };
         let again = match actor.armed {
-            None => true,
+            None => actor.arming.is_none() || on_wake,
             Some(have) if want.often != have.often => want.often || on_wake,
             // A few seconds are not worth a call; the in-process timer is exact.
             Some(have) => {
@@ -206,6 +211,10 @@ impl Workflows {
             }
         };
         if !again || now < actor.cools_until {
+            return;
+        }
+        if std::mem::take(&mut actor.unarmed) && !on_wake {
+            self.arm_later(actor, run);
             return;
         }
         let (due, period) = if want.often {
@@ -222,7 +231,33 @@ impl Workflows {
         }
     }
 
+    /// A run that just began gets its reminder a little later: most that only call agents have ended by then. If this
+    /// process ends before, the sweeper of the next one wakes the run.
+    fn arm_later(&self, actor: &mut Actor, run: &str) {
+        let (this, run) = (self.clone(), run.to_owned());
+        let pause = self.services.settings.pause(wake::FIRST);
+        let task = self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(pause) => {}
+                () = this.tasks.stopped() => return,
+            }
+            let Ok(mut actor) = this.boxes.enter(&run).await else { return };
+            actor.arming = None;
+            if let Some(mem) = actor.mem.take() {
+                this.arm(&mut actor, &run, &mem.run, false).await;
+                actor.mem = Some(mem);
+            }
+        });
+        actor.arming = Some(task.abort_handle());
+    }
+
     pub(super) async fn disarm(&self, actor: &mut Actor, run: &str) {
+        if let Some(task) = actor.arming.take() {
+            // Nobody asked for one yet.
+            task.abort();
+            return;
+        }
         let now = self.services.clock.now();
         if now < actor.cools_until {
             return;
@@ -259,10 +294,20 @@ pub(super) fn fold_into_snapshot(mem: &mut Mem, turn: &str, journaled: u64, made
     let data = encode(&rest);
     if data.len() > PAGE_SIZE {
         let key = format!("{turn}.{}", made.len());
-        mem.pages.push(Page { key: key.clone(), size: data.len() as u64, items: rest.len() as u64 });
+        let items = rest.len() as u64;
+        mem.pages.push(Page { key: key.clone(), size: data.len() as u64, items, level: 0 });
         mem.paged += rest.len();
         made.push(Made { key, data: data.into(), value: None });
         rest.clear();
+        while let Some(n) = foldable(&mem.pages) {
+            let list = mem.pages.split_off(mem.pages.len() - n);
+            let (data, key) = (encode(&list), format!("{turn}.{}", made.len()));
+            let items = list.iter().map(|page| page.items).sum();
+            let level = list.first().map_or(0, |page| page.level) + 1;
+            mem.pages.push(Page { key: key.clone(), size: data.len() as u64, items, level });
+            made.push(Made { key, data: data.into(), value: None });
+            mem.listed.extend(list);
+        }
     }
     let part = HeadPart { head: mem.run.head(), pages: mem.pages.clone(), rest };
     let key = format!("{turn}.{}", made.len());

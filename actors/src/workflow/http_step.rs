@@ -1,7 +1,10 @@
 //! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
 
 use super::{Workflows, turn::Turn};
-use crate::mutant::{Rule, holds};
+use crate::{
+    mutant::{Rule, holds},
+    tasks::pause,
+};
 use callboard_connectors::http::node::{self, Call};
 use callboard_core::{
     Datum, Span,
@@ -50,7 +53,7 @@ impl Workflows {
             let input = Input::Answer { step: step.clone(), attempt: call.attempt, outcome, usage: Usage::default() };
             // An answer that can't be recorded now is worth waiting for: the call was made.
             for wait in [0, 100, 1000, 5000, 10_000] {
-                tokio::time::sleep(Duration::from_millis(wait)).await;
+                pause(Duration::from_millis(wait)).await;
                 match this.turn(&run, Turn::Input(input.clone())).await {
                     Ok(_) => return,
                     Err(fault) if fault.status == 503 || fault.status == 429 => {}

@@ -8,7 +8,7 @@ use super::{
     document_key, tail,
 };
 use crate::{
-    document::{self, Document, HeadPart, Snapshot},
+    document::{self, Document, HeadPart, Page, Snapshot},
     mutant::{Rule, holds},
     reply::Fault,
     values,
@@ -33,6 +33,13 @@ pub(super) enum Loaded {
     },
     /// Nothing may be done with it for now.
     Stopped(Fault),
+}
+
+/// A state that was put together from a snapshot, and the pages it came from.
+pub(super) struct Restored {
+    pub state: Run,
+    pub pages: Vec<Page>,
+    pub listed: Vec<Page>,
 }
 
 /// The store or the catalog does not answer, or not yet.
@@ -145,15 +152,13 @@ impl Workflows {
 
     /// Puts the state together: the snapshot's parts, then the tail.
     async fn build(&self, run: &str, doc: Document, etag: Option<String>) -> Result<Mem, Unread> {
-        let mut pages = Vec::new();
-        let mut paged = 0;
+        let (mut pages, mut listed) = (Vec::new(), Vec::new());
         let (mut state, included) = match &doc.snapshot {
             None => (Run::new(run), 0),
             Some(snapshot) => match self.snapshot(run, snapshot).await? {
-                Some((state, part)) => {
-                    paged = part.pages.iter().map(|p| p.items as usize).sum();
-                    pages = part.pages;
-                    (state, snapshot.seq)
+                Some(found) => {
+                    (pages, listed) = (found.pages, found.listed);
+                    (found.state, snapshot.seq)
                 }
                 None => {
                     // A part is missing: the history has everything before the tail.
@@ -174,22 +179,36 @@ impl Workflows {
         for (_, event, _) in doc.after(included) {
             state.apply(event);
         }
-        Ok(Mem { pages, paged, ..Mem::of(doc, state, etag) })
+        let paged = pages.iter().map(|page| page.items as usize).sum();
+        Ok(Mem { pages, listed, paged, ..Mem::of(doc, state, etag) })
     }
 
     /// Reads a snapshot; nothing if a part is missing or damaged.
-    pub(super) async fn snapshot(
-        &self,
-        run: &str,
-        snapshot: &Snapshot,
-    ) -> Result<Option<(Run, HeadPart)>, Unread> {
+    pub(super) async fn snapshot(&self, run: &str, snapshot: &Snapshot) -> Result<Option<Restored>, Unread> {
         let head = values::load(&self.services, run, &[(snapshot.key.clone(), snapshot.size)]).await?;
         let Some(head) = head.get(&snapshot.key) else { return Ok(None) };
         let Ok(part) = document::decode::<HeadPart>(head) else { return Ok(None) };
-        let wanted: Vec<(String, u64)> = part.pages.iter().map(|p| (p.key.clone(), p.size)).collect();
-        let found = values::load(&self.services, run, &wanted).await?;
+        let mut listed = Vec::new();
+        let mut leaves = part.pages.clone();
+        while leaves.iter().any(|page| page.level > 0) {
+            let (lists, _): (Vec<Page>, Vec<Page>) = leaves.iter().cloned().partition(|page| page.level > 0);
+            let found = self.parts(run, &lists).await?;
+            let mut next = Vec::new();
+            for page in leaves {
+                if page.level == 0 {
+                    next.push(page);
+                    continue;
+                }
+                let list = found.get(&page.key).and_then(|data| document::decode::<Vec<Page>>(data).ok());
+                let Some(list) = list else { return Ok(None) };
+                listed.extend(list.iter().cloned());
+                next.extend(list);
+            }
+            leaves = next;
+        }
+        let found = self.parts(run, &leaves).await?;
         let mut archive = imbl::Vector::new();
-        for page in &part.pages {
+        for page in &leaves {
             let items = found.get(&page.key).and_then(|data| document::decode::<Vec<Archived>>(data).ok());
             let Some(items) = items else { return Ok(None) };
             archive.extend(items);
@@ -197,7 +216,12 @@ impl Workflows {
         archive.extend(part.rest.iter().cloned());
         let mut state = Run::restore(run, part.head.clone(), archive);
         self.attach(run, &mut state, None).await?;
-        Ok(Some((state, part)))
+        Ok(Some(Restored { state, pages: part.pages, listed }))
+    }
+
+    async fn parts(&self, run: &str, pages: &[Page]) -> Result<BTreeMap<String, Bytes>, Unread> {
+        let wanted: Vec<(String, u64)> = pages.iter().map(|page| (page.key.clone(), page.size)).collect();
+        Ok(values::load(&self.services, run, &wanted).await?)
     }
 
     /// Compiles the pinned definition into the state. It was checked when it was pinned.

@@ -87,9 +87,9 @@ impl Workflows {
             }
         }
         if let Some(snapshot) = doc.and_then(|d| d.snapshot.as_ref()) {
-            if let Ok(Some((state, part))) = self.snapshot(run, snapshot).await {
-                names.extend(state_references(&state).into_iter().map(|r| (r.key, r.size)));
-                names.extend(part.pages.into_iter().map(|p| (p.key, p.size)));
+            if let Ok(Some(found)) = self.snapshot(run, snapshot).await {
+                names.extend(state_references(&found.state).into_iter().map(|r| (r.key, r.size)));
+                names.extend(found.pages.into_iter().chain(found.listed).map(|p| (p.key, p.size)));
             }
             names.insert((snapshot.key.clone(), snapshot.size));
         }

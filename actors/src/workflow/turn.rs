@@ -16,9 +16,9 @@ use bytes::Bytes;
 use callboard_catalog::RunProjection;
 use callboard_core::{
     Machine, Span, Stop, Timestamp,
-    workflow::{Event, Input, Plan, Run, view::Summary},
+    workflow::{Event, Input, Plan, Run, StepKey, What, view::Summary},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How often a turn whose write is unknown decides again before it leaves the run to `wake`.
 const TRIES: u32 = 6;
@@ -172,6 +172,7 @@ impl Workflows {
                 }
             };
             let rested = mem.run.pending().is_empty();
+            let begun = begun(&events);
             if !events.is_empty() {
                 match self.commit(actor, run, &mut mem, events, adopted).await {
                     Ok(()) => {}
@@ -204,7 +205,7 @@ impl Workflows {
                 || woken && holds(Rule::WokenJournaled)
                 || mem.run.purging;
             if !holds(Rule::JournalFirst) {
-                self.act(actor, run, &mut mem, turn).await?;
+                self.act(actor, run, &mut mem, turn, &begun).await?;
             }
             match self.record(actor, run, &mem, at_once, turn).await {
                 Ok(()) => {}
@@ -222,7 +223,7 @@ impl Workflows {
                 }
             }
             if holds(Rule::JournalFirst) {
-                self.act(actor, run, &mut mem, turn).await?;
+                self.act(actor, run, &mut mem, turn, &begun).await?;
             }
             if matches!(turn, Turn::Tick) {
                 actor.ticked = Some(services.clock.now());
@@ -265,6 +266,7 @@ impl Workflows {
         }
         match self.load(actor, run).await {
             Ok(Loaded::Run(mem)) => {
+                actor.unarmed = false;
                 // What the load found unjournaled goes out also when this turn only looks.
                 actor.tail.describe(self.projection(&mem), self.next_check(&mem.run));
                 if actor.tail.has_work() {
@@ -274,6 +276,7 @@ impl Workflows {
             }
             Ok(Loaded::Unknown) if let Turn::Start(_, plan) = turn => {
                 actor.tail.reset(0, Default::default(), 0);
+                actor.unarmed = true;
                 let mut mem = Mem::new(run);
                 mem.run.attach(Arc::clone(plan));
                 Ok(Some(mem))
@@ -470,6 +473,12 @@ fn is_usable(mem: &Mem, past: bool) -> bool {
 enum Undecided {
     Refused(Fault),
     Unknown,
+}
+
+/// Returns the attempts that these events begin.
+fn begun(events: &[Event]) -> BTreeSet<(StepKey, u32)> {
+    let begun = events.iter().filter(|event| matches!(event.what, What::StepStarted { .. }));
+    begun.filter_map(|event| event.what.step().map(|(step, n)| (step.clone(), n.unwrap_or(1)))).collect()
 }
 
 fn done(mem: Option<&Mem>, run: &str) -> Done {

@@ -236,7 +236,7 @@ impl Sidecar {
         if messages.as_slice().iter().any(|other| other.pubsub != pubsub_name || other.topic != topic) {
             return Err(Error::invalid("messages published together must have one topic".to_owned()));
         }
-        self.traffic.count(Call::Publish);
+        self.traffic.published(1 + messages.len());
         self.traffic.bus(topic.len());
         let entries = std::iter::once(first).chain(messages).enumerate().map(|(n, message)| {
             self.traffic.bus(message.data.len());

@@ -6,7 +6,7 @@ use crate::{
     gateway::{Gateway, HttpMetrics, Limits, Readiness, Runs},
 };
 use anyhow::{Context, bail};
-use callboard_actors::{Clock, Live, Metrics, Services, Settings};
+use callboard_actors::{Clock, Live, Metrics, Outbox, Services, Settings};
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
@@ -85,6 +85,7 @@ impl Parts {
             metrics: self.metrics.clone(),
             live: self.live.clone(),
             clock: Clock::system(),
+            outbox: Outbox::default(),
         }
     }
 

@@ -137,7 +137,7 @@ impl Runs {
     }
 
     /// Returns the run as the catalog knows it, its data in full.
-    async fn recorded(&self, row: &RunRow) -> Result<Value, Error> {
+    pub async fn recorded(&self, row: &RunRow) -> Result<Value, Error> {
         let summary = summary(row)?;
         let mut data = Data::default();
         for datum in std::iter::once(&summary.input).chain(&summary.output) {

@@ -118,8 +118,11 @@ async fn until_final(
     let mut notices = runs.watch(run);
     loop {
         // The catalog knows an end at once, and is not in the way of the run's turns.
-        let over = is_final(&runs.row(run).await?.status);
-        if over || tokio::time::Instant::now() >= until || stop.is_cancelled() {
+        let row = runs.row(run).await?;
+        if is_final(&row.status) {
+            return runs.recorded(&row).await;
+        }
+        if tokio::time::Instant::now() >= until || stop.is_cancelled() {
             return runs.read(trace, run).await;
         }
         // Many notices in a row are one reason to look.

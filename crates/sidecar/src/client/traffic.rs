@@ -36,7 +36,7 @@ const CALLS: [Call; 11] = [
 /// A reading of the counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Calls made, by kind; kinds never called are absent.
+    /// Calls made, by kind; kinds never called are absent. Of publishing, messages are counted.
     pub calls: BTreeMap<Call, u64>,
     /// Bytes of keys and values handed to the state store.
     pub state_bytes: u64,
@@ -62,6 +62,13 @@ impl Counters {
     pub(super) fn count(&self, call: Call) {
         if let Some(counter) = self.calls.get(call as usize) {
             counter.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Counts the messages of one call.
+    pub(super) fn published(&self, messages: usize) {
+        if let Some(counter) = self.calls.get(Call::Publish as usize) {
+            counter.fetch_add(messages as u64, Relaxed);
         }
     }
 
