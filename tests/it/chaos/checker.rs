@@ -15,6 +15,13 @@ pub struct Dump {
     pub history: Vec<Value>,
 }
 
+/// Something was away between two instants, in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub from: i64,
+    pub to: i64,
+}
+
 /// Returns everything that is wrong with one run. `earlier` is a dump of the same run taken before.
 pub fn check(seen: &Seen, dump: Option<&Dump>, earlier: Option<&Dump>, effects: &Log) -> Vec<String> {
     let run = &seen.run;
@@ -122,6 +129,55 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
     wrong
 }
 
+/// A call is made again only because a fault fell into its step: INV-13.
+pub fn calls(run: &str, dump: &Dump, effects: &Log, faults: &[Fault]) -> Vec<String> {
+    let spans = spans(&dump.history);
+    let mut wrong = Vec::new();
+    for (key, answers) in effects.range(format!("{run}/")..).take_while(|(k, _)| k.starts_with(run)) {
+        let span = key.rsplit_once('/').and_then(|(attempt, _)| spans.get(attempt.strip_prefix(run)?));
+        let Some((from, to)) = span else { continue };
+        let overlapped = faults.iter().filter(|f| f.from <= to + 1 && f.to + 1 >= *from).count();
+        if answers.len() > 1 + overlapped {
+            wrong
+                .push(format!("INV-13 {key}: {} calls, and {overlapped} faults fell into it", answers.len()));
+        }
+    }
+    wrong
+}
+
+/// Tells whether some agent was at work on a step when the fault began.
+pub fn works(dumps: &[Dump], fault: &Fault) -> bool {
+    let open = |(from, to): &(i64, i64)| *from <= fault.from && fault.from <= *to;
+    dumps.iter().any(|dump| spans(&dump.history).values().any(open))
+}
+
+/// From when to when each attempt of an agent was under way, by `/generation/node/iteration/attempt`.
+fn spans(items: &[Value]) -> BTreeMap<String, (i64, i64)> {
+    let mut spans: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut ended = BTreeSet::new();
+    for item in items {
+        let name = format!(
+            "/{}/{}/{}/{}",
+            item["generation"],
+            text(&item["node"]),
+            text(&item["iteration"]),
+            item["attempt"]
+        );
+        match text(&item["type"]) {
+            "step.started" => drop(spans.insert(name, (at(item), i64::MAX - 1))),
+            "step.completed" if text(&item["data"]["output"]).starts_with("answer ") => {
+                if let Some(span) = spans.get_mut(&name) {
+                    span.1 = at(item);
+                    ended.insert(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    spans.retain(|name, _| ended.contains(name));
+    spans
+}
+
 /// Returns how often each performed step of the given runs was asked, beyond once.
 pub fn repeated_calls(effects: &Log) -> usize {
     effects.values().map(|answers| answers.len() - 1).sum()
@@ -129,7 +185,6 @@ pub fn repeated_calls(effects: &Log) -> usize {
 
 /// Returns the longest time between two events of a run, in milliseconds, and where that was.
 pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
-    let at = |item: &Value| Timestamp::parse(text(&item["at"])).unwrap_or_default().0;
     let gaps = dump.history.windows(2).map(|pair| {
         let between = format!(
             "{run}: seq {} {} {} to {} {}",
@@ -142,6 +197,10 @@ pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
         (at(&pair[1]) - at(&pair[0]), between)
     });
     gaps.max().unwrap_or_default()
+}
+
+fn at(item: &Value) -> i64 {
+    Timestamp::parse(text(&item["at"])).unwrap_or_default().0
 }
 
 fn text(value: &Value) -> &str {
@@ -184,6 +243,19 @@ mod tests {
         let (seen, dump, log) = good();
         assert_eq!(check(&seen, Some(&dump), Some(&dump), &log), Vec::<String>::new());
         assert_eq!(repeated_calls(&log), 1);
+    }
+
+    #[test]
+    fn a_call_is_repeated_only_because_of_a_fault() {
+        let (_, mut dump, log) = good();
+        dump.history[1]["at"] = "1970-01-01T00:00:01Z".into();
+        dump.history[2]["at"] = "1970-01-01T00:00:02Z".into();
+        assert_eq!(calls("r", &dump, &log, &[Fault { from: 1500, to: 1500 }]), Vec::<String>::new());
+        assert!(works(std::slice::from_ref(&dump), &Fault { from: 1500, to: 1500 }));
+        for elsewhere in [Fault { from: 500, to: 900 }, Fault { from: 2500, to: 2600 }] {
+            assert!(calls("r", &dump, &log, &[elsewhere])[0].starts_with("INV-13"));
+            assert!(!works(std::slice::from_ref(&dump), &elsewhere));
+        }
     }
 
     #[test]

@@ -6,10 +6,14 @@
 
 #![allow(clippy::panic, reason = "a client that gets nowhere ends the campaign")]
 
+mod beside;
 mod campaign;
+
 mod checker;
 mod clients;
 mod effects;
+mod load;
+mod verdict;
 mod workload;
 
 /// Whether the long campaigns are asked for.
