@@ -1,7 +1,10 @@
 //! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
 
 use super::{Workflows, turn::Turn};
-use crate::mutant::{Rule, holds};
+use crate::{
+    failpoint::failpoint,
+    mutant::{Rule, holds},
+};
 use callboard_connectors::http::node::{self, Call};
 use callboard_core::{
     Datum, Span,
@@ -34,6 +37,7 @@ impl Workflows {
                 this.land(&run, &call.step, call.attempt).await;
                 return;
             }
+            failpoint!("http.before_call");
             let outcome = match this.request(&run, &call).await {
                 Ok(Some(request)) => match this.perform(&run, &call, &request).await {
                     Ok(value) => Outcome::Done(Datum::inline(value)),
@@ -46,6 +50,7 @@ impl Workflows {
                 }
                 Err(error) => Outcome::Failed(error),
             };
+            failpoint!("http.after_call");
             let step = call.step;
             let input = Input::Answer { step: step.clone(), attempt: call.attempt, outcome, usage: Usage::default() };
             // An answer that can't be recorded now is worth waiting for: the call was made.

@@ -6,7 +6,7 @@ use super::{
     effects::Effects,
     full,
     load::Load,
-    verdict::{Campaign, now},
+    verdict::{Campaign, now, still_serves},
     workload::Dice,
 };
 use crate::harness::{DaprCluster, DaprRun, Overrides, Redis, START, Sidecar, root};
@@ -70,6 +70,7 @@ async fn nothing_is_lost_beside_real_dapr_when_apps_sidecars_and_redis_are_kille
         healed,
     };
     let dumps = campaign.verdict().await;
+    still_serves(&url).await;
     let into = faults.iter().filter(|fault| checker::works(&dumps, fault)).count();
     println!(
         "killed in {:.0} s: {} apps, {} sidecars, {} times Redis; {into} of {kills} fell into a step under way; \

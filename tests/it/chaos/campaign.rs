@@ -4,12 +4,13 @@ use super::{
     checker::{self, Dump, Fault},
     clients::Address,
     effects::Effects,
+    failpoints::{POINTS, Point, When, death},
     full,
     load::Load,
-    verdict::{Campaign, collect, counter, now},
+    verdict::{Campaign, collect, counter, now, still_serves},
     workload::Dice,
 };
-use crate::harness::{Callboard, root};
+use crate::harness::{Callboard, http, root};
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
@@ -18,6 +19,8 @@ use std::{
 
 /// How long a kill waits for the process to work on something; without work it falls nowhere.
 const WORK: Duration = Duration::from_secs(10);
+/// How long a process may take to die at its failpoint, before it is killed.
+const POINT: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_stuck_when_everything_is_killed_again_and_again() {
@@ -25,25 +28,50 @@ async fn nothing_is_lost_doubled_or_stuck_when_everything_is_killed_again_and_ag
     let effects = Effects::start().await;
     let mut dev = start(&effects).await;
     let address: Address = Arc::new(RwLock::new(dev.url.clone()));
-    let mut dice = Dice::new(seed);
+    let (client, mut dice) = (http(), Dice::new(seed));
     let mut load = Load::new(seed, runs, 0, address.clone());
     let mut earlier: BTreeMap<String, Dump> = BTreeMap::new();
     let mut faults = Vec::new();
+    let mut deaths = Deaths::default();
     for n in 0..kills {
         load.begin_up_to(runs * (n + 1) / kills);
-        at_work(&dev.url, &load).await;
-        // Mostly at once, now and then after a while: what waits is to be found by a kill, too.
-        let pause = if dice.roll(5) == 0 { 600 } else { 40 };
-        tokio::time::sleep(Duration::from_millis(dice.roll(pause))).await;
-        if load.open() == 0 && load.runs() - load.begun() > kills - n {
-            load.begin_up_to(load.begun() + 1);
-            at_work(&dev.url, &load).await;
+        let left = kills - n;
+        let died = match deaths.armed.take() {
+            Some(point) => by_itself(&mut dev, point, &mut load, left).await,
+            None => None,
+        };
+        let fault = match died {
+            Some((point, fault)) => {
+                deaths.inside += usize::from(point.inside);
+                deaths.by_point += 1;
+                fault
+            }
+            None => {
+                at_work(&client, &dev.url, &load).await;
+                // Mostly at once, now and then after a while: what waits is to be found by a kill, too.
+                let pause = if dice.roll(5) == 0 { 600 } else { 40 };
+                tokio::time::sleep(Duration::from_millis(dice.roll(pause))).await;
+                if begin_another(&mut load, left) {
+                    at_work(&client, &dev.url, &load).await;
+                }
+                killed(&mut dev)
+            }
+        };
+        faults.push(fault);
+        // One of three deaths is to be within a turn, which is too short to be met by chance.
+        let point = (n + 1 < kills && dice.roll(3) == 0).then(|| usual(&mut dice));
+        dev.process.launch.env.retain(|(name, _)| name != "CB_FAILPOINTS");
+        if let Some(point) = point {
+            let at = 1 + dice.roll(8);
+            dev.process.launch.env.push(("CB_FAILPOINTS".into(), format!("{}=kill@{at}", point.name)));
+            deaths.armed = Some(point);
         }
-        faults.push(killed(&mut dev));
-        dev.restart().await;
-        *address.write().expect("no panic while held") = dev.url.clone();
-        if dice.roll(5) == 0 {
-            collect(&dev.url, &mut earlier, 5).await;
+        // One that dies again while it starts is the next death.
+        if dev.restart_or_end().await {
+            *address.write().expect("no panic while held") = dev.url.clone();
+            if dice.roll(5) == 0 {
+                collect(&dev.url, &mut earlier, 5).await;
+            }
         }
     }
     assert_eq!(load.begun(), runs, "INVALID: every run was to begin before the last kill");
@@ -60,10 +88,84 @@ async fn nothing_is_lost_doubled_or_stuck_when_everything_is_killed_again_and_ag
         healed,
     };
     let dumps = campaign.verdict().await;
+    still_serves(&dev.url).await;
     let bitten = faults.iter().filter(|fault| checker::works(&dumps, fault)).count();
-    println!("{bitten} of {kills} kills fell into a step under way");
+    println!(
+        "{bitten} of {kills} kills fell into a step under way; {} at a failpoint, {} of them within a turn",
+        deaths.by_point, deaths.inside
+    );
+    assert!(deaths.inside * 100 >= kills * 15, "INVALID: only {} died within a turn", deaths.inside);
     assert!(bitten * 10 >= kills * 8, "INVALID: only {bitten} of {kills} kills fell into work");
     dev.stop().await;
+}
+
+/// Without a fault nothing is done twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_faults_each_step_calls_its_model_once() {
+    let runs = if full() { 300 } else { 30 };
+    let effects = Effects::start().await;
+    let mut dev = start(&effects).await;
+    let address: Address = Arc::new(RwLock::new(dev.url.clone()));
+    let mut load = Load::new(4, runs, 0, address);
+    while load.begun() < runs {
+        load.begin_up_to(load.begun() + 1);
+        while load.open() >= 16 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let (seen, healed) = (load.finish().await, Instant::now());
+    let (earlier, faults) = (BTreeMap::new(), Vec::new());
+    let name = "no faults";
+    let campaign = Campaign { name, url: &dev.url, seen, earlier, effects: &effects, faults, healed };
+    let dumps = campaign.verdict().await;
+    let log = effects.log();
+    let steps: usize = dumps.iter().map(checker::agent_steps).sum();
+    let calls: usize = log.values().map(Vec::len).sum();
+    println!("{steps} agent steps, {calls} model calls");
+    assert_eq!((calls, log.len()), (steps, steps), "each step is to call its model exactly once");
+    dev.stop().await;
+}
+
+/// How processes came to their end.
+#[derive(Default)]
+struct Deaths {
+    /// Where the process that runs now is to die.
+    armed: Option<&'static Point>,
+    by_point: usize,
+    inside: usize,
+}
+
+/// Picks a place that usual runs come by.
+fn usual(dice: &mut Dice) -> &'static Point {
+    let usual: Vec<&Point> = POINTS.iter().filter(|point| point.when == When::Usual).collect();
+    usual[dice.roll(usual.len() as u64) as usize]
+}
+
+/// Waits, bounded, until the process dies at the place it was started to die at.
+async fn by_itself(
+    dev: &mut Callboard,
+    point: &'static Point,
+    load: &mut Load,
+    left: usize,
+) -> Option<(&'static Point, Fault)> {
+    let began = Instant::now();
+    while dev.process.is_running() {
+        if began.elapsed() > POINT {
+            return None;
+        }
+        begin_another(load, left);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Some((point, death(dev, point.name)))
+}
+
+/// If all that began has ended, one run more, as long as each kill that is left will have one. Returns whether.
+fn begin_another(load: &mut Load, left: usize) -> bool {
+    let more = load.open() == 0 && load.runs() - load.begun() > left;
+    if more {
+        load.begin_up_to(load.begun() + 1);
+    }
+    more
 }
 
 /// Starts everything in one process, with agents whose models are `effects`.
@@ -82,9 +184,10 @@ pub fn killed(dev: &mut Callboard) -> Fault {
 
 /// Waits, bounded, until a process that was started has taken turns and runs are open. Which kill fell into work is
 /// counted by what was recorded.
-pub async fn at_work(url: &str, load: &Load) {
+pub async fn at_work(client: &reqwest::Client, url: &str, load: &Load) {
     let began = Instant::now();
-    while began.elapsed() < WORK && load.open() > 0 && counter(url, "callboard_turns_total").await == 0.0 {
+    let turns = || counter(client, url, "callboard_turns_total");
+    while began.elapsed() < WORK && load.open() > 0 && turns().await == 0.0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -81,12 +81,7 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut started: BTreeMap<String, u64> = BTreeMap::new();
     let mut ended: BTreeMap<String, u64> = BTreeMap::new();
-    // A loop's output is its last body's, which is checked there.
-    let holds: BTreeSet<&str> = items
-        .iter()
-        .filter(|i| text(&i["type"]) == "step.iteration_started")
-        .map(|i| text(&i["node"]))
-        .collect();
+    let holds = holds(items);
     for item in items {
         let step = format!("{}/{}/{}", item["generation"], text(&item["node"]), text(&item["iteration"]));
         match text(&item["type"]) {
@@ -99,7 +94,7 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
                 if *times > 1 {
                     wrong.push(format!("INV-05 {run}: step {step} has {times} final outcomes"));
                 }
-                let output = text(&item["data"]["output"]);
+                let output = answer(item);
                 if !output.starts_with("answer ") || holds.contains(text(&item["node"])) {
                     continue;
                 }
@@ -145,6 +140,20 @@ pub fn calls(run: &str, dump: &Dump, effects: &Log, faults: &[Fault]) -> Vec<Str
     wrong
 }
 
+/// Returns when the last event was recorded, in milliseconds since the epoch.
+pub fn ended(dump: &Dump) -> i64 {
+    dump.history.last().map_or(0, at)
+}
+
+/// Returns how many steps of agents ended with an answer.
+pub fn agent_steps(dump: &Dump) -> usize {
+    let holds = holds(&dump.history);
+    let ended = |item: &&Value| {
+        text(&item["type"]) == "step.completed" && text(&item["data"]["output"]).starts_with("answer ")
+    };
+    dump.history.iter().filter(ended).filter(|item| !holds.contains(text(&item["node"]))).count()
+}
+
 /// Tells whether some agent was at work on a step when the fault began.
 pub fn works(dumps: &[Dump], fault: &Fault) -> bool {
     let open = |(from, to): &(i64, i64)| *from <= fault.from && fault.from <= *to;
@@ -165,7 +174,7 @@ fn spans(items: &[Value]) -> BTreeMap<String, (i64, i64)> {
         );
         match text(&item["type"]) {
             "step.started" => drop(spans.insert(name, (at(item), i64::MAX - 1))),
-            "step.completed" if text(&item["data"]["output"]).starts_with("answer ") => {
+            "step.completed" if answer(item).starts_with("answer ") => {
                 if let Some(span) = spans.get_mut(&name) {
                     span.1 = at(item);
                     ended.insert(name);
@@ -197,6 +206,18 @@ pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
         (at(&pair[1]) - at(&pair[0]), between)
     });
     gaps.max().unwrap_or_default()
+}
+
+/// Returns the nodes that hold others. A loop's output is its last body's, which is checked there.
+fn holds(items: &[Value]) -> BTreeSet<&str> {
+    let began = items.iter().filter(|i| text(&i["type"]) == "step.iteration_started");
+    began.map(|i| text(&i["node"])).collect()
+}
+
+/// Returns what the outside answered: an agent's text, or the body of a service's answer.
+fn answer(item: &Value) -> &str {
+    let output = &item["data"]["output"];
+    text(if output.is_object() { &output["body"] } else { output })
 }
 
 fn at(item: &Value) -> i64 {

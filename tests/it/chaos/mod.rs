@@ -8,11 +8,13 @@
 
 mod beside;
 mod campaign;
+mod failpoints;
 
 mod checker;
 mod clients;
 mod effects;
 mod load;
+mod sidecar_db;
 mod verdict;
 mod workload;
 
