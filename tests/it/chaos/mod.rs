@@ -9,7 +9,9 @@
 mod beside;
 mod campaign;
 mod failpoints;
+mod hosts;
 
+mod between;
 mod checker;
 mod clients;
 mod effects;
