@@ -8,6 +8,7 @@
 
 mod beside;
 mod campaign;
+mod cut;
 mod failpoints;
 mod hosts;
 
