@@ -34,11 +34,11 @@ async fn nothing_is_lost_beside_real_dapr_when_apps_sidecars_and_redis_are_kille
         load.begin_up_to(runs * (n + 1) / kills);
         crashes += supervise(&mut run).await;
         tokio::time::sleep_until((began + every * (n as u32 + 1)).into()).await;
-        // Sometimes the runs of this kill were done long before it: some more, then, to be met at work.
+        // Sometimes the runs of this kill were done long before it: one more, then, to be met at work.
         if load.open() == 0 && load.runs() - load.begun() > kills - n {
             load.begin_up_to(load.begun() + 1);
-            tokio::time::sleep(Duration::from_millis(30)).await;
         }
+        at_work(&effects).await;
         let app = if dice.roll(2) == 0 { "workflow-service" } else { "ai-service" };
         let from = now();
         match n % 3 {
@@ -94,6 +94,14 @@ pub async fn start(effects: &Effects, redis: &Redis, cluster: &DaprCluster) -> D
     ]);
     let overrides = Overrides { redis: redis.address(), env, ..Overrides::default() };
     DaprRun::start(&root().join("dapr"), cluster, overrides).await
+}
+
+/// Waits, for a second at most, until some agent calls its model.
+async fn at_work(effects: &Effects) {
+    let (began, before) = (Instant::now(), effects.calls());
+    while effects.calls() == before && began.elapsed() < Duration::from_secs(1) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Kills a sidecar and starts it as a supervisor does: again, if it ends before it is ready. Dapr 1.14 can fall at its

@@ -192,8 +192,9 @@ pub fn repeated_calls(effects: &Log) -> usize {
     effects.values().map(|answers| answers.len() - 1).sum()
 }
 
-/// Returns the longest time between two events of a run, in milliseconds, and where that was.
-pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
+/// Returns the longest time between two events of a run, in milliseconds, and where that was. What faults fell between
+/// them counts from the last one: that is how long the run took to go on.
+pub fn longest_stall(run: &str, dump: &Dump, faults: &[Fault]) -> (i64, String) {
     let gaps = dump.history.windows(2).map(|pair| {
         let between = format!(
             "{run}: seq {} {} {} to {} {}",
@@ -203,7 +204,9 @@ pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
             text(&pair[1]["type"]),
             text(&pair[1]["node"]),
         );
-        (at(&pair[1]) - at(&pair[0]), between)
+        let (from, to) = (at(&pair[0]), at(&pair[1]));
+        let last = faults.iter().map(|fault| fault.to).filter(|over| *over <= to).max().unwrap_or(from);
+        (to - from.max(last), between)
     });
     gaps.max().unwrap_or_default()
 }

@@ -44,6 +44,11 @@ impl Effects {
         Self { url, address, log, task }
     }
 
+    /// Returns how many calls were made so far.
+    pub fn calls(&self) -> usize {
+        self.log.given.load(Ordering::Relaxed)
+    }
+
     pub fn log(&self) -> Log {
         self.log.log.lock().expect("no panic while held").clone()
     }

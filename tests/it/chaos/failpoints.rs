@@ -91,7 +91,7 @@ pub const POINTS: [Point; 38] = [
 ];
 
 /// How long a process may take to come by a place.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Places died at side by side.
 const AT_ONCE: usize = 3;
 

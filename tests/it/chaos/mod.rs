@@ -11,6 +11,7 @@ mod campaign;
 mod cut;
 mod failpoints;
 mod hosts;
+mod leaks;
 
 mod between;
 mod checker;

@@ -26,3 +26,13 @@ pub async fn counts(data: &Path) -> Counts {
     connection.close().await.expect("a connection closes");
     Counts { keys: row.0 as u64, lasting: row.3 as u64, messages: row.1 as u64, reminders: row.2 as u64 }
 }
+
+/// Counts the catalog's runs that the sweeper will look at and that are still in the state store.
+pub async fn waiting(data: &Path) -> u64 {
+    let file = SqliteConnectOptions::new().filename(data.join("catalog.db")).read_only(true);
+    let mut connection = SqliteConnection::connect_with(&file).await.expect("the catalog's file opens");
+    let sql = "select count(*) from runs where next_check_at is not null and not purged";
+    let (n,): (i64,) = sqlx::query_as(sql).fetch_one(&mut connection).await.expect("rows are counted");
+    connection.close().await.expect("a connection closes");
+    n as u64
+}

@@ -55,7 +55,7 @@ impl Campaign<'_> {
             if let Some(dump) = dump {
                 last = last.max(checker::ended(&dump));
                 wrong.extend(checker::calls(&seen.run, &dump, &log, &self.faults));
-                stalls.push(checker::longest_stall(&seen.run, &dump));
+                stalls.push(checker::longest_stall(&seen.run, &dump, &self.faults));
                 dumps.push(dump);
             }
         }
