@@ -6,6 +6,7 @@
 mod agent;
 mod document;
 mod events;
+mod failpoint;
 pub mod host;
 mod live;
 mod mailbox;

@@ -3,6 +3,7 @@
 use super::{Actor, Agents, Mem, Target, home};
 use crate::{
     Said, WORKFLOW,
+    failpoint::failpoint,
     mutant::{Rule, holds},
     tasks::pause,
     trace, values,
@@ -46,7 +47,9 @@ impl Agents {
                 actor.call = Some(call.abort_handle());
             }
             Effect::CallTool { iteration, call } => self.tasks.spawn_until_stop(async move {
+                failpoint!("tool.before_call");
                 let result = this.use_tool(&run, &call, &task.key).await;
+                failpoint!("tool.after_call");
                 this.report(&id, Input::ToolAnswered { iteration, id: call.id, result }).await;
             }),
             Effect::Reserve { iteration } => self.tasks.spawn_until_stop(async move {
@@ -134,7 +137,9 @@ impl Agents {
             }
         });
         let on_delta = say.as_ref().map(|say| say as &(dyn Fn(&str) + Send + Sync));
+        failpoint!("model.before_call");
         let reply = self.services.models.call(&request, on_delta).instrument(span).await;
+        failpoint!("model.after_call");
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
         self.services.metrics.model_called(&request.model, began.elapsed(), usage);
         drop(_place);
@@ -276,7 +281,9 @@ impl Agents {
             let mut told = false;
             for wait in [0, 50, 500, 1000, 2000, 4000, 8000] {
                 pause(Duration::from_millis(wait)).await;
+                failpoint!("deliver.before");
                 let answer = self.ask(&target.run, "answer", &body).await;
+                failpoint!("deliver.after");
                 if answer.as_ref().is_some_and(|a| a["error"]["code"] == "value_lost") {
                     return self.start_over(id, attempt).await;
                 }

@@ -3,6 +3,7 @@
 use super::{Actor, Agents, Document, Mem, Target, document_key, home};
 use crate::{
     AGENT, document,
+    failpoint::failpoint,
     mutant::{Rule, holds},
     reply::Fault,
     values, wake,
@@ -174,7 +175,9 @@ impl Agents {
         if !save {
             return Ok(());
         }
+        failpoint!("agent.before_values");
         values::save(services, home(id), &made).await?;
+        failpoint!("agent.after_values");
         for value in made {
             if let Some(content) = value.value {
                 mem.contents.insert(value.key, content);
@@ -192,6 +195,7 @@ impl Agents {
         let data = Bytes::from(document::encode(&doc));
         let save = Save { key: document_key(id), data, fence, ttl };
         services.sidecar.save(&services.settings.statestore, vec![save]).await?;
+        failpoint!("agent.after_document");
         mem.etag = match mem.etag.as_deref().map(str::parse::<u64>) {
             None => Some("1".into()),
             Some(Ok(n)) => Some((n + 1).to_string()),
@@ -226,6 +230,7 @@ impl Agents {
         let loops = mem.run.works() && mem.etag.is_some() && mem.run.iterations > 1;
         if loops && !actor.armed {
             let often = self.services.settings.pause(wake::OFTEN);
+            failpoint!("agent.before_arm");
             match wake::arm(&self.services, AGENT, id, often, often).await {
                 Ok(()) => actor.armed = true,
                 // Without it, the run's own wake is the way back.
@@ -233,6 +238,7 @@ impl Agents {
             }
         }
         if mem.run.pending().is_empty() && actor.armed {
+            failpoint!("agent.before_disarm");
             match wake::disarm(&self.services, AGENT, id).await {
                 Ok(()) => actor.armed = false,
                 Err(error) => tracing::debug!(id, %error, "the agent's wake is not removed yet"),

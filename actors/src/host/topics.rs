@@ -3,7 +3,7 @@
 //! A message is dropped when it can never be handled, tried again when it can't be handled now.
 
 use super::Host;
-use crate::{AGENT, WORKFLOW, events, trace, workflow};
+use crate::{AGENT, WORKFLOW, events, failpoint::failpoint, trace, workflow};
 use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
@@ -66,7 +66,11 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
     let Ok(task) = Task::deserialize(&event.data) else { return verdict(Verdict::Drop) };
     let id = workflow::agent_id(&task.run, &task.step);
     let span = tracing::info_span!("task", otel.kind = "consumer", id);
-    verdict(trace::within(event.traceparent, span, hand_over(&host, AGENT, &id, "task", &event.data)).await)
+    failpoint!("tasks.before_accept");
+    let done =
+        trace::within(event.traceparent, span, hand_over(&host, AGENT, &id, "task", &event.data)).await;
+    failpoint!("tasks.after_accept");
+    verdict(done)
 }
 
 /// Gives a command to its run.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     AGENT, events,
+    failpoint::failpoint,
     mutant::{Rule, holds},
     reply::Fault,
     tasks::pause,
@@ -163,8 +164,12 @@ impl Workflows {
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
             for wait in [20, 200, 1000, 2000, 4000, 8000] {
+                failpoint!("tasks.before_publish");
                 match events::send(&this.services, events::TASKS, messages.clone()).await {
-                    Ok(()) => return,
+                    Ok(()) => {
+                        failpoint!("tasks.after_publish");
+                        return;
+                    }
                     Err(error) => tracing::warn!(run, %error, "tasks are not published yet"),
                 }
                 if this.tasks.is_stopping() {
@@ -282,10 +287,12 @@ impl Workflows {
         {
             seq = tip.seq;
         }
-        if actor.armed.is_none()
-            && let Err(error) = self.services.catalog.mark_cleaned(run, seq).await
-        {
-            tracing::debug!(run, %error, "the run is not marked as cleaned up yet");
+        if actor.armed.is_none() {
+            failpoint!("clean.before_mark");
+            if let Err(error) = self.services.catalog.mark_cleaned(run, seq).await {
+                tracing::debug!(run, %error, "the run is not marked as cleaned up yet");
+            }
+            failpoint!("clean.after_mark");
         }
     }
 }

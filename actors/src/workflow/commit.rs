@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     document::{HeadPart, PAGE_SIZE, Page, Snapshot, TAIL_LIMIT, encode, foldable},
+    failpoint::failpoint,
     mutant::{Rule, holds},
     values::{self, Made},
     wake,
@@ -64,12 +65,14 @@ impl Workflows {
         let superseded = self.fold_tail(actor, mem, &turn, &mut made);
         mem.doc.published = if holds(Rule::RememberPublished) { actor.tail.published() } else { mem.doc.seq };
         let names: Vec<(String, u64)> = made.iter().map(|m| (m.key.clone(), m.data.len() as u64)).collect();
+        failpoint!("commit.before_values");
         if let Err(error) = values::save(services, run, &made).await {
             tracing::debug!(run, %error, "values are not saved");
             // The document never left, so nothing names them.
             let _ = values::delete(services, run, &names).await;
             return Err(None);
         }
+        failpoint!("commit.after_values");
         let (fence, ttl) = match &mem.etag {
             None => (
                 Fence::FirstWrite,
@@ -93,6 +96,7 @@ impl Workflows {
             tracing::debug!(run, %error, "the document's save is refused or unknown");
             return Err(Some(Refused { etag: mem.etag.clone(), made: names }));
         }
+        failpoint!("commit.after_document");
         mem.expires = mem.etag.is_none();
         mem.etag = next_etag(self, run, mem.etag.as_deref()).await.map_err(|_| None)?;
         for value in made {
@@ -109,6 +113,7 @@ impl Workflows {
         if !superseded.is_empty() {
             let (this, run) = (self.clone(), run.to_owned());
             self.tasks.spawn(async move {
+                failpoint!("commit.before_superseded");
                 let _ = values::delete(&this.services, &run, &superseded).await;
             });
         }
@@ -222,8 +227,12 @@ impl Workflows {
         } else {
             (Duration::from_millis(want.due.since(now).0), settings.pause(wake::SELDOM))
         };
+        failpoint!("arm.before");
         match wake::arm(&self.services, crate::WORKFLOW, run, due, period).await {
-            Ok(()) => actor.armed = Some(want),
+            Ok(()) => {
+                failpoint!("arm.after");
+                actor.armed = Some(want)
+            }
             Err(error) => {
                 actor.cools_until = self.services.clock.now() + settings.paced(wake::COOL);
                 tracing::debug!(run, %error, "wake is not registered");
@@ -262,8 +271,12 @@ impl Workflows {
         if now < actor.cools_until {
             return;
         }
+        failpoint!("disarm.before");
         match wake::disarm(&self.services, crate::WORKFLOW, run).await {
-            Ok(()) => actor.armed = None,
+            Ok(()) => {
+                failpoint!("disarm.after");
+                actor.armed = None
+            }
             Err(error) => {
                 actor.cools_until = now + self.services.settings.paced(wake::COOL);
                 tracing::debug!(run, %error, "wake is not removed yet");

@@ -2,6 +2,7 @@
 
 use super::{Workflows, turn::Turn};
 use crate::{
+    failpoint::failpoint,
     mutant::{Rule, holds},
     tasks::pause,
 };
@@ -37,6 +38,7 @@ impl Workflows {
                 this.land(&run, &call.step, call.attempt).await;
                 return;
             }
+            failpoint!("http.before_call");
             let outcome = match this.request(&run, &call).await {
                 Ok(Some(request)) => match this.perform(&run, &call, &request).await {
                     Ok(value) => Outcome::Done(Datum::inline(value)),
@@ -49,6 +51,7 @@ impl Workflows {
                 }
                 Err(error) => Outcome::Failed(error),
             };
+            failpoint!("http.after_call");
             let step = call.step;
             let input = Input::Answer { step: step.clone(), attempt: call.attempt, outcome, usage: Usage::default() };
             // An answer that can't be recorded now is worth waiting for: the call was made.

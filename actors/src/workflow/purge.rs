@@ -12,6 +12,7 @@ use super::{
 use crate::{
     agent,
     document::Document,
+    failpoint::failpoint,
     mutant::{Rule, holds},
     reply::Fault,
     values,
@@ -38,15 +39,19 @@ impl Workflows {
         let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
         #[cfg(feature = "mutants")]
         self.audit(run, mem, &events).await;
+        failpoint!("purge.before_values");
         self.delete_all(run, &events, Some(&mem.doc)).await.map_err(unavailable)?;
+        failpoint!("purge.before_document");
         let store = &self.services.settings.statestore;
         self.services
             .sidecar
             .delete(store, &document_key(run), None)
             .await
             .map_err(|e| unavailable(e.into()))?;
+        failpoint!("purge.before_mark");
         let again = self.look_again_at();
         self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
+        failpoint!("purge.after_mark");
         self.disarm(actor, run).await;
         if let Some((_, timer)) = actor.timer.take() {
             timer.abort();

@@ -5,6 +5,7 @@
 
 use crate::{
     document, events,
+    failpoint::failpoint,
     mutant::{Rule, holds},
     services::Services,
 };
@@ -141,8 +142,11 @@ impl Tail {
             + batch.row.summary.len();
         services.metrics.catalog_bytes.inc_by(bytes as u64);
         let row = batch.row.clone();
+        failpoint!("journal.before");
         match services.catalog.append(batch).await {
-            Ok(()) => {}
+            Ok(()) => {
+                failpoint!("journal.after");
+            }
             Err(AppendError::Unavailable(error)) => {
                 tracing::warn!(run, %error, "the catalog does not take the journal");
                 return Err(NotJournaled::Unavailable);
@@ -192,10 +196,12 @@ impl Tail {
                 queue.events.iter().take_while(|(seq, _)| *seq <= journaled).take(64).cloned().collect()
             };
             let Some((last, _)) = batch.last() else { return true };
+            failpoint!("events.before_publish");
             if let Err(error) = events::publish(services, run, &batch).await {
                 tracing::warn!(run, %error, "events are not published yet");
                 return false;
             }
+            failpoint!("events.after_publish");
             let mut queue = self.queue.lock();
             while queue.events.front().is_some_and(|(seq, _)| seq <= last) {
                 queue.events.pop_front();

@@ -8,6 +8,7 @@ use super::{
     tail::{NotJournaled, OUTSTANDING},
 };
 use crate::{
+    failpoint::failpoint,
     mutant::{Rule, holds},
     reply::Fault,
     values,
@@ -141,6 +142,7 @@ impl Workflows {
             }
             let cached = actor.mem.as_ref().is_some_and(|m| is_usable(m, past));
             let Some(mut mem) = self.obtain(actor, run, turn, past, &mut refused).await? else { continue };
+            failpoint!("turn.loaded");
             self.clean_refused(run, &mem, &mut refused).await;
             let purging = mem.run.purging;
             if purging && !turn.is_wake() && !matches!(turn, Turn::Look) {
@@ -223,8 +225,10 @@ impl Workflows {
                 }
             }
             if holds(Rule::JournalFirst) {
+                failpoint!("turn.before_act");
                 self.act(actor, run, &mut mem, turn, &begun).await?;
             }
+            failpoint!("turn.before_answer");
             if matches!(turn, Turn::Tick) {
                 actor.ticked = Some(services.clock.now());
             }

@@ -1,232 +1,199 @@
-//! Runs go on while processes are killed; afterwards everything accepted is there, once, and nothing is stuck.
+//! Runs go on while everything embedded is killed; afterwards all that was accepted is there, once, and nothing is stuck.
 
 use super::{
-    checker::{self, Dump},
-    clients::{self, Address, Seen},
+    checker::{self, Dump, Fault},
+    clients::Address,
     effects::Effects,
+    failpoints::{POINTS, Point, When, death},
     full,
-    workload::{Dice, job},
+    load::Load,
+    verdict::{Campaign, collect, counter, now, still_serves},
+    workload::Dice,
 };
-use crate::harness::{Callboard, DaprCluster, DaprRun, Overrides, Redis, eventually, http, root};
-use serde_json::Value;
+use crate::harness::{Callboard, http, root};
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
 
-/// After the last fault everything must have ended within this.
-const HEALED: Duration = Duration::from_secs(60);
-
-/// What a campaign does.
-struct Plan {
-    seed: u64,
-    runs: usize,
-    kills: usize,
-    /// Between kills, up to this many milliseconds.
-    pause: u64,
-}
+/// How long a kill waits for the process to work on something; without work it falls nowhere.
+const WORK: Duration = Duration::from_secs(10);
+/// How long a process may take to die at its failpoint, before it is killed.
+const POINT: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_stuck_when_everything_is_killed_again_and_again() {
-    let plan = match full() {
-        true => Plan { seed: 1, runs: 500, kills: 200, pause: 900 },
-        false => Plan { seed: 1, runs: 60, kills: 15, pause: 600 },
-    };
+    let (seed, runs, kills) = if full() { (1, 500, 200) } else { (1, 60, 15) };
     let effects = Effects::start().await;
-    let agents = root().join("config/agents.yaml");
-    let mut dev = Callboard::with()
-        .args(["--agents", &agents.display().to_string()])
-        .env("OPENAI_BASE_URL", &effects.url)
-        .env("OPENAI_API_KEY", "none")
-        .start()
-        .await;
+    let mut dev = start(&effects).await;
     let address: Address = Arc::new(RwLock::new(dev.url.clone()));
-    let mut dice = Dice::new(plan.seed);
-    let clients = start_clients(&plan, &address);
-    let mut dumps: BTreeMap<String, Dump> = BTreeMap::new();
-    let mut busy = 0;
-    for _ in 0..plan.kills {
-        tokio::time::sleep(Duration::from_millis(20 + dice.roll(plan.pause))).await;
-        busy += usize::from(turns(&dev.url).await > 0.0);
-        dev.kill();
-        dev.restart().await;
-        *address.write().expect("no panic while held") = dev.url.clone();
-        if dice.roll(5) == 0 {
-            collect(&dev.url, &mut dumps, 5).await;
+    let (client, mut dice) = (http(), Dice::new(seed));
+    let mut load = Load::new(seed, runs, 0, address.clone());
+    let mut earlier: BTreeMap<String, Dump> = BTreeMap::new();
+    let mut faults = Vec::new();
+    let mut deaths = Deaths::default();
+    for n in 0..kills {
+        load.begin_up_to(runs * (n + 1) / kills);
+        let left = kills - n;
+        let died = match deaths.armed.take() {
+            Some(point) => by_itself(&mut dev, point, &mut load, left).await,
+            None => None,
+        };
+        let fault = match died {
+            Some((point, fault)) => {
+                deaths.inside += usize::from(point.inside);
+                deaths.by_point += 1;
+                fault
+            }
+            None => {
+                at_work(&client, &dev.url, &load, 0.0).await;
+                // Mostly at once, now and then after a while: what waits is to be found by a kill, too.
+                let pause = if dice.roll(5) == 0 { 600 } else { 40 };
+                tokio::time::sleep(Duration::from_millis(dice.roll(pause))).await;
+                let before = turns(&client, &dev.url).await;
+                if begin_another(&mut load, left) {
+                    at_work(&client, &dev.url, &load, before).await;
+                }
+                killed(&mut dev)
+            }
+        };
+        faults.push(fault);
+        // One of three deaths is at a failpoint, half of them within a turn: that is too short to be met by chance.
+        let point = (n % 3 == 0 && n + 1 < kills).then(|| usual(&mut dice, n % 2 == 0));
+        dev.process.launch.env.retain(|(name, _)| name != "CB_FAILPOINTS");
+        if let Some(point) = point {
+            let at = 1 + dice.roll(4);
+            dev.process.launch.env.push(("CB_FAILPOINTS".into(), format!("{}=kill@{at}", point.name)));
+            deaths.armed = Some(point);
+        }
+        // One that dies again while it starts is the next death.
+        if dev.restart_or_end().await {
+            *address.write().expect("no panic while held") = dev.url.clone();
+            if dice.roll(5) == 0 {
+                collect(&dev.url, &mut earlier, 5).await;
+            }
         }
     }
+    assert_eq!(load.begun(), runs, "INVALID: every run was to begin before the last kill");
     let healed = Instant::now();
-    let seen = finish(clients).await;
-    verdict(&dev.url, &plan, seen, dumps, &effects, healed).await;
-    assert!(busy * 10 >= plan.kills * 9, "INVALID: only {busy} of {} kills fell into work", plan.kills);
+    let seen = load.finish().await;
+    let name = format!("kill -9 of everything, seed {seed}");
+    let campaign = Campaign {
+        name: &name,
+        url: &dev.url,
+        seen,
+        earlier,
+        effects: &effects,
+        faults: faults.clone(),
+        healed,
+    };
+    let dumps = campaign.verdict().await;
+    still_serves(&dev.url).await;
+    let bitten = faults.iter().filter(|fault| checker::works(&dumps, fault)).count();
+    println!(
+        "{bitten} of {kills} kills fell into a step under way; {} at a failpoint, {} of them within a turn",
+        deaths.by_point, deaths.inside
+    );
+    let quota = if full() { 30 } else { 1 };
+    assert!(deaths.inside >= quota, "INVALID: only {} died within a turn", deaths.inside);
+    assert!(bitten * 10 >= kills * 8, "INVALID: only {bitten} of {kills} kills fell into work");
     dev.stop().await;
 }
 
+/// Without a fault nothing is done twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_beside_real_dapr_when_apps_sidecars_and_redis_are_killed() {
-    let plan = match full() {
-        true => Plan { seed: 2, runs: 300, kills: 90, pause: 1500 },
-        false => Plan { seed: 2, runs: 30, kills: 6, pause: 1500 },
-    };
+async fn without_faults_each_step_calls_its_model_once() {
+    let runs = if full() { 300 } else { 30 };
     let effects = Effects::start().await;
-    let mut redis = Redis::start().await;
-    let cluster = DaprCluster::start().await;
-    let env = BTreeMap::from([
-        ("OPENAI_BASE_URL".to_owned(), effects.url.clone()),
-        ("OPENAI_API_KEY".to_owned(), "none".to_owned()),
-    ]);
-    let overrides = Overrides { redis: redis.address(), env, ..Overrides::default() };
-    let mut run = DaprRun::start(&root().join("dapr"), &cluster, overrides).await;
-    let url = run.app("workflow-service").url.clone();
-    let address: Address = Arc::new(RwLock::new(url.clone()));
-    let mut dice = Dice::new(plan.seed);
-    let clients = start_clients(&plan, &address);
-    let mut bitten = [0; 3];
-    for n in 0..plan.kills {
-        tokio::time::sleep(Duration::from_millis(500 + dice.roll(plan.pause))).await;
-        let app = if dice.roll(2) == 0 { "workflow-service" } else { "ai-service" };
-        match n % 3 {
-            0 => {
-                run.app(app).process().kill();
-                run.app(app).process().restart();
-            }
-            1 => {
-                run.app(app).sidecar.kill();
-                run.app(app).sidecar.restart().await;
-            }
-            _ => {
-                redis.kill();
-                redis.restart().await;
-            }
+    let mut dev = start(&effects).await;
+    let address: Address = Arc::new(RwLock::new(dev.url.clone()));
+    let mut load = Load::new(4, runs, 0, address);
+    while load.begun() < runs {
+        load.begin_up_to(load.begun() + 1);
+        while load.open() >= 16 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        bitten[n % 3] += 1;
     }
-    for app in &mut run.apps {
-        app.ready().await;
-    }
-    let healed = Instant::now();
-    let seen = finish(clients).await;
-    verdict(&url, &plan, seen, BTreeMap::new(), &effects, healed).await;
-    println!("killed: {} apps, {} sidecars, {} times Redis", bitten[0], bitten[1], bitten[2]);
-}
-
-type Clients = Vec<tokio::task::JoinHandle<Seen>>;
-
-/// Starts the clients; runs begin spread over the campaign.
-fn start_clients(plan: &Plan, address: &Address) -> Clients {
-    let mut dice = Dice::new(plan.seed.wrapping_mul(7919));
-    let span = plan.kills as u64 * (plan.pause / 2 + 200);
-    let client = http();
-    (0..plan.runs)
-        .map(|n| {
-            let (job, after) = (job(&mut dice), dice.roll(span));
-            let (client, address) = (client.clone(), address.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(after)).await;
-                clients::drive(client, address, n, job).await
-            })
-        })
-        .collect()
-}
-
-async fn finish(clients: Clients) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    for client in clients {
-        seen.push(client.await.expect("a client does not give up"));
-    }
-    seen
-}
-
-/// Waits until every run has ended, then checks each, and that the service still works.
-async fn verdict(
-    url: &str,
-    plan: &Plan,
-    seen: Vec<Seen>,
-    earlier: BTreeMap<String, Dump>,
-    effects: &Effects,
-    healed: Instant,
-) {
-    let mut wrong = Vec::new();
-    let mut stalls = Vec::new();
-    for seen in &seen {
-        let patience = HEALED.saturating_sub(healed.elapsed()).max(Duration::from_secs(2));
-        let mut dump = read(url, &seen.run).await;
-        let began = Instant::now();
-        while dump.as_ref().is_none_or(|d| d.run["ended_at"].is_null()) && began.elapsed() < patience {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            dump = read(url, &seen.run).await;
-        }
-        wrong.extend(checker::check(seen, dump.as_ref(), earlier.get(&seen.run), &effects.log()));
-        stalls.extend(dump.as_ref().map(|d| checker::longest_stall(&seen.run, d)));
-    }
-    stalls.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
-    for (length, what) in stalls.iter().take(3) {
-        println!("longest stalls: {:.1} s, {what}", *length as f64 / 1e3);
-    }
+    let (seen, healed) = (load.finish().await, Instant::now());
+    let (earlier, faults) = (BTreeMap::new(), Vec::new());
+    let name = "no faults";
+    let campaign = Campaign { name, url: &dev.url, seen, earlier, effects: &effects, faults, healed };
+    let dumps = campaign.verdict().await;
     let log = effects.log();
-    println!(
-        "seed {}: {} runs, {} kills, {} calls, {} of them repeated; all ended {:.1} s after the last fault",
-        plan.seed,
-        seen.len(),
-        plan.kills,
-        log.values().map(Vec::len).sum::<usize>(),
-        checker::repeated_calls(&log),
-        healed.elapsed().as_secs_f64(),
-    );
-    assert!(wrong.is_empty(), "seed {}: {} violations:\n{}", plan.seed, wrong.len(), wrong.join("\n"));
-    assert!(seen.len() == plan.runs, "INVALID: {} of {} runs were started", seen.len(), plan.runs);
-    // The tail check: a service that came through must still serve.
-    let address: Address = Arc::new(RwLock::new(url.to_owned()));
-    for n in 0..5 {
-        let job = job(&mut Dice::new(1000 + n));
-        let fresh = clients::drive(http(), address.clone(), 10_000 + n as usize, job).await;
-        eventually(Duration::from_secs(20), || async {
-            let dump = read(url, &fresh.run).await;
-            dump.filter(|d| d.run["status"] == "completed").ok_or("not completed")
-        })
-        .await;
-    }
+    let steps: usize = dumps.iter().map(checker::agent_steps).sum();
+    let calls: usize = log.values().map(Vec::len).sum();
+    println!("{steps} agent steps, {calls} model calls");
+    assert_eq!((calls, log.len()), (steps, steps), "each step is to call its model exactly once");
+    dev.stop().await;
 }
 
-/// Reads a run and its whole history; nothing if there is no such run, or the service is away.
-async fn read(url: &str, run: &str) -> Option<Dump> {
-    let get = |path: String| async move {
-        let answer = http().get(format!("{url}/api/v1/runs/{run}{path}")).send().await.ok()?;
-        if !answer.status().is_success() {
+/// How processes came to their end.
+#[derive(Default)]
+struct Deaths {
+    /// Where the process that runs now is to die.
+    armed: Option<&'static Point>,
+    by_point: usize,
+    inside: usize,
+}
+
+/// Picks a place that usual runs come by.
+fn usual(dice: &mut Dice, inside: bool) -> &'static Point {
+    let fits = |point: &&Point| point.when == When::Usual && (point.inside || !inside);
+    let usual: Vec<&Point> = POINTS.iter().filter(fits).collect();
+    usual[dice.roll(usual.len() as u64) as usize]
+}
+
+/// Waits, bounded, until the process dies at the place it was started to die at.
+async fn by_itself(
+    dev: &mut Callboard,
+    point: &'static Point,
+    load: &mut Load,
+    left: usize,
+) -> Option<(&'static Point, Fault)> {
+    let began = Instant::now();
+    while dev.process.is_running() {
+        if began.elapsed() > POINT {
             return None;
         }
-        answer.json::<Value>().await.ok()
-    };
-    let row = get(String::new()).await?;
-    let mut history: Vec<Value> = Vec::new();
-    loop {
-        let after = history.last().map_or(0, |i| i["seq"].as_u64().unwrap_or(0));
-        let page = get(format!("/history?limit=1000&after={after}")).await?;
-        let items = page["items"].as_array()?.clone();
-        if items.is_empty() {
-            return Some(Dump { run: row, history });
-        }
-        history.extend(items);
+        begin_another(load, left);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Some((point, death(dev, point.name)))
+}
+
+/// If all that began has ended, one run more, as long as each kill that is left will have one. Returns whether.
+fn begin_another(load: &mut Load, left: usize) -> bool {
+    let more = load.open() == 0 && load.runs() - load.begun() > left;
+    if more {
+        load.begin_up_to(load.begun() + 1);
+    }
+    more
+}
+
+/// Starts everything in one process, with agents whose models are `effects`.
+pub async fn start(effects: &Effects) -> Callboard {
+    let agents = root().join("config/agents.yaml");
+    let dev = Callboard::with().args(["--agents", &agents.display().to_string()]);
+    dev.env("OPENAI_BASE_URL", &effects.url).env("OPENAI_API_KEY", "none").start().await
+}
+
+/// Kills it, and tells when that was.
+pub fn killed(dev: &mut Callboard) -> Fault {
+    let from = now();
+    dev.kill();
+    Fault { from, to: now() }
+}
+
+/// Waits, bounded, until the process has taken more turns than `since` while runs are open. Which kill fell into work
+/// is counted by what was recorded.
+async fn at_work(client: &reqwest::Client, url: &str, load: &Load, since: f64) {
+    let began = Instant::now();
+    while began.elapsed() < WORK && load.open() > 0 && turns(client, url).await <= since {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// Dumps some runs, to see later that nothing of them was rewritten.
-async fn collect(url: &str, dumps: &mut BTreeMap<String, Dump>, limit: usize) {
-    let Ok(answer) = http().get(format!("{url}/api/v1/runs?limit={limit}")).send().await else { return };
-    let Ok(list) = answer.json::<Value>().await else { return };
-    for item in list["items"].as_array().into_iter().flatten() {
-        let Some(id) = item["id"].as_str() else { continue };
-        if let Some(dump) = read(url, id).await {
-            dumps.insert(id.to_owned(), dump);
-        }
-    }
-}
-
-/// Returns how many turns the process has taken.
-async fn turns(url: &str) -> f64 {
-    let Ok(answer) = http().get(format!("{url}/metrics")).send().await else { return 0.0 };
-    let text = answer.text().await.unwrap_or_default();
-    let line = text.lines().find_map(|l| l.strip_prefix("callboard_turns_total "));
-    line.and_then(|n| n.parse().ok()).unwrap_or(0.0)
+async fn turns(client: &reqwest::Client, url: &str) -> f64 {
+    counter(client, url, "callboard_turns_total").await
 }

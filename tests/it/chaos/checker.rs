@@ -15,6 +15,13 @@ pub struct Dump {
     pub history: Vec<Value>,
 }
 
+/// Something was away between two instants, in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub from: i64,
+    pub to: i64,
+}
+
 /// Returns everything that is wrong with one run. `earlier` is a dump of the same run taken before.
 pub fn check(seen: &Seen, dump: Option<&Dump>, earlier: Option<&Dump>, effects: &Log) -> Vec<String> {
     let run = &seen.run;
@@ -74,12 +81,7 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut started: BTreeMap<String, u64> = BTreeMap::new();
     let mut ended: BTreeMap<String, u64> = BTreeMap::new();
-    // A loop's output is its last body's, which is checked there.
-    let holds: BTreeSet<&str> = items
-        .iter()
-        .filter(|i| text(&i["type"]) == "step.iteration_started")
-        .map(|i| text(&i["node"]))
-        .collect();
+    let holds = holds(items);
     for item in items {
         let step = format!("{}/{}/{}", item["generation"], text(&item["node"]), text(&item["iteration"]));
         match text(&item["type"]) {
@@ -92,7 +94,7 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
                 if *times > 1 {
                     wrong.push(format!("INV-05 {run}: step {step} has {times} final outcomes"));
                 }
-                let output = text(&item["data"]["output"]);
+                let output = answer(item);
                 if !output.starts_with("answer ") || holds.contains(text(&item["node"])) {
                     continue;
                 }
@@ -122,14 +124,77 @@ fn outcomes(run: &str, items: &[Value], effects: &Log) -> Vec<String> {
     wrong
 }
 
+/// A call is made again only because a fault fell into its step: INV-13.
+pub fn calls(run: &str, dump: &Dump, effects: &Log, faults: &[Fault]) -> Vec<String> {
+    let spans = spans(&dump.history);
+    let mut wrong = Vec::new();
+    for (key, answers) in effects.range(format!("{run}/")..).take_while(|(k, _)| k.starts_with(run)) {
+        let span = key.rsplit_once('/').and_then(|(attempt, _)| spans.get(attempt.strip_prefix(run)?));
+        let Some((from, to)) = span else { continue };
+        let overlapped = faults.iter().filter(|f| f.from <= to + 1 && f.to + 1 >= *from).count();
+        if answers.len() > 1 + overlapped {
+            wrong
+                .push(format!("INV-13 {key}: {} calls, and {overlapped} faults fell into it", answers.len()));
+        }
+    }
+    wrong
+}
+
+/// Returns when the last event was recorded, in milliseconds since the epoch.
+pub fn ended(dump: &Dump) -> i64 {
+    dump.history.last().map_or(0, at)
+}
+
+/// Returns how many steps of agents ended with an answer.
+pub fn agent_steps(dump: &Dump) -> usize {
+    let holds = holds(&dump.history);
+    let ended = |item: &&Value| {
+        text(&item["type"]) == "step.completed" && text(&item["data"]["output"]).starts_with("answer ")
+    };
+    dump.history.iter().filter(ended).filter(|item| !holds.contains(text(&item["node"]))).count()
+}
+
+/// Tells whether some agent was at work on a step when the fault began.
+pub fn works(dumps: &[Dump], fault: &Fault) -> bool {
+    let open = |(from, to): &(i64, i64)| *from <= fault.from && fault.from <= *to;
+    dumps.iter().any(|dump| spans(&dump.history).values().any(open))
+}
+
+/// From when to when each attempt of an agent was under way, by `/generation/node/iteration/attempt`.
+fn spans(items: &[Value]) -> BTreeMap<String, (i64, i64)> {
+    let mut spans: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut ended = BTreeSet::new();
+    for item in items {
+        let name = format!(
+            "/{}/{}/{}/{}",
+            item["generation"],
+            text(&item["node"]),
+            text(&item["iteration"]),
+            item["attempt"]
+        );
+        match text(&item["type"]) {
+            "step.started" => drop(spans.insert(name, (at(item), i64::MAX - 1))),
+            "step.completed" if answer(item).starts_with("answer ") => {
+                if let Some(span) = spans.get_mut(&name) {
+                    span.1 = at(item);
+                    ended.insert(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    spans.retain(|name, _| ended.contains(name));
+    spans
+}
+
 /// Returns how often each performed step of the given runs was asked, beyond once.
 pub fn repeated_calls(effects: &Log) -> usize {
     effects.values().map(|answers| answers.len() - 1).sum()
 }
 
-/// Returns the longest time between two events of a run, in milliseconds, and where that was.
-pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
-    let at = |item: &Value| Timestamp::parse(text(&item["at"])).unwrap_or_default().0;
+/// Returns the longest time between two events of a run, in milliseconds, and where that was. What faults fell between
+/// them counts from the last one: that is how long the run took to go on.
+pub fn longest_stall(run: &str, dump: &Dump, faults: &[Fault]) -> (i64, String) {
     let gaps = dump.history.windows(2).map(|pair| {
         let between = format!(
             "{run}: seq {} {} {} to {} {}",
@@ -139,9 +204,27 @@ pub fn longest_stall(run: &str, dump: &Dump) -> (i64, String) {
             text(&pair[1]["type"]),
             text(&pair[1]["node"]),
         );
-        (at(&pair[1]) - at(&pair[0]), between)
+        let (from, to) = (at(&pair[0]), at(&pair[1]));
+        let last = faults.iter().map(|fault| fault.to).filter(|over| *over <= to).max().unwrap_or(from);
+        (to - from.max(last), between)
     });
     gaps.max().unwrap_or_default()
+}
+
+/// Returns the nodes that hold others. A loop's output is its last body's, which is checked there.
+fn holds(items: &[Value]) -> BTreeSet<&str> {
+    let began = items.iter().filter(|i| text(&i["type"]) == "step.iteration_started");
+    began.map(|i| text(&i["node"])).collect()
+}
+
+/// Returns what the outside answered: an agent's text, or the body of a service's answer.
+fn answer(item: &Value) -> &str {
+    let output = &item["data"]["output"];
+    text(if output.is_object() { &output["body"] } else { output })
+}
+
+fn at(item: &Value) -> i64 {
+    Timestamp::parse(text(&item["at"])).unwrap_or_default().0
 }
 
 fn text(value: &Value) -> &str {
@@ -184,6 +267,19 @@ mod tests {
         let (seen, dump, log) = good();
         assert_eq!(check(&seen, Some(&dump), Some(&dump), &log), Vec::<String>::new());
         assert_eq!(repeated_calls(&log), 1);
+    }
+
+    #[test]
+    fn a_call_is_repeated_only_because_of_a_fault() {
+        let (_, mut dump, log) = good();
+        dump.history[1]["at"] = "1970-01-01T00:00:01Z".into();
+        dump.history[2]["at"] = "1970-01-01T00:00:02Z".into();
+        assert_eq!(calls("r", &dump, &log, &[Fault { from: 1500, to: 1500 }]), Vec::<String>::new());
+        assert!(works(std::slice::from_ref(&dump), &Fault { from: 1500, to: 1500 }));
+        for elsewhere in [Fault { from: 500, to: 900 }, Fault { from: 2500, to: 2600 }] {
+            assert!(calls("r", &dump, &log, &[elsewhere])[0].starts_with("INV-13"));
+            assert!(!works(std::slice::from_ref(&dump), &elsewhere));
+        }
     }
 
     #[test]

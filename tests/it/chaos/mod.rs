@@ -6,10 +6,20 @@
 
 #![allow(clippy::panic, reason = "a client that gets nowhere ends the campaign")]
 
+mod beside;
 mod campaign;
+mod cut;
+mod failpoints;
+mod hosts;
+mod leaks;
+
+mod between;
 mod checker;
 mod clients;
 mod effects;
+mod load;
+mod sidecar_db;
+mod verdict;
 mod workload;
 
 /// Whether the long campaigns are asked for.

@@ -31,6 +31,13 @@ pub struct Job {
     pub approve: bool,
 }
 
+impl Job {
+    fn of(nodes: Vec<Value>, edges: Vec<Value>) -> Self {
+        let definition = json!({"name": "chaos", "nodes": nodes, "edges": edges});
+        Self { definition, input: json!({}), signal: false, approve: false }
+    }
+}
+
 fn agent(id: &str, prompt: &str) -> Value {
     json!({"id": id, "type": "agent", "config": {"agent": "research", "prompt": prompt}})
 }
@@ -39,13 +46,53 @@ fn edge(source: &str, target: &str) -> Value {
     json!({"source": source, "target": target})
 }
 
-/// Makes a job: a part of some kind between two agents.
+/// Kinds of jobs that need no more than the agents of `config/agents.yaml`.
+const KINDS: u64 = 6;
+
+/// Makes a job of some kind.
 pub fn job(dice: &mut Dice) -> Job {
+    let kind = dice.roll(KINDS);
+    of_kind(kind, dice)
+}
+
+/// One job of each kind.
+pub fn each_kind() -> Vec<Job> {
+    let mut dice = Dice::new(7);
+    (0..KINDS).map(|kind| of_kind(kind, &mut dice)).collect()
+}
+
+/// A chain of agents with long answers: each is a value of its own. `great`: of more than 64 KiB.
+pub fn chain(length: usize, great: bool) -> Job {
+    let how = if great { "at great length" } else { "at length" };
+    let nodes: Vec<Value> = (0..length).map(|n| agent(&format!("n{n}"), &format!("{how}, {n}"))).collect();
+    let edges: Vec<Value> = (1..length).map(|n| edge(&format!("n{}", n - 1), &format!("n{n}"))).collect();
+    Job::of(nodes, edges)
+}
+
+/// A long history: one agent step for each item.
+pub fn long(items: usize) -> Job {
+    let body = json!({"nodes": [agent("each", "{{ item }}")]});
+    let config = json!({"items": "input.list", "parallel": 8, "body": body});
+    let mut job = Job::of(vec![json!({"id": "all", "type": "for_each", "config": config})], Vec::new());
+    job.input = json!({"list": (0..items).collect::<Vec<_>>()});
+    job
+}
+
+/// An agent that uses a tool (it must be among the agents), then a service.
+pub fn tools(service: &str) -> Job {
+    let tooler = json!({"id": "tooler", "type": "agent", "config": {"agent": "tooler", "prompt": "add"}});
+    let url = format!("http://{service}/service");
+    let http = json!({"id": "http", "type": "http", "config": {"method": "POST", "url": url, "body": {}}});
+    Job::of(vec![tooler, http], vec![edge("tooler", "http")])
+}
+
+/// A part of some kind between two agents.
+fn of_kind(kind: u64, dice: &mut Dice) -> Job {
     let mut nodes = vec![agent("first", "about {{ input.topic }}")];
     let mut edges = Vec::new();
     let (mut signal, mut approve) = (false, false);
     let width = 2 + dice.roll(4);
-    match dice.roll(6) {
+    match kind {
         0 => {
             let length = 3 + dice.roll(8);
             for n in 0..length {

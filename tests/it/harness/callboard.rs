@@ -1,7 +1,7 @@
 //! The built `callboard dev`: everything in one process over one data folder.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -64,6 +64,23 @@ impl Callboard {
         self.process.restart();
         let ready = self.process.until_logged(START, ready_line).await;
         (self.url, self.dapr_http_port, self.dapr_grpc_port) = ready;
+    }
+
+    /// The same where it may end again before it is ready. Returns whether it is ready.
+    pub async fn restart_or_end(&mut self) -> bool {
+        self.process.restart();
+        let began = Instant::now();
+        loop {
+            if let Some(ready) = ready_line(&self.process.log()) {
+                (self.url, self.dapr_http_port, self.dapr_grpc_port) = ready;
+                return true;
+            }
+            if !self.process.is_running() {
+                return false;
+            }
+            assert!(began.elapsed() < START, "callboard was not ready\n{}", self.process.tail());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Ends it with SIGTERM; panics unless it drains and exits with 0.

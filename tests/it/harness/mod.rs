@@ -44,7 +44,7 @@ pub use launch::Launch;
 pub use model::{Model, chat_completion};
 pub use ports::free_port;
 pub use process::Process;
-pub use programs::{Release, release, root};
+pub use programs::{Release, callboard, release, root};
 pub use redis::Redis;
 pub use runfile::RunFile;
 pub use script::{Recorded, Reply, Script};

@@ -19,7 +19,22 @@ pub struct Redis {
 
 impl Redis {
     pub async fn start() -> Self {
+        Self::over(scratch()).await
+    }
+
+    /// Starts another one over a copy of this one's files, to see what they hold.
+    pub async fn copy(&self) -> Self {
         let dir = scratch();
+        let [from, to] = [self.dir.path(), dir.path()].map(|dir| dir.join("appendonlydir"));
+        std::fs::create_dir(&to).expect("a folder");
+        for entry in std::fs::read_dir(from).expect("the append-only files") {
+            let entry = entry.expect("an entry");
+            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+        }
+        Self::over(dir).await
+    }
+
+    async fn over(dir: TempDir) -> Self {
         let port = free_port();
         let launch = Launch::new("redis", programs::redis_server())
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--daemonize", "no"])

@@ -119,16 +119,13 @@ impl Sidecar {
 
     /// Waits until its API and components can be used; the app need not be there yet.
     pub async fn ready(&mut self) {
-        let (client, url) = (http(), format!("{}/v1.0/healthz/outbound", self.http()));
-        let healthy = || async {
-            let answer = client.get(&url).send().await.map_err(|error| format!("{error:?}"))?;
-            if answer.status() == 204 {
-                Ok(())
-            } else {
-                Err(format!("outbound health is {}", answer.status()))
-            }
-        };
-        self.process.until(START, healthy).await;
+        let url = self.http();
+        self.process.until(START, || outbound(&url)).await;
+    }
+
+    /// Tells whether its API and components can be used just now.
+    pub async fn is_ready(&self) -> bool {
+        outbound(&self.http()).await.is_ok()
     }
 
     /// Waits until the app was asked for its actors and placement knows them. In 1.14 placement
@@ -136,13 +133,14 @@ impl Sidecar {
     pub async fn hosts_actors(&self) {
         eventually(START, || async {
             let metadata = self.metadata().await?;
-            let runtime = &metadata["actorRuntime"];
-            let connected = runtime["placement"]
-                .as_str()
-                .is_some_and(|text| text.contains("connected") && !text.contains("disconnected"));
-            if runtime["hostReady"] == true && connected { Ok(()) } else { Err(metadata.to_string()) }
+            if hosts(&metadata) { Ok(()) } else { Err(metadata.to_string()) }
         })
         .await;
+    }
+
+    /// Tells whether the app's actors are placed just now.
+    pub async fn is_hosting(&self) -> bool {
+        self.metadata().await.is_ok_and(|metadata| hosts(&metadata))
     }
 
     /// Returns what it says about itself.
@@ -162,4 +160,18 @@ impl Sidecar {
         self.process.restart();
         self.ready().await;
     }
+}
+
+async fn outbound(url: &str) -> Result<(), String> {
+    let answer = http().get(format!("{url}/v1.0/healthz/outbound")).send().await;
+    let status = answer.map_err(|error| format!("{error:?}"))?.status();
+    if status == 204 { Ok(()) } else { Err(format!("outbound health is {status}")) }
+}
+
+fn hosts(metadata: &Value) -> bool {
+    let runtime = &metadata["actorRuntime"];
+    let connected = runtime["placement"]
+        .as_str()
+        .is_some_and(|text| text.contains("connected") && !text.contains("disconnected"));
+    runtime["hostReady"] == true && connected
 }
