@@ -27,8 +27,18 @@ pub async fn publish(services: &Services, run: &str, events: &[(u64, Event)]) ->
 
 /// Publishes CloudEvents on one topic, in one call where there are several.
 pub async fn send(services: &Services, topic: &str, messages: Vec<Bytes>) -> Result<(), Error> {
+    send_on(services, &services.settings.pubsub, topic, messages).await
+}
+
+/// The same on another component.
+pub async fn send_on(
+    services: &Services,
+    component: &str,
+    topic: &str,
+    messages: Vec<Bytes>,
+) -> Result<(), Error> {
     let publish = |data| Publish {
-        pubsub: services.settings.pubsub.clone(),
+        pubsub: component.to_owned(),
         topic: topic.to_owned(),
         data,
         content_type: "application/cloudevents+json".into(),

@@ -35,6 +35,8 @@ pub struct Settings {
     pub dispatch: u32,
     pub statestore: String,
     pub pubsub: String,
+    /// The component for live fan-out; none where one process is all there is.
+    pub broadcast: Option<String>,
     /// Waiting turns of one actor; more are refused.
     pub mailbox: usize,
     /// Model calls, tool calls and HTTP steps performed at once in this process.
@@ -69,6 +71,7 @@ impl Default for Settings {
             dispatch: 64,
             statestore: "statestore".into(),
             pubsub: "pubsub".into(),
+            broadcast: None,
             mailbox: 1024,
             calls: 256,
             value_ttl: 90 * 24 * 3600,

@@ -121,15 +121,16 @@ impl Agents {
         let began = Instant::now();
         let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
         // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it.
-        let heard = target.as_ref().filter(|t| self.services.live.is_heard(&t.run));
+        let heard =
+            target.as_ref().filter(|t| self.services.live.is_heard(&t.run, self.services.clock.now()));
         let say = heard.map(|t| {
-            let (live, target, attempt) = (self.services.live.clone(), t.clone(), task.attempt);
+            let (services, target, attempt) = (self.services.clone(), t.clone(), task.attempt);
             move |text: &str| {
                 let step = &target.step;
                 let (node, iteration) = (step.node.clone(), step.iteration.clone());
                 let said =
                     Said { node, generation: step.generation, iteration, attempt, text: text.to_owned() };
-                live.say(&target.run, said);
+                services.live.say(&target.run, said, services.clock.now());
             }
         });
         let on_delta = say.as_ref().map(|say| say as &(dyn Fn(&str) + Send + Sync));

@@ -3,7 +3,7 @@
 //! A message is dropped when it can never be handled, tried again when it can't be handled now.
 
 use super::Host;
-use crate::{AGENT, WORKFLOW, events, trace, workflow};
+use crate::{AGENT, WORKFLOW, events, live::bus, trace, workflow};
 use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 pub const TASKS_ROUTE: &str = "/events/tasks";
 pub const COMMANDS_ROUTE: &str = "/events/commands";
+pub const LIVE_ROUTE: &str = "/events/live";
 
 /// A CloudEvent as far as it is read here.
 #[derive(Deserialize)]
@@ -19,6 +20,8 @@ struct CloudEvent {
     #[serde(default)]
     source: String,
     r#type: String,
+    #[serde(default)]
+    time: Option<String>,
     #[serde(default)]
     traceparent: Option<String>,
     #[serde(default)]
@@ -48,6 +51,11 @@ pub async fn subscriptions(State(host): State<Host>) -> Json<Value> {
     }
     if host.0.roles.workflow {
         all.push(subscription(events::COMMANDS, COMMANDS_ROUTE));
+    }
+    if let Some(broadcast) = &host.0.services.settings.broadcast {
+        // Best effort: nothing is tried again, nothing is buried.
+        let routes = json!({"default": LIVE_ROUTE});
+        all.push(json!({"pubsubname": broadcast, "topic": bus::TOPIC, "routes": routes}));
     }
     Json(Value::Array(all))
 }
@@ -98,6 +106,16 @@ pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
     let span = tracing::info_span!("command", otel.kind = "consumer", run, method);
     let data = Value::Object(data);
     verdict(trace::within(event.traceparent, span, hand_over(&host, WORKFLOW, &run, method, &data)).await)
+}
+
+/// Takes in what other processes say, and who listens there. Nothing of it is worth a second delivery.
+pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
+    if let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) {
+        let services = &host.0.services;
+        let now = services.clock.now();
+        host.0.here.hear(&services.live, &event.r#type, event.time.as_deref(), event.data, now);
+    }
+    verdict(Verdict::Success)
 }
 
 async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: &Value) -> Verdict {
