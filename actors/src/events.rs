@@ -13,7 +13,11 @@ use std::collections::BTreeMap;
 pub const COMMANDS: &str = "callboard.commands";
 pub const TASKS: &str = "callboard.tasks";
 pub const EVENTS: &str = "callboard.events";
+pub const OFFERS: &str = "callboard.offers";
+pub const RESULTS: &str = "callboard.results";
 pub const TASK_READY: &str = "callboard.task.ready";
+pub const TASK_OFFERED: &str = "callboard.task.offered";
+pub const TASK_FINISHED: &str = "callboard.task.finished";
 const SOURCE: &str = "callboard";
 
 /// Publishes recorded events, in order. Consumers tell repetitions by (run, seq).

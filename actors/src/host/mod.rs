@@ -78,6 +78,7 @@ impl Host {
             .route("/actors/{kind}/{id}/method/{method}", put(call))
             .route(topics::TASKS_ROUTE, axum::routing::post(topics::task))
             .route(topics::COMMANDS_ROUTE, axum::routing::post(topics::command))
+            .route(topics::RESULTS_ROUTE, axum::routing::post(topics::result))
             .route(topics::LIVE_ROUTE, axum::routing::post(topics::live))
             .layer(middleware::from_fn_with_state(app_token.map(Arc::from), guard))
             .route("/healthz", get(|| async { StatusCode::OK }))

@@ -96,6 +96,19 @@ pub struct AgentNode {
     /// JSON Schema of the answer; without one the answer is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    #[serde(default, skip_serializing_if = "Worker::is_default")]
+    pub worker: Worker,
+}
+
+/// Who does an agent's work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Worker {
+    /// An agent of the agents' file.
+    #[default]
+    Internal,
+    /// A program outside: the task is offered on `callboard.offers`, the answer comes on `callboard.results`.
+    External,
 }
 
 /// Changes data by rules; its output is an object of the rules' targets.
@@ -426,6 +439,12 @@ impl OnError {
 }
 
 impl EffectMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Worker {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -13,6 +13,8 @@ use crate::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod workers;
+
 /// A run in a world that answers when the test says so.
 struct World {
     run: Run,
@@ -91,6 +93,7 @@ impl World {
     fn pending(&self) -> Vec<String> {
         let name = |e: Effect| match e {
             Effect::StartAgent { step, attempt, .. } => format!("agent {}#{attempt}", path(&step)),
+            Effect::OfferTask { step, attempt, .. } => format!("offer {}#{attempt}", path(&step)),
             Effect::CallHttp { step, attempt, .. } => format!("http {}#{attempt}", path(&step)),
             Effect::CancelAgent { step, .. } => format!("cancel {}", path(&step)),
             Effect::Continue => "continue".into(),
