@@ -3,8 +3,10 @@
 //! Reading (`Definition::read`) reports every mistake of shape; meaning is checked by `Plan::compile`.
 
 pub(crate) mod read;
+mod retention;
 
 pub use read::{Format, SIZE_LIMIT, parse};
+pub use retention::{RETENTION_LIMIT, Retention};
 
 use crate::Span;
 use schemars::JsonSchema;
@@ -325,6 +327,9 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub parallel: Option<u32>,
+    /// How long an ended run stays in the state store; what is not said is the server's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 /// Bounds on what a run may use; reserved before a call, settled after it.

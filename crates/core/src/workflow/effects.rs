@@ -6,7 +6,7 @@ use super::{
     event::StepKey,
     run::{Run, StepState},
 };
-use crate::{Datum, Span, Timestamp};
+use crate::{Datum, Timestamp};
 
 /// Something asked of the outside and not yet answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,9 +85,8 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
 
 /// Returns when to send a tick.
 pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
-    if let Some(ended) = &run.ended {
-        let keep = run.created.as_ref().map_or(0, |c| c.settings.retention);
-        return (!run.purging).then(|| ended.at + Span(keep));
+    if run.ended.is_some() {
+        return run.retained_until().filter(|_| !run.purging);
     }
     if run.paused.is_some() {
         return None;

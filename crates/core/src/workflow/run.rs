@@ -7,7 +7,7 @@ use super::{
     marks::Mark,
     plan::Plan,
 };
-use crate::{Datum, Hash, Timestamp, agent::message::Usage};
+use crate::{Datum, Hash, Span, Timestamp, agent::message::Usage};
 use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -174,6 +174,17 @@ impl Run {
     pub fn input(&self) -> Option<&Datum> {
         let edited = self.generations.iter().rev().find_map(|g| g.input.as_ref());
         edited.or_else(|| self.created.as_ref().map(|c| &c.input))
+    }
+
+    /// Returns until when an ended run stays in the state store.
+    pub fn retained_until(&self) -> Option<Timestamp> {
+        let (ended, settings) = (self.ended.as_ref()?, &self.created.as_ref()?.settings);
+        let keep = match (&ended.how, settings.otherwise) {
+            (Ending::Failed(_), Some(otherwise)) => otherwise.failed,
+            (Ending::Cancelled, Some(otherwise)) => otherwise.cancelled,
+            (Ending::Completed(_) | Ending::Failed(_) | Ending::Cancelled, _) => settings.retention,
+        };
+        Some(ended.at + Span(keep))
     }
 
     /// Whether this operation is already in.

@@ -29,9 +29,8 @@ enum Ready {
 
 impl Decision<'_> {
     pub(super) fn advance(&mut self) -> Result<(), Halt> {
-        if let Some(ended) = &self.run.ended {
-            let keep = self.run.created.as_ref().map_or(0, |c| c.settings.retention);
-            if !self.run.purging && self.at >= ended.at + Span(keep) {
+        if self.run.ended.is_some() {
+            if !self.run.purging && self.run.retained_until().is_none_or(|until| self.at >= until) {
                 self.put(What::RunPurging {});
             }
             return Ok(());

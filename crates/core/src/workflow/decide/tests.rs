@@ -13,6 +13,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod retention;
 mod workers;
 
 /// A run in a world that answers when the test says so.
@@ -27,12 +28,15 @@ impl World {
     fn start(definition: Value, input: Value) -> Self {
         let parsed: Definition = serde_json::from_value(definition.clone()).expect("a readable definition");
         let around = Surroundings { agents: ["a", "b"].map(String::from).into() };
-        let plan = Plan::compile(parsed, &around).expect("a valid definition");
+        let plan = Arc::new(Plan::compile(parsed, &around).expect("a valid definition"));
         let mut run = Run::new("r1");
-        run.attach(Arc::new(plan));
+        run.attach(plan.clone());
         let mut world = World { run, at: Timestamp(1_000_000), events: Vec::new(), ops: 0 };
-        let settings =
-            RunSettings { dispatch: 64, retention: 60_000, max_tokens: [("a".to_owned(), 100)].into() };
+        let max_tokens = [("a".to_owned(), 100)].into();
+        let mut settings = RunSettings { dispatch: 64, retention: 60_000, max_tokens, otherwise: None };
+        if let Some(retention) = plan.definition.settings.retention {
+            settings.retain(retention);
+        }
         world.give(Input::Start {
             op: "start".into(),
             workflow_id: None,
