@@ -8,6 +8,7 @@ mod calls;
 mod decide;
 
 use super::{
+    delegate::{self, Origin},
     message::{CallError, ModelReply, ToolCall, Usage},
     spec::{Spec, Tool},
 };
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use calls::call_hash;
 pub use calls::check_call;
+pub(super) use calls::failed;
 
 /// One task of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct Task {
     /// The run has a budget: calls after the first are asked for.
     #[serde(default)]
     pub budgeted: bool,
+    /// Another agent asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// What the machine needs of its surroundings, resolved by the shell from the agents' file.
@@ -43,6 +48,8 @@ pub struct Task {
 pub struct Profile {
     pub spec: Spec,
     pub tools: BTreeMap<String, Tool>,
+    /// The agents it may delegate to, each with what it is for.
+    pub peers: BTreeMap<String, String>,
 }
 
 /// An agent at work on one task.
@@ -63,6 +70,9 @@ pub struct Run {
     pub repeats: BTreeMap<Hash, u32>,
     /// The answer has arrived.
     pub delivered: bool,
+    /// The actors that answered what was delegated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
     /// Who the agent is; attached by the shell, none when there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
@@ -108,6 +118,16 @@ pub enum Input {
         id: String,
         result: Result<Value, CallError>,
     },
+    /// What another agent made of a delegated task.
+    Delegated {
+        attempt: u32,
+        iteration: u32,
+        id: String,
+        /// The actor that performed it.
+        from: String,
+        result: Result<Value, CallError>,
+        usage: Usage,
+    },
     Granted {
         iteration: u32,
         granted: bool,
@@ -132,6 +152,7 @@ pub enum Event {
     CallGranted { at: Timestamp },
     TaskEnded { outcome: Ending, usage: Usage },
     AnswerDelivered {},
+    DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +167,11 @@ pub enum Effect {
         not_before: Timestamp,
     },
     CallTool {
+        iteration: u32,
+        call: ToolCall,
+    },
+    /// Have another agent perform what the call says.
+    Delegate {
         iteration: u32,
         call: ToolCall,
     },
@@ -182,6 +208,23 @@ impl Machine for Run {
 // === impl Run ===
 
 impl Run {
+    fn may_delegate(&self) -> bool {
+        let (Some(profile), Some(task)) = (&self.profile, &self.task) else { return false };
+        profile.may_delegate(task)
+    }
+
+    /// Returns the calls by which parts of the task are delegated and not answered yet.
+    pub fn delegated(&self) -> Vec<(u32, String)> {
+        if !matches!(self.phase, Phase::Acting { .. }) {
+            return Vec::new();
+        }
+        let calls = self.pending().into_iter().filter_map(|effect| match effect {
+            Effect::Delegate { iteration, call } => Some((iteration, call.id)),
+            _ => None,
+        });
+        calls.collect()
+    }
+
     /// Whether a task is under way.
     pub fn works(&self) -> bool {
         !matches!(self.phase, Phase::Idle | Phase::Done { .. })
@@ -191,11 +234,14 @@ impl Run {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::TaskAccepted { at, task } => {
+                // The run reserved the first call of its own agents; nobody reserved a delegate's.
+                let asks = task.budgeted && task.origin.is_some();
+                let phase = if asks { Phase::Reserving } else { Phase::Thinking { not_before: *at } };
                 *self = Run {
                     profile: self.profile.take(),
                     task: Some(task.clone()),
                     accepted_at: *at,
-                    phase: Phase::Thinking { not_before: *at },
+                    phase,
                     iterations: 1,
                     ..Run::default()
                 };
@@ -222,15 +268,12 @@ impl Run {
             }
             Event::ToolAnswered { id, message, strike } => {
                 self.strikes += u32::from(*strike);
-                let Phase::Acting { calls, results } = &mut self.phase else { return };
-                results.insert(id.clone(), message.clone());
-                if results.len() == calls.len() {
-                    // In the order of the calls, whatever order the answers came in.
-                    let answers: Vec<Datum> =
-                        calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
-                    self.messages.extend(answers);
-                    self.next_round(self.accepted_at);
-                }
+                self.take_result(id, message);
+            }
+            Event::DelegateAnswered { id, from, message, usage } => {
+                self.usage += *usage;
+                self.children.push(from.clone());
+                self.take_result(id, message);
             }
             Event::CallGranted { at } => self.phase = Phase::Thinking { not_before: *at },
             Event::TaskEnded { outcome, usage } => {
@@ -238,6 +281,17 @@ impl Run {
                 self.phase = Phase::Done { outcome: outcome.clone() };
             }
             Event::AnswerDelivered {} => self.delivered = true,
+        }
+    }
+
+    fn take_result(&mut self, id: &str, message: &Datum) {
+        let Phase::Acting { calls, results } = &mut self.phase else { return };
+        results.insert(id.to_owned(), message.clone());
+        if results.len() == calls.len() {
+            // In the order of the calls, whatever order the answers came in.
+            let answers: Vec<Datum> = calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
+            self.messages.extend(answers);
+            self.next_round(self.accepted_at);
         }
     }
 
@@ -259,10 +313,18 @@ impl Run {
             Phase::Acting { calls, results } => calls
                 .iter()
                 .filter(|c| !results.contains_key(&c.id))
-                .map(|call| Effect::CallTool { iteration, call: call.clone() })
+                .map(|call| match call.name.as_str() {
+                    delegate::TOOL if self.may_delegate() => {
+                        Effect::Delegate { iteration, call: call.clone() }
+                    }
+                    _ => Effect::CallTool { iteration, call: call.clone() },
+                })
                 .collect(),
             Phase::Done { .. } if self.delivered => Vec::new(),
             Phase::Done { .. } => self.task.iter().map(|t| Effect::Deliver { attempt: t.attempt }).collect(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use crate::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub(super) fn failed(code: &str, message: impl Into<String>) -> CallError {
+pub(in crate::agent) fn failed(code: &str, message: impl Into<String>) -> CallError {
     CallError { code: code.into(), message: message.into(), retryable: false, retry_after: None }
 }
 

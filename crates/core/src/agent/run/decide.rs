@@ -39,21 +39,23 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             Err(error) => run.call_failed(&profile, at, error, &mut put),
         },
         Input::ToolAnswered { iteration, id, result } if this.acts(*iteration, id) => {
-            let (text, strike) = match result {
-                Ok(value) => (value.clone(), false),
-                Err(e) => {
-                    (json!({"error": {"code": e.code, "message": e.message}}), e.code == "invalid_arguments")
-                }
-            };
-            let message =
-                Message { tool_call_id: Some(id.clone()), ..Message::new(Role::Tool, plain(&text)) };
-            put(&mut run, Event::ToolAnswered { id: id.clone(), message: datum(&message), strike });
+            let strike = result.as_ref().is_err_and(|e| e.code == "invalid_arguments");
+            let message = tool_message(id, result);
+            put(&mut run, Event::ToolAnswered { id: id.clone(), message, strike });
             if run.strikes >= STRIKES {
                 run.end(
                     Ending::Failed(failed("invalid_tool_arguments", "too many invalid tool calls")),
                     &mut put,
                 );
             }
+        }
+        Input::Delegated { attempt, iteration, id, from, result, usage }
+            if this.acts(*iteration, id) && this.task.as_ref().is_some_and(|t| t.attempt == *attempt) =>
+        {
+            let (id, from, usage) = (id.clone(), from.clone(), *usage);
+            let message = tool_message(&id, result);
+            put(&mut run, Event::DelegateAnswered { id, from, message, usage });
+            run.check_use(&profile, &mut put);
         }
         Input::Granted { iteration, granted }
             if this.phase == Phase::Reserving && this.iterations == *iteration =>
@@ -75,6 +77,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         }
         Input::Replied { .. }
         | Input::ToolAnswered { .. }
+        | Input::Delegated { .. }
         | Input::Granted { .. }
         | Input::Refused
         | Input::Cancel
@@ -190,9 +193,17 @@ impl Run {
 
     fn check_limits(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
         let limits = &profile.spec.limits;
-        let breach = if self.iterations > limits.iterations {
-            Some(format!("{} rounds of model and tool calls", limits.iterations))
-        } else if limits.calls.is_some_and(|n| self.usage.calls >= n) {
+        if self.iterations > limits.iterations {
+            let breach = format!("{} rounds of model and tool calls", limits.iterations);
+            self.end(Ending::Failed(over(&breach)), put);
+        } else {
+            self.check_use(profile, put);
+        }
+    }
+
+    fn check_use(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
+        let limits = &profile.spec.limits;
+        let breach = if limits.calls.is_some_and(|n| self.usage.calls >= n) {
             limits.calls.map(|n| format!("{n} model calls"))
         } else if limits.tokens.is_some_and(|n| self.usage.tokens() >= n) {
             limits.tokens.map(|n| format!("{n} tokens"))
@@ -200,7 +211,7 @@ impl Run {
             None
         };
         if let Some(breach) = breach {
-            self.end(Ending::Failed(failed("agent_limit", format!("the agent's limit is {breach}"))), put);
+            self.end(Ending::Failed(over(&breach)), put);
         }
     }
 
@@ -211,6 +222,19 @@ impl Run {
     fn end_with(&mut self, outcome: Ending, usage: Usage, put: &mut impl FnMut(&mut Run, Event)) {
         put(self, Event::TaskEnded { outcome, usage });
     }
+}
+
+fn over(limit: &str) -> CallError {
+    failed("agent_limit", format!("the agent's limit is {limit}"))
+}
+
+/// A tool's failure is data for the model.
+fn tool_message(id: &str, result: &Result<Value, CallError>) -> Datum {
+    let text = match result {
+        Ok(value) => value.clone(),
+        Err(e) => json!({"error": {"code": e.code, "message": e.message}}),
+    };
+    datum(&Message { tool_call_id: Some(id.to_owned()), ..Message::new(Role::Tool, plain(&text)) })
 }
 
 /// A tool's answer as text: a string as it is, anything else as JSON.
