@@ -81,6 +81,7 @@ struct Used {
     calls: u64,
     prompt_tokens: u64,
     completion_tokens: u64,
+    estimated: bool,
 }
 
 impl Workflows {
@@ -203,6 +204,7 @@ impl Workflows {
             calls: used.calls,
             prompt_tokens: used.prompt_tokens,
             completion_tokens: used.completion_tokens,
+            estimated: used.estimated,
         };
         let input = Input::Answer { step: body.step, attempt: body.attempt, outcome, usage };
         match self.turn(run, Turn::Input(input)).await {

@@ -32,7 +32,7 @@ fn call(arguments: Value) -> ToolCall {
 }
 
 fn replies(calls: Vec<ToolCall>) -> Result<ModelReply, CallError> {
-    let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2 };
+    let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
     Ok(ModelReply { text: String::new(), tool_calls: calls, usage, model: "m".into(), truncated: false })
 }
 
@@ -51,7 +51,7 @@ fn give(run: &mut Run, input: &Input) -> usize {
 }
 
 fn answered(result: Result<Value, CallError>) -> Input {
-    let usage = Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5 };
+    let usage = Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5, estimated: false };
     Input::Delegated { attempt: 1, iteration: 1, id: "c1".into(), from: "child".into(), result, usage }
 }
 
@@ -65,7 +65,7 @@ fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
     let request = delegate::check(&profile(), &ask).expect("a request");
     assert_eq!((request.agent.as_str(), request.task.as_str()), ("clerk", "find it"));
     assert_eq!(give(&mut run, &answered(Ok(json!("found")))), 1);
-    assert_eq!(run.usage, Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7 });
+    assert_eq!(run.usage, Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7, estimated: false });
     assert_eq!(run.children, ["child"]);
     let Some(Datum::Inline(told)) = run.messages.last() else { panic!("a message") };
     assert_eq!((&told["content"], &told["tool_call_id"]), (&json!("found"), &json!("c1")));
@@ -128,4 +128,19 @@ fn a_delegate_of_a_budgeted_run_asks_before_its_first_call() {
     assert_eq!(run.pending(), [Effect::Reserve { iteration: 1 }]);
     let own = at_work(Task { budgeted: true, ..task(None) });
     assert!(matches!(own.pending().as_slice(), [Effect::CallModel { iteration: 1, .. }]));
+}
+
+#[test]
+fn a_sum_with_an_estimate_in_it_is_one() {
+    let told = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
+    let guessed = Usage { estimated: true, ..told };
+    let mut sum = told;
+    assert_eq!(json!(sum).get("estimated"), None);
+    sum += guessed;
+    sum += told;
+    assert_eq!(json!(sum)["estimated"], true);
+    let before: Usage =
+        serde_json::from_value(json!({"calls": 1, "prompt_tokens": 3, "completion_tokens": 2}))
+            .expect("what was recorded before");
+    assert_eq!(before, told);
 }

@@ -109,7 +109,7 @@ impl World {
     fn answer(&mut self, node: &str, iteration: &str, output: Value) -> Vec<Event> {
         let step = StepKey::new(self.run.generation(), node, iteration);
         let attempt = self.run.steps.get(&step).map_or(1, |s| s.attempt);
-        let usage = Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5 };
+        let usage = Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5, estimated: false };
         self.give(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::inline(output)), usage })
     }
 
@@ -178,7 +178,7 @@ fn agents_in_sequence_see_each_others_answers() {
     assert_eq!(*input, json!({"agent": "a", "prompt": "then they hum"}));
     w.answer("two", "", json!("the end"));
     assert_eq!((w.run.status(), w.output()), (Status::Completed, json!("the end")));
-    assert_eq!(w.run.usage, Usage { calls: 2, prompt_tokens: 20, completion_tokens: 10 });
+    assert_eq!(w.run.usage, Usage { calls: 2, prompt_tokens: 20, completion_tokens: 10, estimated: false });
     assert!(w.pending().is_empty());
 }
 
