@@ -12,7 +12,11 @@ use serde_json::{Map, Value, json};
 pub const COMMANDS: &str = "callboard.commands";
 pub const TASKS: &str = "callboard.tasks";
 pub const EVENTS: &str = "callboard.events";
+pub const OFFERS: &str = "callboard.offers";
+pub const RESULTS: &str = "callboard.results";
 pub const TASK_READY: &str = "callboard.task.ready";
+pub const TASK_OFFERED: &str = "callboard.task.offered";
+pub const TASK_FINISHED: &str = "callboard.task.finished";
 const SOURCE: &str = "callboard";
 
 /// Publishes recorded events, in order. Consumers tell repetitions by (run, seq).
@@ -26,7 +30,17 @@ pub async fn publish(services: &Services, run: &str, events: &[(u64, Event)]) ->
 
 /// Publishes CloudEvents on one topic, in one call where there are several.
 pub async fn send(services: &Services, topic: &str, messages: Vec<Bytes>) -> Result<(), Error> {
-    services.outbox.send(&services.sidecar, &services.settings.pubsub, topic, messages).await
+    send_on(services, &services.settings.pubsub, topic, messages).await
+}
+
+/// The same on another component.
+pub async fn send_on(
+    services: &Services,
+    component: &str,
+    topic: &str,
+    messages: Vec<Bytes>,
+) -> Result<(), Error> {
+    services.outbox.send(&services.sidecar, component, topic, messages).await
 }
 
 /// Wraps data in a CloudEvent.

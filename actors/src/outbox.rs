@@ -21,7 +21,7 @@ const GROUP: usize = 64;
 /// Bytes of messages in one call; what is larger goes alone.
 const GROUP_BYTES: usize = 512 << 10;
 
-/// Who waits, by topic; a topic that is present has a publish under way. A clone is the same.
+/// Who waits, by component and topic; one that is present has a publish under way. A clone is the same.
 #[derive(Clone, Default)]
 pub struct Outbox(Arc<Mutex<BTreeMap<String, VecDeque<Waiting>>>>);
 
@@ -42,7 +42,7 @@ enum Turn {
 /// Whoever publishes; dropped, it lets the next one go on.
 struct Lead<'a> {
     outbox: &'a Outbox,
-    topic: &'a str,
+    lane: &'a str,
 }
 
 // === impl Outbox ===
@@ -59,7 +59,8 @@ impl Outbox {
         if size(&messages) > GROUP_BYTES {
             return publish(sidecar, pubsub, topic, messages).await;
         }
-        let own = match self.enter(topic, messages.clone()) {
+        let lane = format!("{pubsub} {topic}");
+        let own = match self.enter(&lane, messages.clone()) {
             Ok(own) => own,
             Err(turn) => match turn.await {
                 Ok(Turn::Done(result)) => return result,
@@ -68,8 +69,8 @@ impl Outbox {
                 Err(_) => return publish(sidecar, pubsub, topic, messages).await,
             },
         };
-        let _lead = Lead { outbox: self, topic };
-        let others = self.others(topic, &own);
+        let _lead = Lead { outbox: self, lane: &lane };
+        let others = self.others(&lane, &own);
         if others.is_empty() {
             return publish(sidecar, pubsub, topic, own).await;
         }
@@ -88,10 +89,10 @@ impl Outbox {
     }
 
     /// Gives the messages back to whoever may publish at once; all others wait for their turn.
-    fn enter(&self, topic: &str, messages: Vec<Bytes>) -> Result<Vec<Bytes>, oneshot::Receiver<Turn>> {
-        let mut topics = self.0.lock();
-        let Some(waiting) = topics.get_mut(topic) else {
-            topics.insert(topic.to_owned(), VecDeque::new());
+    fn enter(&self, lane: &str, messages: Vec<Bytes>) -> Result<Vec<Bytes>, oneshot::Receiver<Turn>> {
+        let mut lanes = self.0.lock();
+        let Some(waiting) = lanes.get_mut(lane) else {
+            lanes.insert(lane.to_owned(), VecDeque::new());
             return Ok(messages);
         };
         let (reply, turn) = oneshot::channel();
@@ -100,10 +101,10 @@ impl Outbox {
     }
 
     /// Takes who fits into one call with a caller's own messages.
-    fn others(&self, topic: &str, own: &[Bytes]) -> Vec<Waiting> {
-        let mut topics = self.0.lock();
+    fn others(&self, lane: &str, own: &[Bytes]) -> Vec<Waiting> {
+        let mut lanes = self.0.lock();
         let (mut count, mut bytes, mut taken) = (own.len(), size(own), Vec::new());
-        let Some(waiting) = topics.get_mut(topic) else { return taken };
+        let Some(waiting) = lanes.get_mut(lane) else { return taken };
         while let Some(next) = waiting.front() {
             count += next.messages.len();
             bytes += size(&next.messages);
@@ -118,13 +119,13 @@ impl Outbox {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut topics = self.outbox.0.lock();
-        while let Some(next) = topics.get_mut(self.topic).and_then(VecDeque::pop_front) {
+        let mut lanes = self.outbox.0.lock();
+        while let Some(next) = lanes.get_mut(self.lane).and_then(VecDeque::pop_front) {
             if next.reply.send(Turn::Lead(next.messages)).is_ok() {
                 return;
             }
         }
-        topics.remove(self.topic);
+        lanes.remove(self.lane);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{Live, Metrics, Outbox};
 use callboard_catalog::Catalog;
 use callboard_connectors::{http::Guarded, model::Models, secret::Secrets};
-use callboard_core::{Span, Timestamp, agent::spec::Agents};
+use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
 use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
@@ -30,12 +30,14 @@ pub struct Services {
 pub struct Settings {
     /// Journal before acting: needed where the state store can lose acknowledged writes (Redis).
     pub strict: bool,
-    /// How long an ended run stays in the state store.
-    pub retention: Span,
+    /// How long an ended run stays in the state store, where its definition says nothing.
+    pub retention: Retention,
     /// Steps of one run dispatched at once.
     pub dispatch: u32,
     pub statestore: String,
     pub pubsub: String,
+    /// The component for live fan-out; none where one process is all there is.
+    pub broadcast: Option<String>,
     /// Waiting turns of one actor; more are refused.
     pub mailbox: usize,
     /// Model calls, tool calls and HTTP steps performed at once in this process.
@@ -66,10 +68,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             strict: false,
-            retention: Span::secs(24 * 3600),
+            retention: Retention::USUAL,
             dispatch: 64,
             statestore: "statestore".into(),
             pubsub: "pubsub".into(),
+            broadcast: None,
             mailbox: 1024,
             calls: 256,
             value_ttl: 90 * 24 * 3600,

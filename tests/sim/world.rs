@@ -15,7 +15,7 @@ use callboard_connectors::{
     model::Models,
     secret::{Secret, Secrets},
 };
-use callboard_core::{Span, Timestamp, agent::spec::Agents};
+use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
 use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
 use std::{
@@ -128,7 +128,7 @@ impl World {
         let slow = [2, 10, 40][draw(3) as usize];
         let settings = Settings {
             strict: plan.strict,
-            retention,
+            retention: Retention::all(retention),
             haste: if plan.calm { 1 } else { 20 },
             ..Settings::default()
         };

@@ -14,8 +14,9 @@ use std::{collections::BTreeMap, sync::Arc};
 /// A run's task.
 #[derive(Deserialize)]
 struct TaskBody {
-    run: String,
-    step: StepKey,
+    /// None where an outside caller's agent delegated it.
+    run: Option<String>,
+    step: Option<StepKey>,
     task: Task,
     /// Never published before, so nobody can have saved anything for it.
     #[serde(default)]
@@ -42,12 +43,17 @@ impl Agents {
         match method {
             "task" => {
                 let body: TaskBody = parse(body)?;
-                let target = Target { run: body.run, step: body.step };
+                let target = body.run.zip(body.step).map(|(run, step)| Target { run, step });
+                if target.is_none() && body.task.origin.is_none() {
+                    return Err(Fault::bad_request("a task is a run's, or an agent's"));
+                }
                 // Only an agent's first attempt: the document of an earlier one is the next one's, too.
                 let new = body.first && body.task.attempt == 1;
-                self.turn_on(id, Input::Task(body.task), Some(target), new).await?;
+                self.turn_on(id, Input::Task(body.task), target, new).await?;
                 Ok(json!({}))
             }
+            "delegated" => self.delegated(id, parse(body)?).await,
+            "outcome" => self.outcome(id).await,
             "execute" => self.execute(id, parse(body)?).await,
             "status" => {
                 let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
@@ -91,6 +97,7 @@ impl Agents {
             output_schema: body.output_schema,
             at_most_once: false,
             budgeted: false,
+            origin: None,
         };
         let ended = match self.boxes.enter(id).await {
             Ok(actor) => Arc::clone(&actor.ended),

@@ -4,6 +4,7 @@
 //! A task that needs one model call commits once, with its answer; one that loops over tools commits after each call
 //! and arms its own `wake`. The committed answer stays as a tombstone that answers late duplicates.
 
+mod delegate;
 mod methods;
 mod perform;
 mod turn;
@@ -122,4 +123,9 @@ pub fn named(data: &[u8]) -> Vec<(String, u64)> {
         all.extend(results.into_values());
     }
     all.into_iter().filter_map(|d| d.reference().map(|r| (r.key.clone(), r.size))).collect()
+}
+
+/// Returns the ids of the agents that worked for this one, for the same purge.
+pub fn children(data: &[u8]) -> Vec<String> {
+    crate::document::decode::<Document>(data).map(|doc| doc.run.children).unwrap_or_default()
 }

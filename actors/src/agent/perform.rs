@@ -26,6 +26,14 @@ use std::{
 };
 use tracing::Instrument;
 
+/// What is told to whoever asked: an actor and its method.
+pub(super) struct Answer {
+    pub kind: &'static str,
+    pub id: String,
+    pub method: &'static str,
+    pub body: Value,
+}
+
 impl Agents {
     pub(super) fn perform(&self, actor: &mut Actor, id: &str, mem: &Mem, effect: Effect) {
         let (this, id, run, target) = (self.clone(), id.to_owned(), mem.run.clone(), mem.target.clone());
@@ -52,6 +60,9 @@ impl Agents {
                 failpoint!("tool.after_call");
                 this.report(&id, Input::ToolAnswered { iteration, id: call.id, result }).await;
             }),
+            Effect::Delegate { iteration, call } => self.tasks.spawn_until_stop(async move {
+                this.delegate(&id, &run, target.as_ref(), iteration, &call).await;
+            }),
             Effect::Reserve { iteration } => self.tasks.spawn_until_stop(async move {
                 let granted = this.reserve(&run, target.as_ref(), iteration).await;
                 this.report(&id, Input::Granted { iteration, granted }).await;
@@ -75,7 +86,7 @@ impl Agents {
     }
 
     /// Gives a result back to the agent. One that can't be recorded now is worth waiting for.
-    async fn report(&self, id: &str, input: Input) {
+    pub(super) async fn report(&self, id: &str, input: Input) {
         for wait in [0, 100, 500, 1000, 2000, 4000, 8000, 8000] {
             pause(Duration::from_millis(wait)).await;
             match self.turn(id, input.clone(), None).await {
@@ -124,16 +135,18 @@ impl Agents {
         let Ok(_place) = Arc::clone(&self.calls).acquire_owned().await else { return };
         let began = Instant::now();
         let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
-        // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it.
-        let heard = target.as_ref().filter(|t| self.services.live.is_heard(&t.run));
+        // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it. What agents say
+        // among themselves is not the step's answer.
+        let speaks = target.as_ref().filter(|_| task.origin.is_none());
+        let heard = speaks.filter(|t| self.services.live.is_heard(&t.run, self.services.clock.now()));
         let say = heard.map(|t| {
-            let (live, target, attempt) = (self.services.live.clone(), t.clone(), task.attempt);
+            let (services, target, attempt) = (self.services.clone(), t.clone(), task.attempt);
             move |text: &str| {
                 let step = &target.step;
                 let (node, iteration) = (step.node.clone(), step.iteration.clone());
                 let said =
                     Said { node, generation: step.generation, iteration, attempt, text: text.to_owned() };
-                live.say(&target.run, said);
+                services.live.say(&target.run, said, services.clock.now());
             }
         });
         let on_delta = say.as_ref().map(|say| say as &(dyn Fn(&str) + Send + Sync));
@@ -190,7 +203,7 @@ impl Agents {
         Ok(ModelRequest {
             model: name.clone(),
             messages,
-            tools: tools.collect(),
+            tools: tools.chain(profile.delegate_tool(task)).collect(),
             temperature: spec.temperature,
             max_tokens: spec.max_tokens,
             output_schema: task.output_schema.clone().or_else(|| spec.output_schema.clone()),
@@ -243,7 +256,7 @@ impl Agents {
         let body = json!({"op": op, "step": target.step, "attempt": task.attempt, "reserved": reserved});
         for wait in [0, 200, 2000, 10_000] {
             pause(Duration::from_millis(wait)).await;
-            if let Some(answer) = self.ask(&target.run, "reserve", &body).await {
+            if let Some(answer) = self.ask(WORKFLOW, &target.run, "reserve", &body).await {
                 return answer["granted"].as_bool().unwrap_or(false) || !holds(Rule::Reserve);
             }
         }
@@ -252,37 +265,47 @@ impl Agents {
 
     async fn granted(&self, target: &Target, attempt: u32, activation: &str) -> Option<bool> {
         let body = json!({"step": target.step, "attempt": attempt, "activation": activation});
-        self.ask(&target.run, "grant", &body).await?["granted"].as_bool()
+        self.ask(WORKFLOW, &target.run, "grant", &body).await?["granted"].as_bool()
     }
 
-    /// Calls the run; nothing if it does not answer now.
-    async fn ask(&self, run: &str, method: &str, body: &Value) -> Option<Value> {
+    /// Calls the run, or another agent; nothing if it does not answer now.
+    pub(super) async fn ask(&self, kind: &str, id: &str, method: &str, body: &Value) -> Option<Value> {
         let body = Bytes::from(body.to_string());
-        match trace::through(&self.services.sidecar).invoke_actor(WORKFLOW, run, method, body).await {
+        match trace::through(&self.services.sidecar).invoke_actor(kind, id, method, body).await {
             Ok(answer) => {
                 let answer: Value = serde_json::from_slice(&answer).ok()?;
                 let status = answer["error"]["status"].as_u64();
                 (!matches!(status, Some(429 | 500..))).then_some(answer)
             }
             Err(error) => {
-                tracing::debug!(run, method, %error, "the run does not answer now");
+                tracing::debug!(kind, id, method, %error, "an actor does not answer now");
                 None
             }
         }
     }
 
-    /// Gives the answer to the run until it acknowledges it; after a while the run's own wake asks again.
+    /// Gives the answer to whoever asked until it is acknowledged; after a while they ask again by themselves.
     async fn deliver(&self, id: &str, run: &Run, target: Option<Target>, attempt: u32) {
         let Phase::Done { outcome } = &run.phase else { return };
-        if let (Some(target), true) = (&target, *outcome != Ending::Cancelled) {
-            let body = json!({
-                "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
-            });
+        let origin = run.task.as_ref().and_then(|t| t.origin.as_ref());
+        let answer = match (origin, &target) {
+            (Some(origin), Some(_)) => Some(self.answer_to(id, origin, run, outcome)),
+            // Whoever asked looks after it.
+            (Some(_), None) => None,
+            (None, Some(target)) if *outcome != Ending::Cancelled => {
+                let body = json!({
+                    "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
+                });
+                Some(Answer { kind: WORKFLOW, id: target.run.clone(), method: "answer", body })
+            }
+            (None, _) => None,
+        };
+        if let Some(Answer { kind, id: asker, method, body }) = answer {
             let mut told = false;
             for wait in [0, 50, 500, 1000, 2000, 4000, 8000] {
                 pause(Duration::from_millis(wait)).await;
                 failpoint!("deliver.before");
-                let answer = self.ask(&target.run, "answer", &body).await;
+                let answer = self.ask(kind, &asker, method, &body).await;
                 failpoint!("deliver.after");
                 if answer.as_ref().is_some_and(|a| a["error"]["code"] == "value_lost") {
                     return self.start_over(id, attempt).await;
@@ -326,7 +349,7 @@ impl Agents {
     }
 
     /// Nobody here works on effects of this kind any more: a repetition of the task, or a wake, performs them again.
-    async fn land(&self, id: &str, kind: &str) {
+    pub(super) async fn land(&self, id: &str, kind: &str) {
         if let Ok(mut actor) = self.boxes.enter(id).await {
             actor.in_flight.retain(|(_, name)| !name.starts_with(kind));
         }

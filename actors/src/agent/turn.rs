@@ -87,6 +87,10 @@ impl Agents {
                     }
                 },
             };
+            if mem.run.profile.is_none() {
+                mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(&t.agent));
+            }
+            let before = super::delegate::Before::of(&mem);
             if let Input::Task(task) = input {
                 if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
                     mem.target = target.clone();
@@ -97,8 +101,6 @@ impl Agents {
                     }
                 }
                 mem.run.profile = self.profile(&task.agent);
-            } else if mem.run.profile.is_none() {
-                mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(&t.agent));
             }
             let now = self.services.clock.now();
             // The agent's machine refuses nothing and misses nothing.
@@ -109,6 +111,7 @@ impl Agents {
                 self.services.metrics.conflicts.inc();
                 continue;
             }
+            before.tell(self, id, &mem);
             self.act(actor, id, &mem).await;
             let run = mem.run.clone();
             actor.mem = Some(mem);
@@ -138,7 +141,9 @@ impl Agents {
         let spec = agents.agents.get(agent)?.clone();
         let tools =
             spec.tools.iter().filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone())));
-        Some(Arc::new(Profile { tools: tools.collect(), spec }))
+        let others = agents.agents.iter().filter(|(name, _)| spec.allow_delegation && *name != agent);
+        let peers = others.map(|(name, other)| (name.clone(), other.summary())).collect();
+        Some(Arc::new(Profile { tools: tools.collect(), spec, peers }))
     }
 
     /// Applies the events, and saves the agent where one of them must not be lost.
@@ -150,7 +155,9 @@ impl Agents {
         for mut event in events {
             match &mut event {
                 // Messages are stored once, under keys of their own, however small.
-                Event::ModelReplied { message, .. } | Event::ToolAnswered { message, .. } => {
+                Event::ModelReplied { message, .. }
+                | Event::ToolAnswered { message, .. }
+                | Event::DelegateAnswered { message, .. } => {
                     keep(message, &turn, &mut made);
                     save = true;
                 }
@@ -218,6 +225,7 @@ impl Agents {
                     format!("model {iteration} {} {}", mem.run.failures, mem.run.model)
                 }
                 Effect::CallTool { iteration, call } => format!("tool {iteration} {}", call.id),
+                Effect::Delegate { iteration, call } => super::delegate::name(*iteration, &call.id),
                 Effect::Deliver { .. } => "deliver".to_owned(),
             };
             let key = (attempt, name);
@@ -227,7 +235,8 @@ impl Agents {
             }
         }
         actor.in_flight.retain(|key| wanted.contains(key));
-        let loops = mem.run.works() && mem.etag.is_some() && mem.run.iterations > 1;
+        let long = mem.run.iterations > 1 || actor.waits_for_others();
+        let loops = mem.run.works() && mem.etag.is_some() && long;
         if loops && !actor.armed {
             let often = self.services.settings.pause(wake::OFTEN);
             failpoint!("agent.before_arm");

@@ -7,6 +7,7 @@ mod topics;
 use crate::{
     AGENT, WORKFLOW,
     agent::Agents,
+    live::bus,
     reply::{Fault, Reply, response},
     services::Services,
     sweeper,
@@ -49,6 +50,7 @@ struct Inner {
     workflows: Workflows,
     agents: Agents,
     tasks: Tasks,
+    here: bus::Here,
 }
 
 impl Host {
@@ -61,7 +63,8 @@ impl Host {
         services.metrics.watch(&services.sidecar);
         let workflows = Workflows::new(services.clone(), tasks.clone());
         let agents = Agents::new(services.clone(), tasks.clone());
-        Self(Arc::new(Inner { services, roles, workflows, agents, tasks }))
+        let here = bus::Here::new(&services.clock);
+        Self(Arc::new(Inner { services, roles, workflows, agents, tasks, here }))
     }
 
     /// Returns the routes that the sidecar calls.
@@ -75,14 +78,17 @@ impl Host {
             .route("/actors/{kind}/{id}/method/{method}", put(call))
             .route(topics::TASKS_ROUTE, axum::routing::post(topics::task))
             .route(topics::COMMANDS_ROUTE, axum::routing::post(topics::command))
+            .route(topics::RESULTS_ROUTE, axum::routing::post(topics::result))
+            .route(topics::LIVE_ROUTE, axum::routing::post(topics::live))
             .layer(middleware::from_fn_with_state(app_token.map(Arc::from), guard))
             .route("/healthz", get(|| async { StatusCode::OK }))
             .layer(DefaultBodyLimit::max(BODY))
             .with_state(self.clone())
     }
 
-    /// Starts what runs beside the calls: the sweeper of the workflow role.
+    /// Starts what runs beside the calls: the sweeper of the workflow role, the live fan-out to other processes.
     pub fn start(&self) {
+        bus::start(self.0.services.clone(), self.0.here.clone(), &self.0.tasks);
         if self.0.roles.workflow {
             sweeper::start(self.0.services.clone(), &self.0.tasks);
         }

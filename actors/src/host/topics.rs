@@ -1,9 +1,10 @@
-//! Messages from the bus: tasks for agents, commands for runs. Each is handed to its actor through the sidecar.
+//! Messages from the bus: tasks for agents, commands and workers' answers for runs. Each is handed to its actor
+//! through the sidecar.
 //!
 //! A message is dropped when it can never be handled, tried again when it can't be handled now.
 
 use super::Host;
-use crate::{AGENT, WORKFLOW, events, failpoint::failpoint, trace, workflow};
+use crate::{AGENT, WORKFLOW, events, failpoint::failpoint, live::bus, trace, workflow};
 use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 
 pub const TASKS_ROUTE: &str = "/events/tasks";
 pub const COMMANDS_ROUTE: &str = "/events/commands";
+pub const RESULTS_ROUTE: &str = "/events/results";
+pub const LIVE_ROUTE: &str = "/events/live";
 
 /// A CloudEvent as far as it is read here.
 #[derive(Deserialize)]
@@ -19,6 +22,8 @@ struct CloudEvent {
     #[serde(default)]
     source: String,
     r#type: String,
+    #[serde(default)]
+    time: Option<String>,
     #[serde(default)]
     traceparent: Option<String>,
     #[serde(default)]
@@ -48,6 +53,12 @@ pub async fn subscriptions(State(host): State<Host>) -> Json<Value> {
     }
     if host.0.roles.workflow {
         all.push(subscription(events::COMMANDS, COMMANDS_ROUTE));
+        all.push(subscription(events::RESULTS, RESULTS_ROUTE));
+    }
+    if let Some(broadcast) = &host.0.services.settings.broadcast {
+        // Best effort: nothing is tried again, nothing is buried.
+        let routes = json!({"default": LIVE_ROUTE});
+        all.push(json!({"pubsubname": broadcast, "topic": bus::TOPIC, "routes": routes}));
     }
     Json(Value::Array(all))
 }
@@ -75,13 +86,33 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
 
 /// Gives a command to its run.
 pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
-    let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) else {
-        tracing::warn!("a command that is no CloudEvent is dropped");
+    let Some(event) = read(&body) else { return verdict(Verdict::Drop) };
+    let Some((_, method)) = workflow::COMMANDS.iter().find(|(kind, _)| *kind == event.r#type) else {
+        tracing::warn!(id = event.id, kind = event.r#type, "a command that nobody knows is dropped");
         return verdict(Verdict::Drop);
     };
-    let method = workflow::COMMANDS.iter().find(|(kind, _)| *kind == event.r#type).map(|(_, method)| *method);
-    let (Some(method), Value::Object(mut data)) = (method, event.data) else {
-        tracing::warn!(id = event.id, kind = event.r#type, "a command that nobody knows is dropped");
+    to_run(&host, event, method).await
+}
+
+/// Gives a worker's answer to its run.
+pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Value> {
+    let Some(event) = read(&body) else { return verdict(Verdict::Drop) };
+    if event.r#type != events::TASK_FINISHED {
+        tracing::warn!(id = event.id, kind = event.r#type, "a result that nobody knows is dropped");
+        return verdict(Verdict::Drop);
+    }
+    to_run(&host, event, "finished").await
+}
+
+fn read(body: &[u8]) -> Option<CloudEvent> {
+    let event = serde_json::from_slice(body);
+    event.inspect_err(|error| tracing::warn!(%error, "a message that is no CloudEvent is dropped")).ok()
+}
+
+/// Hands an event's data to a method of the run it names.
+async fn to_run(host: &Host, event: CloudEvent, method: &str) -> Json<Value> {
+    let Value::Object(mut data) = event.data else {
+        tracing::warn!(id = event.id, kind = event.r#type, "an event without an object as data is dropped");
         return verdict(Verdict::Drop);
     };
     // The event's identity is the operation's: delivered again, it does nothing again.
@@ -90,18 +121,28 @@ pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
         Some(Value::String(run)) => run,
         None if method == "start" => identity.to_string(),
         _ => {
-            tracing::warn!(id = event.id, "a command without a run_id is dropped");
+            tracing::warn!(id = event.id, kind = event.r#type, "an event without a run_id is dropped");
             return verdict(Verdict::Drop);
         }
     };
     if !callboard_core::workflow::definition::is_id(&run) {
-        tracing::warn!(id = event.id, "a command with an invalid run_id is dropped");
+        tracing::warn!(id = event.id, kind = event.r#type, "an event with an invalid run_id is dropped");
         return verdict(Verdict::Drop);
     }
     data.insert("op".into(), identity.to_string().into());
-    let span = tracing::info_span!("command", otel.kind = "consumer", run, method);
+    let span = tracing::info_span!("event", otel.kind = "consumer", run, method);
     let data = Value::Object(data);
-    verdict(trace::within(event.traceparent, span, hand_over(&host, WORKFLOW, &run, method, &data)).await)
+    verdict(trace::within(event.traceparent, span, hand_over(host, WORKFLOW, &run, method, &data)).await)
+}
+
+/// Takes in what other processes say, and who listens there. Nothing of it is worth a second delivery.
+pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
+    if let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) {
+        let services = &host.0.services;
+        let now = services.clock.now();
+        host.0.here.hear(&services.live, &event.r#type, event.time.as_deref(), event.data, now);
+    }
+    verdict(Verdict::Success)
 }
 
 async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: &Value) -> Verdict {

@@ -5,6 +5,7 @@ use super::{
     actor::{Actor, InFlight, Mem},
     agent_id,
     http_step::HttpStep,
+    offer::Offer,
     turn::Turn,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
-    workflow::{Effect, NodeKind, Run, StepKey},
+    workflow::{Effect, Node, NodeKind, Run, StepKey},
 };
 use serde_json::json;
 use std::{
@@ -85,16 +86,44 @@ impl Workflows {
                         tasks.push(Task { step, attempt, agent, input, at_most_once, first, published });
                     }
                 }
+                Effect::OfferTask { step, attempt, agent, input, at_most_once } => {
+                    let key = (step.clone(), attempt);
+                    wanted.insert(key.clone());
+                    let fresh = InFlight { since: now, published: Arc::default() };
+                    let entry = actor.in_flight.entry(key).or_insert(fresh);
+                    let last = Timestamp(entry.published.load(Ordering::Acquire));
+                    // Workers take minutes, and an offer repeated may be work done twice: it is not repeated soon.
+                    let due = turn.is_wake() && now >= last + settings.paced(REPUBLISH.1);
+                    if last.0 == 0 || due && !at_most_once && holds(Rule::Republish) {
+                        entry.published.store(now.0, Ordering::Release);
+                        let published = entry.published.clone();
+                        let kind = node_of(&mem.run, &step).map(|n| &n.kind);
+                        let output_schema = match kind {
+                            Some(NodeKind::Agent(agent)) => agent.output_schema.clone(),
+                            _ => None,
+                        };
+                        let deadline = mem.run.steps.get(&step).and_then(|s| s.deadline);
+                        self.offer(
+                            run,
+                            Offer {
+                                step,
+                                attempt,
+                                agent,
+                                input,
+                                at_most_once,
+                                output_schema,
+                                deadline,
+                                published,
+                            },
+                        );
+                    }
+                }
                 Effect::CallHttp { step, attempt, input, expect, at_most_once } => {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
                     if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
                         actor.in_flight.insert(key, InFlight { since: now, published: Arc::default() });
-                        let node = mem
-                            .run
-                            .plan
-                            .as_ref()
-                            .and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
+                        let node = node_of(&mem.run, &step);
                         let allowed = match node.map(|n| &n.kind) {
                             Some(NodeKind::Http(config)) => {
                                 callboard_connectors::http::node::references(config)
@@ -137,8 +166,7 @@ impl Workflows {
         let messages: Vec<Bytes> = tasks
             .iter()
             .map(|task| {
-                let node =
-                    plan.as_ref().and_then(|p| p.by_id.get(&*task.step.node).map(|ix| &p.node(*ix).node));
+                let node = node_of(state, &task.step);
                 let schema = node.and_then(|n| match &n.kind {
                     NodeKind::Agent(agent) => agent.output_schema.as_ref(),
                     _ => None,
@@ -295,4 +323,10 @@ impl Workflows {
             failpoint!("clean.after_mark");
         }
     }
+}
+
+/// Returns the definition of a step's node.
+fn node_of<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Node> {
+    let plan = run.plan.as_ref()?;
+    plan.by_id.get(&*step.node).map(|ix| &plan.node(*ix).node)
 }

@@ -72,14 +72,14 @@ impl Workflows {
     }
 
     /// Nobody here works on this attempt any more: the next wake may.
-    async fn land(&self, run: &str, step: &StepKey, attempt: u32) {
+    pub(super) async fn land(&self, run: &str, step: &StepKey, attempt: u32) {
         if let Ok(mut actor) = self.boxes.enter(run).await {
             actor.in_flight.remove(&(step.clone(), attempt));
         }
     }
 
     /// Asks for the right to perform an `at_most_once` call. Only one activation gets it.
-    async fn granted(&self, run: &str, step: &StepKey, attempt: u32) -> bool {
+    pub(super) async fn granted(&self, run: &str, step: &StepKey, attempt: u32) -> bool {
         let activation = format!("{:x}", self.services.clock.id());
         let ask = Input::Grant { step: step.clone(), attempt, activation: activation.clone() };
         let Ok(done) = self.turn(run, Turn::Input(ask)).await else { return false };

@@ -100,6 +100,7 @@ impl Workflows {
             }
             "status" => return self.status(run).await,
             "answer" => return self.answer(run, parse(body)?).await,
+            "finished" => return self.finished(run, parse(body)?).await,
             "grant" => return self.grant(run, parse(body)?).await,
             "reserve" => return self.reserve(run, parse(body)?).await,
             "sweep" => {

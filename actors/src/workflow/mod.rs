@@ -6,6 +6,7 @@ mod commit;
 mod http_step;
 mod load;
 mod methods;
+mod offer;
 mod purge;
 mod start;
 mod tail;

@@ -101,12 +101,16 @@ impl Workflows {
         for steps in agents.into_iter().collect::<Vec<_>>().chunks(64) {
             let keys: Vec<String> =
                 steps.iter().map(|step| agent::document_key(&super::agent_id(run, step))).collect();
-            let found = services.sidecar.get_bulk(&services.settings.statestore, keys).await?;
-            for entry in found.values() {
-                names.extend(agent::named(&entry.data));
+            let mut wave = keys;
+            while !wave.is_empty() {
+                let found = services.sidecar.get_bulk(&services.settings.statestore, wave).await?;
+                names.extend(found.values().flat_map(|entry| agent::named(&entry.data)));
+                // Those that worked for them go with them.
+                let children = found.values().flat_map(|entry| agent::children(&entry.data));
+                wave = children.map(|id| agent::document_key(&id)).collect();
+                let keys: Vec<String> = found.into_keys().collect();
+                services.sidecar.delete_bulk(&services.settings.statestore, keys).await?;
             }
-            let keys: Vec<String> = found.into_keys().collect();
-            services.sidecar.delete_bulk(&services.settings.statestore, keys).await?;
         }
         let names: Vec<(String, u64)> = names.into_iter().collect();
         values::delete(services, run, &names).await?;

@@ -59,11 +59,10 @@ impl Workflows {
             }
             _ => BTreeMap::new(),
         };
-        let settings = RunSettings {
-            dispatch: self.services.settings.dispatch,
-            retention: self.services.settings.retention.0,
-            max_tokens,
-        };
+        let dispatch = self.services.settings.dispatch;
+        let mut settings = RunSettings { dispatch, retention: 0, max_tokens, otherwise: None };
+        let own = plan.definition.settings.retention.unwrap_or_default();
+        settings.retain(own.or(self.services.settings.retention));
         let start = Input::Start {
             op,
             workflow_id: body.workflow_id.clone(),

@@ -405,7 +405,6 @@ impl Workflows {
     pub(super) fn projection(&self, mem: &Mem) -> RunProjection {
         let Some(summary) = Summary::of(&mem.run) else { return RunProjection::default() };
         let status = serde_json::to_value(summary.status).unwrap_or_default();
-        let keep = mem.run.created.as_ref().map(|c| Span(c.settings.retention));
         RunProjection {
             workflow_id: summary.workflow_id.clone(),
             version: Some(summary.version),
@@ -413,7 +412,7 @@ impl Workflows {
             summary: serde_json::to_string(&summary).unwrap_or_default(),
             created_at: summary.created_at,
             ended_at: summary.ended_at,
-            retain_until: summary.ended_at.zip(keep).map(|(at, keep)| at + keep),
+            retain_until: mem.run.retained_until(),
             purging: mem.run.purging,
         }
     }

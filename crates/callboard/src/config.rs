@@ -6,7 +6,10 @@
 mod load;
 mod secret;
 
-use callboard_core::Span;
+use callboard_core::{
+    Span,
+    workflow::definition::{RETENTION_LIMIT, Retention},
+};
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -86,7 +89,7 @@ pub struct Secrets {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Runs {
     pub dispatch: u32,
-    pub retention: Span,
+    pub retention: Retention,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -129,6 +132,9 @@ impl Config {
         range("server.concurrency", self.server.concurrency, 65_536);
         range("server.streams", self.server.streams, 65_536);
         range("runs.dispatch", self.runs.dispatch, 1024);
+        for name in self.runs.retention.too_long() {
+            wrong.push(("runs.retention", format!("{name} runs are kept at most {RETENTION_LIMIT}")));
+        }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.telemetry.level) {
             wrong.push(("telemetry.level", error.to_string()));
         }

@@ -151,7 +151,7 @@ fn estimate(messages: &[Message], answer: usize) -> Usage {
         })
         .sum();
     let tokens = |characters: usize| u64::try_from(characters.div_ceil(4)).unwrap_or(u64::MAX);
-    Usage { calls: 1, prompt_tokens: tokens(asked), completion_tokens: tokens(answer) }
+    Usage { calls: 1, prompt_tokens: tokens(asked), completion_tokens: tokens(answer), estimated: true }
 }
 
 /// An answer that is not one.

@@ -14,4 +14,5 @@ mod places;
 mod runs;
 mod tracing;
 mod words;
+mod workers;
 mod world;

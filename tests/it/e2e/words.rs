@@ -1,8 +1,8 @@
 //! What a model says while it says it: asked for only when somebody listens, and cut in the middle.
 
-use super::api::Api;
+use super::{api::Api, places::Place};
 use crate::harness::{Callboard, Model, Reply, http, root};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,4 +50,51 @@ async fn whoever_listens_hears_the_model_and_a_stream_cut_in_the_middle_is_tried
     api.until(&quiet, "completed").await;
     assert_ne!(model.script().requests().last().expect("a request").json()["stream"], true);
     dev.stop().await;
+}
+
+/// The API is in one process, the agent in another: the words go over the bus, once somebody listens.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_reach_a_stream_of_another_process_beside_real_dapr() {
+    let model = Model::start().await;
+    let base = model.base_url();
+    let env = [("OPENAI_BASE_URL", base.as_str()), ("OPENAI_API_KEY", "none")];
+    let mut place = Place::beside(&env).await;
+    let api = place.api();
+    let ask =
+        json!({"id": "speak", "type": "agent", "config": {"agent": "research", "prompt": "say a few words"}});
+    // Several in a row, none of them at once: which is the first to be heard depends on how fast the notice is.
+    model.script().otherwise(Reply::Echo.after(Duration::from_millis(300)));
+    let rounds = json!({"id": "rounds", "type": "loop", "config": {"until": "false", "max": 4, "body": {"nodes": [ask]}}});
+    let definition = json!({
+        "name": "words",
+        "nodes": [{"id": "go", "type": "signal", "config": {"name": "go"}}, rounds],
+        "edges": [{"source": "go", "target": "rounds"}]
+    });
+    let run = api.run(&definition, json!({})).await;
+    let request = http()
+        .get(format!("{}/api/v1/runs/{run}/history?said=true", api.url))
+        .timeout(Duration::from_secs(60));
+    let stream = request.header("accept", "text/event-stream").send().await.expect("a stream");
+    api.operate(&run, "signal", json!({"name": "go"})).await;
+    let text = stream.text().await.expect("events");
+    let events: Vec<&str> = text.split("\n\n").collect();
+    let said: Vec<Value> = events
+        .iter()
+        .filter(|event| event.contains("event: agent.said"))
+        .filter_map(|event| event.lines().find_map(|line| line.strip_prefix("data: ")))
+        .map(|data| serde_json::from_str(data).expect("JSON"))
+        .collect();
+    let heard = |round: u32| -> String {
+        let of_round = said.iter().filter(|said| said["iteration"] == json!(round.to_string()));
+        of_round.filter_map(|said| said["text"].as_str()).collect()
+    };
+    assert!((0..4).any(|round| heard(round) == "say a few words"), "{text}");
+    api.until(&run, "completed").await;
+
+    // Nobody listens: nothing is streamed.
+    let quiet = api.run(&definition, json!({})).await;
+    api.operate(&quiet, "signal", json!({"name": "go"})).await;
+    api.until(&quiet, "completed").await;
+    assert_ne!(model.script().requests().last().expect("a request").json()["stream"], true);
+    assert_eq!(place.panics(), Vec::<String>::new());
 }

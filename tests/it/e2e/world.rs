@@ -211,6 +211,7 @@ fn agents_of(upstream: &str) -> Value {
         "patient": {"model": "test", "max_tokens": 100,
             "retry_policy": {"max_retries": 3, "backoff": "exponential", "initial": "100ms", "jitter": false}},
         "once": {"model": "test", "retry_policy": never},
+        "lead": {"model": "test", "allow_delegation": true, "limits": {"repeats": 100}, "retry_policy": never},
         "backed": {"model": "test", "fallback_models": ["spare"], "retry_policy": never},
     });
     let tools = json!({

@@ -78,6 +78,8 @@ impl Parts {
             agents: self.agents.clone(),
             settings: Settings {
                 strict,
+                // Beside a sidecar there are other processes; embedded, this one is all there is.
+                broadcast: strict.then(|| "broadcast".to_owned()),
                 retention: config.runs.retention,
                 dispatch: config.runs.dispatch,
                 ..Settings::default()

@@ -156,6 +156,7 @@ fn usage(data: &Value) -> String {
     let tokens = |name| data.pointer(&format!("/usage/{name}")).and_then(Value::as_u64).unwrap_or(0);
     match tokens("prompt_tokens") + tokens("completion_tokens") {
         0 => String::new(),
+        tokens if data.pointer("/usage/estimated").is_some() => format!(", about {tokens} tokens"),
         tokens => format!(", {tokens} tokens"),
     }
 }

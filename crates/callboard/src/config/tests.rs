@@ -13,7 +13,7 @@ fn sources(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Sources {
 fn the_defaults_are_right() {
     let config = sources(&[], &[]).load().expect("the defaults");
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.runs.retention, Span::secs(24 * 3600));
+    assert_eq!(config.runs.retention, Retention::USUAL);
     assert!(config.scripted());
 }
 
@@ -23,8 +23,24 @@ fn a_variable_wins_over_a_file_and_a_file_over_the_default() {
     let variables =
         [("CALLBOARD__RUNS__DISPATCH", "9"), ("CALLBOARD__HTTP__ALLOW", "a.internal:80, 127.0.0.1:9")];
     let config = sources(&files, &variables).load().expect("settings");
-    assert_eq!((config.runs.dispatch, config.runs.retention), (9, Span::secs(3600)));
+    assert_eq!((config.runs.dispatch, config.runs.retention), (9, Retention::all(Span::secs(3600))));
     assert_eq!(config.http.allow, ["a.internal:80", "127.0.0.1:9"]);
+}
+
+#[test]
+fn retention_is_one_duration_or_one_for_each_way_to_end() {
+    let load = |file: &str, variables: &[(&str, &str)]| sources(&[("a.toml", file)], variables).load();
+    let week = Span::secs(7 * 24 * 3600);
+    let by_status = load("[runs]\nretention = {completed = \"1h\"}", &[]).expect("settings");
+    let expected = Retention { completed: Some(Span::secs(3600)), ..Retention::USUAL };
+    assert_eq!((by_status.runs.retention, by_status.runs.retention.failed), (expected, Some(week)));
+    let variable = [("CALLBOARD__RUNS__RETENTION__FAILED", "30m")];
+    let failed = load("[runs]\nretention = \"1h\"", &variable).expect("settings").runs.retention;
+    assert_eq!(failed.failed, Some(Span::secs(1800)));
+    for wrong in ["\"soon\"", "{ended = \"1h\"}", "{failed = \"9000h\"}", "7"] {
+        let Mistakes(found) = load(&format!("[runs]\nretention = {wrong}"), &[]).expect_err("a mistake");
+        assert!(found.len() == 1 && found[0].path.starts_with("runs.retention"), "{wrong}: {found:?}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use axum::{
         sse::{self, KeepAlive, Sse},
     },
 };
-use callboard_actors::Said;
+use callboard_actors::{Listening, Said};
 use callboard_catalog::{Catalog, Entry, RunRow};
 use callboard_core::workflow::Event;
 use futures::stream;
@@ -108,6 +108,7 @@ struct Told {
     ready: std::vec::IntoIter<Item>,
     notices: broadcast::Receiver<u64>,
     words: Option<broadcast::Receiver<Said>>,
+    _listening: Listening,
     _place: OwnedSemaphorePermit,
 }
 
@@ -115,7 +116,17 @@ fn stream_of(gateway: Gateway, run: String, after: u64, said: bool, place: Owned
     let notices = gateway.runs.watch(&run);
     // Models stream only for those who ask to hear them.
     let words = said.then(|| gateway.runs.live.listen(&run));
-    let told = Told { gateway, run, after, ready: Vec::new().into_iter(), notices, words, _place: place };
+    let listening = gateway.runs.live.announce(&run, said);
+    let told = Told {
+        gateway,
+        run,
+        after,
+        ready: Vec::new().into_iter(),
+        notices,
+        words,
+        _listening: listening,
+        _place: place,
+    };
     let events = stream::unfold(told, |mut told| async move {
         let event = match told.next().await? {
             News::Recorded(item) => written(&item),

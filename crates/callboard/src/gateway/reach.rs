@@ -32,7 +32,7 @@ pub struct Runs {
     pub sidecar: Sidecar,
     pub catalog: Arc<dyn Catalog>,
     pub watch: Watch,
-    /// What agents say while they say it, if they run in this process.
+    /// What agents say while they say it, and who listens.
     pub live: Live,
 }
 

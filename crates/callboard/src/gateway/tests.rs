@@ -344,7 +344,8 @@ async fn recorded(catalog: &dyn Catalog, run: &str) {
     };
     let step = StepKey::new(1, "a", "");
     let stored = callboard_core::ValueRef { key: "t.1".into(), hash: Hash::of(b"v"), size: 2000 };
-    let settings = RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default() };
+    let settings =
+        RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default(), otherwise: None };
     let definition = json!({"name": "n", "nodes": [{"id": "a", "type": "agent"}]});
     let whats = [
         What::RunCreated {

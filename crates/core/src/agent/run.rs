@@ -1,22 +1,25 @@
 //! The agent loop as a machine: call the model, call these tools, answer. The shell performs.
 //!
 //! One model call is the common case and commits once, with its answer. A tool's error goes back to the model as
-//! data. Messages are kept by reference, each written once.
+//! data. Messages are kept by reference, each written once. The rules are in `decide`, the checks of what models
+//! write in `calls`.
+
+mod calls;
+mod decide;
 
 use super::{
-    message::{CallError, Message, ModelReply, Role, ToolCall, Usage},
+    delegate::{self, Origin},
+    message::{CallError, ModelReply, ToolCall, Usage},
     spec::{Spec, Tool},
 };
-use crate::{
-    Datum, Hash, Machine, Span, Stop, Timestamp, Values, retry, schema,
-    workflow::definition::{Backoff, RetryPolicy},
-};
+use crate::{Datum, Hash, Machine, Span, Stop, Timestamp, Values};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
-/// Times an answer may miss its schema, or a tool call its arguments' schema, before the task fails.
-const STRIKES: u32 = 3;
+use calls::call_hash;
+pub use calls::check_call;
+pub(super) use calls::failed;
 
 /// One task of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +38,9 @@ pub struct Task {
     /// The run has a budget: calls after the first are asked for.
     #[serde(default)]
     pub budgeted: bool,
+    /// Another agent asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// What the machine needs of its surroundings, resolved by the shell from the agents' file.
@@ -42,6 +48,8 @@ pub struct Task {
 pub struct Profile {
     pub spec: Spec,
     pub tools: BTreeMap<String, Tool>,
+    /// The agents it may delegate to, each with what it is for.
+    pub peers: BTreeMap<String, String>,
 }
 
 /// An agent at work on one task.
@@ -62,6 +70,9 @@ pub struct Run {
     pub repeats: BTreeMap<Hash, u32>,
     /// The answer has arrived.
     pub delivered: bool,
+    /// The actors that answered what was delegated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
     /// Who the agent is; attached by the shell, none when there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
@@ -107,6 +118,16 @@ pub enum Input {
         id: String,
         result: Result<Value, CallError>,
     },
+    /// What another agent made of a delegated task.
+    Delegated {
+        attempt: u32,
+        iteration: u32,
+        id: String,
+        /// The actor that performed it.
+        from: String,
+        result: Result<Value, CallError>,
+        usage: Usage,
+    },
     Granted {
         iteration: u32,
         granted: bool,
@@ -131,6 +152,7 @@ pub enum Event {
     CallGranted { at: Timestamp },
     TaskEnded { outcome: Ending, usage: Usage },
     AnswerDelivered {},
+    DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -148,6 +170,11 @@ pub enum Effect {
         iteration: u32,
         call: ToolCall,
     },
+    /// Have another agent perform what the call says.
+    Delegate {
+        iteration: u32,
+        call: ToolCall,
+    },
     /// Give the answer to whoever asked.
     Deliver {
         attempt: u32,
@@ -161,82 +188,7 @@ impl Machine for Run {
     type Refusal = Infallible;
 
     fn decide(&self, at: Timestamp, input: &Input, _: &Values) -> Result<Vec<Event>, Stop<Infallible>> {
-        let profile = self.profile.clone().unwrap_or_default();
-        let mut run = self.clone();
-        let mut events = Vec::new();
-        let mut put = |run: &mut Run, event: Event| {
-            run.apply(&event);
-            events.push(event);
-        };
-        match input {
-            Input::Task(task) => {
-                let newer = self.task.as_ref().is_none_or(|t| t.attempt < task.attempt);
-                if newer {
-                    put(&mut run, Event::TaskAccepted { at, task: task.clone() });
-                    if self.profile.is_none() {
-                        let message = format!("there is no agent {}", task.agent);
-                        run.end(Ending::Failed(failed("unknown_agent", message)), &mut put);
-                    }
-                }
-            }
-            Input::Replied { iteration, reply } if self.thinks(*iteration) => match reply {
-                Ok(reply) => run.replied(&profile, reply, &mut put),
-                Err(error) => run.call_failed(&profile, at, error, &mut put),
-            },
-            Input::ToolAnswered { iteration, id, result } if self.acts(*iteration, id) => {
-                let (text, strike) = match result {
-                    Ok(value) => (value.clone(), false),
-                    Err(e) => (
-                        json!({"error": {"code": e.code, "message": e.message}}),
-                        e.code == "invalid_arguments",
-                    ),
-                };
-                let message =
-                    Message { tool_call_id: Some(id.clone()), ..Message::new(Role::Tool, plain(&text)) };
-                put(&mut run, Event::ToolAnswered { id: id.clone(), message: datum(&message), strike });
-                if run.strikes >= STRIKES {
-                    run.end(
-                        Ending::Failed(failed("invalid_tool_arguments", "too many invalid tool calls")),
-                        &mut put,
-                    );
-                }
-            }
-            Input::Granted { iteration, granted }
-                if self.phase == Phase::Reserving && self.iterations == *iteration =>
-            {
-                if *granted {
-                    put(&mut run, Event::CallGranted { at });
-                } else {
-                    let error =
-                        failed("budget_exceeded", "the run's budget does not allow another model call");
-                    run.end(Ending::Failed(error), &mut put);
-                }
-            }
-            Input::Refused if self.works() => run.end(Ending::Unknown, &mut put),
-            Input::Cancel if self.works() => run.end(Ending::Cancelled, &mut put),
-            Input::Delivered { attempt } => {
-                let current = self.task.as_ref().is_some_and(|t| t.attempt == *attempt);
-                if current && !self.delivered && matches!(self.phase, Phase::Done { .. }) {
-                    put(&mut run, Event::AnswerDelivered {});
-                }
-            }
-            Input::Replied { .. }
-            | Input::ToolAnswered { .. }
-            | Input::Granted { .. }
-            | Input::Refused
-            | Input::Cancel
-            | Input::Tick => {}
-        }
-        if let Some(seconds) = profile.spec.limits.seconds
-            && run.works()
-            && at >= run.accepted_at + Span::secs(seconds)
-        {
-            run.end(
-                Ending::Failed(failed("agent_limit", format!("the task took longer than {seconds} s"))),
-                &mut put,
-            );
-        }
-        Ok(events)
+        Ok(decide::decide(self, at, input))
     }
 
     fn apply(&mut self, event: &Event) {
@@ -256,13 +208,21 @@ impl Machine for Run {
 // === impl Run ===
 
 impl Run {
-    fn thinks(&self, iteration: u32) -> bool {
-        matches!(self.phase, Phase::Thinking { .. }) && self.iterations == iteration
+    fn may_delegate(&self) -> bool {
+        let (Some(profile), Some(task)) = (&self.profile, &self.task) else { return false };
+        profile.may_delegate(task)
     }
 
-    fn acts(&self, iteration: u32, id: &str) -> bool {
-        matches!(&self.phase, Phase::Acting { calls, results }
-            if self.iterations == iteration && calls.iter().any(|c| c.id == id) && !results.contains_key(id))
+    /// Returns the calls by which parts of the task are delegated and not answered yet.
+    pub fn delegated(&self) -> Vec<(u32, String)> {
+        if !matches!(self.phase, Phase::Acting { .. }) {
+            return Vec::new();
+        }
+        let calls = self.pending().into_iter().filter_map(|effect| match effect {
+            Effect::Delegate { iteration, call } => Some((iteration, call.id)),
+            _ => None,
+        });
+        calls.collect()
     }
 
     /// Whether a task is under way.
@@ -270,125 +230,18 @@ impl Run {
         !matches!(self.phase, Phase::Idle | Phase::Done { .. })
     }
 
-    fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {
-        let usage = Usage { calls: 1, ..reply.usage };
-        if !reply.tool_calls.is_empty() {
-            let message = Message {
-                tool_calls: reply.tool_calls.clone(),
-                ..Message::new(Role::Assistant, reply.text.clone())
-            };
-            put(
-                self,
-                Event::ModelReplied { message: datum(&message), calls: reply.tool_calls.clone(), usage },
-            );
-            if let Some((tool, times)) = self.looping(profile) {
-                let message = format!("called {tool} with the same arguments {times} times");
-                self.end(Ending::Failed(failed("loop_detected", message)), put);
-            } else {
-                self.check_limits(profile, put);
-            }
-            return;
-        }
-        let schema =
-            self.task.as_ref().and_then(|t| t.output_schema.clone()).or(profile.spec.output_schema.clone());
-        let Some(schema) = schema else {
-            self.end_with(Ending::Completed(Datum::inline(reply.text.clone())), usage, put);
-            return;
-        };
-        match check_answer(&schema, &reply.text) {
-            Ok(value) => self.end_with(Ending::Completed(Datum::inline(value)), usage, put),
-            Err(complaint) if self.strikes + 1 < STRIKES => {
-                let answer = Message::new(Role::Assistant, reply.text.clone());
-                let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
-                let complaint = Message::new(Role::User, text);
-                put(
-                    self,
-                    Event::AnswerRejected { message: datum(&answer), complaint: datum(&complaint), usage },
-                );
-                self.check_limits(profile, put);
-            }
-            Err(complaint) => {
-                let message = format!("the answer does not fit the output schema: {complaint}");
-                self.end_with(Ending::Failed(failed("output_invalid", message)), usage, put);
-            }
-        }
-    }
-
-    fn call_failed(
-        &mut self,
-        profile: &Profile,
-        at: Timestamp,
-        error: &CallError,
-        put: &mut impl FnMut(&mut Run, Event),
-    ) {
-        let key = self.task.as_ref().map_or("", |t| &t.key).to_owned();
-        let policy = profile.spec.retry_policy.clone().unwrap_or(RetryPolicy {
-            max_retries: 3,
-            backoff: Backoff::Exponential,
-            initial: Span::secs(1),
-            max: Span::secs(60),
-            jitter: true,
-        });
-        let at_most_once = self.task.as_ref().is_some_and(|t| t.at_most_once);
-        if error.retryable && !at_most_once {
-            if let Some(delay) = retry::delay(&policy, self.failures + 1, &key, error.retry_after) {
-                put(
-                    self,
-                    Event::ModelFailed { error: error.clone(), model: self.model, retry_at: at + delay },
-                );
-                return;
-            }
-            if self.model < profile.spec.fallback_models.len() {
-                put(self, Event::ModelFailed { error: error.clone(), model: self.model + 1, retry_at: at });
-                return;
-            }
-        }
-        // The agent's own retries are used up: whether the step is tried again is the definition's business.
-        self.end(Ending::Failed(error.clone()), put);
-    }
-
-    /// Returns a call made too often with the same arguments.
-    fn looping(&self, profile: &Profile) -> Option<(String, u32)> {
-        let Phase::Acting { calls, .. } = &self.phase else { return None };
-        calls.iter().find_map(|call| {
-            let times = self.repeats.get(&call_hash(call)).copied().unwrap_or(0);
-            (times >= profile.spec.limits.repeats).then(|| (call.name.clone(), times))
-        })
-    }
-
-    fn check_limits(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
-        let limits = &profile.spec.limits;
-        let breach = if self.iterations > limits.iterations {
-            Some(format!("{} rounds of model and tool calls", limits.iterations))
-        } else if limits.calls.is_some_and(|n| self.usage.calls >= n) {
-            limits.calls.map(|n| format!("{n} model calls"))
-        } else if limits.tokens.is_some_and(|n| self.usage.tokens() >= n) {
-            limits.tokens.map(|n| format!("{n} tokens"))
-        } else {
-            None
-        };
-        if let Some(breach) = breach {
-            self.end(Ending::Failed(failed("agent_limit", format!("the agent's limit is {breach}"))), put);
-        }
-    }
-
-    fn end(&mut self, outcome: Ending, put: &mut impl FnMut(&mut Run, Event)) {
-        self.end_with(outcome, Usage::default(), put);
-    }
-
-    fn end_with(&mut self, outcome: Ending, usage: Usage, put: &mut impl FnMut(&mut Run, Event)) {
-        put(self, Event::TaskEnded { outcome, usage });
-    }
-
     /// Folds one event.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::TaskAccepted { at, task } => {
+                // The run reserved the first call of its own agents; nobody reserved a delegate's.
+                let asks = task.budgeted && task.origin.is_some();
+                let phase = if asks { Phase::Reserving } else { Phase::Thinking { not_before: *at } };
                 *self = Run {
                     profile: self.profile.take(),
                     task: Some(task.clone()),
                     accepted_at: *at,
-                    phase: Phase::Thinking { not_before: *at },
+                    phase,
                     iterations: 1,
                     ..Run::default()
                 };
@@ -415,15 +268,12 @@ impl Run {
             }
             Event::ToolAnswered { id, message, strike } => {
                 self.strikes += u32::from(*strike);
-                let Phase::Acting { calls, results } = &mut self.phase else { return };
-                results.insert(id.clone(), message.clone());
-                if results.len() == calls.len() {
-                    // In the order of the calls, whatever order the answers came in.
-                    let answers: Vec<Datum> =
-                        calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
-                    self.messages.extend(answers);
-                    self.next_round(self.accepted_at);
-                }
+                self.take_result(id, message);
+            }
+            Event::DelegateAnswered { id, from, message, usage } => {
+                self.usage += *usage;
+                self.children.push(from.clone());
+                self.take_result(id, message);
             }
             Event::CallGranted { at } => self.phase = Phase::Thinking { not_before: *at },
             Event::TaskEnded { outcome, usage } => {
@@ -431,6 +281,17 @@ impl Run {
                 self.phase = Phase::Done { outcome: outcome.clone() };
             }
             Event::AnswerDelivered {} => self.delivered = true,
+        }
+    }
+
+    fn take_result(&mut self, id: &str, message: &Datum) {
+        let Phase::Acting { calls, results } = &mut self.phase else { return };
+        results.insert(id.to_owned(), message.clone());
+        if results.len() == calls.len() {
+            // In the order of the calls, whatever order the answers came in.
+            let answers: Vec<Datum> = calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
+            self.messages.extend(answers);
+            self.next_round(self.accepted_at);
         }
     }
 
@@ -452,7 +313,12 @@ impl Run {
             Phase::Acting { calls, results } => calls
                 .iter()
                 .filter(|c| !results.contains_key(&c.id))
-                .map(|call| Effect::CallTool { iteration, call: call.clone() })
+                .map(|call| match call.name.as_str() {
+                    delegate::TOOL if self.may_delegate() => {
+                        Effect::Delegate { iteration, call: call.clone() }
+                    }
+                    _ => Effect::CallTool { iteration, call: call.clone() },
+                })
                 .collect(),
             Phase::Done { .. } if self.delivered => Vec::new(),
             Phase::Done { .. } => self.task.iter().map(|t| Effect::Deliver { attempt: t.attempt }).collect(),
@@ -460,70 +326,5 @@ impl Run {
     }
 }
 
-/// A tool's answer as text: a string as it is, anything else as JSON.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn datum(message: &Message) -> Datum {
-    Datum::inline(serde_json::to_value(message).unwrap_or_default())
-}
-
-fn failed(code: &str, message: impl Into<String>) -> CallError {
-    CallError { code: code.into(), message: message.into(), retryable: false, retry_after: None }
-}
-
-/// Hashes a tool's name and its arguments in canonical form.
-fn call_hash(call: &ToolCall) -> Hash {
-    let arguments: Value =
-        serde_json::from_str(&call.arguments).unwrap_or(Value::String(call.arguments.clone()));
-    Hash::chain(&[call.name.as_bytes(), canonical(&arguments).as_bytes()])
-}
-
-/// Prints JSON with its keys sorted, whatever map the value uses.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let sorted: BTreeMap<&String, String> = map.iter().map(|(k, v)| (k, canonical(v))).collect();
-            let fields: Vec<String> =
-                sorted.into_iter().map(|(k, v)| format!("{}:{v}", Value::String(k.clone()))).collect();
-            format!("{{{}}}", fields.join(","))
-        }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
-    }
-}
-
-/// Parses an answer that must be JSON; models like to wrap it in a fence.
-fn check_answer(schema: &Value, text: &str) -> Result<Value, String> {
-    let trimmed = text.trim();
-    let inner = trimmed
-        .strip_prefix("```json")
-        .or_else(|| trimmed.strip_prefix("```"))
-        .and_then(|t| t.strip_suffix("```"))
-        .unwrap_or(trimmed);
-    let value: Value = serde_json::from_str(inner.trim()).map_err(|e| format!("it is not JSON ({e})"))?;
-    schema::validate(schema, &value).map_err(|problems| {
-        problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect::<Vec<_>>().join("; ")
-    })?;
-    Ok(value)
-}
-
-/// Checks a tool call against what the agent may do.
-pub fn check_call<'p>(profile: &'p Profile, call: &ToolCall) -> Result<(&'p Tool, Value), CallError> {
-    let Some(tool) = profile.tools.get(&call.name) else {
-        let known: Vec<&str> = profile.tools.keys().map(String::as_str).collect();
-        let message = format!("there is no tool {}; there is {}", call.name, known.join(", "));
-        return Err(failed("invalid_arguments", message));
-    };
-    let arguments: Value = serde_json::from_str(&call.arguments)
-        .map_err(|e| failed("invalid_arguments", format!("the arguments are not JSON: {e}")))?;
-    schema::validate(&tool.parameters, &arguments).map_err(|problems| {
-        let all: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
-        failed("invalid_arguments", all.join("; "))
-    })?;
-    Ok((tool, arguments))
-}
+#[cfg(test)]
+mod tests;

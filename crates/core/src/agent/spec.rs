@@ -42,6 +42,7 @@ pub struct Spec {
     /// The system text; without it, it is built of role, goal and backstory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// It may ask other agents to perform parts of its tasks.
     #[serde(default)]
     pub allow_delegation: bool,
     /// Names of `tools`.
@@ -102,6 +103,14 @@ pub enum ToolKind {
 // === impl ===
 
 impl Spec {
+    /// Returns what others are told it is for.
+    pub fn summary(&self) -> String {
+        let parts =
+            [&self.role, &self.goal].into_iter().flatten().map(|part| part.trim().trim_end_matches('.'));
+        let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+        if parts.is_empty() { "no description".to_owned() } else { parts.join(": ") }
+    }
+
     /// Returns the system text: the instructions, else what role, goal and backstory say; none without any.
     pub fn system_text(&self) -> Option<String> {
         if let Some(instructions) = &self.instructions {

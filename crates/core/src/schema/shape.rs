@@ -233,11 +233,18 @@ impl<'a> Shape<'a> {
         let object = variants.iter().find(|v| v["type"] == "object");
         let or = object.and_then(|o| o["required"][0].as_str());
         let or = or.map(|name| format!(" or an object with `{name}`")).unwrap_or_default();
+        // A text of some kind in place of words: a duration.
+        let text = variants
+            .iter()
+            .map(|v| self.resolve(v))
+            .find(|v| v["type"] == "string" && v.get("const").is_none() && v.get("enum").is_none());
         match (value, object) {
+            (Value::String(_), _) if let Some(text) = text => self.value(text, value, path),
             (Value::String(text), _) => self.one_of_names(&words, &or, text, path),
             (Value::Object(_), Some(object)) => self.value(object, value, path),
             _ => {
-                let message = format!("must be {}{or}, not {}", quoted(&words), kind_of(value));
+                let known = if text.is_some() { "a text or an object".to_owned() } else { quoted(&words) };
+                let message = format!("must be {known}{or}, not {}", kind_of(value));
                 self.add(path, "wrong_type", message);
             }
         }

@@ -3,8 +3,10 @@
 //! Reading (`Definition::read`) reports every mistake of shape; meaning is checked by `Plan::compile`.
 
 pub(crate) mod read;
+mod retention;
 
 pub use read::{Format, SIZE_LIMIT, parse};
+pub use retention::{RETENTION_LIMIT, Retention};
 
 use crate::Span;
 use schemars::JsonSchema;
@@ -96,6 +98,19 @@ pub struct AgentNode {
     /// JSON Schema of the answer; without one the answer is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    #[serde(default, skip_serializing_if = "Worker::is_default")]
+    pub worker: Worker,
+}
+
+/// Who does an agent's work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Worker {
+    /// An agent of the agents' file.
+    #[default]
+    Internal,
+    /// A program outside: the task is offered on `callboard.offers`, the answer comes on `callboard.results`.
+    External,
 }
 
 /// Changes data by rules; its output is an object of the rules' targets.
@@ -312,6 +327,9 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub parallel: Option<u32>,
+    /// How long an ended run stays in the state store; what is not said is the server's setting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 /// Bounds on what a run may use; reserved before a call, settled after it.
@@ -426,6 +444,12 @@ impl OnError {
 }
 
 impl EffectMode {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Worker {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

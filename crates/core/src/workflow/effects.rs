@@ -2,17 +2,19 @@
 
 use super::{
     decide,
-    definition::{EffectMode, NodeKind},
+    definition::{AgentNode, EffectMode, NodeKind, Worker},
     event::StepKey,
     run::{Run, StepState},
 };
-use crate::{Datum, Span, Timestamp};
+use crate::{Datum, Timestamp};
 
 /// Something asked of the outside and not yet answered.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Publish a task for the step's agent.
     StartAgent { step: StepKey, attempt: u32, agent: String, input: Datum, at_most_once: bool },
+    /// Offer the step's task to workers outside.
+    OfferTask { step: StepKey, attempt: u32, agent: String, input: Datum, at_most_once: bool },
     /// Make the step's call.
     CallHttp { step: StepKey, attempt: u32, input: Datum, expect: Vec<u16>, at_most_once: bool },
     /// Tell an agent that its answer is not wanted any more.
@@ -29,8 +31,10 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
         return vec![Effect::Purge];
     }
     let Some(plan) = &run.plan else { return Vec::new() };
+    // Workers outside are told nothing: their late answers change nothing.
     let is_agent = |key: &StepKey| {
-        plan.by_id.get(&*key.node).is_some_and(|ix| matches!(plan.node(*ix).node.kind, NodeKind::Agent(_)))
+        let kind = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind);
+        matches!(kind, Some(NodeKind::Agent(AgentNode { worker: Worker::Internal, .. })))
     };
     let mut out: Vec<Effect> = run
         .abandoned
@@ -46,13 +50,21 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
     }
     for key in &run.open {
         let Some(step) = run.steps.get(key) else { continue };
-        let StepState::Started { .. } = step.state else { continue };
+        let StepState::Started { granted } = &step.state else { continue };
+        let granted = granted.is_some();
         let Some(ix) = plan.by_id.get(&*key.node) else { continue };
         let node = &plan.node(*ix).node;
         let (step, attempt, input) =
             (key.clone(), step.attempt, step.input.clone().unwrap_or_else(Datum::null));
         let at_most_once = node.effect == EffectMode::AtMostOnce;
         match &node.kind {
+            // An offer that must not be made twice is out of our hands once somebody was granted it.
+            NodeKind::Agent(n) if n.worker == Worker::External => {
+                if !(at_most_once && granted) {
+                    let agent = n.agent.clone();
+                    out.push(Effect::OfferTask { step, attempt, agent, input, at_most_once });
+                }
+            }
             NodeKind::Agent(n) => {
                 out.push(Effect::StartAgent { step, attempt, agent: n.agent.clone(), input, at_most_once });
             }
@@ -73,9 +85,8 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
 
 /// Returns when to send a tick.
 pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
-    if let Some(ended) = &run.ended {
-        let keep = run.created.as_ref().map_or(0, |c| c.settings.retention);
-        return (!run.purging).then(|| ended.at + Span(keep));
+    if run.ended.is_some() {
+        return run.retained_until().filter(|_| !run.purging);
     }
     if run.paused.is_some() {
         return None;

@@ -2,8 +2,9 @@
 //!
 //! Events are recorded for ever: fields are only ever added, at the end, with a default.
 
+use super::definition::Retention;
 use crate::{
-    Datum, Timestamp,
+    Datum, Span, Timestamp,
     agent::message::{CallError, Usage},
 };
 use serde::{Deserialize, Serialize};
@@ -160,10 +161,19 @@ pub struct RunError {
 pub struct RunSettings {
     /// Steps dispatched at once.
     pub dispatch: u32,
-    /// How long an ended run stays in the state store, in milliseconds.
+    /// How long a completed run stays in the state store, in milliseconds; any run, without `otherwise`.
     pub retention: u64,
     /// Largest answers of the agents in the plan, for reservations.
     pub max_tokens: BTreeMap<String, u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Otherwise>,
+}
+
+/// How long runs that did not complete stay in the state store, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Otherwise {
+    pub failed: u64,
+    pub cancelled: u64,
 }
 
 /// What reached a run.
@@ -348,6 +358,20 @@ impl What {
             What::SignalReceived { data, .. } => vec![data],
             _ => Vec::new(),
         }
+    }
+}
+
+// === impl RunSettings ===
+
+impl RunSettings {
+    /// Pins how long a run is kept; what nobody said is as usual.
+    pub fn retain(&mut self, retention: Retention) {
+        let all = retention.or(Retention::USUAL);
+        let ms = |span: Option<Span>| span.unwrap_or_default().0;
+        self.retention = ms(all.completed);
+        let otherwise = Otherwise { failed: ms(all.failed), cancelled: ms(all.cancelled) };
+        let same = otherwise == Otherwise { failed: self.retention, cancelled: self.retention };
+        self.otherwise = (!same).then_some(otherwise);
     }
 }
 

@@ -15,6 +15,8 @@ pub fn all(crash: &Arc<Crash>) -> Vec<(&'static str, Case)> {
         in_an_agents_call,
         in_an_http_call,
         between_two_calls_of_a_looping_agent,
+        in_a_call_of_another_agent,
+        with_another_agents_answer_at_hand,
         in_a_call_that_must_not_repeat,
         in_an_agents_call_that_must_not_repeat,
         halfway_through_a_loop,
@@ -88,6 +90,46 @@ async fn between_two_calls_of_a_looping_agent(w: World, crash: Arc<Crash>) {
         "what was done is not done again"
     );
     assert_eq!(w.asked("crash-tools").len(), 3);
+}
+
+fn lead(prompt: &str) -> Value {
+    json!({"name": "lead", "nodes": [{"id": "ask", "type": "agent", "config": {"agent": "lead", "prompt": prompt}}]})
+}
+
+async fn in_a_call_of_another_agent(w: World, crash: Arc<Crash>) {
+    let delegate = Reply::tool("delegate", json!({"agent": "once", "task": "crash-part"}));
+    w.says_in_turn("crash-lead", vec![delegate, Reply::text("together")]);
+    w.says_in_turn("crash-part", lost());
+    let run = w.api.run(&lead("crash-lead"), json!({})).await;
+    asked(&w, "crash-part", 1).await;
+    let held = crash.strike(&w, "in_a_call_of_another_agent", &run).await;
+    let calls = asked(&w, "crash-part", 2).await;
+    held.soon("a delegate's call", calls[1].at);
+    let (seen, _) = held.ended(&w, "completed").await;
+    assert_eq!((&seen["output"], &seen["usage"]["calls"]), (&json!("together"), &json!(3)));
+    assert_eq!(calls[0].idempotency_key(), calls[1].idempotency_key(), "the same call");
+    assert_eq!((w.asked("crash-lead").len(), w.asked("crash-part").len()), (2, 2));
+}
+
+/// One of two has answered: it is not asked again.
+async fn with_another_agents_answer_at_hand(w: World, crash: Arc<Crash>) {
+    let to = |task: &str| ("delegate".to_owned(), json!({"agent": "once", "task": task}));
+    let both = Reply::Tools(vec![to("crash-first-part"), to("crash-second-part")]);
+    w.says_in_turn("crash-both", vec![both, Reply::text("both")]);
+    w.says("crash-first-part", Reply::text("first"));
+    w.says_in_turn("crash-second-part", lost());
+    let run = w.api.run(&lead("crash-both"), json!({})).await;
+    asked(&w, "crash-first-part", 1).await;
+    asked(&w, "crash-second-part", 1).await;
+    let lead = format!("{run}.ask.1._");
+    eventually(Duration::from_secs(30), || async {
+        when(w.api.actor("Agent", &lead, "status", json!({})).await, |seen| seen["usage"]["calls"] == 2)
+    })
+    .await;
+    let held = crash.strike(&w, "with_another_agents_answer_at_hand", &run).await;
+    let (seen, _) = held.ended(&w, "completed").await;
+    assert_eq!((&seen["output"], &seen["usage"]["calls"]), (&json!("both"), &json!(4)));
+    assert_eq!((w.asked("crash-first-part").len(), w.asked("crash-second-part").len()), (1, 2));
 }
 
 async fn in_a_call_that_must_not_repeat(w: World, crash: Arc<Crash>) {

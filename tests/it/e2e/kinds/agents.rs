@@ -22,6 +22,7 @@ pub fn all() -> Vec<(&'static str, Case)> {
         an_answer_that_never_fits_fails_the_step,
         another_model_helps_when_the_first_is_away,
         an_agent_is_asked_without_a_run,
+        use_that_nobody_told_is_marked_as_an_estimate,
     ]
 }
 
@@ -199,4 +200,18 @@ async fn an_agent_is_asked_without_a_run(w: World) {
     assert_eq!(roles, ["user", "assistant", "tool"]);
     let nobody = w.api.actor("Agent", "alone-2", "execute", json!({"agent": "nobody", "prompt": "x"})).await;
     assert_eq!(nobody["error"]["status"], 422, "{nobody:#}");
+}
+
+async fn use_that_nobody_told_is_marked_as_an_estimate(w: World) {
+    let message = json!({"role": "assistant", "content": "eight characters, or so"});
+    let answer = json!({"id": "x", "object": "chat.completion", "created": 1, "model": "test",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
+    w.says("says-no-usage", Reply::Raw("application/json", answer.to_string()));
+    let run = w.api.run(&ask("once", "says-no-usage"), json!({})).await;
+    let (seen, steps) = w.ended(&run, "completed").await;
+    assert_eq!((&seen["usage"]["estimated"], &steps[0]["usage"]["estimated"]), (&json!(true), &json!(true)));
+    assert_eq!((&seen["usage"]["calls"], &seen["usage"]["completion_tokens"]), (&json!(1), &json!(6)));
+    let told = w.api.run(&ask("once", "says what it used"), json!({})).await;
+    let (seen, _) = w.ended(&told, "completed").await;
+    assert_eq!(seen["usage"].get("estimated"), None);
 }

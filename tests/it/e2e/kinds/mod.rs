@@ -4,6 +4,7 @@
 mod agents;
 mod bodies;
 mod budgets;
+mod delegation;
 mod errors;
 mod joins;
 mod nodes;
@@ -22,8 +23,17 @@ async fn every_node_kind_does_what_its_example_says_beside_real_dapr() {
 }
 
 fn all() -> Vec<(&'static str, Case)> {
-    [nodes::all(), bodies::all(), people::all(), joins::all(), errors::all(), budgets::all(), agents::all()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        nodes::all(),
+        bodies::all(),
+        people::all(),
+        joins::all(),
+        errors::all(),
+        budgets::all(),
+        agents::all(),
+        delegation::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

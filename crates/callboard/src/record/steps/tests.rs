@@ -28,7 +28,7 @@ fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
         attempt,
         output: Datum::inline("out"),
         branch: None,
-        usage: Some(Usage { calls: 1, prompt_tokens: tokens, completion_tokens: 0 }),
+        usage: Some(Usage { calls: 1, prompt_tokens: tokens, completion_tokens: 0, estimated: false }),
         error: None,
         op: None,
         signal: None,
@@ -41,7 +41,7 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
         attempt,
         error: Failure { code: "model_unavailable".into(), message: "gone".into() },
         retry_at: retry_at.map(Timestamp),
-        usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0 }),
+        usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
         op: None,
     }
 }

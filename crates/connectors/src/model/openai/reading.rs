@@ -154,7 +154,7 @@ impl Gathered {
             self.text.len() + self.calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>();
         let usage = match self.usage {
             Some(Tokens { prompt_tokens, completion_tokens }) if prompt_tokens + completion_tokens > 0 => {
-                Usage { calls: 1, prompt_tokens, completion_tokens }
+                Usage { calls: 1, prompt_tokens, completion_tokens, estimated: false }
             }
             _ => estimate(&request.messages, written),
         };

@@ -3,6 +3,7 @@
 use super::{Agents, Spec, Tool, ToolKind};
 use crate::{
     Problem,
+    agent::delegate,
     expr::{self, References},
     schema::{self, Validator, join, shape},
     workflow::definition::{Format, HttpNode, is_id, read},
@@ -102,6 +103,10 @@ impl Spec {
                     known => format!("the tools are {}", known.join(", ")),
                 };
                 add(&field, "unknown_tool", format!("there is no tool `{tool}`; {known}"));
+            }
+            if self.allow_delegation && tool == delegate::TOOL {
+                let message = format!("an agent that may delegate has a tool `{tool}` already");
+                add(&field, "reserved_tool", message);
             }
             if self.tools[..i].contains(tool) {
                 add(&field, "duplicate_tool", format!("the tool `{tool}` is named twice"));

@@ -13,6 +13,9 @@ use crate::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod retention;
+mod workers;
+
 /// A run in a world that answers when the test says so.
 struct World {
     run: Run,
@@ -25,12 +28,15 @@ impl World {
     fn start(definition: Value, input: Value) -> Self {
         let parsed: Definition = serde_json::from_value(definition.clone()).expect("a readable definition");
         let around = Surroundings { agents: ["a", "b"].map(String::from).into() };
-        let plan = Plan::compile(parsed, &around).expect("a valid definition");
+        let plan = Arc::new(Plan::compile(parsed, &around).expect("a valid definition"));
         let mut run = Run::new("r1");
-        run.attach(Arc::new(plan));
+        run.attach(plan.clone());
         let mut world = World { run, at: Timestamp(1_000_000), events: Vec::new(), ops: 0 };
-        let settings =
-            RunSettings { dispatch: 64, retention: 60_000, max_tokens: [("a".to_owned(), 100)].into() };
+        let max_tokens = [("a".to_owned(), 100)].into();
+        let mut settings = RunSettings { dispatch: 64, retention: 60_000, max_tokens, otherwise: None };
+        if let Some(retention) = plan.definition.settings.retention {
+            settings.retain(retention);
+        }
         world.give(Input::Start {
             op: "start".into(),
             workflow_id: None,
@@ -91,6 +97,7 @@ impl World {
     fn pending(&self) -> Vec<String> {
         let name = |e: Effect| match e {
             Effect::StartAgent { step, attempt, .. } => format!("agent {}#{attempt}", path(&step)),
+            Effect::OfferTask { step, attempt, .. } => format!("offer {}#{attempt}", path(&step)),
             Effect::CallHttp { step, attempt, .. } => format!("http {}#{attempt}", path(&step)),
             Effect::CancelAgent { step, .. } => format!("cancel {}", path(&step)),
             Effect::Continue => "continue".into(),
@@ -102,7 +109,7 @@ impl World {
     fn answer(&mut self, node: &str, iteration: &str, output: Value) -> Vec<Event> {
         let step = StepKey::new(self.run.generation(), node, iteration);
         let attempt = self.run.steps.get(&step).map_or(1, |s| s.attempt);
-        let usage = Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5 };
+        let usage = Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5, estimated: false };
         self.give(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::inline(output)), usage })
     }
 
@@ -171,7 +178,7 @@ fn agents_in_sequence_see_each_others_answers() {
     assert_eq!(*input, json!({"agent": "a", "prompt": "then they hum"}));
     w.answer("two", "", json!("the end"));
     assert_eq!((w.run.status(), w.output()), (Status::Completed, json!("the end")));
-    assert_eq!(w.run.usage, Usage { calls: 2, prompt_tokens: 20, completion_tokens: 10 });
+    assert_eq!(w.run.usage, Usage { calls: 2, prompt_tokens: 20, completion_tokens: 10, estimated: false });
     assert!(w.pending().is_empty());
 }
 

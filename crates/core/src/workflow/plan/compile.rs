@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Problem,
-    workflow::definition::{Body, Definition, Edge, Node, NodeKind, is_id},
+    workflow::definition::{Body, Definition, Edge, Node, NodeKind, RETENTION_LIMIT, is_id},
 };
 use serde_json::Value;
 use std::{
@@ -165,6 +165,11 @@ fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
                 problems.push(Problem::new(path, "out_of_range", format!("{name} must be at least 1")));
             }
         }
+    }
+    let too_long = definition.settings.retention.map(|r| r.too_long()).unwrap_or_default();
+    for name in too_long {
+        let message = format!("{name} runs are kept at most {RETENTION_LIMIT}");
+        problems.push(Problem::new(format!("settings.retention.{name}"), "out_of_range", message));
     }
     if let Some(parallel) = definition.settings.parallel
         && !(1..=64).contains(&parallel)

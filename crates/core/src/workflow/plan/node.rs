@@ -11,7 +11,8 @@ use crate::{
     schema::{Validator, join},
     transform::Change,
     workflow::definition::{
-        AgentNode, ApprovalNode, HttpNode, Join, LoopNode, NodeKind, TransformNode, WaitNode, is_id,
+        AgentNode, ApprovalNode, EffectMode, HttpNode, Join, LoopNode, NodeKind, TransformNode, WaitNode,
+        Worker, is_id,
     },
 };
 use serde_json::{Map, Value};
@@ -45,7 +46,15 @@ pub(super) fn check(
     let mut check = Check { ix, id: &node.id, config, scopes, problems, reads: Reads::default() };
     let mut until = Reads::default();
     match &node.kind {
-        NodeKind::Agent(n) => check.agent(n, around),
+        NodeKind::Agent(n) => {
+            check.agent(n, around);
+            if n.worker == Worker::External && node.effect == EffectMode::AtMostOnce && node.timeout.is_none()
+            {
+                let message = "an offer that is made only once may be lost: it needs a timeout";
+                let path = format!("{}.timeout", at.path);
+                check.problems.push(Problem::new(path, "missing_timeout", message).in_node(&node.id));
+            }
+        }
         NodeKind::Transform(n) => check.transform(n),
         NodeKind::Condition(n) => check.expression(&n.r#if, "if"),
         NodeKind::ForEach(n) => {
@@ -112,7 +121,8 @@ impl Check<'_> {
     }
 
     fn agent(&mut self, node: &AgentNode, around: &Surroundings) {
-        if !around.agents.contains(&node.agent) {
+        // Who works outside need not be known here.
+        if node.worker == Worker::Internal && !around.agents.contains(&node.agent) {
             let known: Vec<&str> = around.agents.iter().map(String::as_str).collect();
             let known = match known.as_slice() {
                 [] => "no agents are configured".to_owned(),

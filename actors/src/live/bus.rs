@@ -1,0 +1,172 @@
+//! The same fan-out between processes: the topic `callboard.live` on the component `broadcast`.
+//!
+//! A process in which somebody listens to a run says so, and again while it lasts. Only then do the processes where
+//! the run and its agents are publish what they have: words in batches, growth of the history as its last seq. All of
+//! it is best effort: nothing is kept, nothing is sent twice, a full queue drops.
+
+use super::{Live, Said};
+use crate::{
+    events,
+    services::{Clock, Services},
+    tasks::Tasks,
+};
+use bytes::Bytes;
+use callboard_core::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::{collections::BTreeMap, time::Duration};
+
+pub const TOPIC: &str = "callboard.live";
+const LISTENING: &str = "callboard.live.listening";
+const RECORDED: &str = "callboard.live.recorded";
+const SAID: &str = "callboard.agent.said";
+
+/// How long a notice counts, and how often it is renewed.
+const LASTS: Span = Span::secs(30);
+const RENEW: Duration = Duration::from_secs(10);
+/// Words are collected for so long.
+const BATCH: Duration = Duration::from_millis(50);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Which process this is, since when.
+#[derive(Debug, Clone)]
+pub struct Here {
+    origin: String,
+    since: Timestamp,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Notice {
+    origin: String,
+    /// By run, whether words are listened to.
+    runs: BTreeMap<String, bool>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Grown {
+    origin: String,
+    /// By run, the last seq.
+    runs: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Words {
+    origin: String,
+    run: String,
+    said: Vec<Said>,
+}
+
+impl Here {
+    pub fn new(clock: &Clock) -> Self {
+        Self { origin: format!("{:016x}", clock.id()), since: clock.now() }
+    }
+
+    /// Takes a message in. What is older than this process, of its own, or of no known shape, is nothing to it.
+    pub fn hear(&self, live: &Live, kind: &str, time: Option<&str>, data: serde_json::Value, now: Timestamp) {
+        let Some(sent) = time.and_then(Timestamp::parse).filter(|sent| *sent >= self.since) else { return };
+        let theirs = data["origin"].as_str().is_some_and(|origin| origin != self.origin);
+        if !theirs {
+            return;
+        }
+        match kind {
+            LISTENING => {
+                let Ok(notice) = serde_json::from_value::<Notice>(data) else { return };
+                // Counted from when it comes: clocks differ, and only one that waited long is too old.
+                if now < sent + LASTS {
+                    for (run, words) in notice.runs {
+                        live.heard_elsewhere(&run, words, now + LASTS, now);
+                    }
+                }
+            }
+            RECORDED => {
+                let Ok(grown) = serde_json::from_value::<Grown>(data) else { return };
+                grown.runs.iter().for_each(|(run, seq)| live.0.recorded.send(run, *seq));
+            }
+            SAID => {
+                let Ok(words) = serde_json::from_value::<Words>(data) else { return };
+                words.said.into_iter().for_each(|said| live.0.said.send(&words.run, said));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells the other processes what they ask for, until the stop.
+pub fn start(services: Services, here: Here, tasks: &Tasks) {
+    let Some(component) = services.settings.broadcast.clone() else { return };
+    tasks.spawn_until_stop(async move {
+        let live = services.live.clone();
+        let mut renew = tokio::time::interval(RENEW);
+        loop {
+            let all = tokio::select! {
+                _ = renew.tick() => true,
+                () = live.0.news.notified() => false,
+            };
+            let listening = here.listening(&live, all, &services.clock);
+            if let Err(error) = send(&services, &component, listening).await {
+                tracing::debug!(%error, "that somebody listens is not told yet");
+                live.forget_told();
+                tokio::time::sleep(PAUSE).await;
+                live.0.news.notify_one();
+                continue;
+            }
+            if live.0.out.lock().is_empty() {
+                continue;
+            }
+            tokio::time::sleep(BATCH).await;
+            let told = here.told(&live, &services.clock);
+            if let Err(error) = send(&services, &component, told).await {
+                tracing::debug!(%error, "words are lost");
+            }
+        }
+    });
+}
+
+async fn send(
+    services: &Services,
+    component: &str,
+    messages: Vec<Bytes>,
+) -> Result<(), callboard_sidecar::client::Error> {
+    events::send_on(services, component, TOPIC, messages).await
+}
+
+impl Here {
+    pub(super) fn listening(&self, live: &Live, all: bool, clock: &Clock) -> Vec<Bytes> {
+        let runs = live.take_listening(all);
+        if runs.is_empty() {
+            return Vec::new();
+        }
+        let notice = Notice { origin: self.origin.clone(), runs: runs.into_iter().collect() };
+        vec![self.envelope(LISTENING, "listening", &json!(notice), clock)]
+    }
+
+    pub(super) fn told(&self, live: &Live, clock: &Clock) -> Vec<Bytes> {
+        let out = std::mem::take(&mut *live.0.out.lock());
+        let mut messages = Vec::new();
+        if !out.recorded.is_empty() {
+            let grown = Grown { origin: self.origin.clone(), runs: out.recorded };
+            messages.push(self.envelope(RECORDED, "recorded", &json!(grown), clock));
+        }
+        let mut runs: BTreeMap<String, Vec<Said>> = BTreeMap::new();
+        for (run, said) in out.said {
+            runs.entry(run).or_default().push(said);
+        }
+        for (run, said) in runs {
+            let words = json!(Words { origin: self.origin.clone(), run: run.clone(), said });
+            messages.push(self.envelope(SAID, &run, &words, clock));
+        }
+        messages
+    }
+
+    fn envelope(&self, kind: &str, subject: &str, data: &serde_json::Value, clock: &Clock) -> Bytes {
+        let id = format!("{}/{:x}", self.origin, clock.id());
+        events::envelope(&id, kind, subject, clock.now(), data)
+    }
+}
+
+impl super::Out {
+    fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.recorded.is_empty()
+    }
+}

@@ -1,0 +1,89 @@
+//! Delegation: an agent with `allow_delegation` has one more tool, by which another agent performs a part of its task.
+//!
+//! The other agent works as for any task; its answer, or its failure, is the tool's answer. How deep this goes is
+//! bounded, and what it uses counts for the one who delegated.
+
+use super::{
+    message::{CallError, ToolCall, ToolSpec},
+    run::{Profile, Task, failed},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// The tool's name.
+pub const TOOL: &str = "delegate";
+/// How often a task may be passed on.
+pub const DEPTH: u32 = 5;
+/// What may be asked of another agent, in bytes.
+const TASK_LIMIT: usize = 64 << 10;
+
+/// Where a delegated task comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// 1 for a task of an agent that works for a run.
+    pub depth: u32,
+    /// The id of the actor that delegated it, and the call by which it did.
+    pub agent: String,
+    pub iteration: u32,
+    pub call: String,
+}
+
+/// The tool's arguments.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    pub agent: String,
+    pub task: String,
+}
+
+// === impl Profile ===
+
+impl Profile {
+    /// Whether the agent may delegate parts of this task. What must be done at most once is done by one.
+    pub fn may_delegate(&self, task: &Task) -> bool {
+        !self.peers.is_empty() && !task.at_most_once && depth(task) < DEPTH
+    }
+
+    /// Returns the tool as a model sees it.
+    pub fn delegate_tool(&self, task: &Task) -> Option<ToolSpec> {
+        if !self.may_delegate(task) {
+            return None;
+        }
+        let who: Vec<String> = self.peers.iter().map(|(name, what)| format!("{name} ({what})")).collect();
+        let names: Vec<&String> = self.peers.keys().collect();
+        Some(ToolSpec {
+            name: TOOL.to_owned(),
+            description: format!(
+                "Asks another agent to perform a part of your task and returns its answer. It knows nothing but what \
+                 you write in `task`. The agents: {}",
+                who.join("; ")
+            ),
+            parameters: json!({
+                "type": "object",
+                "properties": {"agent": {"type": "string", "enum": names}, "task": {"type": "string"}},
+                "required": ["agent", "task"],
+                "additionalProperties": false,
+            }),
+        })
+    }
+}
+
+/// Reads a call of the tool, or says what is wrong with it.
+pub fn check(profile: &Profile, call: &ToolCall) -> Result<Request, CallError> {
+    let wrong = |message: String| failed("invalid_arguments", message);
+    let request: Request = serde_json::from_str(&call.arguments)
+        .map_err(|e| wrong(format!("the arguments are not {{\"agent\", \"task\"}}: {e}")))?;
+    if !profile.peers.contains_key(&request.agent) {
+        let known: Vec<&str> = profile.peers.keys().map(String::as_str).collect();
+        return Err(wrong(format!("there is no agent {}; there is {}", request.agent, known.join(", "))));
+    }
+    if request.task.trim().is_empty() || request.task.len() > TASK_LIMIT {
+        return Err(wrong(format!("a task has 1 to {TASK_LIMIT} bytes")));
+    }
+    Ok(request)
+}
+
+/// Returns how often the task was passed on.
+pub fn depth(task: &Task) -> u32 {
+    task.origin.as_ref().map_or(0, |origin| origin.depth)
+}

@@ -1,0 +1,250 @@
+//! The rules of the agent loop: what a reply, a tool's answer or a failure comes to.
+
+use super::{
+    Ending, Event, Input, Phase, Profile, Run,
+    calls::{call_hash, check_answer, failed},
+};
+use crate::{
+    Datum, Span, Timestamp,
+    agent::message::{CallError, Message, ModelReply, Role, Usage},
+    retry,
+    workflow::definition::{Backoff, RetryPolicy},
+};
+use serde_json::{Value, json};
+
+/// Times an answer may miss its schema, or a tool call its arguments' schema, before the task fails.
+const STRIKES: u32 = 3;
+
+pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
+    let profile = this.profile.clone().unwrap_or_default();
+    let mut run = this.clone();
+    let mut events = Vec::new();
+    let mut put = |run: &mut Run, event: Event| {
+        run.apply(&event);
+        events.push(event);
+    };
+    match input {
+        Input::Task(task) => {
+            let newer = this.task.as_ref().is_none_or(|t| t.attempt < task.attempt);
+            if newer {
+                put(&mut run, Event::TaskAccepted { at, task: task.clone() });
+                if this.profile.is_none() {
+                    let message = format!("there is no agent {}", task.agent);
+                    run.end(Ending::Failed(failed("unknown_agent", message)), &mut put);
+                }
+            }
+        }
+        Input::Replied { iteration, reply } if this.thinks(*iteration) => match reply {
+            Ok(reply) => run.replied(&profile, reply, &mut put),
+            Err(error) => run.call_failed(&profile, at, error, &mut put),
+        },
+        Input::ToolAnswered { iteration, id, result } if this.acts(*iteration, id) => {
+            let strike = result.as_ref().is_err_and(|e| e.code == "invalid_arguments");
+            let message = tool_message(id, result);
+            put(&mut run, Event::ToolAnswered { id: id.clone(), message, strike });
+            if run.strikes >= STRIKES {
+                run.end(
+                    Ending::Failed(failed("invalid_tool_arguments", "too many invalid tool calls")),
+                    &mut put,
+                );
+            }
+        }
+        Input::Delegated { attempt, iteration, id, from, result, usage }
+            if this.acts(*iteration, id) && this.task.as_ref().is_some_and(|t| t.attempt == *attempt) =>
+        {
+            let (id, from, usage) = (id.clone(), from.clone(), *usage);
+            let message = tool_message(&id, result);
+            put(&mut run, Event::DelegateAnswered { id, from, message, usage });
+            run.check_use(&profile, &mut put);
+        }
+        Input::Granted { iteration, granted }
+            if this.phase == Phase::Reserving && this.iterations == *iteration =>
+        {
+            if *granted {
+                put(&mut run, Event::CallGranted { at });
+            } else {
+                let error = failed("budget_exceeded", "the run's budget does not allow another model call");
+                run.end(Ending::Failed(error), &mut put);
+            }
+        }
+        Input::Refused if this.works() => run.end(Ending::Unknown, &mut put),
+        Input::Cancel if this.works() => run.end(Ending::Cancelled, &mut put),
+        Input::Delivered { attempt } => {
+            let current = this.task.as_ref().is_some_and(|t| t.attempt == *attempt);
+            if current && !this.delivered && matches!(this.phase, Phase::Done { .. }) {
+                put(&mut run, Event::AnswerDelivered {});
+            }
+        }
+        Input::Replied { .. }
+        | Input::ToolAnswered { .. }
+        | Input::Delegated { .. }
+        | Input::Granted { .. }
+        | Input::Refused
+        | Input::Cancel
+        | Input::Tick => {}
+    }
+    if let Some(seconds) = profile.spec.limits.seconds
+        && run.works()
+        && at >= run.accepted_at + Span::secs(seconds)
+    {
+        run.end(
+            Ending::Failed(failed("agent_limit", format!("the task took longer than {seconds} s"))),
+            &mut put,
+        );
+    }
+    events
+}
+
+impl Run {
+    fn thinks(&self, iteration: u32) -> bool {
+        matches!(self.phase, Phase::Thinking { .. }) && self.iterations == iteration
+    }
+
+    fn acts(&self, iteration: u32, id: &str) -> bool {
+        matches!(&self.phase, Phase::Acting { calls, results }
+            if self.iterations == iteration && calls.iter().any(|c| c.id == id) && !results.contains_key(id))
+    }
+
+    fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {
+        let usage = Usage { calls: 1, ..reply.usage };
+        if !reply.tool_calls.is_empty() {
+            let message = Message {
+                tool_calls: reply.tool_calls.clone(),
+                ..Message::new(Role::Assistant, reply.text.clone())
+            };
+            put(
+                self,
+                Event::ModelReplied { message: datum(&message), calls: reply.tool_calls.clone(), usage },
+            );
+            if let Some((tool, times)) = self.looping(profile) {
+                let message = format!("called {tool} with the same arguments {times} times");
+                self.end(Ending::Failed(failed("loop_detected", message)), put);
+            } else {
+                self.check_limits(profile, put);
+            }
+            return;
+        }
+        let schema =
+            self.task.as_ref().and_then(|t| t.output_schema.clone()).or(profile.spec.output_schema.clone());
+        let Some(schema) = schema else {
+            self.end_with(Ending::Completed(Datum::inline(reply.text.clone())), usage, put);
+            return;
+        };
+        match check_answer(&schema, &reply.text) {
+            Ok(value) => self.end_with(Ending::Completed(Datum::inline(value)), usage, put),
+            Err(complaint) if self.strikes + 1 < STRIKES => {
+                let answer = Message::new(Role::Assistant, reply.text.clone());
+                let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
+                let complaint = Message::new(Role::User, text);
+                put(
+                    self,
+                    Event::AnswerRejected { message: datum(&answer), complaint: datum(&complaint), usage },
+                );
+                self.check_limits(profile, put);
+            }
+            Err(complaint) => {
+                let message = format!("the answer does not fit the output schema: {complaint}");
+                self.end_with(Ending::Failed(failed("output_invalid", message)), usage, put);
+            }
+        }
+    }
+
+    fn call_failed(
+        &mut self,
+        profile: &Profile,
+        at: Timestamp,
+        error: &CallError,
+        put: &mut impl FnMut(&mut Run, Event),
+    ) {
+        let key = self.task.as_ref().map_or("", |t| &t.key).to_owned();
+        let policy = profile.spec.retry_policy.clone().unwrap_or(RetryPolicy {
+            max_retries: 3,
+            backoff: Backoff::Exponential,
+            initial: Span::secs(1),
+            max: Span::secs(60),
+            jitter: true,
+        });
+        let at_most_once = self.task.as_ref().is_some_and(|t| t.at_most_once);
+        if error.retryable && !at_most_once {
+            if let Some(delay) = retry::delay(&policy, self.failures + 1, &key, error.retry_after) {
+                put(
+                    self,
+                    Event::ModelFailed { error: error.clone(), model: self.model, retry_at: at + delay },
+                );
+                return;
+            }
+            if self.model < profile.spec.fallback_models.len() {
+                put(self, Event::ModelFailed { error: error.clone(), model: self.model + 1, retry_at: at });
+                return;
+            }
+        }
+        // The agent's own retries are used up: whether the step is tried again is the definition's business.
+        self.end(Ending::Failed(error.clone()), put);
+    }
+
+    /// Returns a call made too often with the same arguments.
+    fn looping(&self, profile: &Profile) -> Option<(String, u32)> {
+        let Phase::Acting { calls, .. } = &self.phase else { return None };
+        calls.iter().find_map(|call| {
+            let times = self.repeats.get(&call_hash(call)).copied().unwrap_or(0);
+            (times >= profile.spec.limits.repeats).then(|| (call.name.clone(), times))
+        })
+    }
+
+    fn check_limits(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
+        let limits = &profile.spec.limits;
+        if self.iterations > limits.iterations {
+            let breach = format!("{} rounds of model and tool calls", limits.iterations);
+            self.end(Ending::Failed(over(&breach)), put);
+        } else {
+            self.check_use(profile, put);
+        }
+    }
+
+    fn check_use(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
+        let limits = &profile.spec.limits;
+        let breach = if limits.calls.is_some_and(|n| self.usage.calls >= n) {
+            limits.calls.map(|n| format!("{n} model calls"))
+        } else if limits.tokens.is_some_and(|n| self.usage.tokens() >= n) {
+            limits.tokens.map(|n| format!("{n} tokens"))
+        } else {
+            None
+        };
+        if let Some(breach) = breach {
+            self.end(Ending::Failed(over(&breach)), put);
+        }
+    }
+
+    fn end(&mut self, outcome: Ending, put: &mut impl FnMut(&mut Run, Event)) {
+        self.end_with(outcome, Usage::default(), put);
+    }
+
+    fn end_with(&mut self, outcome: Ending, usage: Usage, put: &mut impl FnMut(&mut Run, Event)) {
+        put(self, Event::TaskEnded { outcome, usage });
+    }
+}
+
+fn over(limit: &str) -> CallError {
+    failed("agent_limit", format!("the agent's limit is {limit}"))
+}
+
+/// A tool's failure is data for the model.
+fn tool_message(id: &str, result: &Result<Value, CallError>) -> Datum {
+    let text = match result {
+        Ok(value) => value.clone(),
+        Err(e) => json!({"error": {"code": e.code, "message": e.message}}),
+    };
+    datum(&Message { tool_call_id: Some(id.to_owned()), ..Message::new(Role::Tool, plain(&text)) })
+}
+
+/// A tool's answer as text: a string as it is, anything else as JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn datum(message: &Message) -> Datum {
+    Datum::inline(serde_json::to_value(message).unwrap_or_default())
+}

@@ -1,0 +1,146 @@
+//! The agent's machine where it passes work on.
+
+use super::*;
+use crate::agent::delegate::{self, DEPTH};
+use serde_json::json;
+
+fn profile() -> Arc<Profile> {
+    let spec = Spec { model: "m".into(), allow_delegation: true, ..Spec::default() };
+    let peers = [("clerk".to_owned(), "Clerk: finds things".to_owned())].into();
+    Arc::new(Profile { spec, peers, ..Profile::default() })
+}
+
+fn task(origin: Option<Origin>) -> Task {
+    Task {
+        agent: "lead".into(),
+        input: Datum::inline(json!({"agent": "lead", "prompt": "p"})),
+        key: "r/1/a/1".into(),
+        attempt: 1,
+        output_schema: None,
+        at_most_once: false,
+        budgeted: false,
+        origin,
+    }
+}
+
+fn origin(depth: u32) -> Origin {
+    Origin { depth, agent: "r.a.1._".into(), iteration: 1, call: "c".into() }
+}
+
+fn call(arguments: Value) -> ToolCall {
+    ToolCall { id: "c1".into(), name: delegate::TOOL.into(), arguments: arguments.to_string() }
+}
+
+fn replies(calls: Vec<ToolCall>) -> Result<ModelReply, CallError> {
+    let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
+    Ok(ModelReply { text: String::new(), tool_calls: calls, usage, model: "m".into(), truncated: false })
+}
+
+fn at_work(task: Task) -> Run {
+    let mut run = Run { profile: Some(profile()), ..Run::default() };
+    give(&mut run, &Input::Task(task));
+    run
+}
+
+fn give(run: &mut Run, input: &Input) -> usize {
+    let events = run.decide(Timestamp(1000), input, &Values::default()).expect("nothing is refused");
+    events.iter().for_each(|event| run.apply(event));
+    let again = run.decide(Timestamp(1000), input, &Values::default()).expect("nothing is refused");
+    assert_eq!(again, [], "given again it yields nothing");
+    events.len()
+}
+
+fn answered(result: Result<Value, CallError>) -> Input {
+    let usage = Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5, estimated: false };
+    Input::Delegated { attempt: 1, iteration: 1, id: "c1".into(), from: "child".into(), result, usage }
+}
+
+#[test]
+fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
+    let mut run = at_work(task(None));
+    let ask = call(json!({"agent": "clerk", "task": "find it"}));
+    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask.clone()]) });
+    assert_eq!(run.pending(), [Effect::Delegate { iteration: 1, call: ask.clone() }]);
+    assert_eq!(run.delegated(), [(1, "c1".to_owned())]);
+    let request = delegate::check(&profile(), &ask).expect("a request");
+    assert_eq!((request.agent.as_str(), request.task.as_str()), ("clerk", "find it"));
+    assert_eq!(give(&mut run, &answered(Ok(json!("found")))), 1);
+    assert_eq!(run.usage, Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7, estimated: false });
+    assert_eq!(run.children, ["child"]);
+    let Some(Datum::Inline(told)) = run.messages.last() else { panic!("a message") };
+    assert_eq!((&told["content"], &told["tool_call_id"]), (&json!("found"), &json!("c1")));
+    assert!(matches!(run.phase, Phase::Thinking { .. }));
+    assert_eq!(give(&mut run, &answered(Ok(json!("again")))), 0);
+}
+
+#[test]
+fn a_delegates_failure_is_data_for_the_model_and_no_strike() {
+    let mut run = at_work(task(None));
+    let ask = call(json!({"agent": "clerk", "task": "find it"}));
+    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask]) });
+    give(&mut run, &answered(Err(failed("invalid_arguments", "no"))));
+    let Some(Datum::Inline(told)) = run.messages.last() else { panic!("a message") };
+    assert!(told["content"].as_str().is_some_and(|text| text.contains("invalid_arguments")));
+    assert_eq!((run.strikes, run.works()), (0, true));
+}
+
+#[test]
+fn an_answer_to_another_attempt_or_round_changes_nothing() {
+    let mut run = at_work(task(None));
+    let ask = call(json!({"agent": "clerk", "task": "find it"}));
+    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask]) });
+    let Input::Delegated { iteration, id, from, result, usage, .. } = answered(Ok(json!("x"))) else {
+        unreachable!()
+    };
+    let late = Input::Delegated { attempt: 2, iteration, id, from, result, usage };
+    assert_eq!(give(&mut run, &late), 0);
+}
+
+#[test]
+fn tasks_are_passed_on_only_so_often_and_never_those_done_at_most_once() {
+    let offers = |task: &Task| profile().delegate_tool(task).is_some();
+    assert!(offers(&task(None)) && offers(&task(Some(origin(DEPTH - 1)))));
+    assert!(!offers(&task(Some(origin(DEPTH)))));
+    assert!(!offers(&Task { at_most_once: true, ..task(None) }));
+    let mut run = at_work(task(Some(origin(DEPTH))));
+    let ask = call(json!({"agent": "clerk", "task": "find it"}));
+    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask.clone()]) });
+    assert_eq!(run.pending(), [Effect::CallTool { iteration: 1, call: ask }]);
+}
+
+#[test]
+fn what_is_asked_is_checked() {
+    for wrong in [
+        json!({"agent": "nobody", "task": "x"}),
+        json!({"agent": "clerk", "task": " "}),
+        json!({"agent": "clerk"}),
+        json!({"agent": "clerk", "task": "x", "more": 1}),
+        json!({"agent": "clerk", "task": "x".repeat(70_000)}),
+    ] {
+        let error = delegate::check(&profile(), &call(wrong.clone())).expect_err("a mistake");
+        assert_eq!(error.code, "invalid_arguments", "{wrong}");
+    }
+}
+
+#[test]
+fn a_delegate_of_a_budgeted_run_asks_before_its_first_call() {
+    let run = at_work(Task { budgeted: true, ..task(Some(origin(1))) });
+    assert_eq!(run.pending(), [Effect::Reserve { iteration: 1 }]);
+    let own = at_work(Task { budgeted: true, ..task(None) });
+    assert!(matches!(own.pending().as_slice(), [Effect::CallModel { iteration: 1, .. }]));
+}
+
+#[test]
+fn a_sum_with_an_estimate_in_it_is_one() {
+    let told = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
+    let guessed = Usage { estimated: true, ..told };
+    let mut sum = told;
+    assert_eq!(json!(sum).get("estimated"), None);
+    sum += guessed;
+    sum += told;
+    assert_eq!(json!(sum)["estimated"], true);
+    let before: Usage =
+        serde_json::from_value(json!({"calls": 1, "prompt_tokens": 3, "completion_tokens": 2}))
+            .expect("what was recorded before");
+    assert_eq!(before, told);
+}

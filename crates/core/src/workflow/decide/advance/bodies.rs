@@ -1,0 +1,119 @@
+//! Nodes that hold others: the iterations of `for_each` and `loop`.
+
+use super::{Decision, Halt, permanent};
+use crate::{
+    Datum, expr,
+    workflow::{
+        decide::{context::Scope, missing_all},
+        event::{StepKey, What},
+        plan::NodeIx,
+        run::{Iterations, Step},
+    },
+};
+use serde_json::Value;
+
+impl Decision<'_> {
+    pub(super) fn for_each(
+        &mut self,
+        scope: &Scope,
+        ix: NodeIx,
+        key: &StepKey,
+        parallel: u32,
+    ) -> Result<(), Halt> {
+        let Some(body) = self.plan.node(ix).body else { return Ok(()) };
+        let inner = |index: u32| Scope { graph: body, path: join_path(&scope.path, index) };
+        for index in self.iterations(key).open {
+            self.scope(&inner(index))?;
+        }
+        let Some(step) = self.run.steps.get(key).filter(|s| s.is_open()) else { return Ok(()) };
+        let Some(items) = step.input.clone() else { return Ok(()) };
+        let len = self.values.get(&items)?.as_array().map_or(0, Vec::len) as u32;
+        loop {
+            let now = self.iterations(key);
+            if now.next >= len
+                || now.open.len() >= parallel.max(1) as usize
+                || self.run.wrap_up
+                || self.is_full()
+                || self.run.ended.is_some()
+                || !self.has_room()
+            {
+                break;
+            }
+            self.put(What::IterationStarted { step: key.clone(), index: now.next });
+            self.scope(&inner(now.next))?;
+        }
+        let now = self.iterations(key);
+        let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
+        if is_open && now.open.is_empty() && (now.next >= len || self.run.wrap_up) && !self.is_full() {
+            let mut missing = Vec::new();
+            let mut list = Vec::with_capacity(now.outputs.len());
+            for output in now.outputs.values() {
+                match self.values.get(output) {
+                    Ok(value) => list.push((*value).clone()),
+                    Err(crate::Missing(refs)) => missing.extend(refs),
+                }
+            }
+            if !missing.is_empty() {
+                return Err(missing_all(missing));
+            }
+            let list = Value::Array(list);
+            if crate::value::json_len(&list) > crate::value::VALUE_LIMIT {
+                let message = "the list of its outputs is larger than 16 MiB";
+                self.fail(key, 1, permanent("value_too_large", message), None);
+            } else {
+                self.complete(key, 1, Datum::inline(list), None, None);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn repeat(
+        &mut self,
+        scope: &Scope,
+        ix: NodeIx,
+        key: &StepKey,
+        until: &str,
+        max: u32,
+    ) -> Result<(), Halt> {
+        let plan = self.plan.clone();
+        let Some(body) = plan.node(ix).body else { return Ok(()) };
+        loop {
+            for index in self.iterations(key).open {
+                self.scope(&Scope { graph: body, path: join_path(&scope.path, index) })?;
+            }
+            let now = self.iterations(key);
+            let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
+            if !is_open || !now.open.is_empty() || self.is_full() {
+                return Ok(());
+            }
+            if let Some(last) = now.next.checked_sub(1).and_then(|i| now.outputs.get(&i)) {
+                let mut context = self.context(scope, &plan.node(ix).until_reads)?;
+                context.insert("last".into(), (*self.values.get(last)?).clone());
+                context.insert("index".into(), (now.next - 1).into());
+                match expr::holds(until, &Value::Object(context)) {
+                    Ok(done) if done || now.next >= max || self.run.wrap_up => {
+                        self.complete(key, 1, last.clone(), None, None);
+                        return Ok(());
+                    }
+                    Ok(_) => {}
+                    Err(e) => {
+                        self.fail(key, 1, permanent("expression_error", format!("until: {e}")), None);
+                        return Ok(());
+                    }
+                }
+            } else if self.run.wrap_up {
+                self.put(What::StepCancelled { step: key.clone() });
+                return Ok(());
+            }
+            self.put(What::IterationStarted { step: key.clone(), index: now.next });
+        }
+    }
+
+    fn iterations(&self, key: &StepKey) -> Iterations {
+        self.run.steps.get(key).and_then(|s| s.iterations.clone()).unwrap_or_default()
+    }
+}
+
+fn join_path(outer: &str, index: u32) -> String {
+    if outer.is_empty() { index.to_string() } else { format!("{outer}.{index}") }
+}

@@ -1,0 +1,75 @@
+//! The end of a graph: its output, and what that ends.
+
+use super::{Decision, Halt, permanent};
+use crate::{
+    Datum, expr,
+    workflow::{
+        decide::context::Scope,
+        event::{RunError, StepKey, What},
+        plan::NodeIx,
+        run::StepState,
+    },
+};
+use serde_json::{Map, Value};
+
+impl Decision<'_> {
+    /// Everything in the graph has ended: so has the iteration, or the run.
+    pub(super) fn end_scope(&mut self, scope: &Scope) -> Result<(), Halt> {
+        let plan = self.plan.clone();
+        let graph = &plan.graphs[scope.graph as usize];
+        let output = match &graph.output {
+            Some(template) => {
+                let context = Value::Object(self.context(scope, &graph.output_reads)?);
+                match expr::render(template, &context) {
+                    Ok(output) => Ok(Datum::inline(output)),
+                    // Wrapping up ends with what is there, even when the definition's output needs more.
+                    Err(_) if self.run.wrap_up => Ok(self.last_outputs(scope)?),
+                    Err(e) => Err(permanent("output_error", format!("output: {e}"))),
+                }
+            }
+            None => Ok(self.last_outputs(scope)?),
+        };
+        match (graph.owner, output) {
+            (None, Ok(output)) => self.put(What::RunCompleted { output }),
+            (None, Err(e)) => {
+                self.put(What::RunFailed { error: RunError { code: e.code, message: e.message, node: None } })
+            }
+            (Some(owner), output) => {
+                let Some((outer, index)) = scope.split() else { return Ok(()) };
+                let key = StepKey::new(self.run.generation(), &plan.node(owner).node.id, outer);
+                match output {
+                    Ok(output) => self.put(What::IterationEnded { step: key, index, output }),
+                    Err(e) => self.fail(&key, 1, e, None),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the output of the last completed node, or an object by node id if several were last.
+    fn last_outputs(&self, scope: &Scope) -> Result<Datum, Halt> {
+        let done = |ix: NodeIx| match self.step_of(ix, &scope.path)?.1.state {
+            StepState::Completed { ref output, .. } => Some(output.clone()),
+            _ => None,
+        };
+        let graph = &self.plan.graphs[scope.graph as usize];
+        let mut last: Vec<(&str, Datum)> = Vec::new();
+        for ix in &graph.nodes {
+            let Some(output) = done(*ix) else { continue };
+            if self.plan.node(*ix).children.iter().all(|link| done(link.node).is_none()) {
+                last.push((&self.plan.node(*ix).node.id, output));
+            }
+        }
+        match last.as_slice() {
+            [] => Ok(Datum::null()),
+            [(_, only)] => Ok(only.clone()),
+            several => {
+                let mut out = Map::new();
+                for (id, output) in several {
+                    out.insert((*id).to_owned(), (*self.values.get(output)?).clone());
+                }
+                Ok(Datum::inline(Value::Object(out)))
+            }
+        }
+    }
+}

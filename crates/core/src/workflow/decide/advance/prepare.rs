@@ -1,0 +1,92 @@
+//! What a node's configuration comes to, with the data there is: an output at once, or the input of a step.
+
+use super::{Decision, permanent};
+use crate::{Timestamp, agent::message::CallError, expr, workflow::definition::NodeKind};
+use serde_json::{Map, Value, json};
+
+/// What starting a node comes to.
+pub(super) enum Prepared {
+    Ended { output: Value, branch: Option<&'static str> },
+    Open { input: Value, deadline: Option<Timestamp> },
+}
+
+impl Decision<'_> {
+    /// Evaluates a node's configuration: some kinds have ended then, the others have their input.
+    pub(super) fn prepare(&self, kind: &NodeKind, context: &Value) -> Result<Prepared, CallError> {
+        let render = |what: &str, template: &Value| {
+            expr::render(template, context).map_err(|e| permanent("template_error", format!("{what}: {e}")))
+        };
+        let eval = |what: &str, source: &str| {
+            expr::evaluate(source, context).map_err(|e| permanent("expression_error", format!("{what}: {e}")))
+        };
+        let open = |input, deadline| Ok(Prepared::Open { input, deadline });
+        match kind {
+            NodeKind::Agent(n) => {
+                let prompt = expr::render_text(&n.prompt, context)
+                    .map_err(|e| permanent("template_error", format!("prompt: {e}")))?;
+                open(json!({"agent": n.agent, "prompt": prompt}), None)
+            }
+            NodeKind::Transform(n) => {
+                let data = match &n.input {
+                    Some(source) => eval("input", source)?,
+                    None => context.get("input").cloned().unwrap_or(Value::Null),
+                };
+                let output = crate::transform::apply(&n.rules, &data)
+                    .map_err(|e| permanent("transform_error", e.to_string()))?;
+                Ok(Prepared::Ended { output, branch: None })
+            }
+            NodeKind::Condition(n) => {
+                let yes = expr::holds(&n.r#if, context)
+                    .map_err(|e| permanent("expression_error", format!("if: {e}")))?;
+                Ok(Prepared::Ended { output: yes.into(), branch: Some(if yes { "true" } else { "false" }) })
+            }
+            NodeKind::ForEach(n) => {
+                let items = eval("items", &n.items)?;
+                if !items.is_array() {
+                    return Err(permanent("items_not_a_list", format!("items: `{}` is not a list", n.items)));
+                }
+                open(items, None)
+            }
+            NodeKind::Loop(_) => open(Value::Null, None),
+            NodeKind::Wait(n) => {
+                let until = match (&n.r#for, &n.until) {
+                    (Some(span), _) => self.at + *span,
+                    (None, Some(template)) => {
+                        let text = expr::render_text(template, context)
+                            .map_err(|e| permanent("template_error", format!("until: {e}")))?;
+                        Timestamp::parse(text.trim()).ok_or_else(|| {
+                            permanent(
+                                "invalid_instant",
+                                format!("until: `{text}` is not an RFC 3339 instant"),
+                            )
+                        })?
+                    }
+                    (None, None) => self.at,
+                };
+                open(json!({"until": until.to_string()}), Some(until))
+            }
+            NodeKind::Signal(n) => open(json!({"name": n.name}), n.timeout.map(|t| self.at + t)),
+            NodeKind::Approval(n) => {
+                let title = render("title", &Value::String(n.title.clone()))?;
+                let detail = n.detail.as_ref().map(|d| render("detail", d)).transpose()?;
+                open(json!({"title": title, "detail": detail}), n.timeout.map(|t| self.at + t))
+            }
+            NodeKind::Http(n) => {
+                let url = expr::render_text(&n.url, context)
+                    .map_err(|e| permanent("template_error", format!("url: {e}")))?;
+                let object = |what, map: &Map<String, Value>| render(what, &Value::Object(map.clone()));
+                let mut request = json!({"method": n.method, "url": url});
+                if !n.headers.is_empty() {
+                    request["headers"] = object("headers", &n.headers)?;
+                }
+                if !n.query.is_empty() {
+                    request["query"] = object("query", &n.query)?;
+                }
+                if let Some(body) = &n.body {
+                    request["body"] = render("body", body)?;
+                }
+                open(request, None)
+            }
+        }
+    }
+}

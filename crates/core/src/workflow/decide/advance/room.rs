@@ -1,0 +1,75 @@
+//! Whether a step may start now: the budget's reservation, and how many run at once.
+
+use super::Decision;
+use crate::{
+    Datum,
+    workflow::{
+        definition::NodeKind,
+        event::{Reserved, StepKey, What},
+        plan::NodeIx,
+        run::StepState,
+    },
+};
+
+impl Decision<'_> {
+    /// Returns what to set aside for a call, or nothing when the budget does not allow it (which then has its way).
+    pub(super) fn reservation(
+        &mut self,
+        key: &StepKey,
+        ix: NodeIx,
+        input: Option<&Datum>,
+    ) -> Option<Reserved> {
+        let plan = self.plan.clone();
+        let NodeKind::Agent(agent) = &plan.node(ix).node.kind else { return Some(Reserved::default()) };
+        let Some(budget) = &plan.definition.settings.budget else { return Some(Reserved::default()) };
+        let mut reserved = Reserved { calls: 1, tokens: 0 };
+        if budget.tokens.is_some() {
+            let settings = self.run.created.as_ref().map(|c| &c.settings);
+            let answer = settings.and_then(|s| s.max_tokens.get(&agent.agent)).copied().unwrap_or(0);
+            let prompt = match input {
+                Some(Datum::Inline(v)) => crate::value::json_len(v) as u64,
+                Some(Datum::Stored(r)) => r.size,
+                None => 0,
+            };
+            // About four characters are a token.
+            reserved.tokens = u64::from(answer) + prompt.div_ceil(4);
+        }
+        let Some(limit) = self.breach(reserved) else { return Some(reserved) };
+        self.breached(limit, Some(&key.node));
+        if self.run.ended.is_none() {
+            let done = self.run.steps.contains_key(key);
+            self.put(if done {
+                What::StepCancelled { step: key.clone() }
+            } else {
+                What::StepSkipped { step: key.clone() }
+            });
+        }
+        None
+    }
+
+    /// Whether another step may be dispatched.
+    pub(super) fn has_room(&self) -> bool {
+        // Asked for every node that is ready, so it is counted once per event.
+        match self.room.get() {
+            Some((made, room)) if made == self.events.len() => room,
+            _ => {
+                let room = self.count_room();
+                self.room.set(Some((self.events.len(), room)));
+                room
+            }
+        }
+    }
+
+    fn count_room(&self) -> bool {
+        let setting = self.run.created.as_ref().map_or(64, |c| c.settings.dispatch);
+        let limit = self.plan.definition.settings.parallel.unwrap_or(setting).min(setting).max(1);
+        let running = self.run.open.iter().filter(|key| {
+            let step = self.run.steps.get(*key);
+            step.is_some_and(|s| matches!(s.state, StepState::Started { .. }))
+                && self.plan.by_id.get(&*key.node).is_some_and(|ix| {
+                    matches!(self.plan.node(*ix).node.kind, NodeKind::Agent(_) | NodeKind::Http(_))
+                })
+        });
+        running.count() < limit as usize
+    }
+}
