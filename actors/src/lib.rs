@@ -28,7 +28,7 @@ mod wake;
 mod workflow;
 
 pub use host::{Host, Roles};
-pub use live::{Listening, Live, Said};
+pub use live::{Listening, Live, Recorded, Said};
 pub use metrics::Metrics;
 pub use outbox::Outbox;
 pub use services::{Clock, Services, Settings};

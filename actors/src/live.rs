@@ -30,7 +30,7 @@ pub struct Live(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    recorded: Channels<u64>,
+    recorded: Channels<Recorded>,
     said: Channels<Said>,
     /// Who listens in this process, for the others to know.
     here: Mutex<HashMap<String, Here>>,
@@ -39,6 +39,14 @@ struct Inner {
     /// What waits for the bus.
     out: Mutex<Out>,
     news: Notify,
+}
+
+/// A run's history grew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    pub seq: u64,
+    /// Whether the run has ended, where that is known: in the process that recorded it.
+    pub ended: Option<bool>,
 }
 
 /// A piece of a model's answer, on its way.
@@ -86,14 +94,14 @@ struct Out {
 struct Channels<T>(Mutex<HashMap<String, broadcast::Sender<T>>>);
 
 impl Live {
-    /// Returns a receiver of seqs. A listener that lags reads the history anyway.
-    pub fn subscribe(&self, run: &str) -> broadcast::Receiver<u64> {
+    /// Returns a receiver of notices. A listener that lags reads the history anyway.
+    pub fn subscribe(&self, run: &str) -> broadcast::Receiver<Recorded> {
         self.0.recorded.subscribe(run, CAPACITY)
     }
 
     /// The run is recorded up to `seq`.
-    pub fn notify(&self, run: &str, seq: u64, now: Timestamp) {
-        self.0.recorded.send(run, seq);
+    pub fn notify(&self, run: &str, seq: u64, ended: bool, now: Timestamp) {
+        self.0.recorded.send(run, Recorded { seq, ended: Some(ended) });
         if self.until(run).history > now {
             let mut out = self.0.out.lock();
             if out.recorded.len() < RUNS || out.recorded.contains_key(run) {

@@ -4,7 +4,7 @@
 //! the run and its agents are publish what they have: words in batches, growth of the history as its last seq. All of
 //! it is best effort: nothing is kept, nothing is sent twice, a full queue drops.
 
-use super::{Live, Said};
+use super::{Live, Recorded, Said};
 use crate::{
     events,
     services::{Clock, Services},
@@ -81,7 +81,10 @@ impl Here {
             }
             RECORDED => {
                 let Ok(grown) = serde_json::from_value::<Grown>(data) else { return };
-                grown.runs.iter().for_each(|(run, seq)| live.0.recorded.send(run, *seq));
+                grown
+                    .runs
+                    .iter()
+                    .for_each(|(run, seq)| live.0.recorded.send(run, Recorded { seq: *seq, ended: None }));
             }
             SAID => {
                 let Ok(words) = serde_json::from_value::<Words>(data) else { return };

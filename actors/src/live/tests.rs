@@ -18,7 +18,7 @@ fn nothing_is_kept_while_nobody_listens_elsewhere() {
     let mut here = live.listen("r");
     assert!(live.is_heard("r", NOW));
     live.say("r", said("hello"), NOW);
-    live.notify("r", 3, NOW);
+    live.notify("r", 3, false, NOW);
     assert_eq!(here.try_recv(), Ok(said("hello")));
     let out = live.0.out.lock();
     assert!(out.said.is_empty() && out.recorded.is_empty());
@@ -31,8 +31,8 @@ fn words_of_one_answer_are_one_piece_on_the_bus() {
     for text in ["one ", "two ", "three"] {
         live.say("r", said(text), NOW);
     }
-    live.notify("r", 7, NOW);
-    live.notify("r", 9, NOW);
+    live.notify("r", 7, false, NOW);
+    live.notify("r", 9, false, NOW);
     let out = std::mem::take(&mut *live.0.out.lock());
     assert_eq!(out.said, [("r".to_owned(), said("one two three"))]);
     assert_eq!(out.recorded, BTreeMap::from([("r".to_owned(), 9)]));
@@ -104,12 +104,15 @@ fn a_process_that_listens_hears_what_another_says_and_records() {
     agent.hear(&gateway.process.listening(&gateway.live, false, &gateway.clock));
     assert!(agent.live.is_heard("r", agent.clock.now()));
     agent.live.say("r", said("hello"), agent.clock.now());
-    agent.live.notify("r", 4, agent.clock.now());
+    agent.live.notify("r", 4, false, agent.clock.now());
     let told = agent.process.told(&agent.live, &agent.clock);
     assert_eq!(told.len(), 2);
     agent.hear(&told);
     gateway.hear(&told);
-    assert_eq!((words.try_recv(), growth.try_recv()), (Ok(said("hello")), Ok(4)));
+    assert_eq!(
+        (words.try_recv(), growth.try_recv()),
+        (Ok(said("hello")), Ok(Recorded { seq: 4, ended: None }))
+    );
     assert!(words.try_recv().is_err(), "once");
 }
 

@@ -182,7 +182,7 @@ impl Tail {
                 + queue.values.iter().map(|(_, _, v)| v.len()).sum::<usize>();
             self.journaled.fetch_max(last, Ordering::AcqRel);
         }
-        services.live.notify(run, last, services.clock.now());
+        services.live.notify(run, last, row.ended_at.is_some(), services.clock.now());
         Ok(())
     }
 

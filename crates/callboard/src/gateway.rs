@@ -26,6 +26,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use callboard_actors::Recorded;
 use callboard_catalog::Catalog;
 use callboard_core::{Timestamp, agent::spec::Agents, workflow::definition::is_id};
 use http::{StatusCode, request::Parts};
@@ -40,7 +41,7 @@ pub use metrics::HttpMetrics;
 pub use reach::Runs;
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes streams earlier than their clock.
-pub type Watch = Arc<dyn Fn(&str) -> broadcast::Receiver<u64> + Send + Sync>;
+pub type Watch = Arc<dyn Fn(&str) -> broadcast::Receiver<Recorded> + Send + Sync>;
 
 /// What the handlers work with.
 #[derive(Clone)]

@@ -7,7 +7,7 @@
 
 use super::{Error, Watch, trace::Trace};
 use crate::record::Data;
-use callboard_actors::Live;
+use callboard_actors::{Live, Recorded};
 use callboard_catalog::{Catalog, RunRow};
 use callboard_core::workflow::view::Summary;
 use callboard_sidecar::Sidecar;
@@ -72,7 +72,7 @@ impl Runs {
         self.catalog.run(run).await?.ok_or_else(|| Error::not_found("run", run))
     }
 
-    pub fn watch(&self, run: &str) -> broadcast::Receiver<u64> {
+    pub fn watch(&self, run: &str) -> broadcast::Receiver<Recorded> {
         (self.watch)(run)
     }
 

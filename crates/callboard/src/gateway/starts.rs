@@ -12,11 +12,13 @@ use super::{
     trace::Trace,
 };
 use axum::{Extension, Json, body::Body, extract::State, response::IntoResponse, response::Response};
+use callboard_actors::Recorded;
 use callboard_core::Span;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -125,14 +127,18 @@ async fn until_final(
         if tokio::time::Instant::now() >= until || stop.is_cancelled() {
             return runs.read(trace, run).await;
         }
-        // Many notices in a row are one reason to look.
         tokio::select! {
-            _ = notices.recv() => while notices.try_recv().is_ok() {},
+            () = maybe_ended(&mut notices) => {}
             () = tokio::time::sleep(POLL) => {}
             () = tokio::time::sleep_until(until) => {}
             () = stop.cancelled() => {}
         }
     }
+}
+
+/// Returns at a notice of an end, or of what may be one.
+async fn maybe_ended(notices: &mut broadcast::Receiver<Recorded>) {
+    while let Ok(Recorded { ended: Some(false), .. }) = notices.recv().await {}
 }
 
 /// A start with a key names its run by it, so that a repetition finds the same run.
