@@ -101,7 +101,7 @@ impl Workflows {
             })?;
             this.services.metrics.turns.inc();
             let done = this.take(&mut actor, &run, &turn).await;
-            let gone = actor.mem.as_ref().map_or(done.is_err(), |mem| is_over(&actor, mem));
+            let gone = actor.mem.is_none() && done.is_err();
             drop(actor);
             if gone {
                 this.boxes.forget(&run);
@@ -468,13 +468,6 @@ impl Workflows {
 /// document back.
 fn is_usable(mem: &Mem, past: bool) -> bool {
     !past && (mem.run.ended.is_none() || !holds(Rule::EndedPast))
-}
-
-/// Whether a run needs no place in this process: it is purged, or it has ended and nothing is left to do. It is read anew
-/// whenever it is called, so what is kept of it would only fill the memory for as long as an actor may be idle.
-fn is_over(actor: &Actor, mem: &Mem) -> bool {
-    let settled = || actor.armed.is_none() && !actor.tail.has_work() && mem.run.pending().is_empty();
-    mem.run.purging || mem.run.ended.is_some() && settled()
 }
 
 /// Why nothing was decided.
