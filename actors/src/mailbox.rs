@@ -52,9 +52,16 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
 
     /// Forgets an actor that nobody is in or waits for. Returns whether it is gone.
     pub fn forget(&self, id: &str) -> bool {
+        self.forget_if(id, |_| true)
+    }
+
+    /// The same where its state allows it, too.
+    pub fn forget_if(&self, id: &str, allowed: impl FnOnce(&T) -> bool) -> bool {
         let mut places = self.places.lock();
         let idle = places.get(id).is_some_and(|place| {
-            place.waiting.load(Ordering::Relaxed) == 0 && Arc::strong_count(&place.state) == 1
+            place.waiting.load(Ordering::Relaxed) == 0
+                && Arc::strong_count(&place.state) == 1
+                && place.state.try_lock().is_ok_and(|state| allowed(&state))
         });
         if idle {
             places.remove(id);
@@ -109,6 +116,7 @@ mod tests {
         let _ = waits.await;
         drop(inside);
         assert!(boxes.enter("a").await.is_ok());
+        assert!(!boxes.forget_if("a", |()| false));
         assert!(boxes.forget("a"));
         assert_eq!(boxes.len(), 0);
     }

@@ -8,7 +8,7 @@ use callboard_connectors::{
     model::{Config as ModelsConfig, Models},
     secret::{Secret, Secrets},
 };
-use callboard_core::agent::spec::Agents;
+use callboard_core::{Span, agent::spec::Agents};
 use callboard_sidecar::{
     Sidecar,
     embedded::{App, Config, Server},
@@ -183,5 +183,24 @@ async fn large_values_and_many_steps_survive_a_reload() {
     let done = world.until("r1", "completed").await;
     assert_eq!(done["output"], json!({"n": 60}));
     assert_eq!(done["usage"]["calls"], 60);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_purged_stays_in_no_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = Settings { retention: Span(1), ..Settings::default() };
+    let world = World::start(folder.path(), settings).await;
+    world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
+    while !world.catalog.run("r1").await.expect("a catalog").expect("a row").purged {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for _ in 0..200 {
+        if world.host.active() == (0, 0) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.host.active(), (0, 0), "runs and agents in memory");
     world.stop().await;
 }

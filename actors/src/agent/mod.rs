@@ -86,8 +86,10 @@ impl Agents {
         Self(Arc::new(Inner { services, tasks, boxes, calls }))
     }
 
+    /// Forgets an agent that nobody is in. One that calls its model, or delivers, stays: its task is nowhere but here, and
+    /// it forgets itself when it is through.
     pub fn deactivate(&self, id: &str) {
-        self.boxes.forget(id);
+        self.boxes.forget_if(id, |actor| actor.in_flight.is_empty());
     }
 
     pub fn active(&self) -> usize {

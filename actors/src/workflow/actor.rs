@@ -8,7 +8,10 @@ use callboard_core::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 use tokio::task::AbortHandle;
 
@@ -69,6 +72,13 @@ pub struct InFlight {
     pub since: Timestamp,
     /// When its task was published last; 0 if that failed.
     pub published: Arc<AtomicI64>,
+}
+
+impl Actor {
+    /// Whether an attempt is performed in this process, not by an agent: its task was never published.
+    pub fn performs_here(&self) -> bool {
+        self.in_flight.values().any(|attempt| attempt.published.load(Ordering::Acquire) == 0)
+    }
 }
 
 impl Mem {

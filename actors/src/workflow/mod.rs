@@ -40,9 +40,10 @@ impl Workflows {
         Self(Arc::new(Inner { services, tasks, boxes, panics: Mutex::default(), calls }))
     }
 
-    /// Forgets a run that nobody is in; it is loaded again when it is called.
+    /// Forgets a run that nobody is in; it is loaded again when it is called. One whose HTTP step is performed here
+    /// stays: whoever loaded it again would perform that a second time.
     pub fn deactivate(&self, run: &str) {
-        self.0.boxes.forget(run);
+        self.0.boxes.forget_if(run, |actor| !actor.performs_here());
     }
 
     /// Returns how many runs are in memory.

@@ -88,10 +88,21 @@ async fn nothing_is_lost_beside_real_dapr_when_apps_sidecars_and_redis_are_kille
 
 /// Starts both apps beside their sidecars, with agents whose models are `effects`.
 pub async fn start(effects: &Effects, redis: &Redis, cluster: &DaprCluster) -> DaprRun {
-    let env = BTreeMap::from([
+    start_with(effects, redis, cluster, []).await
+}
+
+/// The same with further variables.
+pub async fn start_with<const N: usize>(
+    effects: &Effects,
+    redis: &Redis,
+    cluster: &DaprCluster,
+    variables: [(String, String); N],
+) -> DaprRun {
+    let mut env = BTreeMap::from([
         ("OPENAI_BASE_URL".to_owned(), effects.url.clone()),
         ("OPENAI_API_KEY".to_owned(), "none".to_owned()),
     ]);
+    env.extend(variables);
     let overrides = Overrides { redis: redis.address(), env, ..Overrides::default() };
     DaprRun::start(&root().join("dapr"), cluster, overrides).await
 }

@@ -34,7 +34,7 @@ struct Host {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hosts_that_both_own_every_run_write_one_history() {
-    let (runs, quota) = if full() { (400, 1000.0) } else { (40, 100.0) };
+    let (runs, quota) = if full() { (150, 500.0) } else { (40, 100.0) };
     let effects = Effects::start().await;
     let dir = scratch();
     let [grpc, dapr] = [free_port(), free_port()];

@@ -1,7 +1,7 @@
 //! Virtual actors with a placement of one: every hosted actor lives behind this sidecar's app.
 //!
 //! Decides turns (one at a time per actor, first come first served), activation (implicit) and deactivation
-//! (idle, counted from the end of the last turn; shutdown). Reminders and timers are in [`schedule`].
+//! (idle, counted from the end of the last turn, or sooner where there are many; shutdown). Reminders and timers are in [`schedule`].
 //! Reentrancy is not offered; a host that asks for it gets turns.
 
 mod hosted;
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Code;
@@ -37,6 +38,12 @@ use turns::Turns;
 
 /// How long an app may take to let go of an actor.
 const DEACTIVATION: Duration = Duration::from_secs(5);
+
+/// So many actors are active at once; beyond, those that were idle for longest go before their time. An app whose actors
+/// are short-lived and many would fill the memory within its idle time otherwise.
+const ACTIVE: usize = 16_384;
+/// How often that is looked at.
+const CROWDED: Duration = Duration::from_millis(200);
 
 /// The actor runtime of one app.
 pub(super) struct Actors {
@@ -211,13 +218,19 @@ impl Actors {
     async fn deactivate_idle(self: Arc<Self>) {
         let every =
             self.hosted().shortest_idle().clamp(Duration::from_millis(200), Duration::from_secs(30)) / 2;
+        let mut looked = Instant::now();
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(every.min(CROWDED)) => {}
             }
-            let hosted = self.hosted();
-            for turn in self.turns.idle(|actor_type| hosted.idle(actor_type)) {
+            let mut idle = self.turns.surplus(ACTIVE);
+            if looked.elapsed() >= every {
+                looked = Instant::now();
+                let hosted = self.hosted();
+                idle.extend(self.turns.idle(|actor_type| hosted.idle(actor_type)));
+            }
+            for turn in idle {
                 let actors = self.clone();
                 self.tasks.spawn(async move { actors.deactivate(turn).await });
             }

@@ -131,6 +131,33 @@ impl Turns {
         }
         idle
     }
+
+    /// Takes the turns of the actors that were idle for longest, as many as there are more than `most` active ones.
+    pub(super) fn surplus(&self, most: usize) -> Vec<Turn> {
+        let table = self.table.lock();
+        let total: usize = table.values().map(HashMap::len).sum();
+        let Some(surplus) = total.checked_sub(most).filter(|n| *n > 0) else { return Vec::new() };
+        let mut idle = Vec::with_capacity(total);
+        for (actor_type, actors) in &*table {
+            for (id, actor) in actors.iter().filter(|(_, actor)| actor.waiting.load(Relaxed) == 0) {
+                if let Ok(seat) = actor.lock.clone().try_lock_owned() {
+                    idle.push((seat, actor_type, id, actor));
+                }
+            }
+        }
+        if idle.len() > surplus {
+            idle.select_nth_unstable_by_key(surplus, |(seat, ..)| seat.last);
+            idle.truncate(surplus);
+        }
+        let turn = |(seat, actor_type, id, actor): (_, &String, &String, &Arc<Actor>)| Turn {
+            table: self.table.clone(),
+            actor_type: actor_type.clone(),
+            id: id.clone(),
+            actor: actor.clone(),
+            seat,
+        };
+        idle.into_iter().map(turn).collect()
+    }
 }
 
 // === impl Turn ===
@@ -212,5 +239,24 @@ mod tests {
         assert_eq!(idle.len(), 1);
         idle.pop().unwrap().retire();
         assert!(!turns.is_active("A", "1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_actors_the_longest_idle_go_first() {
+        let turns = Turns::default();
+        for id in ["1", "2", "3", "4"] {
+            turns.take("A", id).await.unwrap().activate();
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let busy = turns.take("A", "1").await.unwrap();
+        assert!(turns.surplus(4).is_empty());
+        let mut gone: Vec<String> = Vec::new();
+        for turn in turns.surplus(2) {
+            gone.push(turn.name().1.to_owned());
+            turn.retire();
+        }
+        gone.sort();
+        assert_eq!(gone, ["2", "3"]);
+        drop(busy);
     }
 }
