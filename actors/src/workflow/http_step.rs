@@ -116,6 +116,11 @@ impl Workflows {
             idempotency_key: &key,
             timeout: call.timeout,
         };
-        node::perform(&self.services.http, &*self.services.secrets, call).await
+        let answer = node::perform(&self.services.http, &*self.services.secrets, call).await;
+        // The run's own deadline and this client's come at the same time: whichever is first, it is one failure.
+        answer.map_err(|error| match error.code.as_str() {
+            "http_timeout" => CallError { code: "timeout".into(), ..error },
+            _ => error,
+        })
     }
 }

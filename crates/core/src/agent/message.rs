@@ -99,7 +99,7 @@ pub struct Usage {
 impl CallError {
     /// Whether the call may have been performed although it failed: it went out, and no answer came back.
     pub fn leaves_unknown(&self) -> bool {
-        matches!(self.code.as_str(), "http_timeout" | "http_broken" | "model_timeout")
+        matches!(self.code.as_str(), "timeout" | "http_timeout" | "http_broken" | "model_timeout")
     }
 }
 
