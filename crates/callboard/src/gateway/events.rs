@@ -20,7 +20,7 @@ use axum::{
         sse::{self, KeepAlive, Sse},
     },
 };
-use callboard_actors::{Listening, Said};
+use callboard_actors::{Listening, Recorded, Said};
 use callboard_catalog::{Catalog, Entry, RunRow};
 use callboard_core::workflow::Event;
 use futures::stream;
@@ -106,7 +106,7 @@ struct Told {
     run: String,
     after: u64,
     ready: std::vec::IntoIter<Item>,
-    notices: broadcast::Receiver<u64>,
+    notices: broadcast::Receiver<Recorded>,
     words: Option<broadcast::Receiver<Said>>,
     _listening: Listening,
     _place: OwnedSemaphorePermit,
