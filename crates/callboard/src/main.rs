@@ -4,10 +4,6 @@ use callboard::{cli::Cli, commands};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Turns are made of many small allocations that other threads free; the system's allocator spends a tenth of the time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

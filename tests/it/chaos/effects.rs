@@ -60,7 +60,7 @@ impl Drop for Effects {
     }
 }
 
-/// A model's answer: long where the task asks for that; where there are tools, one is called first.
+/// A model's answer: long where the task asks for that; where it may add, that is called first.
 async fn answer(State(log): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {
     let asked = body["messages"].to_string();
     let more = match asked.as_str() {
@@ -72,7 +72,8 @@ async fn answer(State(log): State<Shared>, headers: HeaderMap, Json(body): Json<
     let text = note(&log, key(&headers), &more);
     // Long enough that kills fall into calls, too.
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let tools = body["tools"].as_array().is_some_and(|tools| !tools.is_empty());
+    let adds = |tool: &Value| tool["function"]["name"] == "add";
+    let tools = body["tools"].as_array().is_some_and(|tools| tools.iter().any(adds));
     let used = body["messages"].as_array().is_some_and(|all| all.iter().any(|m| m["role"] == "tool"));
     let (message, reason) = if tools && !used {
         let call = json!({"id": "call-1", "type": "function",
