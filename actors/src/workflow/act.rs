@@ -308,14 +308,15 @@ impl Workflows {
                 return;
             }
         }
-        self.disarm(actor, run).await;
+        // Until then the sweeper comes back.
+        let disarmed = self.disarm(actor, run).await;
         let mut seq = mem.doc.seq;
         if !holds(Rule::CleanedSeq)
             && let Ok(Some(tip)) = self.services.catalog.tip(run, None).await
         {
             seq = tip.seq;
         }
-        if actor.armed.is_none() {
+        if disarmed {
             failpoint!("clean.before_mark");
             if let Err(error) = self.services.catalog.mark_cleaned(run, seq).await {
                 tracing::debug!(run, %error, "the run is not marked as cleaned up yet");

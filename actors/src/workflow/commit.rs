@@ -261,25 +261,29 @@ impl Workflows {
         actor.arming = Some(task.abort_handle());
     }
 
-    pub(super) async fn disarm(&self, actor: &mut Actor, run: &str) {
+    /// Removes `wake`, and tells whether it is gone. What this process remembers of it is no proof: a registration that
+    /// was given up may have gone through.
+    pub(super) async fn disarm(&self, actor: &mut Actor, run: &str) -> bool {
         if let Some(task) = actor.arming.take() {
             // Nobody asked for one yet.
             task.abort();
-            return;
+            return true;
         }
         let now = self.services.clock.now();
         if now < actor.cools_until {
-            return;
+            return false;
         }
         failpoint!("disarm.before");
         match wake::disarm(&self.services, crate::WORKFLOW, run).await {
             Ok(()) => {
                 failpoint!("disarm.after");
-                actor.armed = None
+                actor.armed = None;
+                true
             }
             Err(error) => {
                 actor.cools_until = now + self.services.settings.paced(wake::COOL);
                 tracing::debug!(run, %error, "wake is not removed yet");
+                false
             }
         }
     }

@@ -48,11 +48,16 @@ impl Workflows {
             .delete(store, &document_key(run), None)
             .await
             .map_err(|e| unavailable(e.into()))?;
+        // Before the mark: the sweeper does not come back to a purged run for an hour.
+        if !self.disarm(actor, run).await {
+            return Err(Fault::unavailable(format!(
+                "run {run} is not purged yet: its reminder is not removed"
+            )));
+        }
         failpoint!("purge.before_mark");
         let again = self.look_again_at();
         self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
         failpoint!("purge.after_mark");
-        self.disarm(actor, run).await;
         if let Some((_, timer)) = actor.timer.take() {
             timer.abort();
         }

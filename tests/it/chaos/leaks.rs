@@ -145,7 +145,8 @@ async fn rest(dev: &Callboard) -> Held {
         if held.rows.keys == 0 && held.rows.reminders == 0 && held.waiting == 0 {
             return held;
         }
-        assert!(began.elapsed() < HEALED, "ended runs are not deleted: {held:?}");
+        // What could not be deleted at once, the sweeper comes back to within a minute.
+        assert!(began.elapsed() < 2 * HEALED, "ended runs are not deleted: {held:?}");
     }
 }
 

@@ -91,7 +91,7 @@ fn of_kind(kind: u64, dice: &mut Dice) -> Job {
     let mut nodes = vec![agent("first", "about {{ input.topic }}")];
     let mut edges = Vec::new();
     let (mut signal, mut approve) = (false, false);
-    let width = 2 + dice.roll(4);
+    let width = 3 + dice.roll(3);
     match kind {
         0 => {
             let length = 3 + dice.roll(8);
@@ -136,9 +136,10 @@ fn of_kind(kind: u64, dice: &mut Dice) -> Job {
             approve = true;
             nodes.push(json!({"id": "ask", "type": "approval", "config": {"title": "Go on?"}}));
             nodes.push(agent("mid", "approved"));
+            nodes.push(agent("more", "{{ steps.mid.output }}"));
             edges.push(edge("first", "ask"));
             edges.push(json!({"source": "ask", "target": "mid", "config": {"branch": "approved"}}));
-            edges.push(edge("mid", "last"));
+            edges.extend([edge("mid", "more"), edge("more", "last")]);
         }
     }
     nodes.push(agent("last", "the end after {{ steps.first.output }}"));
