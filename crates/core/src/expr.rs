@@ -6,6 +6,7 @@
 
 mod bounds;
 mod convert;
+mod costly;
 mod engine;
 mod measure;
 mod names;

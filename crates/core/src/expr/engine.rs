@@ -1,6 +1,6 @@
 //! minijinja behind our bounds: two environments that differ in what becomes of a printed value.
 
-use super::{Error, FUEL, OUTPUT_LIMIT, References, bounds, convert, measure};
+use super::{Error, FUEL, OUTPUT_LIMIT, References, bounds, convert, costly, measure};
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
@@ -53,6 +53,13 @@ fn environment(
     env.add_filter(measure::MEASURED, measure::measured);
     env.add_filter(measure::SCALAR, measure::scalar);
     env.add_filter("chain", measure::chain);
+    env.add_filter("title", costly::title);
+    env.add_filter("replace", costly::replace);
+    env.add_filter("zip", costly::zip);
+    env.add_filter("batch", costly::batch);
+    env.add_filter("join", costly::join);
+    env.add_filter("min", costly::min);
+    env.add_filter("max", costly::max);
     env.add_filter("tojson", to_json);
     env.add_filter("fromjson", from_json);
     env

@@ -25,11 +25,12 @@ pub(super) const SCALAR: &str = "scalar__";
 
 pub(super) fn measured(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
     let left = state.fuel_levels().map_or(0, |(_, left)| left);
-    let mut items = 0;
+    let mut items = 0u64;
     if !walk(value, 0, &mut items, left)? {
         state.consume_fuel(u64::MAX)?;
     }
-    state.consume_fuel(items)?;
+    // One for the look itself: finding the filter and calling it is more than an instruction.
+    state.consume_fuel(items + 1)?;
     Ok(laid_out(value)?.unwrap_or_else(|| value.clone()))
 }
 

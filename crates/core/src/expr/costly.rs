@@ -1,0 +1,88 @@
+//! Filters that work longer on each byte or item than the fuel minijinja takes for it says. They do the same as
+//! minijinja's, and pay before they begin.
+
+use minijinja::{
+    Error, ErrorKind, State, filters,
+    value::{Kwargs, Rest, StringInput, Value},
+};
+use std::borrow::Cow;
+
+/// Bytes that cost one unit where each byte, or each find, is handled by itself.
+const BYTES: u64 = 8;
+
+pub(super) fn title(state: &State<'_, '_>, text: Cow<'_, str>) -> Result<String, Error> {
+    state.consume_fuel(text.len() as u64 / BYTES)?;
+    Ok(filters::title(text))
+}
+
+/// With `count`, only so many are replaced.
+pub(super) fn replace(
+    state: &State<'_, '_>,
+    text: Cow<'_, str>,
+    from: Cow<'_, str>,
+    to: Cow<'_, str>,
+    rest: Rest<Value>,
+) -> Result<String, Error> {
+    let mut count: Option<i64> = None;
+    for value in rest.iter() {
+        if value.is_kwargs() {
+            let named = Kwargs::try_from(value.clone())?;
+            count = count.or(named.get("count")?);
+            named.assert_all_used()?;
+        } else if count.is_none() && !value.is_none() {
+            count = Some(i64::try_from(value.clone())?);
+        } else if !value.is_none() {
+            return Err(Error::from(ErrorKind::TooManyArguments));
+        }
+    }
+    state.consume_fuel(text.len() as u64 / BYTES)?;
+    // A negative count is no bound.
+    let count = count.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+    if let Some(more) = to.len().checked_sub(from.len()).filter(|more| *more > 0) {
+        let found = text.matches(&*from).take(count).count() as u64;
+        state.consume_fuel(found.saturating_mul(more as u64) / 64)?;
+    }
+    Ok(text.replacen(&*from, &to, count))
+}
+
+pub(super) fn zip(state: &State<'_, '_>, value: Value, others: Rest<Value>) -> Result<Value, Error> {
+    others.iter().try_for_each(|other| look(state, other))?;
+    look(state, &value)?;
+    filters::zip(state, value, others)
+}
+
+pub(super) fn batch(
+    state: &State<'_, '_>,
+    value: Value,
+    count: usize,
+    fill: Option<Value>,
+) -> Result<Value, Error> {
+    look(state, &value)?;
+    filters::batch(state, value, count, fill)
+}
+
+pub(super) fn join(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    joiner: Option<StringInput<'_>>,
+    attribute: Option<&str>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    look(state, value)?;
+    filters::join(state, value, joiner, attribute, named)
+}
+
+pub(super) fn min(state: &State<'_, '_>, value: Value, named: Kwargs) -> Result<Value, Error> {
+    look(state, &value)?;
+    filters::min(state, value, named)
+}
+
+pub(super) fn max(state: &State<'_, '_>, value: Value, named: Kwargs) -> Result<Value, Error> {
+    look(state, &value)?;
+    filters::max(state, value, named)
+}
+
+/// One unit more for each item.
+fn look(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
+    state.consume_fuel(value.len().unwrap_or(0) as u64)
+}
