@@ -8,7 +8,7 @@ use callboard_connectors::{
     model::{Config as ModelsConfig, Models},
     secret::{Secret, Secrets},
 };
-use callboard_core::{Span, agent::spec::Agents};
+use callboard_core::{Span, agent::spec::Agents, workflow::definition::Retention};
 use callboard_sidecar::{
     Sidecar,
     embedded::{App, Config, Server},
@@ -189,7 +189,7 @@ async fn large_values_and_many_steps_survive_a_reload() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_is_purged_stays_in_no_memory() {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings { retention: Span(1), ..Settings::default() };
+    let settings = Settings { retention: Retention::all(Span(1)), ..Settings::default() };
     let world = World::start(folder.path(), settings).await;
     world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
     while !world.catalog.run("r1").await.expect("a catalog").expect("a row").purged {
