@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     boxes: Mailboxes<actor::Actor>,
     /// How often the turns of a run panicked.
     panics: Mutex<HashMap<String, u32>>,
+    /// By workflow and version.
+    plans: Mutex<HashMap<(String, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
 }
@@ -37,7 +39,14 @@ impl Workflows {
     pub fn new(services: Services, tasks: Tasks) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
-        Self(Arc::new(Inner { services, tasks, boxes, panics: Mutex::default(), calls }))
+        Self(Arc::new(Inner {
+            services,
+            tasks,
+            boxes,
+            panics: Mutex::default(),
+            plans: Mutex::default(),
+            calls,
+        }))
     }
 
     /// Forgets a run that nobody is in; it is loaded again when it is called. One whose HTTP step is performed here

@@ -13,6 +13,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
+/// A plan, and the document it was compiled from.
+pub(super) type Compiled = (Arc<Plan>, Arc<Value>);
+
+/// Plans of stored versions to remember; then all are forgotten, which costs each one more compilation.
+const PLANS: usize = 128;
+
 /// The body of `start`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +40,7 @@ impl Workflows {
     pub async fn start(&self, run: &str, body: Start) -> Result<Done, Fault> {
         let (definition, version) = self.definition(&body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
-        let (plan, pinned) = self.check(definition)?;
+        let (plan, pinned) = self.compiled(body.workflow_id.as_deref(), version, definition)?;
         if let Some(expected) = &plan.definition.input {
             schema::validate(expected, &input).map_err(|problems| {
                 let problems = problems.into_iter().map(|p| Problem {
@@ -67,11 +73,11 @@ impl Workflows {
             op,
             workflow_id: body.workflow_id.clone(),
             version,
-            plan: Datum::inline(pinned),
+            plan: Datum::Inline(pinned),
             input: Datum::inline(input.clone()),
             settings,
         };
-        let done = self.start_turn(run, start, Arc::new(plan)).await?;
+        let done = self.start_turn(run, start, plan).await?;
         self.is_same(run, &body, &input, &done).await?;
         Ok(done)
     }
@@ -97,6 +103,24 @@ impl Workflows {
             (Some(_), Some(_)) => Err(Fault::bad_request("give either workflow_id or definition, not both")),
             (None, None) => Err(Fault::bad_request("give a workflow_id or a definition")),
         }
+    }
+
+    /// Returns a definition's plan and the document to pin; a stored version never changes, so it is compiled once.
+    fn compiled(&self, workflow: Option<&str>, version: u32, definition: Value) -> Result<Compiled, Fault> {
+        let key = workflow.map(|id| (id.to_owned(), version));
+        if let Some(known) = key.as_ref().and_then(|key| self.plans.lock().get(key).cloned()) {
+            return Ok(known);
+        }
+        let (plan, pinned) = self.check(definition)?;
+        let compiled = (Arc::new(plan), Arc::new(pinned));
+        if let Some(key) = key {
+            let mut plans = self.plans.lock();
+            if plans.len() >= PLANS {
+                plans.clear();
+            }
+            plans.insert(key, compiled.clone());
+        }
+        Ok(compiled)
     }
 
     /// Reads and compiles a definition; returns the plan and the document to pin.

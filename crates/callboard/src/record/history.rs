@@ -69,9 +69,8 @@ fn named_data(what: &What) -> Vec<(&'static str, &Datum)> {
         What::StepStarted { input, .. } | What::RunRerun { input, .. } => {
             input.iter().map(|input| ("input", input)).collect()
         }
-        What::StepCompleted { output, .. }
-        | What::IterationEnded { output, .. }
-        | What::RunCompleted { output } => vec![("output", output)],
+        What::IterationEnded { output, .. } => output.iter().map(|output| ("output", output)).collect(),
+        What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![("output", output)],
         What::SignalReceived { data, .. } => vec![("data", data)],
         What::StepFailed { .. }
         | What::StepSkipped { .. }

@@ -93,7 +93,12 @@ pub enum What {
     IterationEnded {
         step: StepKey,
         index: u32,
-        output: Datum,
+        /// Left out where it is the output of one step: an answer is not written twice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output: Option<Datum>,
+        /// The step of the body whose output it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<StepKey>,
     },
     SignalReceived {
         op: String,
@@ -339,9 +344,8 @@ impl What {
         match self {
             What::RunCreated { plan, input, .. } => vec![plan, input],
             What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter_mut().collect(),
-            What::StepCompleted { output, .. }
-            | What::IterationEnded { output, .. }
-            | What::RunCompleted { output } => vec![output],
+            What::IterationEnded { output, .. } => output.iter_mut().collect(),
+            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
             _ => Vec::new(),
         }
@@ -352,9 +356,8 @@ impl What {
         match self {
             What::RunCreated { plan, input, .. } => vec![plan, input],
             What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter().collect(),
-            What::StepCompleted { output, .. }
-            | What::IterationEnded { output, .. }
-            | What::RunCompleted { output } => vec![output],
+            What::IterationEnded { output, .. } => output.iter().collect(),
+            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
             _ => Vec::new(),
         }

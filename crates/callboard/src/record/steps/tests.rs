@@ -111,7 +111,15 @@ fn the_end_of_an_iteration_cancels_what_is_open_in_it_and_nothing_else() {
             (1, started("x", "1", 1)),
             (1, started("x", "11", 1)),
             (1, started("y", "1", 1)),
-            (2, What::IterationEnded { step: StepKey::new(1, "each", ""), index: 1, output: Datum::null() }),
+            (
+                2,
+                What::IterationEnded {
+                    step: StepKey::new(1, "each", ""),
+                    index: 1,
+                    output: Some(Datum::null()),
+                    of: None,
+                },
+            ),
         ],
     );
     let open: Vec<_> = lines(&steps).iter().map(|item| (item.node.clone(), item.status)).collect();

@@ -2,7 +2,7 @@
 
 use super::{Archived, Created, Ended, Ending, Generation, Run, Step, StepState};
 use crate::{
-    Hash, Timestamp,
+    Datum, Hash, Timestamp,
     agent::message::Usage,
     workflow::{
         event::{Event, Failure, Reserved, StepKey, What},
@@ -96,14 +96,19 @@ impl Run {
                     i.open.insert(*index);
                 }
             }
-            What::IterationEnded { step, index, output } => {
+            What::IterationEnded { step, index, output, of } => {
+                let output = match (output, of.as_ref().and_then(|key| self.steps.get(key))) {
+                    (Some(output), _) => output.clone(),
+                    (None, Some(Step { state: StepState::Completed { output, .. }, .. })) => output.clone(),
+                    (None, _) => Datum::null(),
+                };
                 if let Some(s) = self.steps.get_mut(step) {
                     let i = s.iterations.get_or_insert_default();
                     i.open.remove(index);
                     i.outputs.insert(*index, output.clone());
                 }
                 if step.iteration.is_empty() {
-                    self.archive.push_back(Archived::Output(step.clone(), *index, output.clone()));
+                    self.archive.push_back(Archived::Output(step.clone(), *index, output));
                 }
                 self.drop_body(step, Some(*index));
             }

@@ -7,10 +7,17 @@ use crate::{
         decide::context::Scope,
         event::{RunError, StepKey, What},
         plan::NodeIx,
-        run::StepState,
+        run::{Step, StepState},
     },
 };
 use serde_json::{Map, Value};
+
+/// What a graph ends with.
+enum Last {
+    /// The output of its last step.
+    Of(StepKey, Datum),
+    Made(Datum),
+}
 
 impl Decision<'_> {
     /// Everything in the graph has ended: so has the iteration, or the run.
@@ -21,7 +28,7 @@ impl Decision<'_> {
             Some(template) => {
                 let context = Value::Object(self.context(scope, &graph.output_reads)?);
                 match expr::render(template, &context) {
-                    Ok(output) => Ok(Datum::inline(output)),
+                    Ok(output) => Ok(Last::Made(Datum::inline(output))),
                     // Wrapping up ends with what is there, even when the definition's output needs more.
                     Err(_) if self.run.wrap_up => Ok(self.last_outputs(scope)?),
                     Err(e) => Err(permanent("output_error", format!("output: {e}"))),
@@ -30,7 +37,7 @@ impl Decision<'_> {
             None => Ok(self.last_outputs(scope)?),
         };
         match (graph.owner, output) {
-            (None, Ok(output)) => self.put(What::RunCompleted { output }),
+            (None, Ok(Last::Made(output) | Last::Of(_, output))) => self.put(What::RunCompleted { output }),
             (None, Err(e)) => {
                 self.put(What::RunFailed { error: RunError { code: e.code, message: e.message, node: None } })
             }
@@ -38,7 +45,12 @@ impl Decision<'_> {
                 let Some((outer, index)) = scope.split() else { return Ok(()) };
                 let key = StepKey::new(self.run.generation(), &plan.node(owner).node.id, outer);
                 match output {
-                    Ok(output) => self.put(What::IterationEnded { step: key, index, output }),
+                    Ok(Last::Made(output)) => {
+                        self.put(What::IterationEnded { step: key, index, output: Some(output), of: None });
+                    }
+                    Ok(Last::Of(step, _)) => {
+                        self.put(What::IterationEnded { step: key, index, output: None, of: Some(step) });
+                    }
                     Err(e) => self.fail(&key, 1, e, None),
                 }
             }
@@ -47,28 +59,28 @@ impl Decision<'_> {
     }
 
     /// Returns the output of the last completed node, or an object by node id if several were last.
-    fn last_outputs(&self, scope: &Scope) -> Result<Datum, Halt> {
-        let done = |ix: NodeIx| match self.step_of(ix, &scope.path)?.1.state {
-            StepState::Completed { ref output, .. } => Some(output.clone()),
+    fn last_outputs(&self, scope: &Scope) -> Result<Last, Halt> {
+        let done = |ix: NodeIx| match self.step_of(ix, &scope.path)? {
+            (key, Step { state: StepState::Completed { output, .. }, .. }) => Some((key, output.clone())),
             _ => None,
         };
         let graph = &self.plan.graphs[scope.graph as usize];
-        let mut last: Vec<(&str, Datum)> = Vec::new();
+        let mut last: Vec<(StepKey, Datum)> = Vec::new();
         for ix in &graph.nodes {
-            let Some(output) = done(*ix) else { continue };
+            let Some(ended) = done(*ix) else { continue };
             if self.plan.node(*ix).children.iter().all(|link| done(link.node).is_none()) {
-                last.push((&self.plan.node(*ix).node.id, output));
+                last.push(ended);
             }
         }
         match last.as_slice() {
-            [] => Ok(Datum::null()),
-            [(_, only)] => Ok(only.clone()),
+            [] => Ok(Last::Made(Datum::null())),
+            [(key, only)] => Ok(Last::Of(key.clone(), only.clone())),
             several => {
                 let mut out = Map::new();
-                for (id, output) in several {
-                    out.insert((*id).to_owned(), (*self.values.get(output)?).clone());
+                for (key, output) in several {
+                    out.insert(key.node.to_string(), (*self.values.get(output)?).clone());
                 }
-                Ok(Datum::inline(Value::Object(out)))
+                Ok(Last::Made(Datum::inline(Value::Object(out))))
             }
         }
     }
