@@ -2,14 +2,14 @@
 
 CARGO ?= cargo
 
-.PHONY: run test test-fast test-dapr chaos bench real-model lint fmt
+.PHONY: run test test-fast test-sim test-dapr chaos bench real-model lint fmt
 
 ## Serves everything in one process on http://127.0.0.1:8080
 run:
 	$(CARGO) run --release -p callboard -- dev
 
-## All tests, fast ones first; the last ones run daprd, placement, scheduler, Redis and a Python client
-test: test-fast test-dapr
+## All tests, fast ones first; then daprd, placement, scheduler, Redis and a Python client run; the simulator is last
+test: test-fast test-dapr test-sim
 
 # Always the whole workspace: another selection of packages would build the dependencies again, with other features.
 test-fast:
@@ -21,6 +21,11 @@ test-dapr:
 	scripts/python-ensure
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --test it -- --test-threads 4
+
+# Seeds and mutants of the shipped turn in simulated time. It has a build of its own: optimized, and with switches that
+# no other build may have.
+test-sim:
+	$(CARGO) test --locked --profile sim -p callboard-sim --features mutants --test sim
 
 ## The long campaigns of faults; a short part of each is in `make test`
 chaos:

@@ -45,7 +45,7 @@ fn main() {
         }
         return;
     }
-    let seeds = number("SIM_SEEDS").unwrap_or(10_000);
+    let seeds = number("SIM_SEEDS").unwrap_or(20_000);
     let first = number("SIM_FIRST").unwrap_or(0);
     let mut failed = false;
     if text("SIM_MUTANT").is_none() {

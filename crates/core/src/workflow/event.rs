@@ -93,11 +93,10 @@ pub enum What {
     IterationEnded {
         step: StepKey,
         index: u32,
-        /// Left out where it is the output of one step: an answer is not written twice.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        /// Nothing where it is the output of one step: an answer is not written twice.
         output: Option<Datum>,
         /// The step of the body whose output it is.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default)]
         of: Option<StepKey>,
     },
     SignalReceived {
