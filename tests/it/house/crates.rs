@@ -29,9 +29,10 @@ const MAY_USE: [(&str, &[&str]); 6] = [
 const SUITES: [&str; 2] = ["callboard-tests", "callboard-sim"];
 
 /// Technologies, and the crates behind whose types they hide.
-const DOORS: [(&str, &[&str]); 3] = [
+const DOORS: [(&str, &[&str]); 4] = [
     ("dapr", &["callboard-sidecar"]),
-    ("sqlx", &["callboard-catalog", "callboard-sidecar"]),
+    ("sqlx", &["callboard-catalog"]),
+    ("rusqlite", &["callboard-sidecar"]),
     ("async-openai", &["callboard-connectors"]),
 ];
 
