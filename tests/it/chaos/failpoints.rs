@@ -8,7 +8,7 @@ use super::{
     load::Load,
     sidecar_db,
     verdict::{Campaign, HEALED, now},
-    workload::{Job, chain, each_kind, long, tools},
+    workload::{Job, chain, each_kind, long, slow, tools},
 };
 use crate::harness::{Callboard, root, scratch};
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ pub enum When {
     Tools,
     /// A history so long that one snapshot follows another.
     Long,
+    /// A run that lasts so long that it gets a reminder.
+    Slow,
     /// The state of an ended run is deleted.
     Purge,
 }
@@ -53,8 +55,8 @@ pub const POINTS: [Point; 38] = [
     inside("turn.loaded", When::Usual),
     inside("commit.before_values", When::Usual),
     inside("commit.after_values", When::Usual),
-    inside("arm.before", When::Usual),
-    inside("arm.after", When::Usual),
+    inside("arm.before", When::Slow),
+    inside("arm.after", When::Slow),
     inside("commit.after_document", When::Usual),
     beside("commit.before_superseded", When::Long),
     beside("journal.before", When::Usual),
@@ -80,8 +82,8 @@ pub const POINTS: [Point; 38] = [
     beside("http.after_call", When::Tools),
     beside("events.before_publish", When::Usual),
     beside("events.after_publish", When::Usual),
-    inside("disarm.before", When::Usual),
-    inside("disarm.after", When::Usual),
+    inside("disarm.before", When::Slow),
+    inside("disarm.after", When::Slow),
     inside("clean.before_mark", When::Usual),
     inside("clean.after_mark", When::Usual),
     inside("purge.before_values", When::Purge),
@@ -155,8 +157,8 @@ fn a_release_has_no_failpoints() {
     // Where there is a release, the bytes themselves.
     if let Ok(program) = std::fs::read(root().join("target/release/callboard")) {
         let names = ["CB_FAILPOINTS"].into_iter().chain(POINTS.iter().map(|point| point.name));
-        let found: Vec<&str> =
-            names.filter(|name| program.windows(name.len()).any(|w| w == name.as_bytes())).collect();
+        let text = String::from_utf8_lossy(&program);
+        let found: Vec<&str> = names.filter(|name| text.contains(name)).collect();
         assert!(found.is_empty(), "the release names failpoints: {found:?}");
     }
 }
@@ -219,6 +221,7 @@ fn jobs(when: When, service: &str) -> Vec<Job> {
         When::Usual => each_kind(),
         When::Tools => vec![tools(service); 6],
         When::Long => vec![long(60)],
+        When::Slow => vec![slow(); 6],
         When::Purge => each_kind().into_iter().take(4).collect(),
     };
     jobs.extend([chain(3, false), chain(2, true)]);

@@ -78,6 +78,13 @@ pub fn long(items: usize) -> Job {
     job
 }
 
+/// Two agents, and a wait between them.
+pub fn slow() -> Job {
+    let wait = json!({"id": "wait", "type": "wait", "config": {"for": "1500ms"}});
+    let nodes = vec![agent("first", "before"), wait, agent("last", "after")];
+    Job::of(nodes, vec![edge("first", "wait"), edge("wait", "last")])
+}
+
 /// An agent that uses a tool (it must be among the agents), then a service.
 pub fn tools(service: &str) -> Job {
     let tooler = json!({"id": "tooler", "type": "agent", "config": {"agent": "tooler", "prompt": "add"}});
