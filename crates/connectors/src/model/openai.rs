@@ -28,6 +28,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 const PARALLEL: u32 = 64;
 /// Of an answer that is an error, in bytes.
 const ERROR_BODY: usize = 64 << 10;
+/// A million tokens of text. Many calls are under way at once, and each may be answered with that much.
+const ANSWER: usize = 4 << 20;
 
 /// One provider.
 pub struct OpenAi {
@@ -99,7 +101,7 @@ impl OpenAi {
         if !client::node::is_json(kind) {
             return Err(invalid("the answer is neither JSON nor an event stream", true));
         }
-        let body = client::body::read(response, client::BODY).await.map_err(of_model)?;
+        let body = client::body::read(response, ANSWER).await.map_err(of_model)?;
         let reply = reading::whole(&body, request)?;
         if let Some(on_delta) = on_delta
             && !reply.text.is_empty()
