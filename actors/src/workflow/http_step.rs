@@ -89,16 +89,7 @@ impl Workflows {
     }
 
     async fn request(&self, run: &str, call: &HttpStep) -> Result<Option<HttpNode>, CallError> {
-        let input = match &call.input {
-            Datum::Inline(value) => value.clone(),
-            Datum::Stored(reference) => {
-                let Ok(found) = self.fetch(run, std::slice::from_ref(reference)).await else {
-                    return Ok(None);
-                };
-                let Some(value) = found.get(&reference.key) else { return Ok(None) };
-                value.clone()
-            }
-        };
+        let Some(input) = self.content(run, &call.input).await else { return Ok(None) };
         let request: HttpNode = serde_json::from_value((*input).clone()).map_err(|e| CallError {
             code: "http_invalid_request".into(),
             message: e.to_string(),

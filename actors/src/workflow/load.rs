@@ -16,7 +16,7 @@ use crate::{
 use bytes::Bytes;
 use callboard_catalog::Tip;
 use callboard_core::{
-    Hash, ValueRef,
+    Datum, Hash, ValueRef,
     workflow::{Definition, Event, Plan, Run, run::Archived},
 };
 use callboard_sidecar::client::{Fence, Save, Ttl};
@@ -373,6 +373,16 @@ impl Workflows {
             }
         }
         Ok(())
+    }
+
+    /// Returns a datum's value, nothing if it can't be read now.
+    pub(super) async fn content(&self, run: &str, datum: &Datum) -> Option<Arc<Value>> {
+        match datum {
+            Datum::Inline(value) => Some(value.clone()),
+            Datum::Stored(reference) => {
+                self.fetch(run, std::slice::from_ref(reference)).await.ok()?.remove(&reference.key)
+            }
+        }
     }
 
     /// Returns values from the store, else from the catalog (and saves them again); absent ones are in neither.

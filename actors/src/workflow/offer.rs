@@ -113,16 +113,7 @@ impl Workflows {
 
     /// Returns what a worker is told, nothing if the prompt can't be read now.
     async fn offered(&self, run: &str, offer: &Offer) -> Result<Option<Value>, CallError> {
-        let input = match &offer.input {
-            Datum::Inline(value) => value.clone(),
-            Datum::Stored(reference) => {
-                let Ok(found) = self.fetch(run, std::slice::from_ref(reference)).await else {
-                    return Ok(None);
-                };
-                let Some(value) = found.get(&reference.key) else { return Ok(None) };
-                value.clone()
-            }
-        };
+        let Some(input) = self.content(run, &offer.input).await else { return Ok(None) };
         let data = json!({
             "run_id": run,
             "step": offer.step,

@@ -100,27 +100,20 @@ struct Row<'a>(
     u8,
 );
 
-/// What an append builds on, before anything is asked.
-enum Ground {
-    Known(End),
-    /// Nothing is remembered, and the append claims to begin a history: if it does not, its insert is refused.
-    Fresh,
-    Unknown,
-}
-
 // === impl Batch ===
 
 impl<'a> Batch<'a> {
     /// Adds an append if it plainly continues what is known. Otherwise the database has to be asked.
     pub fn add(&mut self, ends: &Ends, append: &'a Append) -> bool {
         let base = base(append);
-        let end = match self.ground(ends, append) {
-            Ground::Known(end) if end == base => end,
-            Ground::Fresh => base,
-            Ground::Known(_) | Ground::Unknown => return false,
-        };
-        self.take(append, &append.entries, end);
-        true
+        let known = self.ends.get(&*append.run).copied().or_else(|| ends.get(&append.run));
+        // Of a run that nothing is remembered of, an append from the start is taken at its word: if another process has
+        // begun the history, the insert is refused, and the database is asked.
+        let plain = known.map_or(base == START && !append.entries.is_empty(), |end| end == base);
+        if plain {
+            self.take(append, &append.entries, base);
+        }
+        plain
     }
 
     /// Adds an append after asking, to an empty batch; the inner error is the caller's to handle.
@@ -174,21 +167,13 @@ impl<'a> Batch<'a> {
         self.ends.into_iter().for_each(|(run, end)| ends.insert(run, end));
     }
 
-    fn ground(&self, ends: &Ends, append: &Append) -> Ground {
-        match self.ends.get(&*append.run).copied().or_else(|| ends.get(&append.run)) {
-            Some(end) => Ground::Known(end),
-            None if base(append) == START && !append.entries.is_empty() => Ground::Fresh,
-            None => Ground::Unknown,
-        }
-    }
-
     fn take(&mut self, append: &'a Append, new: &'a [Entry], end: End) {
         if append.last_seq() == 0 {
             // Neither a history nor entries: there is no run to project.
             return;
         }
         let run = &*append.run;
-        self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, hex(&e.hash), &*e.event)));
+        self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, e.hash.to_string(), &*e.event)));
         self.values.extend(append.values.iter().map(|(key, value)| (run, &**key, &**value)));
         let row = &append.row;
         self.rows.push(Row(
@@ -215,10 +200,6 @@ fn base(append: &Append) -> End {
 
 fn json<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
-}
-
-fn hex(hash: &Hash) -> String {
-    hash.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns the entries that are new, or why they can't follow.

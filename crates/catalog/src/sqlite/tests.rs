@@ -32,6 +32,20 @@ async fn what_was_acknowledged_is_there_after_a_drop_without_close() {
 }
 
 #[tokio::test]
+async fn a_history_that_another_process_began_is_not_begun_again() {
+    let (_dir, path) = file();
+    let (here, there) =
+        (SqliteCatalog::open(&path).await.unwrap(), SqliteCatalog::open(&path).await.unwrap());
+    let (run, other) = (fresh(), fresh());
+    there.append(batch(&run, 1, 3, "a")).await.unwrap();
+    there.append(batch(&other, 1, 3, "a")).await.unwrap();
+    here.append(batch(&run, 1, 3, "a")).await.expect("the same again is done already");
+    here.append(batch(&run, 4, 2, "a")).await.expect("and goes on");
+    let forked = here.append(batch(&other, 1, 3, "b")).await;
+    assert!(matches!(forked, Err(AppendError::Conflict)), "{forked:?}");
+}
+
+#[tokio::test]
 async fn a_copy_of_the_files_mid_flight_holds_all_that_was_acknowledged() {
     let (dir, path) = file();
     let catalog = SqliteCatalog::open(&path).await.unwrap();

@@ -178,14 +178,13 @@ impl Task {
         if group.is_empty() {
             return;
         }
-        match self.transact(&group).await {
+        match self.transact(&group, false).await {
             Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(step, outcome)| step.answer(outcome)),
             // Nothing was begun: the database is busy or gone, for all of them.
             Err(Failure::Begin(e)) => fail(group, e),
-            Err(Failure::Later(e)) if group.len() == 1 => fail(group, e),
             Err(Failure::Later(_)) => {
                 for step in group {
-                    match self.transact(std::slice::from_ref(&step)).await {
+                    match self.transact(std::slice::from_ref(&step), true).await {
                         Ok(outcomes) => {
                             [step].into_iter().zip(outcomes).for_each(|(step, outcome)| step.answer(outcome));
                         }
@@ -196,11 +195,11 @@ impl Task {
         }
     }
 
-    /// Performs all steps in one transaction, or none.
-    async fn transact(&mut self, group: &[Step]) -> Result<Vec<Outcome>, Failure> {
+    /// Performs all steps in one transaction, or none. `ask` takes nothing at its word.
+    async fn transact(&mut self, group: &[Step], ask: bool) -> Result<Vec<Outcome>, Failure> {
         let mut ends = std::mem::take(&mut self.ends);
         let connection = self.connection().await.map_err(Failure::Begin)?;
-        match perform(connection, group, &mut ends).await {
+        match perform(connection, group, &mut ends, ask).await {
             Ok(outcomes) => {
                 self.ends = ends;
                 Ok(outcomes)
@@ -231,15 +230,17 @@ async fn perform(
     connection: &mut SqliteConnection,
     group: &[Step],
     ends: &mut Ends,
+    ask: bool,
 ) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut batch = Batch::default();
-    let plain = group.iter().all(|step| match step {
-        Step::Append { append, .. } => batch.add(ends, append),
-        Step::Cleaned { run, seq, .. } => {
-            batch.mark(run, *seq);
-            true
-        }
-    });
+    let plain = !ask
+        && group.iter().all(|step| match step {
+            Step::Append { append, .. } => batch.add(ends, append),
+            Step::Cleaned { run, seq, .. } => {
+                batch.mark(run, *seq);
+                true
+            }
+        });
     if plain {
         let marked = batch.write(connection, true).await?;
         batch.remember(ends);
