@@ -9,6 +9,7 @@ use crate::{
     AGENT,
     mutant::{Rule, holds},
     reply::{Fault, Reply},
+    tasks::pause,
     values,
 };
 use callboard_core::{
@@ -102,7 +103,7 @@ impl Agents {
         });
         let child = child(id, task.attempt, iteration, &call.id);
         for wait in [0, 100, 500, 2000] {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            pause(Duration::from_millis(wait)).await;
             let Some(answer) = self.ask(AGENT, &child, "task", &body).await else { continue };
             if let Some(detail) = answer["error"]["detail"].as_str() {
                 let error = failed("delegate_refused", detail);
@@ -123,8 +124,8 @@ impl Agents {
         self.land(id, &name(iteration, &call.id)).await;
     }
 
-    /// Looks after the answer; returns what to report instead if it can't be had. Whoever called `execute` holds this actor's turn at the sidecar until the end, so nobody
-    /// else can call it.
+    /// Looks after the answer; returns what to report instead if it can't be had. Whoever called `execute` holds this
+    /// actor's turn at the sidecar until the end, so nobody else can call it.
     async fn fetch_outcome(
         &self,
         id: &str,

@@ -253,10 +253,14 @@ impl Workflows {
             }
             let Ok(mut actor) = this.boxes.enter(&run).await else { return };
             actor.arming = None;
-            if let Some(mem) = actor.mem.take() {
-                this.arm(&mut actor, &run, &mem.run, false).await;
-                actor.mem = Some(mem);
-            }
+            let Some(mem) = actor.mem.take() else {
+                // Whatever made the run be forgotten has it loaded again, and armed.
+                drop(actor);
+                this.boxes.forget(&run);
+                return;
+            };
+            this.arm(&mut actor, &run, &mem.run, false).await;
+            actor.mem = Some(mem);
         });
         actor.arming = Some(task.abort_handle());
     }

@@ -50,9 +50,10 @@ impl Workflows {
     }
 
     /// Forgets a run that nobody is in; it is loaded again when it is called. One whose HTTP step is performed here
-    /// stays: whoever loaded it again would perform that a second time.
+    /// stays: whoever loaded it again would perform that a second time. So does one that is still to get its reminder:
+    /// nothing else would call it.
     pub fn deactivate(&self, run: &str) {
-        self.0.boxes.forget_if(run, |actor| !actor.performs_here());
+        self.0.boxes.forget_if(run, |actor| !actor.performs_here() && actor.arming.is_none());
     }
 
     /// Returns how many runs are in memory.

@@ -1,8 +1,8 @@
 //! Virtual actors with a placement of one: every hosted actor lives behind this sidecar's app.
 //!
 //! Decides turns (one at a time per actor, first come first served), activation (implicit) and deactivation
-//! (idle, counted from the end of the last turn, or sooner where there are many; shutdown). Reminders and timers are in [`schedule`].
-//! Reentrancy is not offered; a host that asks for it gets turns.
+//! (idle, counted from the end of the last turn, or sooner where there are many; shutdown). Reminders and timers are in
+//! [`schedule`]. Reentrancy is not offered; a host that asks for it gets turns.
 
 mod hosted;
 mod reminders;
