@@ -47,6 +47,8 @@ pub struct Mem {
     pub etag: Option<String>,
     /// The document still has the expiry of a first one.
     pub expires: bool,
+    /// When it was read or begun, the catalog had nothing of this run.
+    pub unheard: bool,
     /// Bytes of each event in the tail.
     pub sizes: Vec<usize>,
     /// Of the snapshot: what its head lists.
@@ -83,7 +85,7 @@ impl Actor {
 
 impl Mem {
     pub fn new(run: &str) -> Self {
-        Self::of(Document::empty(), Run::new(run), None)
+        Self { unheard: true, ..Self::of(Document::empty(), Run::new(run), None) }
     }
 
     pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
@@ -93,6 +95,7 @@ impl Mem {
             run,
             etag,
             expires: false,
+            unheard: false,
             sizes,
             pages: Vec::new(),
             listed: Vec::new(),

@@ -73,6 +73,8 @@ impl Workflows {
             return Err(None);
         }
         failpoint!("commit.after_values");
+        // What the catalog has certainly never heard of goes by itself if nobody comes back to it.
+        let unheard = mem.unheard && actor.tail.journaled() == 0;
         let (fence, ttl) = match &mem.etag {
             None => (
                 Fence::FirstWrite,
@@ -84,7 +86,12 @@ impl Workflows {
             ),
             Some(etag) => {
                 let fence = if holds(Rule::Fence) { Fence::Etag(etag.clone()) } else { Fence::None };
-                (fence, if mem.expires && holds(Rule::KeepFirst) { Ttl::Persist } else { Ttl::Keep })
+                let ttl = match mem.expires && holds(Rule::KeepFirst) {
+                    true if unheard => Ttl::Seconds(services.settings.expiry(FIRST_TTL)),
+                    true => Ttl::Persist,
+                    false => Ttl::Keep,
+                };
+                (fence, ttl)
             }
         };
         let save = Save { key: document_key(run), data: Bytes::from(mem.doc.encode()), fence, ttl };
@@ -97,7 +104,7 @@ impl Workflows {
             return Err(Some(Refused { etag: mem.etag.clone(), made: names }));
         }
         failpoint!("commit.after_document");
-        mem.expires = mem.etag.is_none();
+        mem.expires = mem.etag.is_none() || mem.expires && unheard;
         mem.etag = next_etag(self, run, mem.etag.as_deref()).await.map_err(|_| None)?;
         for value in made {
             if let Some(content) = value.value {
@@ -222,10 +229,15 @@ impl Workflows {
             self.arm_later(actor, run);
             return;
         }
+        self.register(actor, run, want).await;
+    }
+
+    async fn register(&self, actor: &mut Actor, run: &str, want: Armed) {
+        let settings = &self.services.settings;
         let (due, period) = if want.often {
             (settings.pause(wake::OFTEN), settings.pause(wake::OFTEN))
         } else {
-            (Duration::from_millis(want.due.since(now).0), settings.pause(wake::SELDOM))
+            (Duration::from_millis(want.due.since(self.services.clock.now()).0), settings.pause(wake::SELDOM))
         };
         failpoint!("arm.before");
         match wake::arm(&self.services, crate::WORKFLOW, run, due, period).await {
@@ -253,16 +265,23 @@ impl Workflows {
             }
             let Ok(mut actor) = this.boxes.enter(&run).await else { return };
             actor.arming = None;
-            let Some(mem) = actor.mem.take() else {
-                // Whatever made the run be forgotten has it loaded again, and armed.
-                drop(actor);
-                this.boxes.forget(&run);
-                return;
-            };
-            this.arm(&mut actor, &run, &mem.run, false).await;
-            actor.mem = Some(mem);
+            if let Some(mem) = actor.mem.take() {
+                this.arm(&mut actor, &run, &mem.run, false).await;
+                actor.mem = Some(mem);
+            }
         });
         actor.arming = Some(task.abort_handle());
+    }
+
+    /// Registers `wake` for a run that the catalog may never have heard of: the sweeper would not find it.
+    pub(super) async fn arm_at_once(&self, actor: &mut Actor, run: &str) {
+        if let Some(task) = actor.arming.take() {
+            task.abort();
+        }
+        let now = self.services.clock.now();
+        if actor.armed.is_none_or(|armed| !armed.often) && now >= actor.cools_until {
+            self.register(actor, run, Armed { due: now, often: true }).await;
+        }
     }
 
     /// Removes `wake`, and tells whether it is gone. What this process remembers of it is no proof: a registration that

@@ -139,6 +139,7 @@ impl Workflows {
         }
         let mut mem = self.build(run, doc, etag).await?;
         mem.expires = mem.doc.tail_from == 1;
+        mem.unheard = known.as_ref().is_some_and(|tip| tip.seq == 0);
         self.queue_tail(actor, run, &mem, known.as_ref()).await?;
         Ok(Loaded::Run(Box::new(mem)))
     }
@@ -337,7 +338,8 @@ impl Workflows {
         tip: Option<&Tip>,
     ) -> Result<(), Unread> {
         let doc = &mem.doc;
-        let journaled = tip.map_or(doc.tail_from - 1, |t| t.seq);
+        // Without the catalog: what left the document, and what was published, was journaled before.
+        let journaled = tip.map_or(doc.published.max(doc.tail_from - 1), |t| t.seq);
         let journaled = if holds(Rule::WholeTail) { journaled } else { doc.seq };
         let hash = doc.hash_at(journaled).unwrap_or_default();
         actor.tail.reset(journaled, hash, doc.published);

@@ -203,7 +203,7 @@ impl Workflows {
             let woken = rested && !mem.run.pending().is_empty();
             let at_once = services.settings.strict
                 || turn.is_wake()
-                || turn.is_start() && holds(Rule::FirstJournaled)
+                || actor.tail.journaled() == 0 && holds(Rule::FirstJournaled)
                 || woken && holds(Rule::WokenJournaled)
                 || mem.run.purging;
             if !holds(Rule::JournalFirst) {
@@ -220,6 +220,9 @@ impl Workflows {
                     ));
                 }
                 Err(NotJournaled::Conflict | NotJournaled::Unavailable) => {
+                    if actor.tail.journaled() == 0 && holds(Rule::Reminders) {
+                        self.arm_at_once(actor, run).await;
+                    }
                     actor.mem = None;
                     continue;
                 }
