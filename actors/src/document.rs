@@ -14,9 +14,9 @@ const VERSION: u8 = 1;
 /// A tail longer than this (bytes) is folded into a snapshot.
 pub const TAIL_LIMIT: usize = 4 << 10;
 /// The archive's rest moves into a page of its own when it passes this (bytes).
-pub const PAGE_SIZE: usize = 4 << 10;
+pub const PAGE_SIZE: usize = 2 << 10;
 /// So many pages of a level become one list in the level above, so that a head does not grow with the archive.
-pub const PAGES: usize = 24;
+pub const PAGES: usize = 8;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {

@@ -7,7 +7,8 @@ use callboard_core::{
     workflow::{Event, What},
 };
 use callboard_sidecar::client::Error;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 pub const COMMANDS: &str = "callboard.commands";
 pub const TASKS: &str = "callboard.tasks";
@@ -19,13 +20,54 @@ pub const TASK_OFFERED: &str = "callboard.task.offered";
 pub const TASK_FINISHED: &str = "callboard.task.finished";
 const SOURCE: &str = "callboard";
 
-/// Publishes recorded events, in order. Consumers tell repetitions by (run, seq).
+#[derive(Serialize)]
+struct CloudEvent<'a, D> {
+    specversion: &'a str,
+    id: &'a str,
+    source: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    subject: &'a str,
+    time: &'a str,
+    datacontenttype: &'a str,
+    data: &'a D,
+    /// The whole W3C value, as Dapr has it. Its subscribers get it as `traceparent`, for which Dapr takes it where the
+    /// event names no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceid: Option<&'a str>,
+}
+
+/// The data of a public event: what the history shows, but for large values.
+#[derive(Serialize)]
+struct Item<'a> {
+    run: &'a str,
+    seq: u64,
+    at: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iteration: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    data: Map<String, Value>,
+}
+
+/// Publishes recorded events, in order, but for the runs' bookkeeping. Consumers tell repetitions by (run, seq).
 pub async fn publish(services: &Services, run: &str, events: &[(u64, Event)]) -> Result<(), Error> {
-    let messages = events.iter().map(|(seq, event)| {
-        let id = format!("{run}/{seq}");
-        envelope(&id, &format!("callboard.{}", event.what.name()), run, event.at, &item(run, *seq, event))
-    });
-    send(services, EVENTS, messages.collect()).await
+    let trace = trace::current();
+    let messages: Vec<Bytes> = events
+        .iter()
+        .filter(|(_, event)| !event.what.is_bookkeeping())
+        .map(|(seq, event)| item(run, *seq, event, trace.as_deref()))
+        .collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    send(services, EVENTS, messages).await
 }
 
 /// Publishes CloudEvents on one topic, in one call where there are several.
@@ -44,38 +86,49 @@ pub async fn send_on(
 }
 
 /// Wraps data in a CloudEvent.
-pub fn envelope(id: &str, kind: &str, subject: &str, at: Timestamp, data: &Value) -> Bytes {
-    let mut event = json!({
-        "specversion": "1.0",
-        "id": id,
-        "source": SOURCE,
-        "type": kind,
-        "subject": subject,
-        "time": at.to_string(),
-        "datacontenttype": "application/json",
-        "data": data,
-    });
-    if let Some(trace) = trace::current() {
-        // Dapr takes both to be the whole W3C value, and fills them itself where the first is missing.
-        event["traceid"] = trace.clone().into();
-        event["traceparent"] = trace.into();
-    }
-    event.to_string().into()
+pub fn envelope(id: &str, kind: &str, subject: &str, at: Timestamp, data: &impl Serialize) -> Bytes {
+    wrap(id, kind, subject, &at.to_string(), data, trace::current().as_deref())
 }
 
-/// Returns an event as the public sees it: the same on the bus and in the history.
-pub fn item(run: &str, seq: u64, event: &Event) -> Value {
-    let mut out = json!({"run": run, "seq": seq, "at": event.at.to_string(), "type": event.what.name()});
-    if let Some((step, attempt)) = event.what.step() {
-        out["node"] = (*step.node).into();
-        out["generation"] = step.generation.into();
-        out["iteration"] = (*step.iteration).into();
-        if let Some(attempt) = attempt {
-            out["attempt"] = attempt.into();
-        }
-    }
-    out["data"] = Value::Object(fields(&event.what));
-    out
+fn wrap(
+    id: &str,
+    kind: &str,
+    subject: &str,
+    time: &str,
+    data: &impl Serialize,
+    trace: Option<&str>,
+) -> Bytes {
+    let event = CloudEvent {
+        specversion: "1.0",
+        id,
+        source: SOURCE,
+        kind,
+        subject,
+        time,
+        datacontenttype: "application/json",
+        data,
+        traceid: trace,
+    };
+    // What is serialized here has text for keys, and numbers that JSON has.
+    serde_json::to_vec(&event).unwrap_or_default().into()
+}
+
+/// Returns an event as the public sees it.
+fn item(run: &str, seq: u64, event: &Event, trace: Option<&str>) -> Bytes {
+    let (at, name) = (event.at.to_string(), event.what.name());
+    let (step, attempt) = event.what.step().map_or((None, None), |(step, attempt)| (Some(step), attempt));
+    let data = Item {
+        run,
+        seq,
+        at: &at,
+        kind: name,
+        node: step.map(|s| &*s.node),
+        generation: step.map(|s| s.generation),
+        iteration: step.map(|s| &*s.iteration),
+        attempt,
+        data: fields(&event.what),
+    };
+    wrap(&format!("{run}/{seq}"), &format!("callboard.{name}"), run, &at, &data, trace)
 }
 
 /// Returns an event's own fields, without those that stand beside it.
@@ -85,6 +138,7 @@ fn fields(what: &What) -> Map<String, Value> {
     fields
         .into_iter()
         .filter(|(name, value)| name != "step" && name != "attempt" && !value.is_null())
+        .filter(|(name, value)| name != "reserved" || value["calls"] != 0)
         .map(|(name, value)| {
             // A datum shows as its value; one that is stored elsewhere as its reference.
             let plain = match (name.as_str(), value.get("v")) {

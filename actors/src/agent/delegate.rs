@@ -75,10 +75,12 @@ impl Agents {
         call: &ToolCall,
     ) {
         let (Some(task), Some(profile)) = (&run.task, run.profile.as_deref()) else { return };
+        let attempt = task.attempt;
         let request = match delegate::check(profile, call) {
             Ok(request) => request,
             Err(error) => {
-                let input = Input::ToolAnswered { iteration, id: call.id.clone(), result: Err(error) };
+                let input =
+                    Input::ToolAnswered { attempt, iteration, id: call.id.clone(), result: Err(error) };
                 return self.report(id, input).await;
             }
         };
@@ -87,7 +89,7 @@ impl Agents {
             input: Datum::inline(json!({"agent": request.agent, "prompt": request.task})),
             key: format!("{}/{iteration}/{}", task.key, call.id),
             // The run knows its attempts only.
-            attempt: task.attempt,
+            attempt,
             output_schema: None,
             at_most_once: false,
             budgeted: task.budgeted,
@@ -101,13 +103,14 @@ impl Agents {
         let body = json!({
             "run": target.map(|t| &t.run), "step": target.map(|t| &t.step), "task": part,
         });
-        let child = child(id, task.attempt, iteration, &call.id);
+        let child = child(id, attempt, iteration, &call.id);
         for wait in [0, 100, 500, 2000] {
             pause(Duration::from_millis(wait)).await;
             let Some(answer) = self.ask(AGENT, &child, "task", &body).await else { continue };
             if let Some(detail) = answer["error"]["detail"].as_str() {
                 let error = failed("delegate_refused", detail);
-                let input = Input::ToolAnswered { iteration, id: call.id.clone(), result: Err(error) };
+                let input =
+                    Input::ToolAnswered { attempt, iteration, id: call.id.clone(), result: Err(error) };
                 return self.report(id, input).await;
             }
             match target {
@@ -145,7 +148,12 @@ impl Agents {
                     Err(fault) if matches!(fault.status, 429 | 500..) => {}
                     Err(fault) => {
                         let result = Err(failed(&fault.code, &fault.detail));
-                        return Some(Input::ToolAnswered { iteration, id: call.to_owned(), result });
+                        return Some(Input::ToolAnswered {
+                            attempt: part.attempt,
+                            iteration,
+                            id: call.to_owned(),
+                            result,
+                        });
                     }
                 }
             }

@@ -39,6 +39,7 @@ impl Agents {
         let (this, id, run, target) = (self.clone(), id.to_owned(), mem.run.clone(), mem.target.clone());
         let contents = mem.contents.clone();
         let Some(task) = run.task.clone() else { return };
+        let attempt = task.attempt;
         match effect {
             Effect::CallModel { iteration, model, not_before } => {
                 let activation =
@@ -58,14 +59,14 @@ impl Agents {
                 failpoint!("tool.before_call");
                 let result = this.use_tool(&run, &call, &task.key).await;
                 failpoint!("tool.after_call");
-                this.report(&id, Input::ToolAnswered { iteration, id: call.id, result }).await;
+                this.report(&id, Input::ToolAnswered { attempt, iteration, id: call.id, result }).await;
             }),
             Effect::Delegate { iteration, call } => self.tasks.spawn_until_stop(async move {
                 this.delegate(&id, &run, target.as_ref(), iteration, &call).await;
             }),
             Effect::Reserve { iteration } => self.tasks.spawn_until_stop(async move {
                 let granted = this.reserve(&run, target.as_ref(), iteration).await;
-                this.report(&id, Input::Granted { iteration, granted }).await;
+                this.report(&id, Input::Granted { attempt, iteration, granted }).await;
             }),
             Effect::Deliver { attempt } => {
                 let took = self.services.clock.now().since(run.accepted_at);
@@ -117,20 +118,23 @@ impl Agents {
             tokio::time::sleep(Duration::from_millis(wait.0)).await;
         }
         let Some(task) = &run.task else { return };
+        let attempt = task.attempt;
         if task.at_most_once
             && holds(Rule::Grant)
             && let Some(target) = &target
         {
             match self.granted(target, task.attempt, &activation).await {
                 Some(true) => {}
-                Some(false) => return self.report(id, Input::Refused).await,
+                Some(false) => return self.report(id, Input::Refused { attempt }).await,
                 // Nobody answered: the run's wake tries again.
                 None => return self.land(id, "model").await,
             }
         }
         let request = match self.request(id, &run, &contents, model).await {
             Ok(request) => request,
-            Err(error) => return self.report(id, Input::Replied { iteration, reply: Err(error) }).await,
+            Err(error) => {
+                return self.report(id, Input::Replied { attempt, iteration, reply: Err(error) }).await;
+            }
         };
         let Ok(_place) = Arc::clone(&self.calls).acquire_owned().await else { return };
         let began = Instant::now();
@@ -156,7 +160,7 @@ impl Agents {
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
         self.services.metrics.model_called(&request.model, began.elapsed(), usage);
         drop(_place);
-        self.report(id, Input::Replied { iteration, reply }).await;
+        self.report(id, Input::Replied { attempt, iteration, reply }).await;
     }
 
     /// Builds the conversation: who the agent is, the task, and what was said since.

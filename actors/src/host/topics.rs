@@ -8,7 +8,7 @@ use crate::{AGENT, WORKFLOW, events, failpoint::failpoint, live::bus, trace, wor
 use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 pub const TASKS_ROUTE: &str = "/events/tasks";
 pub const COMMANDS_ROUTE: &str = "/events/commands";
@@ -17,7 +17,7 @@ pub const LIVE_ROUTE: &str = "/events/live";
 
 /// A CloudEvent as far as it is read here.
 #[derive(Deserialize)]
-struct CloudEvent {
+struct CloudEvent<D> {
     id: String,
     #[serde(default)]
     source: String,
@@ -26,8 +26,11 @@ struct CloudEvent {
     time: Option<String>,
     #[serde(default)]
     traceparent: Option<String>,
+    /// What stands for it in events of Dapr's.
     #[serde(default)]
-    data: Value,
+    traceid: Value,
+    #[serde(default)]
+    data: D,
 }
 
 /// What becomes of a message.
@@ -70,16 +73,17 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
         run: String,
         step: StepKey,
     }
-    let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) else { return verdict(Verdict::Drop) };
+    let event = serde_json::from_slice::<CloudEvent<Box<RawValue>>>(&body);
+    let Ok(event) = event else { return verdict(Verdict::Drop) };
     if event.r#type != events::TASK_READY {
         return verdict(Verdict::Drop);
     }
-    let Ok(task) = Task::deserialize(&event.data) else { return verdict(Verdict::Drop) };
+    let Ok(task) = serde_json::from_str::<Task>(event.data.get()) else { return verdict(Verdict::Drop) };
     let id = workflow::agent_id(&task.run, &task.step);
     let span = tracing::info_span!("task", otel.kind = "consumer", id);
     failpoint!("tasks.before_accept");
-    let done =
-        trace::within(event.traceparent, span, hand_over(&host, AGENT, &id, "task", &event.data)).await;
+    let data = Bytes::from(event.data.get().to_owned());
+    let done = trace::within(event.trace(), span, hand_over(&host, AGENT, &id, "task", data)).await;
     failpoint!("tasks.after_accept");
     verdict(done)
 }
@@ -104,13 +108,14 @@ pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Value> {
     to_run(&host, event, "finished").await
 }
 
-fn read(body: &[u8]) -> Option<CloudEvent> {
+fn read(body: &[u8]) -> Option<CloudEvent<Value>> {
     let event = serde_json::from_slice(body);
     event.inspect_err(|error| tracing::warn!(%error, "a message that is no CloudEvent is dropped")).ok()
 }
 
 /// Hands an event's data to a method of the run it names.
-async fn to_run(host: &Host, event: CloudEvent, method: &str) -> Json<Value> {
+async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Value> {
+    let trace = event.trace();
     let Value::Object(mut data) = event.data else {
         tracing::warn!(id = event.id, kind = event.r#type, "an event without an object as data is dropped");
         return verdict(Verdict::Drop);
@@ -131,13 +136,13 @@ async fn to_run(host: &Host, event: CloudEvent, method: &str) -> Json<Value> {
     }
     data.insert("op".into(), identity.to_string().into());
     let span = tracing::info_span!("event", otel.kind = "consumer", run, method);
-    let data = Value::Object(data);
-    verdict(trace::within(event.traceparent, span, hand_over(host, WORKFLOW, &run, method, &data)).await)
+    let data = Bytes::from(Value::Object(data).to_string());
+    verdict(trace::within(trace, span, hand_over(host, WORKFLOW, &run, method, data)).await)
 }
 
 /// Takes in what other processes say, and who listens there. Nothing of it is worth a second delivery.
 pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
-    if let Ok(event) = serde_json::from_slice::<CloudEvent>(&body) {
+    if let Ok(event) = serde_json::from_slice::<CloudEvent<Value>>(&body) {
         let services = &host.0.services;
         let now = services.clock.now();
         host.0.here.hear(&services.live, &event.r#type, event.time.as_deref(), event.data, now);
@@ -145,10 +150,8 @@ pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
     verdict(Verdict::Success)
 }
 
-async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: &Value) -> Verdict {
-    let answer = trace::through(&host.0.services.sidecar)
-        .invoke_actor(kind, id, method, data.to_string().into())
-        .await;
+async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: Bytes) -> Verdict {
+    let answer = trace::through(&host.0.services.sidecar).invoke_actor(kind, id, method, data).await;
     match answer {
         Ok(answer) => {
             let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
@@ -175,4 +178,12 @@ fn verdict(verdict: Verdict) -> Json<Value> {
         Verdict::Retry => "RETRY",
         Verdict::Drop => "DROP",
     }}))
+}
+
+// === impl CloudEvent ===
+
+impl<D> CloudEvent<D> {
+    fn trace(&self) -> Option<String> {
+        self.traceparent.clone().or_else(|| self.traceid.as_str().map(str::to_owned))
+    }
 }

@@ -21,7 +21,8 @@ use callboard_core::{
     Datum, Machine, Span, Timestamp,
     workflow::{Effect, Node, NodeKind, Run, StepKey},
 };
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     sync::{
@@ -46,6 +47,31 @@ struct Task {
     at_most_once: bool,
     first: bool,
     published: Arc<AtomicI64>,
+}
+
+/// The same as the message says it.
+#[derive(Serialize)]
+struct Ready<'a> {
+    run: &'a str,
+    step: &'a StepKey,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    first: bool,
+    task: Described<'a>,
+}
+
+/// An agent's task: [`callboard_core::agent::Task`] reads it.
+#[derive(Serialize)]
+struct Described<'a> {
+    agent: &'a str,
+    input: &'a Datum,
+    key: &'a str,
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<&'a Value>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    at_most_once: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    budgeted: bool,
 }
 
 impl Workflows {
@@ -171,21 +197,21 @@ impl Workflows {
                     NodeKind::Agent(agent) => agent.output_schema.as_ref(),
                     _ => None,
                 });
-                let data = json!({
-                    "run": run,
-                    "step": task.step,
-                    "first": task.first,
-                    "task": {
-                        "agent": task.agent,
-                        "input": task.input,
-                        "key": format!("{run}/{}/{}", task.step, task.attempt),
-                        "attempt": task.attempt,
-                        "output_schema": schema,
-                        "at_most_once": task.at_most_once,
-                        "budgeted": budgeted,
-                    },
-                });
                 let id = format!("{run}/{}/{}", task.step, task.attempt);
+                let data = Ready {
+                    run,
+                    step: &task.step,
+                    first: task.first,
+                    task: Described {
+                        agent: &task.agent,
+                        input: &task.input,
+                        key: &id,
+                        attempt: task.attempt,
+                        output_schema: schema,
+                        at_most_once: task.at_most_once,
+                        budgeted,
+                    },
+                };
                 events::envelope(&id, events::TASK_READY, run, now, &data)
             })
             .collect();

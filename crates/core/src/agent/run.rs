@@ -105,15 +105,19 @@ pub enum Ending {
     Cancelled,
 }
 
+/// What an agent is told. Whatever answers an effect names the attempt that asked: an answer to an earlier one may
+/// still be on its way when the next has begun.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// A task; a later attempt replaces an earlier one, anything else is a repetition.
     Task(Task),
     Replied {
+        attempt: u32,
         iteration: u32,
         reply: Result<ModelReply, CallError>,
     },
     ToolAnswered {
+        attempt: u32,
         iteration: u32,
         id: String,
         result: Result<Value, CallError>,
@@ -129,11 +133,14 @@ pub enum Input {
         usage: Usage,
     },
     Granted {
+        attempt: u32,
         iteration: u32,
         granted: bool,
     },
     /// The grant of an `at_most_once` call was refused: another activation has it.
-    Refused,
+    Refused {
+        attempt: u32,
+    },
     Delivered {
         attempt: u32,
     },

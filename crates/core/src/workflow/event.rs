@@ -311,6 +311,17 @@ impl What {
         }
     }
 
+    /// Whether only the run itself has a use for it: it stands in the history, and is no news to anybody.
+    pub fn is_bookkeeping(&self) -> bool {
+        matches!(
+            self,
+            What::StepGranted { .. }
+                | What::BudgetReserved { .. }
+                | What::IterationStarted { .. }
+                | What::DecisionCut {}
+        )
+    }
+
     /// Returns the step the event is about, and its attempt where it has one.
     pub fn step(&self) -> Option<(&StepKey, Option<u32>)> {
         match self {

@@ -34,11 +34,11 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
                 }
             }
         }
-        Input::Replied { iteration, reply } if this.thinks(*iteration) => match reply {
+        Input::Replied { attempt, iteration, reply } if this.thinks(*attempt, *iteration) => match reply {
             Ok(reply) => run.replied(&profile, reply, &mut put),
             Err(error) => run.call_failed(&profile, at, error, &mut put),
         },
-        Input::ToolAnswered { iteration, id, result } if this.acts(*iteration, id) => {
+        Input::ToolAnswered { attempt, iteration, id, result } if this.acts(*attempt, *iteration, id) => {
             let strike = result.as_ref().is_err_and(|e| e.code == "invalid_arguments");
             let message = tool_message(id, result);
             put(&mut run, Event::ToolAnswered { id: id.clone(), message, strike });
@@ -50,15 +50,15 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             }
         }
         Input::Delegated { attempt, iteration, id, from, result, usage }
-            if this.acts(*iteration, id) && this.task.as_ref().is_some_and(|t| t.attempt == *attempt) =>
+            if this.acts(*attempt, *iteration, id) =>
         {
             let (id, from, usage) = (id.clone(), from.clone(), *usage);
             let message = tool_message(&id, result);
             put(&mut run, Event::DelegateAnswered { id, from, message, usage });
             run.check_use(&profile, &mut put);
         }
-        Input::Granted { iteration, granted }
-            if this.phase == Phase::Reserving && this.iterations == *iteration =>
+        Input::Granted { attempt, iteration, granted }
+            if this.phase == Phase::Reserving && this.is_at(*attempt, *iteration) =>
         {
             if *granted {
                 put(&mut run, Event::CallGranted { at });
@@ -67,11 +67,12 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
                 run.end(Ending::Failed(error), &mut put);
             }
         }
-        Input::Refused if this.works() => run.end(Ending::Unknown, &mut put),
+        Input::Refused { attempt } if this.works() && this.is_attempt(*attempt) => {
+            run.end(Ending::Unknown, &mut put)
+        }
         Input::Cancel if this.works() => run.end(Ending::Cancelled, &mut put),
         Input::Delivered { attempt } => {
-            let current = this.task.as_ref().is_some_and(|t| t.attempt == *attempt);
-            if current && !this.delivered && matches!(this.phase, Phase::Done { .. }) {
+            if this.is_attempt(*attempt) && !this.delivered && matches!(this.phase, Phase::Done { .. }) {
                 put(&mut run, Event::AnswerDelivered {});
             }
         }
@@ -79,7 +80,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         | Input::ToolAnswered { .. }
         | Input::Delegated { .. }
         | Input::Granted { .. }
-        | Input::Refused
+        | Input::Refused { .. }
         | Input::Cancel
         | Input::Tick => {}
     }
@@ -96,13 +97,21 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
 }
 
 impl Run {
-    fn thinks(&self, iteration: u32) -> bool {
-        matches!(self.phase, Phase::Thinking { .. }) && self.iterations == iteration
+    fn is_attempt(&self, attempt: u32) -> bool {
+        self.task.as_ref().is_some_and(|t| t.attempt == attempt)
     }
 
-    fn acts(&self, iteration: u32, id: &str) -> bool {
+    fn is_at(&self, attempt: u32, iteration: u32) -> bool {
+        self.is_attempt(attempt) && self.iterations == iteration
+    }
+
+    fn thinks(&self, attempt: u32, iteration: u32) -> bool {
+        matches!(self.phase, Phase::Thinking { .. }) && self.is_at(attempt, iteration)
+    }
+
+    fn acts(&self, attempt: u32, iteration: u32, id: &str) -> bool {
         matches!(&self.phase, Phase::Acting { calls, results }
-            if self.iterations == iteration && calls.iter().any(|c| c.id == id) && !results.contains_key(id))
+            if self.is_at(attempt, iteration) && calls.iter().any(|c| c.id == id) && !results.contains_key(id))
     }
 
     fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {

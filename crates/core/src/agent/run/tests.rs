@@ -59,7 +59,7 @@ fn answered(result: Result<Value, CallError>) -> Input {
 fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
     let mut run = at_work(task(None));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
-    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask.clone()]) });
+    give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask.clone()]) });
     assert_eq!(run.pending(), [Effect::Delegate { iteration: 1, call: ask.clone() }]);
     assert_eq!(run.delegated(), [(1, "c1".to_owned())]);
     let request = delegate::check(&profile(), &ask).expect("a request");
@@ -77,7 +77,7 @@ fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
 fn a_delegates_failure_is_data_for_the_model_and_no_strike() {
     let mut run = at_work(task(None));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
-    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask]) });
+    give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask]) });
     give(&mut run, &answered(Err(failed("invalid_arguments", "no"))));
     let Some(Datum::Inline(told)) = run.messages.last() else { panic!("a message") };
     assert!(told["content"].as_str().is_some_and(|text| text.contains("invalid_arguments")));
@@ -88,12 +88,27 @@ fn a_delegates_failure_is_data_for_the_model_and_no_strike() {
 fn an_answer_to_another_attempt_or_round_changes_nothing() {
     let mut run = at_work(task(None));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
-    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask]) });
+    give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask]) });
     let Input::Delegated { iteration, id, from, result, usage, .. } = answered(Ok(json!("x"))) else {
         unreachable!()
     };
     let late = Input::Delegated { attempt: 2, iteration, id, from, result, usage };
     assert_eq!(give(&mut run, &late), 0);
+}
+
+#[test]
+fn what_answers_an_earlier_attempt_changes_nothing_in_the_next() {
+    let mut run = at_work(task(None));
+    give(&mut run, &Input::Task(Task { attempt: 2, ..task(None) }));
+    let (attempt, iteration) = (1, 1);
+    assert_eq!(give(&mut run, &Input::Replied { attempt, iteration, reply: replies(Vec::new()) }), 0);
+    assert_eq!(give(&mut run, &Input::Refused { attempt }), 0);
+    assert_eq!(give(&mut run, &Input::Granted { attempt, iteration, granted: false }), 0);
+    let ask = call(json!({"agent": "clerk", "task": "find it"}));
+    assert_eq!(give(&mut run, &Input::Replied { attempt: 2, iteration, reply: replies(vec![ask]) }), 1);
+    let (id, result) = ("c1".to_owned(), Ok(json!("old")));
+    assert_eq!(give(&mut run, &Input::ToolAnswered { attempt, iteration, id, result }), 0);
+    assert!(run.works());
 }
 
 #[test]
@@ -104,7 +119,7 @@ fn tasks_are_passed_on_only_so_often_and_never_those_done_at_most_once() {
     assert!(!offers(&Task { at_most_once: true, ..task(None) }));
     let mut run = at_work(task(Some(origin(DEPTH))));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
-    give(&mut run, &Input::Replied { iteration: 1, reply: replies(vec![ask.clone()]) });
+    give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask.clone()]) });
     assert_eq!(run.pending(), [Effect::CallTool { iteration: 1, call: ask }]);
 }
 

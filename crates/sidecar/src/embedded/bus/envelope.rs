@@ -172,8 +172,10 @@ pub(super) fn trace_of(event: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Traced {
         traceparent: Option<String>,
+        traceid: Option<String>,
     }
-    serde_json::from_slice::<Traced>(event).ok()?.traceparent.filter(|trace| !trace.is_empty())
+    let traced = serde_json::from_slice::<Traced>(event).ok()?;
+    traced.traceparent.or(traced.traceid).filter(|trace| !trace.is_empty())
 }
 
 /// Takes a CloudEvent apart for a gRPC subscriber.
