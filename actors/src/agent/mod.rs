@@ -2,7 +2,8 @@
 //! called outside it.
 //!
 //! A task that needs one model call commits once, with its answer; one that loops over tools commits after each call
-//! and arms its own `wake`. The committed answer stays as a tombstone that answers late duplicates.
+//! and arms its own `wake`. An answer is told first, for what keeps it is the commit of whoever asked, and saved then: it
+//! stays as a tombstone that answers late duplicates.
 
 mod delegate;
 mod methods;
@@ -54,13 +55,15 @@ struct Mem {
     run: Run,
     target: Option<Target>,
     etag: Option<String>,
+    /// The task has ended, and its answer is told before it is saved here.
+    unsaved: bool,
     /// Messages seen or made here.
     contents: BTreeMap<String, Arc<Value>>,
 }
 
 impl Mem {
     fn empty() -> Self {
-        Self { run: Run::default(), target: None, etag: None, contents: BTreeMap::new() }
+        Self { run: Run::default(), target: None, etag: None, unsaved: false, contents: BTreeMap::new() }
     }
 }
 

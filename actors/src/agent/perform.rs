@@ -318,6 +318,8 @@ impl Agents {
                     told = true;
                     break;
                 }
+                // It may be long until it is told.
+                let _ = self.turn(id, Input::Delivered { attempt: 0 }, None).await;
                 if self.tasks.is_stopping() {
                     return;
                 }

@@ -14,7 +14,7 @@ use callboard_core::{
     agent::run::{Effect, Event, Input, Phase, Profile, Run},
 };
 use callboard_sidecar::client::{Error, Fence, Save, Ttl};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 const VERSION: u8 = 1;
 /// How long an answer stays, to answer late duplicates.
@@ -105,7 +105,8 @@ impl Agents {
             let now = self.services.clock.now();
             // The agent's machine refuses nothing and misses nothing.
             let events = mem.run.decide(now, input, &Values::default()).unwrap_or_default();
-            if let Err(error) = self.commit(id, &mut mem, events).await {
+            let told = matches!(input, Input::Delivered { .. } | Input::Tick);
+            if let Err(error) = self.commit(id, &mut mem, events, told).await {
                 // Somebody else may have committed this answer; what counts is what is saved.
                 tracing::debug!(id, %error, "the agent's save is refused or unknown");
                 self.services.metrics.conflicts.inc();
@@ -124,13 +125,11 @@ impl Agents {
         let entry = self.services.sidecar.get(&self.services.settings.statestore, &document_key(id)).await?;
         let Some(entry) = entry else { return Ok(None) };
         let mem = match document::decode::<Document>(&entry.data) {
-            Ok(doc) => {
-                Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), contents: BTreeMap::new() }
-            }
+            Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), ..Mem::empty() },
             Err(error) => {
                 // The run's task brings everything that is needed to begin again.
                 tracing::error!(id, %error, "the agent's document can't be read: it starts again");
-                Mem { run: Run::default(), target: None, etag: Some(entry.etag), contents: BTreeMap::new() }
+                Mem { etag: Some(entry.etag), ..Mem::empty() }
             }
         };
         Ok(Some(mem))
@@ -146,12 +145,12 @@ impl Agents {
         Some(Arc::new(Profile { tools: tools.collect(), spec, peers }))
     }
 
-    /// Applies the events, and saves the agent where one of them must not be lost.
-    async fn commit(&self, id: &str, mem: &mut Mem, events: Vec<Event>) -> Result<(), Error> {
+    /// Applies the events, and saves the agent where one of them must not be lost, or what was put off is `told`.
+    async fn commit(&self, id: &str, mem: &mut Mem, events: Vec<Event>, told: bool) -> Result<(), Error> {
         let services = &self.services;
         let turn = format!("a{:x}", services.clock.id());
         let mut made = Vec::new();
-        let mut save = false;
+        let (mut save, mut ended) = (told && mem.unsaved, false);
         for mut event in events {
             match &mut event {
                 // Messages are stored once, under keys of their own, however small.
@@ -171,6 +170,7 @@ impl Agents {
                         values::move_out(vec![output], &turn, &mut made);
                     }
                     save = holds(Rule::Tombstone);
+                    ended = true;
                 }
                 Event::TaskAccepted { .. }
                 | Event::ModelFailed { .. }
@@ -190,6 +190,11 @@ impl Agents {
                 mem.contents.insert(value.key, content);
             }
         }
+        if ended && mem.target.is_some() {
+            // Nobody waits for this save: the run, or the agent, that asked commits the answer itself.
+            mem.unsaved = true;
+            return Ok(());
+        }
         let done = matches!(mem.run.phase, Phase::Done { .. });
         let ttl = Ttl::Seconds(if done {
             services.settings.expiry(TOMBSTONE)
@@ -198,11 +203,14 @@ impl Agents {
         });
         let fence = mem.etag.clone().map_or(Fence::FirstWrite, Fence::Etag);
         let fence = if holds(Rule::AgentFence) { fence } else { Fence::None };
-        let doc = Document { v: VERSION, run: mem.run.clone(), target: mem.target.clone() };
+        // As if it had not been told: whoever finds it tells it again.
+        let run = Run { delivered: false, ..mem.run.clone() };
+        let doc = Document { v: VERSION, run, target: mem.target.clone() };
         let data = Bytes::from(document::encode(&doc));
         let save = Save { key: document_key(id), data, fence, ttl };
         services.sidecar.save(&services.settings.statestore, vec![save]).await?;
         failpoint!("agent.after_document");
+        mem.unsaved = false;
         mem.etag = match mem.etag.as_deref().map(str::parse::<u64>) {
             None => Some("1".into()),
             Some(Ok(n)) => Some((n + 1).to_string()),

@@ -97,7 +97,7 @@ impl Workflows {
             // Never repaired: what is left to do is to delete, by the names in the history.
             let mem = self.folded(run, etag, doc.as_ref().and_then(|d| d.snapshot.clone())).await?;
             let (seq, hash) = (mem.doc.seq, mem.doc.hash);
-            let published = doc.map_or(0, |d| d.published);
+            let published = doc.map_or(0, |d| d.published).max(known.as_ref().map_or(0, |t| t.cleaned_seq));
             actor.tail.reset(seq, hash, published);
             self.queue_published(actor, run, published, seq).await?;
             return Ok(Loaded::Run(Box::new(mem)));
@@ -341,10 +341,12 @@ impl Workflows {
         // Without the catalog: what left the document, and what was published, was journaled before.
         let journaled = tip.map_or(doc.published.max(doc.tail_from - 1), |t| t.seq);
         let journaled = if holds(Rule::WholeTail) { journaled } else { doc.seq };
+        // A run that was cleaned up had everything published, and its document was not saved again to say so.
+        let published = doc.published.max(tip.map_or(0, |t| t.cleaned_seq)).min(doc.seq);
         let hash = doc.hash_at(journaled).unwrap_or_default();
-        actor.tail.reset(journaled, hash, doc.published);
-        self.queue_published(actor, run, doc.published, (doc.tail_from - 1).min(journaled)).await?;
-        for (seq, event, hash) in doc.after(doc.published.min(journaled)) {
+        actor.tail.reset(journaled, hash, published);
+        self.queue_published(actor, run, published, (doc.tail_from - 1).min(journaled)).await?;
+        for (seq, event, hash) in doc.after(published.min(journaled)) {
             let mut contents = Vec::new();
             if seq > journaled {
                 let refs = references(event);

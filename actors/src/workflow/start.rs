@@ -33,6 +33,9 @@ pub struct Start {
     pub definition: Option<Value>,
     #[serde(default)]
     pub input: Option<Value>,
+    /// The id was made for this start: nobody can have used it before.
+    #[serde(default)]
+    pub first: bool,
 }
 
 impl Workflows {
@@ -77,7 +80,8 @@ impl Workflows {
             input: Datum::inline(input.clone()),
             settings,
         };
-        let done = self.start_turn(run, start, plan).await?;
+        let turn = Turn::Start { input: Box::new(start), plan, first: body.first };
+        let done = self.turn(run, turn).await?;
         self.is_same(run, &body, &input, &done).await?;
         Ok(done)
     }
@@ -152,10 +156,5 @@ impl Workflows {
             return Ok(());
         }
         Err(Fault::new(409, "run_exists", format!("run {run} exists already and was started otherwise")))
-    }
-
-    /// Takes the first turn with the plan at hand.
-    async fn start_turn(&self, run: &str, start: Input, plan: Arc<Plan>) -> Result<Done, Fault> {
-        self.turn(run, Turn::Start(Box::new(start), plan)).await
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// Lazy runs go on without the catalog until so much is outstanding.
@@ -33,6 +34,8 @@ pub struct Tail {
     /// The catalog has gone another way: the next turn reads past the cache.
     forked: AtomicBool,
     following: AtomicBool,
+    /// Tells the follower that what came must not wait for more.
+    hurry: tokio::sync::Notify,
 }
 
 #[derive(Default)]
@@ -91,9 +94,18 @@ impl Tail {
     /// Sets what the catalog shows of the run after the events pushed so far.
     pub fn describe(&self, row: RunProjection, next_check_at: Timestamp) {
         let mut queue = self.queue.lock();
-        queue.stale |= queue.row.as_ref().is_some_and(|before| *before != row);
-        queue.row = Some(row);
+        if let Some(before) = queue.row.replace(row.clone()) {
+            queue.stale |= before != row;
+            if before.status != row.status {
+                self.hurry();
+            }
+        }
         queue.next_check_at = Some(next_check_at);
+    }
+
+    /// Lets what is committed go out at once.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
     }
 
     pub fn journaled(&self) -> u64 {
@@ -207,6 +219,16 @@ impl Tail {
                 queue.events.pop_front();
             }
             self.published.fetch_max(*last, Ordering::AcqRel);
+        }
+    }
+
+    /// Waits for more that may go out together: a run's steps come close upon each other. That the run itself is in
+    /// another state, above all at its end, is news that somebody waits for.
+    pub async fn gather(&self, at_most: Duration) {
+        tokio::select! {
+            biased;
+            () = self.hurry.notified() => {}
+            () = tokio::time::sleep(at_most) => {}
         }
     }
 

@@ -23,6 +23,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How often a turn whose write is unknown decides again before it leaves the run to `wake`.
 const TRIES: u32 = 6;
+/// How long committed events wait for more before they are journaled, where nothing waits for that, and published.
+const GATHER: Duration = Duration::from_millis(20);
 /// Ticks so soon after a good one answer at once.
 const TICK_SKIP: Span = Span::secs(5);
 
@@ -35,8 +37,8 @@ const PANICS: u32 = 5;
 /// Why a turn is taken.
 #[derive(Debug, Clone)]
 pub enum Turn {
-    /// The run is to begin, with its compiled plan.
-    Start(Box<Input>, Arc<Plan>),
+    /// The run is to begin, with its compiled plan. The `first` start of an id finds nothing of it.
+    Start { input: Box<Input>, plan: Arc<Plan>, first: bool },
     /// Something reached the run.
     Input(Input),
     /// The reminder fired.
@@ -71,11 +73,19 @@ impl Turn {
 
     /// Somebody waits for what becomes of it.
     fn is_asked(&self) -> bool {
-        matches!(self, Turn::Start(..) | Turn::Input(_))
+        matches!(self, Turn::Start { .. } | Turn::Input(_))
     }
 
     fn is_start(&self) -> bool {
-        matches!(self, Turn::Start(..))
+        matches!(self, Turn::Start { .. })
+    }
+
+    /// Whether somebody outside asked for it, and may look at the history next.
+    fn is_operation(&self) -> bool {
+        match self {
+            Turn::Input(input) => input.is_operation(),
+            Turn::Start { .. } | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => false,
+        }
     }
 }
 
@@ -141,7 +151,16 @@ impl Workflows {
                 past = true;
             }
             let cached = actor.mem.as_ref().is_some_and(|m| is_usable(m, past));
-            let Some(mut mem) = self.obtain(actor, run, turn, past, &mut refused).await? else { continue };
+            let first = match turn {
+                // A wrong guess shows at the first save, or in the history; then the store is asked.
+                Turn::Start { plan, first: true, .. } if attempt == 0 && !cached => Some(plan),
+                _ => None,
+            };
+            let mem = match first {
+                Some(plan) => Some(begin(actor, run, plan)),
+                None => self.obtain(actor, run, turn, past, &mut refused).await?,
+            };
+            let Some(mut mem) = mem else { continue };
             failpoint!("turn.loaded");
             self.clean_refused(run, &mem, &mut refused).await;
             let purging = mem.run.purging;
@@ -281,13 +300,7 @@ impl Workflows {
                 }
                 Ok(Some(*mem))
             }
-            Ok(Loaded::Unknown) if let Turn::Start(_, plan) = turn => {
-                actor.tail.reset(0, Default::default(), 0);
-                actor.unarmed = true;
-                let mut mem = Mem::new(run);
-                mem.run.attach(Arc::clone(plan));
-                Ok(Some(mem))
-            }
+            Ok(Loaded::Unknown) if let Turn::Start { plan, .. } = turn => Ok(Some(begin(actor, run, plan))),
             Ok(Loaded::Unknown) => {
                 if turn.is_wake() {
                     self.disarm(actor, run).await;
@@ -332,7 +345,7 @@ impl Workflows {
         let tick = Input::Tick;
         let input = match turn {
             Turn::Input(input) => input,
-            Turn::Start(input, _) => input,
+            Turn::Start { input, .. } => input,
             Turn::Tick | Turn::Sweep | Turn::Go => &tick,
             Turn::Look => return Ok(Vec::new()),
         };
@@ -395,6 +408,9 @@ impl Workflows {
         turn: &Turn,
     ) -> Result<(), NotJournaled> {
         actor.tail.describe(self.projection(mem), self.next_check(&mem.run));
+        if turn.is_operation() {
+            actor.tail.hurry();
+        }
         let full = actor.tail.outstanding() > OUTSTANDING;
         if at_once || full {
             actor.tail.journal(&self.services, run, turn.is_wake()).await?;
@@ -442,6 +458,11 @@ impl Workflows {
         self.tasks.spawn(async move {
             let mut failures = 0;
             while tail.has_work() && failures < 5 {
+                tokio::select! {
+                    biased;
+                    () = this.tasks.stopped() => {}
+                    () = tail.gather(this.services.settings.pause(GATHER)) => {}
+                }
                 let journaled = tail.journal(&this.services, &run, false).await;
                 let published = journaled.is_ok() && tail.publish(&this.services, &run).await;
                 if matches!(journaled, Err(NotJournaled::Conflict | NotJournaled::Gap)) {
@@ -467,6 +488,15 @@ impl Workflows {
             this.settle(&run).await;
         });
     }
+}
+
+/// Returns a run of which there is nothing yet.
+fn begin(actor: &mut Actor, run: &str, plan: &Arc<Plan>) -> Mem {
+    actor.tail.reset(0, Default::default(), 0);
+    actor.unarmed = true;
+    let mut mem = Mem::new(run);
+    mem.run.attach(Arc::clone(plan));
+    mem
 }
 
 /// Whether a turn may begin from memory. An ended run is always read: a zombie's late save may have brought its

@@ -51,12 +51,12 @@ pub async fn start(
     let input = fields.value("input");
     fields.finish()?;
     let run = run_id(&workflow, key.as_deref());
-    let mut body = json!({"workflow_id": workflow, "op": key.unwrap_or_else(fresh)});
+    let first = key.is_none();
+    let mut body = json!({"workflow_id": workflow, "op": key.unwrap_or_else(fresh), "first": first});
     if let Some(input) = input {
         body["input"] = input;
     }
-    let answer = gateway.runs.start(&trace, &run, body).await?;
-    started(&gateway, &place, &trace, &run, Some(&workflow), answer, wait).await
+    started(&gateway, &place, &trace, &run, Some(&workflow), body, wait).await
 }
 
 /// `POST /api/v1/runs`: `{"definition", "input"?}`, for a definition that is not stored.
@@ -74,28 +74,33 @@ pub async fn run(
     let input = fields.value("input");
     fields.finish()?;
     let run = run_id("", key.as_deref());
-    let mut body = json!({"definition": definition, "op": key.unwrap_or_else(fresh)});
+    let first = key.is_none();
+    let mut body = json!({"definition": definition, "op": key.unwrap_or_else(fresh), "first": first});
     if let Some(input) = input {
         body["input"] = input;
     }
-    let answer = gateway.runs.start(&trace, &run, body).await?;
-    started(&gateway, &place, &trace, &run, None, answer, wait).await
+    started(&gateway, &place, &trace, &run, None, body, wait).await
 }
 
+/// Starts the run, and waits for its end if that is asked for.
 async fn started(
     gateway: &Gateway,
     place: &Place,
     trace: &Trace,
     run: &str,
     workflow: Option<&str>,
-    answer: Value,
+    start: Value,
     wait: Option<Duration>,
 ) -> Result<Response, Error> {
+    // Before the start, so that no notice is missed.
+    let notices = gateway.runs.watch(run);
+    let answer = gateway.runs.start(trace, run, start).await?;
     let status = answer.get("status").cloned().unwrap_or_else(|| json!("pending"));
+    let running = !status.as_str().is_some_and(is_final);
     let mut body = json!({"run_id": run, "workflow_id": workflow, "status": status});
     if let Some(wait) = wait {
         let _place = place.lasting()?;
-        let mut whole = until_final(&gateway.runs, trace, run, wait, &gateway.stop).await?;
+        let mut whole = until_final(&gateway.runs, trace, run, notices, running, wait, &gateway.stop).await?;
         if let Some(fields) = whole.as_object_mut() {
             fields.insert("run_id".into(), json!(run));
         }
@@ -113,12 +118,22 @@ async fn until_final(
     runs: &Runs,
     trace: &Trace,
     run: &str,
+    mut notices: broadcast::Receiver<Recorded>,
+    mut running: bool,
     wait: Duration,
     stop: &CancellationToken,
 ) -> Result<Value, Error> {
     let until = tokio::time::Instant::now() + wait;
-    let mut notices = runs.watch(run);
     loop {
+        if running {
+            tokio::select! {
+                () = maybe_ended(&mut notices) => {}
+                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep_until(until) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        running = true;
         // The catalog knows an end at once, and is not in the way of the run's turns.
         let row = runs.row(run).await?;
         if is_final(&row.status) {
@@ -126,12 +141,6 @@ async fn until_final(
         }
         if tokio::time::Instant::now() >= until || stop.is_cancelled() {
             return runs.read(trace, run).await;
-        }
-        tokio::select! {
-            () = maybe_ended(&mut notices) => {}
-            () = tokio::time::sleep(POLL) => {}
-            () = tokio::time::sleep_until(until) => {}
-            () = stop.cancelled() => {}
         }
     }
 }

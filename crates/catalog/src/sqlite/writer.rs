@@ -1,7 +1,7 @@
 //! The one writing connection and its task.
 //!
-//! Whatever waits is taken at once and committed together; while that commit syncs, the next group gathers. Nothing
-//! is delayed on purpose. A step that the database refuses is found by doing its group again one by one, so it
+//! Whatever waits is taken at once and committed together; while that commit syncs, the next group gathers. Only a
+//! run's last mark waits a little for others, as nobody waits for it. A step that the database refuses is found by doing its group again one by one, so it
 //! never fails its neighbours.
 
 use super::journal::{Batch, Ends};
@@ -9,10 +9,11 @@ use crate::{Append, AppendError, Error};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
+    time::{Instant, timeout_at},
 };
 use tracing::{error, warn};
 
@@ -22,6 +23,8 @@ const QUEUE: usize = 1024;
 const QUEUE_KIB: u32 = 64 << 10;
 /// Commands in one group.
 const GROUP: usize = 256;
+/// How long runs that are marked as cleaned up wait for company.
+const LINGER: Duration = Duration::from_millis(5);
 
 pub(super) const BEGIN: &str = "begin immediate";
 pub(super) const COMMIT: &str = "commit";
@@ -147,6 +150,13 @@ impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
         let mut commands = Vec::with_capacity(GROUP);
         while queue.recv_many(&mut commands, GROUP).await > 0 {
+            let until = Instant::now() + LINGER;
+            while commands.iter().all(Command::may_wait) && commands.len() < GROUP {
+                let more = timeout_at(until, queue.recv_many(&mut commands, GROUP)).await;
+                if more.is_err() || more == Ok(0) {
+                    break;
+                }
+            }
             let mut group = Vec::with_capacity(commands.len());
             for command in commands.drain(..) {
                 match command {
@@ -291,6 +301,14 @@ fn fail(group: impl IntoIterator<Item = Step>, error: sqlx::Error) {
             Step::Append { reply, .. } => drop(reply.send(Err(AppendError::Unavailable((&*error).into())))),
             Step::Cleaned { reply, .. } => drop(reply.send(Err(Error::Unavailable((&*error).into())))),
         }
+    }
+}
+
+// === impl Command ===
+
+impl Command {
+    fn may_wait(&self) -> bool {
+        matches!(self, Command::Step(Step::Cleaned { .. }))
     }
 }
 

@@ -241,6 +241,22 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// Whether it is an operation on the run, not a message between its parts.
+    pub fn is_operation(&self) -> bool {
+        match self {
+            Input::Start { .. }
+            | Input::Signal { .. }
+            | Input::Approve { .. }
+            | Input::Cancel { .. }
+            | Input::Pause { .. }
+            | Input::Resume { .. }
+            | Input::Rerun { .. } => true,
+            Input::Answer { .. } | Input::Grant { .. } | Input::Reserve { .. } | Input::Tick => false,
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
