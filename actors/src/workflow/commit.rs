@@ -169,7 +169,12 @@ impl Workflows {
         let droppable = (journaled + 1).saturating_sub(mem.doc.tail_from) as usize;
         let total: usize = mem.sizes.iter().sum();
         let gain: usize = mem.sizes.iter().take(droppable).sum();
-        if total <= TAIL_LIMIT || gain < TAIL_LIMIT / 2 {
+        if total <= TAIL_LIMIT {
+            return Vec::new();
+        }
+        if gain < TAIL_LIMIT / 2 {
+            // Each save carries it until it is journaled.
+            actor.tail.hurry();
             return Vec::new();
         }
         let old = mem.doc.snapshot.clone();
