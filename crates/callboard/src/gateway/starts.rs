@@ -51,11 +51,7 @@ pub async fn start(
     let input = fields.value("input");
     fields.finish()?;
     let run = run_id(&workflow, key.as_deref());
-    let first = key.is_none();
-    let mut body = json!({"workflow_id": workflow, "op": key.unwrap_or_else(fresh), "first": first});
-    if let Some(input) = input {
-        body["input"] = input;
-    }
+    let body = start_body(json!({"workflow_id": workflow}), key, input);
     started(&gateway, &place, &trace, &run, Some(&workflow), body, wait).await
 }
 
@@ -74,12 +70,20 @@ pub async fn run(
     let input = fields.value("input");
     fields.finish()?;
     let run = run_id("", key.as_deref());
-    let first = key.is_none();
-    let mut body = json!({"definition": definition, "op": key.unwrap_or_else(fresh), "first": first});
+    let body = start_body(json!({"definition": definition}), key, input);
+    started(&gateway, &place, &trace, &run, None, body, wait).await
+}
+
+/// Returns the body of the actor's `start`. Without a key the run's id is made up, so that nobody can have used it.
+fn start_body(mut body: Value, key: Option<String>, input: Option<Value>) -> Value {
+    if key.is_none() {
+        body["first"] = true.into();
+    }
+    body["op"] = key.unwrap_or_else(fresh).into();
     if let Some(input) = input {
         body["input"] = input;
     }
-    started(&gateway, &place, &trace, &run, None, body, wait).await
+    body
 }
 
 /// Starts the run, and waits for its end if that is asked for.
