@@ -25,8 +25,8 @@ use writer::Writer;
 const READERS: u32 = 4;
 /// How long a read waits for a connection, and a write for another process.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often tables are brought up to date again while another process may be at it.
-const MIGRATION_TRIES: u32 = 5;
+/// How often a file is opened again while another process may be making it.
+const OPEN_TRIES: u32 = 5;
 /// No list is longer.
 const LIMIT: u32 = 10_000;
 
@@ -36,19 +36,28 @@ pub struct SqliteCatalog {
     writer: Writer,
 }
 
-/// Brings the tables up to date. Of two processes that open a new file at once one fails, and finds everything done
-/// when it looks again.
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), Error> {
-    let migrator = sqlx::migrate!("../../migrations/sqlite");
+/// Opens the file and brings its tables up to date. Of two processes that open a new file at once one may fail, also at
+/// once where SQLite sees that waiting would not help, and finds everything done when it looks again.
+async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
     let mut tries = 0;
-    while let Err(error) = migrator.run(&mut *connection).await {
+    loop {
+        let error = match open_once(options).await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
         tries += 1;
-        if tries > MIGRATION_TRIES {
-            return Err(Error::Unavailable(error.into()));
+        let again = matches!(error, sqlx::Error::Migrate(_)) || writer::is_busy(&error);
+        if !again || tries > OPEN_TRIES {
+            return Err(error.into());
         }
         tokio::time::sleep(tries * Duration::from_millis(100)).await;
     }
-    Ok(())
+}
+
+async fn open_once(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
+    Ok(connection)
 }
 
 // === impl SqliteCatalog ===
@@ -69,8 +78,7 @@ impl SqliteCatalog {
             .pragma("cache_size", "-16384")
             // Statements carry prompts and outputs.
             .disable_statement_logging();
-        let mut connection = options.connect().await?;
-        migrate(&mut connection).await?;
+        let connection = open(&options).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)

@@ -45,6 +45,17 @@ async fn a_history_that_another_process_began_is_not_begun_again() {
     assert!(matches!(forked, Err(AppendError::Conflict)), "{forked:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_file_may_be_opened_by_several_at_once() {
+    for _ in 0..8 {
+        let (_dir, path) = file();
+        let all = (0..4).map(|_| SqliteCatalog::open(&path));
+        for opened in futures::future::join_all(all).await {
+            opened.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_copy_of_the_files_mid_flight_holds_all_that_was_acknowledged() {
     let (dir, path) = file();

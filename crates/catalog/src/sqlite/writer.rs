@@ -283,7 +283,7 @@ async fn perform(
 }
 
 /// Another process writes; nothing was begun.
-fn is_busy(error: &sqlx::Error) -> bool {
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "5")
 }
 
