@@ -1,7 +1,7 @@
 //! A simulated catalog: histories that only grow, their values, and what the sweeper asks. It never loses anything,
 //! but it can be away, fail after it did what it was asked, or do it later.
 
-use crate::world::{Fault, World};
+use crate::world::{EPOCH, Fault, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_catalog::{
@@ -32,6 +32,8 @@ pub struct Record {
     pub row: RunProjection,
     pub next_check_at: Option<Timestamp>,
     pub cleaned_seq: u64,
+    /// How long after a run's end it was marked as cleaned up, at most, in milliseconds.
+    pub cleaned_after: u64,
     pub purged: bool,
     /// Attempts whose start is durable, as `step` and attempt.
     pub started: BTreeSet<(String, u32)>,
@@ -226,9 +228,12 @@ impl Catalog for Desk {
 
     async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
         self.ask().await?;
+        let now = EPOCH + callboard_core::Span(self.0.now());
         let done = self.with(run, |r| {
             let fits = r.seq() == seq;
             if fits {
+                let after = r.row.ended_at.map_or(0, |end| now.since(end).0);
+                r.cleaned_after = r.cleaned_after.max(after);
                 (r.cleaned_seq, r.next_check_at) = (seq, r.row.retain_until);
             }
             fits

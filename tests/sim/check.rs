@@ -334,4 +334,5 @@ fn latency(
             late(format!("the deadline of {step}"), at.saturating_sub(deadline));
         }
     }
+    late("its clean-up".to_owned(), record.cleaned_after);
 }

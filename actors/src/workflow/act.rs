@@ -309,7 +309,10 @@ impl Workflows {
             }
             actor.mem = Some(mem);
         }
-        let idle = actor.mem.as_ref().is_none_or(|m| m.run.ended.is_some()) && actor.armed.is_none();
+        // What is still on its way out is cleaned up after, by whoever sees it out.
+        let idle = actor.mem.as_ref().is_none_or(|m| m.run.ended.is_some())
+            && actor.armed.is_none()
+            && !actor.tail.has_work();
         drop(actor);
         if idle {
             self.boxes.forget(run);

@@ -10,7 +10,8 @@ use super::{
     verdict::{Campaign, collect, counter, now, still_serves},
     workload::Dice,
 };
-use crate::harness::{Callboard, http, root};
+use crate::harness::{Callboard, eventually, http, root};
+use callboard_catalog::{Catalog, RunFilter, SqliteCatalog};
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
@@ -125,7 +126,21 @@ async fn without_faults_each_step_calls_its_model_once() {
     let calls: usize = log.values().map(Vec::len).sum();
     println!("{steps} agent steps, {calls} model calls");
     assert_eq!((calls, log.len()), (steps, steps), "each step is to call its model exactly once");
+    all_cleaned_up(&dev).await;
     dev.stop().await;
+}
+
+/// Ended runs clean up after themselves: the sweeper comes for those that did not only after 45 s.
+async fn all_cleaned_up(dev: &Callboard) {
+    let catalog = SqliteCatalog::open(dev.data().join("catalog.db")).await.expect("the catalog");
+    let left = || async {
+        let rows = catalog.runs(RunFilter::default(), None, 1000).await.expect("the catalog answers");
+        match rows.iter().filter(|row| !row.is_cleaned()).count() {
+            0 => Ok(()),
+            n => Err(format!("{n} runs of {} are not cleaned up", rows.len())),
+        }
+    };
+    eventually(Duration::from_secs(5), left).await;
 }
 
 /// How processes came to their end.
