@@ -3,7 +3,7 @@
 use super::{Agents, Target, home};
 use crate::reply::{Fault, Reply, parse};
 use callboard_core::{
-    Datum,
+    Datum, Timestamp,
     agent::run::{Ending, Input, Phase, Run, Task},
     workflow::StepKey,
 };
@@ -18,9 +18,9 @@ struct TaskBody {
     run: Option<String>,
     step: Option<StepKey>,
     task: Task,
-    /// Never published before, so nobody can have saved anything for it.
+    /// When it was published for the first time, so that nobody had saved anything for it.
     #[serde(default)]
-    first: bool,
+    first: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ impl Agents {
                     return Err(Fault::bad_request("a task is a run's, or an agent's"));
                 }
                 // Only an agent's first attempt: the document of an earlier one is the next one's, too.
-                let new = body.first && body.task.attempt == 1;
+                let new = body.task.attempt == 1 && body.first.is_some_and(|at| self.is_new(id, at));
                 self.turn_on(id, Input::Task(body.task), target, new).await?;
                 Ok(json!({}))
             }

@@ -12,17 +12,23 @@ mod turn;
 
 use crate::{mailbox::Mailboxes, services::Services, tasks::Tasks};
 use callboard_core::{
-    Datum,
+    Datum, Span, Timestamp,
     agent::run::{Phase, Run},
     workflow::StepKey,
 };
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::Arc,
 };
 use tokio::sync::{Notify, Semaphore};
+
+/// A first message older than this may have come before.
+const YOUNG: Span = Span::secs(5);
+/// Agents whose end is remembered: more than end within that time.
+const ENDED: usize = 16_384;
 
 /// The agents this process hosts.
 #[derive(Clone)]
@@ -34,6 +40,15 @@ pub(crate) struct Inner {
     boxes: Mailboxes<Actor>,
     /// Bounds the model and tool calls under way.
     calls: Arc<Semaphore>,
+    since: Timestamp,
+    ended: Mutex<Ended>,
+}
+
+/// Agents that came to an end here lately, so that a message that comes again is not taken for their first.
+#[derive(Default)]
+struct Ended {
+    ids: HashSet<Arc<str>>,
+    order: VecDeque<Arc<str>>,
 }
 
 /// One agent's place in this process.
@@ -57,13 +72,36 @@ struct Mem {
     etag: Option<String>,
     /// The task has ended, and its answer is told before it is saved here.
     unsaved: bool,
+    /// The task is not certainly new, and nothing is saved of it: its run is asked before the model.
+    asks: bool,
     /// Messages seen or made here.
     contents: BTreeMap<String, Arc<Value>>,
 }
 
 impl Mem {
     fn empty() -> Self {
-        Self { run: Run::default(), target: None, etag: None, unsaved: false, contents: BTreeMap::new() }
+        Self {
+            run: Run::default(),
+            target: None,
+            etag: None,
+            unsaved: false,
+            asks: false,
+            contents: BTreeMap::new(),
+        }
+    }
+}
+
+impl Ended {
+    fn insert(&mut self, id: &str) {
+        let id: Arc<str> = id.into();
+        if self.ids.insert(id.clone()) {
+            self.order.push_back(id);
+        }
+        if self.order.len() > ENDED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
     }
 }
 
@@ -86,7 +124,15 @@ impl Agents {
     pub fn new(services: Services, tasks: Tasks) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
-        Self(Arc::new(Inner { services, tasks, boxes, calls }))
+        let (since, ended) = (services.clock.now(), Mutex::default());
+        Self(Arc::new(Inner { services, tasks, boxes, calls, since, ended }))
+    }
+
+    /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is
+    /// young, this process has been there since, and has not seen the agent's end.
+    fn is_new(&self, id: &str, at: Timestamp) -> bool {
+        let now = self.services.clock.now();
+        at >= self.since && at <= now && now < at + YOUNG && !self.ended.lock().ids.contains(id)
     }
 
     /// Forgets an agent that nobody is in. One that calls its model, or delivers, stays: its task is nowhere but here, and

@@ -44,7 +44,11 @@ impl Agents {
             Effect::CallModel { iteration, model, not_before } => {
                 let activation =
                     actor.activation.get_or_insert_with(|| format!("{:x}", this.services.clock.id())).clone();
+                let asks = mem.asks && iteration == 1 && task.origin.is_none();
                 let call = self.tasks.spawn(async move {
+                    if asks && !this.is_wanted(&id, target.as_ref(), attempt).await {
+                        return;
+                    }
                     tokio::select! {
                         biased;
                         () = this.tasks.stopped() => {}
@@ -263,6 +267,28 @@ impl Agents {
             if let Some(answer) = self.ask(WORKFLOW, &target.run, "reserve", &body).await {
                 return answer["granted"].as_bool().unwrap_or(false) || !holds(Rule::Reserve);
             }
+        }
+        false
+    }
+
+    /// Asks the run whether it still waits for the attempt, where a task may have come again after its end: what told the
+    /// answer may have died before it was saved here. If not, the agent forgets the task.
+    async fn is_wanted(&self, id: &str, target: Option<&Target>, attempt: u32) -> bool {
+        let Some(target) = target else { return true };
+        let body = json!({"step": target.step, "attempt": attempt});
+        match self.ask(WORKFLOW, &target.run, "wanted", &body).await {
+            Some(answer) if answer["wanted"] == true => return true,
+            Some(_) => {
+                if let Ok(mut actor) = self.boxes.enter(id).await
+                    && actor.mem.as_ref().is_some_and(|m| m.asks && m.run.works())
+                {
+                    actor.mem = None;
+                    actor.in_flight.clear();
+                }
+                self.boxes.forget_if(id, |actor| actor.mem.is_none());
+            }
+            // Nobody answered: the run's wake tries again.
+            None => self.land(id, "model").await,
         }
         false
     }

@@ -46,6 +46,7 @@ impl Agents {
             let forget = idle && !actor.armed && actor.in_flight.is_empty();
             drop(actor);
             if forget {
+                this.ended.lock().insert(&id);
                 this.boxes.forget(&id);
             }
             result
@@ -69,6 +70,7 @@ impl Agents {
             // is pending, or nothing was ever saved.
             actor.armed = true;
         }
+        let certain = new;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 let wait = (4u64 << attempt) + self.services.clock.spread(8 << attempt);
@@ -94,6 +96,7 @@ impl Agents {
             if let Input::Task(task) = input {
                 if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
                     mem.target = target.clone();
+                    mem.asks = mem.etag.is_none() && !certain;
                     actor.in_flight.clear();
                     actor.activation = None;
                     if let Some(call) = actor.call.take() {

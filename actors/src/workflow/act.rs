@@ -54,8 +54,9 @@ struct Task {
 struct Ready<'a> {
     run: &'a str,
     step: &'a StepKey,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    first: bool,
+    /// When it was published, of a message that no other came before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<Timestamp>,
     task: Described<'a>,
 }
 
@@ -201,7 +202,7 @@ impl Workflows {
                 let data = Ready {
                     run,
                     step: &task.step,
-                    first: task.first,
+                    first: task.first.then_some(now),
                     task: Described {
                         agent: &task.agent,
                         input: &task.input,

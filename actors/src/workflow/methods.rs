@@ -82,6 +82,12 @@ struct Grant {
 }
 
 #[derive(Deserialize)]
+struct Wanted {
+    step: StepKey,
+    attempt: u32,
+}
+
+#[derive(Deserialize)]
 struct Reserve {
     op: String,
     step: StepKey,
@@ -103,6 +109,7 @@ impl Workflows {
             "finished" => return self.finished(run, parse(body)?).await,
             "grant" => return self.grant(run, parse(body)?).await,
             "reserve" => return self.reserve(run, parse(body)?).await,
+            "wanted" => return self.wanted(run, parse(body)?).await,
             "sweep" => {
                 self.turn(run, Turn::Sweep).await?;
                 return Ok(json!({}));
@@ -210,6 +217,13 @@ impl Workflows {
                 && matches!(&s.state, StepState::Started { granted: Some(holder) } if *holder == activation)
         });
         Ok(json!({ "granted": granted }))
+    }
+
+    /// Whether the run still waits for the attempt.
+    async fn wanted(&self, run: &str, body: Wanted) -> Reply {
+        let done = self.turn(run, Turn::Look).await?;
+        let step = done.run.steps.get(&body.step);
+        Ok(json!({ "wanted": step.is_some_and(|s| s.attempt == body.attempt && s.is_open()) }))
     }
 
     async fn reserve(&self, run: &str, body: Reserve) -> Reply {
