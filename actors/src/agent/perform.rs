@@ -279,8 +279,11 @@ impl Agents {
         match self.ask(WORKFLOW, &target.run, "wanted", &body).await {
             Some(answer) if answer["wanted"] == true => return true,
             Some(_) => {
+                let is_it = |mem: &Mem| {
+                    mem.asks && mem.run.works() && mem.run.task.as_ref().is_some_and(|t| t.attempt == attempt)
+                };
                 if let Ok(mut actor) = self.boxes.enter(id).await
-                    && actor.mem.as_ref().is_some_and(|m| m.asks && m.run.works())
+                    && actor.mem.as_ref().is_some_and(is_it)
                 {
                     actor.mem = None;
                     actor.in_flight.clear();
