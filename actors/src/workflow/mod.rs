@@ -8,6 +8,7 @@ mod load;
 mod methods;
 mod offer;
 mod purge;
+mod record;
 mod start;
 mod tail;
 mod turn;

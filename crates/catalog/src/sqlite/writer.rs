@@ -1,8 +1,8 @@
 //! The one writing connection and its task.
 //!
 //! Whatever waits is taken at once and committed together; while that commit syncs, the next group gathers. Only a
-//! run's last mark waits a little for others, as nobody waits for it. A step that the database refuses is found by doing its group again one by one, so it
-//! never fails its neighbours.
+//! run's last mark waits a little for others, as nobody waits for it. A step that the database refuses is found by
+//! doing its group again one by one, so it never fails its neighbours.
 
 use super::journal::{Batch, Ends};
 use crate::{Append, AppendError, Error};
