@@ -1,5 +1,7 @@
 //! The actors over the embedded sidecar and a real catalog, in one process.
 
+mod golden;
+
 use crate::{Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, WORKFLOW};
 use bytes::Bytes;
 use callboard_catalog::{Catalog, SqliteCatalog};

@@ -114,10 +114,10 @@ pub struct Target {
 
 /// An agent's document.
 #[derive(Debug, Serialize, Deserialize)]
-struct Document {
-    v: u8,
-    run: Run,
-    target: Option<Target>,
+pub(crate) struct Document {
+    pub(crate) v: u8,
+    pub(crate) run: Run,
+    pub(crate) target: Option<Target>,
 }
 
 impl Agents {

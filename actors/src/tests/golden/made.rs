@@ -1,0 +1,278 @@
+//! Values written out: each kind of event, and each document with its optional parts given and not given.
+
+use crate::{
+    agent::{Document as AgentDocument, Target},
+    document::{self, Document, HeadPart, Page, Snapshot},
+};
+use callboard_core::{
+    Datum, Hash, Span, Timestamp,
+    agent::{
+        delegate::Origin,
+        message::{CallError, ToolCall, Usage},
+        run::{Ending, Phase, Run as AgentRun, Task},
+    },
+    value::ValueRef,
+    workflow::{
+        Event, Run, StepKey, What,
+        event::{Failure, Otherwise, Reserved, RunError, RunSettings},
+        run::Archived,
+    },
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// How many public types of events there are.
+pub const KINDS: usize = 22;
+
+const AGENT: u8 = 1;
+
+fn step(node: &str, iteration: &str) -> StepKey {
+    StepKey::new(2, node, iteration)
+}
+
+fn inline() -> Datum {
+    Datum::inline(
+        json!({"b": 0.1, "a": [null, true, "é\u{1F600}\n"], "big": u64::MAX, "low": i64::MIN, "e": 1e300}),
+    )
+}
+
+fn stored() -> Datum {
+    Datum::Stored(ValueRef { key: "1f.0".into(), hash: Hash([7; 16]), size: 5000 })
+}
+
+fn usage(estimated: bool) -> Usage {
+    Usage { calls: 1, prompt_tokens: 20, completion_tokens: u64::MAX, estimated }
+}
+
+fn failure() -> Failure {
+    Failure { code: "http_status".into(), message: "it answered 500".into() }
+}
+
+fn settings(full: bool) -> RunSettings {
+    RunSettings {
+        dispatch: 64,
+        retention: 86_400_000,
+        max_tokens: if full { [("qa".to_owned(), 1024)].into() } else { BTreeMap::new() },
+        otherwise: full.then_some(Otherwise { failed: 1, cancelled: 2 }),
+    }
+}
+
+/// Each kind of event, bare and with everything.
+pub fn events() -> Vec<Event> {
+    let reserved = Reserved { calls: 1, tokens: 500 };
+    let op = || "op-1".to_owned();
+    let all = vec![
+        What::RunCreated {
+            op: op(),
+            workflow_id: None,
+            version: 0,
+            plan: inline(),
+            input: Datum::null(),
+            settings: settings(false),
+        },
+        What::RunCreated {
+            op: op(),
+            workflow_id: Some("0192".into()),
+            version: 3,
+            plan: stored(),
+            input: stored(),
+            settings: settings(true),
+        },
+        What::StepStarted {
+            step: step("a", ""),
+            attempt: 1,
+            input: None,
+            deadline: None,
+            reserved: Reserved::default(),
+        },
+        What::StepStarted {
+            step: step("a", "3.17"),
+            attempt: 2,
+            input: Some(stored()),
+            deadline: Some(Timestamp(9)),
+            reserved,
+        },
+        What::StepCompleted {
+            step: step("a", ""),
+            attempt: 1,
+            output: inline(),
+            branch: None,
+            usage: None,
+            error: None,
+            op: None,
+            signal: None,
+        },
+        What::StepCompleted {
+            step: step("a", "3.17"),
+            attempt: 2,
+            output: stored(),
+            branch: Some("approved".into()),
+            usage: Some(usage(true)),
+            error: Some(failure()),
+            op: Some(op()),
+            signal: Some("payment".into()),
+        },
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 1,
+            error: failure(),
+            retry_at: None,
+            usage: None,
+            op: None,
+        },
+        What::StepFailed {
+            step: step("b", "0"),
+            attempt: 1,
+            error: failure(),
+            retry_at: Some(Timestamp(99)),
+            usage: Some(usage(false)),
+            op: Some(op()),
+        },
+        What::StepSkipped { step: step("c", "") },
+        What::StepCancelled { step: step("c", "1") },
+        What::StepUnknown { step: step("d", ""), attempt: 1 },
+        What::StepGranted { step: step("d", ""), attempt: 1, activation: "act".into() },
+        What::IterationStarted { step: step("e", ""), index: 4 },
+        What::IterationEnded { step: step("e", ""), index: 4, output: None, of: None },
+        What::IterationEnded {
+            step: step("e", ""),
+            index: 5,
+            output: Some(inline()),
+            of: Some(step("a", "5")),
+        },
+        What::SignalReceived { op: op(), name: "payment".into(), data: inline() },
+        What::BudgetReserved { step: step("a", ""), attempt: 1, reserved, op: op() },
+        What::BudgetBreached { limit: "calls".into() },
+        What::RunPaused { op: op() },
+        What::RunResumed { op: op() },
+        What::RunRerun { op: op(), from: "b".into(), input: None },
+        What::RunRerun { op: op(), from: "b".into(), input: Some(stored()) },
+        What::RunCompleted { output: inline() },
+        What::RunFailed { error: RunError { code: "c".into(), message: "m".into(), node: None } },
+        What::RunFailed { error: RunError { code: "c".into(), message: "m".into(), node: Some("b".into()) } },
+        What::RunCancelled { op: op() },
+        What::DecisionCut {},
+        What::RunPurging {},
+    ];
+    all.into_iter().zip(1_790_000_000_000..).map(|(what, at)| Event { at: Timestamp(at), what }).collect()
+}
+
+fn document(snapshot: bool) -> Document {
+    let mut doc = Document::empty();
+    events().into_iter().for_each(|event| drop(doc.push(event)));
+    if snapshot {
+        doc.snapshot = Some(Snapshot { key: "2a.1".into(), size: 4000, seq: 6 });
+        doc.drop_until(6);
+        doc.published = 5;
+    }
+    doc
+}
+
+/// States with open, finished and iterated steps, as every kind of event leaves them.
+fn states() -> Vec<Run> {
+    (1..=events().len()).map(|n| Run::fold("r", &events()[..n])).collect()
+}
+
+fn task(full: bool) -> Task {
+    Task {
+        agent: "qa".into(),
+        input: if full { stored() } else { Datum::inline(json!({"agent": "qa", "prompt": "p"})) },
+        key: "r/1/a//1".into(),
+        attempt: 1,
+        output_schema: full.then(|| json!({"type": "object"})),
+        at_most_once: full,
+        budgeted: full,
+        origin: full.then(|| Origin {
+            depth: 1,
+            agent: "r.a.1._".into(),
+            iteration: 2,
+            call: "call_1".into(),
+        }),
+    }
+}
+
+fn agents() -> Vec<AgentDocument> {
+    let call = |id: &str| ToolCall { id: id.into(), name: "order".into(), arguments: r#"{"n":1}"#.into() };
+    let error = CallError {
+        code: "model_unavailable".into(),
+        message: "m".into(),
+        retryable: true,
+        retry_after: Some(Span(5)),
+    };
+    let phases = vec![
+        Phase::Idle,
+        Phase::Reserving,
+        Phase::Thinking { not_before: Timestamp(7) },
+        Phase::Acting { calls: vec![call("call_0"), call("")], results: BTreeMap::new() },
+        Phase::Acting {
+            calls: vec![call("call_0"), call("call_1")],
+            results: [("call_1".to_owned(), stored())].into(),
+        },
+        Phase::Done { outcome: Ending::Completed(inline()) },
+        Phase::Done { outcome: Ending::Failed(error.clone()) },
+        Phase::Done { outcome: Ending::Failed(CallError { retry_after: None, ..error }) },
+        Phase::Done { outcome: Ending::Unknown },
+        Phase::Done { outcome: Ending::Cancelled },
+    ];
+    let both = phases.into_iter().flat_map(|phase| [(phase.clone(), false), (phase, true)]);
+    let one = |(phase, full): (Phase, bool)| {
+        let run = AgentRun {
+            task: (full || phase != Phase::Idle).then(|| task(full)),
+            accepted_at: Timestamp(3),
+            phase,
+            messages: if full { vec![stored(), stored()] } else { Vec::new() },
+            iterations: 2,
+            failures: 1,
+            strikes: u32::from(full),
+            model: usize::from(full),
+            usage: usage(full),
+            repeats: if full { [(Hash([1; 16]), 2)].into() } else { BTreeMap::new() },
+            delivered: false,
+            children: if full { vec!["r.a.1._.d.2.0".into()] } else { Vec::new() },
+            profile: None,
+        };
+        let target = full.then(|| Target { run: "r".into(), step: step("a", "3.17") });
+        AgentDocument { v: AGENT, run, target }
+    };
+    both.map(one).collect()
+}
+
+/// Encoded documents by name; the name's head says what it is.
+pub fn documents() -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut add = |name: String, data: Vec<u8>| drop(all.insert(name, data));
+    add("document-empty".into(), Document::empty().encode());
+    add("document-tail".into(), document(false).encode());
+    add("document-snapshot".into(), document(true).encode());
+    let leaf = Page { key: "2a.0".into(), size: 2100, items: 9, level: 0 };
+    let list = Page { key: "2b.0".into(), size: 300, items: 72, level: 1 };
+    for (n, run) in states().into_iter().enumerate() {
+        let archived: Vec<Archived> = run.archive.iter().cloned().collect();
+        let pages = if n % 2 == 0 { vec![list.clone(), leaf.clone()] } else { Vec::new() };
+        add(format!("page-{n:02}"), document::encode(&archived));
+        add(format!("head-{n:02}"), document::encode(&HeadPart { head: run.head(), pages, rest: archived }));
+    }
+    add("list".into(), document::encode(&vec![leaf, list]));
+    for (n, agent) in agents().into_iter().enumerate() {
+        add(format!("agent-{n:02}"), document::encode(&agent));
+    }
+    all
+}
+
+/// Reads a document by what its name says it is, and writes it again the same.
+pub fn assert_reads(name: &str, data: &[u8]) {
+    fn same<T: serde::Serialize + serde::de::DeserializeOwned>(name: &str, data: &[u8]) {
+        let read: T = document::decode(data).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(document::encode(&read), data, "{name} is written in another way");
+    }
+    match name.split('-').next().unwrap_or(name) {
+        "document" => {
+            let read = Document::decode(data).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(read.encode(), data, "{name} is written in another way");
+        }
+        "head" => same::<HeadPart>(name, data),
+        "page" => same::<Vec<Archived>>(name, data),
+        "list" => same::<Vec<Page>>(name, data),
+        _ => same::<AgentDocument>(name, data),
+    }
+}

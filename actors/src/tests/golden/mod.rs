@@ -1,0 +1,207 @@
+//! Recorded data is held: what a released version wrote is read, folded and written again the same.
+//!
+//! `actors/golden/1` has two kinds of files of format 1. `made` are values written out in `made.rs`: each kind of event
+//! and each optional part of a document, given and not given. `run-*` were recorded by real runs: the history, the
+//! values, the document, its snapshot and pages, the agents' documents, and the state that they gave.
+//!
+//! The files are never made anew for a format that was released: a change that cannot read them is the mistake. To add
+//! a case: write it, then `cargo test -p callboard-actors --lib golden::record -- --ignored`, which leaves files that exist.
+
+mod made;
+mod record;
+
+use crate::document::{self, Document, HeadPart, Page};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use callboard_core::{
+    Datum, Hash,
+    workflow::{Definition, Event, Plan, Run, What, run::Archived},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
+
+/// Everything that is stored of one run.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    run: String,
+    history: Vec<Line>,
+    /// Stored values of the history: JSON texts by key.
+    values: BTreeMap<String, String>,
+    /// Base64 of the run's document, of its snapshot's parts by key, and of its agents' documents by key.
+    document: String,
+    parts: BTreeMap<String, String>,
+    agents: BTreeMap<String, String>,
+    /// What the history folds to: the state's head and archive, as JSON.
+    state: Value,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    seq: u64,
+    hash: Hash,
+    event: String,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/1")
+}
+
+fn read(name: &str) -> String {
+    let path = folder().join(name);
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn bytes(base64: &str) -> Vec<u8> {
+    BASE64_STANDARD.decode(base64).expect("base64")
+}
+
+fn recorded() -> Vec<(String, Recorded)> {
+    let mut names: Vec<String> = fs::read_dir(folder())
+        .expect("golden files")
+        .filter_map(|entry| entry.expect("a file").file_name().into_string().ok())
+        .filter(|name| name.starts_with("run-"))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 8, "runs are missing: {names:?}");
+    let one = |name: String| {
+        let run = serde_json::from_str(&read(&name)).expect("a recorded run");
+        (name, run)
+    };
+    names.into_iter().map(one).collect()
+}
+
+/// The state as JSON; `restore` of the same parts gives the same state.
+fn state(run: &Run) -> Value {
+    let archive: Vec<&Archived> = run.archive.iter().collect();
+    serde_json::json!({"head": run.head(), "archive": archive})
+}
+
+/// Folds a history as a load does: with the plan it was pinned with.
+fn fold(run: &str, events: &[Event], values: &BTreeMap<String, String>) -> Run {
+    let mut state = begin(run, events, values);
+    events.iter().for_each(|event| state.apply(event));
+    state
+}
+
+/// The run before its first event, with the plan that this event pins.
+fn begin(run: &str, events: &[Event], values: &BTreeMap<String, String>) -> Run {
+    let Some(What::RunCreated { plan, .. }) = events.first().map(|event| &event.what) else {
+        panic!("{run} does not begin with its creation");
+    };
+    let definition: Definition = match plan {
+        Datum::Inline(value) => serde_json::from_value((**value).clone()),
+        Datum::Stored(reference) => serde_json::from_str(&values[&reference.key]),
+    }
+    .expect("a definition");
+    let mut state = Run::new(run);
+    state.attach(Arc::new(Plan::pinned(definition).expect("a plan that this version runs")));
+    state
+}
+
+/// Whether everything that was there is still there, and the same. A later version may know more.
+fn covers(now: &Value, then: &Value) -> bool {
+    match (now, then) {
+        (Value::Object(now), Value::Object(then)) => {
+            then.iter().all(|(key, value)| now.get(key).is_some_and(|n| covers(n, value)))
+        }
+        (Value::Array(now), Value::Array(then)) => {
+            now.len() == then.len() && now.iter().zip(then).all(|(n, t)| covers(n, t))
+        }
+        (now, then) => now == then,
+    }
+}
+
+/// Puts a snapshot's archive together, as a load does.
+fn archive(recorded: &Recorded, part: &HeadPart) -> imbl::Vector<Archived> {
+    let mut leaves = part.pages.clone();
+    while leaves.iter().any(|page| page.level > 0) {
+        let below = leaves.into_iter().flat_map(|page| match page.level {
+            0 => vec![page],
+            _ => document::decode::<Vec<Page>>(&bytes(&recorded.parts[&page.key])).expect("a list of pages"),
+        });
+        leaves = below.collect();
+    }
+    let items = leaves.iter().flat_map(|page| {
+        let items: Vec<Archived> = document::decode(&bytes(&recorded.parts[&page.key])).expect("a page");
+        assert_eq!(items.len() as u64, page.items);
+        items
+    });
+    items.chain(part.rest.iter().cloned()).collect()
+}
+
+#[test]
+fn every_recorded_event_reads_and_is_written_again_the_same() {
+    let made = made::events();
+    let text = read("made-events.jsonl");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), made.len());
+    for (line, event) in lines.iter().zip(&made) {
+        let read: Event = serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        assert_eq!(&read, event);
+        assert_eq!(&document::encode_event(&read), line);
+    }
+    let kinds: std::collections::BTreeSet<&str> = made.iter().map(|event| event.what.name()).collect();
+    assert_eq!(kinds.len(), made::KINDS, "a kind of event has no golden line: {kinds:?}");
+}
+
+#[test]
+fn every_made_document_reads_and_is_written_again_the_same() {
+    let files: BTreeMap<String, String> = serde_json::from_str(&read("made-documents.json")).expect("files");
+    let made = made::documents();
+    assert_eq!(files.keys().collect::<Vec<_>>(), made.keys().collect::<Vec<_>>());
+    for (name, text) in &files {
+        let stored = bytes(text);
+        assert_eq!(made[name], stored, "{name} is written in another way");
+        made::assert_reads(name, &stored);
+    }
+}
+
+#[test]
+fn recorded_runs_fold_to_the_state_they_had() {
+    for (name, recorded) in recorded() {
+        let (mut hash, mut events) = (Hash::default(), Vec::new());
+        for line in &recorded.history {
+            hash = document::next_hash(hash, &line.event);
+            assert_eq!(hash, line.hash, "{name}: event {} does not continue the chain", line.seq);
+            let event: Event = serde_json::from_str(&line.event).expect("an event");
+            assert_eq!(document::encode_event(&event), line.event, "{name}: event {}", line.seq);
+            events.push(event);
+        }
+        let folded = fold(&recorded.run, &events, &recorded.values);
+        assert!(covers(&state(&folded), &recorded.state), "{name}: {:#}", state(&folded));
+
+        let stored = bytes(&recorded.document);
+        let doc = Document::decode(&stored).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(doc.encode(), stored, "{name}: the document is written in another way");
+        let included = doc.snapshot.as_ref().map_or(0, |s| s.seq);
+        let mut run = begin(&recorded.run, &events, &recorded.values);
+        if let Some(snapshot) = &doc.snapshot {
+            let head = bytes(&recorded.parts[&snapshot.key]);
+            let part: HeadPart = document::decode(&head).expect("a head");
+            assert_eq!(document::encode(&part), head, "{name}: the snapshot is written in another way");
+            let archive = archive(&recorded, &part);
+            let plan = run.plan.clone().expect("attached");
+            run = Run::restore(&recorded.run, part.head, archive);
+            run.attach(plan);
+        }
+        doc.after(included).for_each(|(_, event, _)| run.apply(event));
+        assert_eq!(state(&run), state(&folded), "{name}: document and history give different states");
+
+        for (key, text) in &recorded.agents {
+            let stored = bytes(text);
+            made::assert_reads(key, &stored);
+        }
+    }
+}
+
+#[test]
+fn recorded_runs_cover_snapshots_pages_lists_and_agents() {
+    let all = recorded();
+    let has = |what: &str, is: &dyn Fn(&Recorded) -> bool| {
+        assert!(all.iter().any(|(_, run)| is(run)), "no recorded run has {what}");
+    };
+    has("a snapshot", &|run| !run.parts.is_empty());
+    has("a list of pages", &|run| run.parts.len() > document::PAGES);
+    has("an agent's document", &|run| !run.agents.is_empty());
+    has("a stored value", &|run| !run.values.is_empty());
+}

@@ -1,0 +1,193 @@
+//! Records runs for the golden files, over the embedded sidecar and a real catalog.
+
+use super::{super::World, Line, Recorded, fold, folder, made, state};
+use crate::{
+    Settings, agent,
+    document::{self, Document, HeadPart, Page},
+    values,
+    workflow::agent_id,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use callboard_catalog::Catalog;
+use callboard_core::workflow::Event;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    time::Duration,
+};
+
+fn ask(id: &str, prompt: &str) -> Value {
+    super::super::agent(id, prompt)
+}
+
+fn linear(name: &str, nodes: Vec<Value>) -> Value {
+    let ids: Vec<&str> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
+    let edges: Vec<Value> =
+        ids.windows(2).map(|pair| json!({"source": pair[0], "target": pair[1]})).collect();
+    json!({"name": name, "nodes": nodes, "edges": edges})
+}
+
+async fn entry(world: &World, run: &str, name: &str) -> Option<Vec<u8>> {
+    let found = world.sidecar.get("statestore", &values::key(run, name)).await.expect("a store");
+    found.map(|entry| entry.data.to_vec())
+}
+
+/// Reads everything that is stored of a run.
+async fn dump(world: &World, run: &str) -> Recorded {
+    let history = world.catalog.history(run, 0, 100_000).await.expect("a history");
+    let events: Vec<Event> = history.iter().map(|e| serde_json::from_str(&e.event).expect("one")).collect();
+    let keys: Vec<String> = events
+        .iter()
+        .flat_map(|event| event.what.data())
+        .filter_map(|datum| datum.reference().map(|r| r.key.clone()))
+        .collect();
+    let values = world.catalog.values(run, &keys).await.expect("values");
+    let text = |data: &[u8]| String::from_utf8(data.to_vec()).expect("JSON");
+    let stored = world.sidecar.get("statestore", &format!("{{{run}}}.doc")).await.expect("a store");
+    let stored = stored.expect("a document").data;
+    let doc = Document::decode(&stored).expect("readable");
+    let mut parts = BTreeMap::new();
+    if let Some(snapshot) = &doc.snapshot {
+        let data = entry(world, run, &snapshot.key).await.expect("a head");
+        let part: HeadPart = document::decode(&data).expect("readable");
+        parts.insert(snapshot.key.clone(), BASE64_STANDARD.encode(&data));
+        let mut pages = part.pages;
+        while let Some(page) = pages.pop() {
+            let data = entry(world, run, &page.key).await.expect("a page");
+            if page.level > 0 {
+                pages.extend(document::decode::<Vec<Page>>(&data).expect("readable"));
+            }
+            parts.insert(page.key.clone(), BASE64_STANDARD.encode(&data));
+        }
+    }
+    let steps: BTreeSet<_> = events.iter().filter_map(|event| event.what.step().map(|(s, _)| s)).collect();
+    let mut agents = BTreeMap::new();
+    // A handful shows what there is to see.
+    for step in steps.into_iter().take(12) {
+        let key = agent::document_key(&agent_id(run, step));
+        if let Some(entry) = world.sidecar.get("statestore", &key).await.expect("a store") {
+            agents.insert(format!("agent-{key}"), BASE64_STANDARD.encode(&entry.data));
+        }
+    }
+    let values = values.iter().map(|(key, data)| (key.clone(), text(data))).collect();
+    Recorded {
+        run: run.to_owned(),
+        history: history.into_iter().map(|e| Line { seq: e.seq, hash: e.hash, event: e.event }).collect(),
+        document: BASE64_STANDARD.encode(&stored),
+        parts,
+        agents,
+        state: state(&fold(run, &events, &values)),
+        values,
+    }
+}
+
+fn write(name: &str, content: &str) {
+    let path = folder().join(name);
+    fs::create_dir_all(folder()).expect("a folder");
+    if !path.exists() {
+        fs::write(&path, content).expect("written");
+    }
+}
+
+#[test]
+#[ignore = "writes golden files that are missing"]
+fn record_made() {
+    let lines: Vec<String> = made::events().iter().map(document::encode_event).collect();
+    write("made-events.jsonl", &(lines.join("\n") + "\n"));
+    let all = made::documents().into_iter().map(|(name, data)| (name, BASE64_STANDARD.encode(data)));
+    let all: BTreeMap<String, String> = all.collect();
+    write("made-documents.json", &(serde_json::to_string_pretty(&all).expect("JSON") + "\n"));
+}
+
+/// Starts a run, does what `then` says, and records it once it is `status`.
+async fn record(world: &World, name: &str, start: Value, then: &[(&str, &str, Value)], status: &str) {
+    let run = format!("golden-{name}");
+    let began = world.call(&run, "start", start).await;
+    assert!(began["error"].is_null(), "{name}: {began:#}");
+    for (until, method, body) in then {
+        world.until(&run, until).await;
+        let answer = world.call(&run, method, body.clone()).await;
+        assert!(answer["error"].is_null(), "{name}: {answer:#}");
+    }
+    world.until(&run, status).await;
+    // What is told and cleaned up behind the turn.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let recorded = dump(world, &run).await;
+    write(&format!("run-{name}.json"), &(serde_json::to_string_pretty(&recorded).expect("JSON") + "\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "writes golden files that are missing"]
+async fn record_runs() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let world = World::start(temporary.path(), Settings::default()).await;
+    let long = "x".repeat(3000);
+    let chain = linear("chain", vec![ask("one", "{{ input.topic }}"), ask("two", "{{ steps.one.output }}")]);
+    let start = json!({"definition": chain, "input": {"topic": long, "tags": ["é", 0.1, null]}});
+    record(&world, "chain", start, &[], "completed").await;
+
+    let each = |items: usize| {
+        let body = json!({"nodes": [ask("ask", &format!("{{{{ item }}}} {}", "x".repeat(500)))]});
+        let config = json!({"items": format!("range({items})"), "parallel": 7, "body": body});
+        json!({"id": "each", "type": "for_each", "config": config})
+    };
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let start = json!({"definition": linear("each", vec![each(70), go.clone()])});
+    record(&world, "pages", start, &[], "waiting").await;
+    let start = json!({"definition": linear("few", vec![each(12), go.clone()])});
+    let signal = ("waiting", "signal", json!({"name": "go", "data": {"paid": true}}));
+    record(&world, "signalled", start, std::slice::from_ref(&signal), "completed").await;
+
+    let approval = json!({"id": "ok", "type": "approval", "config": {"title": "Sure?", "timeout": "24h"}});
+    let definition = json!({
+        "name": "approval",
+        "nodes": [ask("draft", "a note"), approval, ask("sent", "send"), ask("kept", "keep")],
+        "edges": [
+            {"source": "draft", "target": "ok"},
+            {"source": "ok", "target": "sent", "config": {"branch": "approved"}},
+            {"source": "ok", "target": "kept", "config": {"branch": "rejected"}}
+        ]
+    });
+    let start = json!({"definition": definition});
+    record(&world, "approval", start.clone(), &[], "waiting").await;
+    let approve = ("waiting", "approve", json!({"node": "ok", "approved": true, "comment": "fine"}));
+    let again = ("completed", "rerun", json!({"from": "ok", "input": {"other": 1}}));
+    let refuse = ("waiting", "approve", json!({"node": "ok", "approved": false}));
+    record(&world, "rerun", start, &[approve, again, refuse], "completed").await;
+
+    let failing = json!({"id": "call", "type": "http", "config": {"url": "http://callboard.invalid/{{ input.n }}"},
+        "retry": {"max_retries": 2, "backoff": "constant", "initial": "50ms", "max": "1s", "jitter": false}});
+    let mut kind = failing.clone();
+    kind["id"] = json!("kind");
+    kind["on_error"] = json!({"default": {"status": 0}});
+    let start = json!({"definition": linear("failed", vec![kind, failing]), "input": {"n": 1}});
+    record(&world, "failed", start, &[], "failed").await;
+
+    let pause = ("waiting", "pause", json!({}));
+    let resume = ("paused", "resume", json!({}));
+    let early = ("waiting", "signal", json!({"name": "later", "data": long}));
+    let cancel = ("waiting", "cancel", json!({}));
+    let start = json!({"definition": linear("cancelled", vec![ask("a", "b"), go])});
+    record(&world, "cancelled", start, &[pause, resume, early, cancel], "cancelled").await;
+
+    let body = json!({"nodes": [ask("draft", "{{ index }}")], "output": {"round": "{{ index + 1 }}"}});
+    let config = json!({"until": "last.round >= 3", "max": 5, "body": body});
+    let loops = json!({"id": "improve", "type": "loop", "config": config});
+    let shape = json!({"id": "sum", "type": "transform", "config": {"input": "steps.improve.output", "rules": [
+        {"source": ".", "target": "n", "type": "reduce", "config": {"initial": 0, "value": "acc + 1"}}]}});
+    let start = json!({"definition": linear("loop", vec![loops, shape])});
+    record(&world, "loop", start, &[], "failed").await;
+
+    let mut budget = linear("budget", vec![ask("one", "1"), ask("two", "2"), ask("three", "3")]);
+    budget["settings"] =
+        json!({"budget": {"calls": 2, "tokens": 100_000, "on_breach": "wrap_up"}, "retention": "2h"});
+    record(&world, "budget", json!({"definition": budget}), &[], "completed").await;
+
+    let worker = json!({"id": "w", "type": "agent", "effect": "at_most_once", "timeout": "1h", "config":
+        {"agent": "x", "worker": "external", "prompt": "p", "output_schema": {"type": "object"}}});
+    let once = json!({"id": "once", "type": "agent", "effect": "at_most_once", "config": {"agent": "a", "prompt": "p"}});
+    let start = json!({"definition": linear("worker", vec![once, worker])});
+    record(&world, "worker", start, &[], "running").await;
+    world.stop().await;
+}
