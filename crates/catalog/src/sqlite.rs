@@ -60,11 +60,28 @@ async fn open_once(options: &SqliteConnectOptions) -> Result<SqliteConnection, s
     Ok(connection)
 }
 
+/// Refuses a link in the place of the file or of those SQLite keeps beside it: what it leads to is somebody's, and
+/// would be written over.
+fn unlinked(path: &Path) -> Result<(), Error> {
+    for beside in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(beside);
+        let found = std::fs::symlink_metadata(&name);
+        if found.is_ok_and(|found| !found.is_file()) {
+            let message =
+                format!("{} is a link or no file at all: remove it, or name another", name.display());
+            return Err(Error::Unavailable(message.into()));
+        }
+    }
+    Ok(())
+}
+
 // === impl SqliteCatalog ===
 
 impl SqliteCatalog {
-    /// Opens or creates the file and brings its tables up to date.
+    /// Opens or creates the file and brings its tables up to date. Follows no link in its place.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        unlinked(path.as_ref())?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

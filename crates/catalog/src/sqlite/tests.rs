@@ -123,3 +123,19 @@ async fn rows_of_nodes_and_edges_stand_beside_each_version() {
         1
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_in_the_place_of_any_of_its_files_is_not_followed() {
+    for beside in ["", "-wal", "-shm", "-journal"] {
+        let (dir, path) = file();
+        let target = dir.path().join("precious");
+        std::fs::write(&target, "").unwrap();
+        let mut link = path.clone().into_os_string();
+        link.push(beside);
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let error = SqliteCatalog::open(&path).await.err().map(|error| error.to_string());
+        assert!(error.as_ref().is_some_and(|error| error.contains("is a link")), "{beside}: {error:?}");
+        assert_eq!(std::fs::read(&target).unwrap(), b"", "{beside}");
+    }
+}
