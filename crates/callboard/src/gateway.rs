@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod fields;
 mod health;
+mod heavy;
 mod limits;
 mod metrics;
 mod paging;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
 pub use health::Readiness;
+pub use heavy::Heavy;
 pub use limits::Limits;
 pub use metrics::HttpMetrics;
 pub use reach::Runs;
@@ -51,6 +53,7 @@ pub struct Gateway {
     pub agents: Arc<Agents>,
     pub readiness: Readiness,
     pub limits: Limits,
+    pub heavy: Heavy,
     pub metrics: HttpMetrics,
     pub registry: prometheus::Registry,
     /// Cancelled when the server stops: streams end, waits answer.

@@ -9,6 +9,6 @@ mod shape;
 mod steps;
 
 pub use data::Data;
-pub use history::{Item, item};
+pub use history::{Item, item, unreadable};
 pub use shape::Shape;
 pub use steps::{StepItem, Steps};

@@ -3,7 +3,7 @@
 use crate::{
     config::Config,
     document::{self, Agents},
-    gateway::{Gateway, HttpMetrics, Limits, Readiness, Runs},
+    gateway::{Gateway, Heavy, HttpMetrics, Limits, Readiness, Runs},
 };
 use anyhow::{Context, bail};
 use callboard_actors::{Clock, Live, Metrics, Outbox, Services, Settings};
@@ -105,6 +105,7 @@ impl Parts {
             agents: self.agents.clone(),
             readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
             limits: Limits::new(config.server.concurrency, config.server.streams),
+            heavy: Heavy::default(),
             metrics: HttpMetrics::new(&self.registry)?,
             registry: self.registry.clone(),
             stop: self.stop.clone(),

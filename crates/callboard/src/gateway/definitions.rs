@@ -5,8 +5,10 @@ use crate::document;
 use callboard_core::{
     Problem,
     agent::spec::Agents,
+    json,
     workflow::definition::{Format, parse},
 };
+use http::StatusCode;
 use serde_json::{Map, Value};
 
 pub use crate::document::Checked;
@@ -28,6 +30,16 @@ pub fn read(
         .map_err(|error| Error::bad_request(code, format!("the body is not UTF-8: {error}")))?;
     if language == Language::Json {
         body::shallow(text.as_bytes())?;
+        // Before anything is built: `[[],[],…]` takes fifty times its text.
+        json::check(text.as_bytes(), &json::Limits::default()).map_err(|error| match error {
+            json::Error::TooMany(_) => Error::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_many_values",
+                format!("the definition is too large: {error}"),
+            ),
+            json::Error::TooDeep(_) => Error::bad_request("too_deep", error.to_string()),
+            json::Error::Syntax { .. } => Error::bad_request(code, error.to_string()),
+        })?;
     }
     let value = parse(text, format).map_err(|problem| Error::bad_request(code, problem.message))?;
     let Value::Object(mut document) = value else {

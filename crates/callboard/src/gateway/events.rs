@@ -5,15 +5,16 @@
 
 use super::{
     Error, Gateway, Id,
+    heavy::{self, Heavy, Turn},
     limits::Place,
     paging::{Items, Params},
     reach::POLL,
     runs::event,
     trace::Trace,
 };
-use crate::record::{Data, Item, item};
+use crate::record::{Data, Item, item, unreadable};
 use axum::{
-    Extension, Json,
+    Extension,
     extract::State,
     response::{
         IntoResponse, Response,
@@ -73,9 +74,10 @@ pub async fn history(
     gateway.runs.caught_up(&trace, &run).await?;
     let entries = gateway.catalog.history(&run, after, limit + 1).await?;
     let more = entries.len() > limit as usize;
-    let (items, cut) = shown(&*gateway.catalog, &run, &entries[..entries.len().min(limit as usize)]).await?;
+    let entries = &entries[..entries.len().min(limit as usize)];
+    let (items, cut, room) = shown(&*gateway.catalog, Some(&gateway.heavy), &run, entries).await?;
     let next = items.last().filter(|_| more || cut).map(|item| item.seq.to_string());
-    Ok(Json(Items { items, next }).into_response())
+    heavy::answer(&Items { items, next }, room)
 }
 
 /// Whether the run has ended and everything up to its end is behind `after`.
@@ -83,21 +85,36 @@ fn is_told(row: &RunRow, after: u64) -> bool {
     row.ended_at.is_some() && after >= row.seq
 }
 
-/// Shows entries with their data; fewer than asked for (and true) if those fill an answer.
-async fn shown(catalog: &dyn Catalog, run: &str, entries: &[Entry]) -> Result<(Vec<Item>, bool), Error> {
-    let (mut data, mut events) = (Data::default(), Vec::<Event>::new());
+/// Shows entries with their data; fewer than asked for (and true) if those fill an answer. The place, where one is asked
+/// for, is to be held while the data is in memory.
+async fn shown(
+    catalog: &dyn Catalog,
+    heavy: Option<&Heavy>,
+    run: &str,
+    entries: &[Entry],
+) -> Result<(Vec<Item>, bool, Option<Turn>), Error> {
+    let (mut data, mut events) = (Data::default(), Vec::<Option<Event>>::new());
     for entry in entries {
-        let event = event(run, entry)?;
-        let fits = event.what.data().into_iter().all(|datum| data.want(datum));
+        let event = event(run, entry);
+        let fits = event.iter().flat_map(|event| event.what.data()).all(|datum| data.want(datum));
         if !fits && !events.is_empty() {
             break;
         }
         events.push(event);
     }
+    let room = match heavy {
+        Some(heavy) => heavy.data(data.size()).await?,
+        None => None,
+    };
     data.load(catalog, run).await?;
-    let items: Vec<_> = entries.iter().zip(&events).map(|(entry, event)| item(entry, event, &data)).collect();
+    let shown = entries.iter().zip(&events);
+    let items: Vec<_> = shown
+        .map(|(entry, event)| {
+            event.as_ref().map_or_else(|| unreadable(entry), |event| item(entry, event, &data))
+        })
+        .collect();
     let cut = items.len() < entries.len();
-    Ok((items, cut))
+    Ok((items, cut, room))
 }
 
 /// A stream under way.
@@ -205,7 +222,8 @@ impl Told {
             tracing::warn!(run = self.run, %error, "a stream ends early");
             Over
         })?;
-        let (items, _) = shown(&*self.gateway.catalog, &self.run, &entries).await.map_err(|_| Over)?;
+        let (items, _, _) =
+            shown(&*self.gateway.catalog, None, &self.run, &entries).await.map_err(|_| Over)?;
         self.ready = items.into_iter();
         Ok(self.ready.len() > 0)
     }

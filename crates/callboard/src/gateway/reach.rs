@@ -138,7 +138,7 @@ impl Runs {
 
     /// Returns the run as the catalog knows it, its data in full.
     pub async fn recorded(&self, row: &RunRow) -> Result<Value, Error> {
-        let summary = summary(row)?;
+        let Ok(summary) = summary(row) else { return Ok(unreadable(row)) };
         let mut data = Data::default();
         for datum in std::iter::once(&summary.input).chain(&summary.output) {
             data.want(datum);
@@ -174,10 +174,16 @@ fn is_over(row: &RunRow) -> bool {
 }
 
 /// Reads a run's row.
-pub fn summary(row: &RunRow) -> Result<Summary, Error> {
-    serde_json::from_str(&row.summary).map_err(|error| {
-        tracing::error!(run = row.id, %error, "a run's summary can't be read");
-        Error::internal()
+pub fn summary(row: &RunRow) -> Result<Summary, serde_json::Error> {
+    let read = serde_json::from_str(&row.summary);
+    read.inspect_err(|error| tracing::error!(run = row.id, %error, "a run's summary can't be read"))
+}
+
+/// Shows what is known of a run whose summary can't be read.
+pub fn unreadable(row: &RunRow) -> Value {
+    json!({
+        "id": row.id, "run_id": row.id, "workflow_id": row.workflow_id, "version": row.version, "status": row.status,
+        "created_at": row.created_at.to_string(), "ended_at": row.ended_at.map(|at| at.to_string()), "unreadable": true,
     })
 }
 

@@ -3,21 +3,24 @@
 use super::{
     Error, Gateway, Id, body,
     fields::Fields,
+    heavy,
     paging::{Items, Page, Params, page},
-    reach::summary,
+    reach::{summary, unreadable},
     starts::operation,
     trace::Trace,
 };
 use crate::record::{Data, Shape, StepItem, Steps};
-use axum::{Json, body::Body, extract::State};
+use axum::{Json, body::Body, extract::State, response::Response};
 use callboard_catalog::{Entry, RunFilter, RunRow};
 use callboard_core::workflow::{Event, What};
 use http::HeaderMap;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Entries of a history read at once.
-pub const ENTRIES: u32 = 1000;
+/// Entries of a history read at once. A longer history takes a place to be folded.
+const ENTRIES: u32 = 1000;
+/// Unreadable events that a page of steps names.
+const NAMED: usize = 100;
 
 /// Which runs to list.
 #[derive(Debug, Deserialize)]
@@ -36,17 +39,17 @@ pub async fn list(
     let filter = RunFilter { workflow_id: filter.workflow_id, status: filter.status };
     let rows = gateway.catalog.runs(filter, of.after()?, limit + 1).await?;
     let (rows, next) = page(rows, limit, |row| row.id.clone());
-    let items = rows.iter().map(line).collect::<Result<_, _>>()?;
-    Ok(Json(Items { items, next }))
+    Ok(Json(Items { items: rows.iter().map(line).collect(), next }))
 }
 
-/// A list shows no data: it may be large, and it is one request away.
-fn line(row: &RunRow) -> Result<Value, Error> {
-    let mut run = summary(row)?.resolve(|_| None);
+/// A list shows no data: it may be large, and it is one request away. A run that can't be read must not hide others.
+fn line(row: &RunRow) -> Value {
+    let Ok(summary) = summary(row) else { return unreadable(row) };
+    let mut run = summary.resolve(|_| None);
     if let Some(fields) = run.as_object_mut() {
         fields.retain(|name, _| name != "input" && name != "output");
     }
-    Ok(run)
+    run
 }
 
 /// `GET /api/v1/runs/{id}`.
@@ -54,50 +57,66 @@ pub async fn read(State(gateway): State<Gateway>, trace: Trace, Id(run): Id) -> 
     Ok(Json(gateway.runs.read(&trace, &run).await?))
 }
 
-/// `GET /api/v1/runs/{id}/steps`.
+/// A page of steps.
+#[derive(Debug, Serialize)]
+struct StepsPage {
+    items: Vec<StepItem>,
+    next: Option<String>,
+    /// Seqs of events that can't be read: what they say of these steps is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<u64>,
+}
+
+/// `GET /api/v1/runs/{id}/steps`: as far as the history goes when it is asked, however fast it grows.
 pub async fn steps(
     State(gateway): State<Gateway>,
     trace: Trace,
     Id(run): Id,
     Params(of): Params<Page>,
-) -> Result<Json<Items<StepItem>>, Error> {
+) -> Result<Response, Error> {
     let (limit, place) = (of.limit()?, of.place()?);
     gateway.runs.caught_up(&trace, &run).await?;
+    let end = gateway.runs.row(&run).await?.seq;
     let catalog = &*gateway.catalog;
-    let (mut steps, mut after) = (Steps::default(), 0);
-    loop {
+    let turn = if end > u64::from(ENTRIES) { Some(gateway.heavy.fold().await?) } else { None };
+    let skip = usize::try_from(place).unwrap_or(usize::MAX);
+    let (mut steps, mut unread, mut after) = (Steps::new(skip, limit as usize), Vec::new(), 0);
+    while after < end && !steps.is_settled() {
         let entries = catalog.history(&run, after, ENTRIES).await?;
-        for entry in &entries {
-            let event = event(&run, entry)?;
+        let Some(last) = entries.last() else { break };
+        after = last.seq;
+        for entry in entries.iter().take_while(|entry| entry.seq <= end) {
+            let Some(event) = event(&run, entry) else {
+                if unread.len() < NAMED {
+                    unread.push(entry.seq);
+                }
+                continue;
+            };
             if let What::RunCreated { plan, .. } = &event.what {
                 let mut data = Data::default();
                 data.want(plan);
                 data.load(catalog, &run).await?;
-                steps = Steps::new(Shape::of(&data.show(plan)));
+                steps.of(Shape::of(&data.show(plan)));
             }
             steps.apply(&event);
         }
-        match entries.last() {
-            Some(last) if entries.len() == ENTRIES as usize => after = last.seq,
-            Some(_) | None => break,
-        }
     }
+    drop(turn);
     let mut data = Data::default();
-    let skip = usize::try_from(place).unwrap_or(usize::MAX);
-    let lines = steps.page(skip, limit as usize, &mut data);
+    let (lines, more) = steps.page(&mut data);
+    let room = gateway.heavy.data(data.size()).await?;
     data.load(catalog, &run).await?;
     let items: Vec<_> = lines.iter().map(|line| steps.show(line, &data)).collect();
-    let end = skip.saturating_add(items.len());
-    let next = (!items.is_empty() && end < steps.len()).then(|| end.to_string());
-    Ok(Json(Items { items, next }))
+    drop(data);
+    let next = (more && !items.is_empty()).then(|| skip.saturating_add(items.len()).to_string());
+    heavy::answer(&StepsPage { items, next, unreadable: unread }, room)
 }
 
-/// Reads a recorded event.
-pub fn event(run: &str, entry: &Entry) -> Result<Event, Error> {
-    serde_json::from_str(&entry.event).map_err(|error| {
-        tracing::error!(run, seq = entry.seq, %error, "a recorded event can't be read");
-        Error::internal()
-    })
+/// Reads a recorded event, if it can be read: it may be damaged, or written by a later version.
+pub fn event(run: &str, entry: &Entry) -> Option<Event> {
+    let read = serde_json::from_str(&entry.event);
+    read.inspect_err(|error| tracing::error!(run, seq = entry.seq, %error, "a recorded event can't be read"))
+        .ok()
 }
 
 /// `POST /api/v1/runs/{id}/cancel`.

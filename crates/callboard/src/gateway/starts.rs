@@ -176,12 +176,13 @@ fn fresh() -> String {
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let mut given = headers.get_all("idempotency-key").iter();
+    let Some(value) = given.next() else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim).filter(|text| (1..=255).contains(&text.len()));
-    match text {
-        Some(text) => Ok(Some(text.to_owned())),
-        None => {
-            let detail = "Idempotency-Key has 1 to 255 visible ASCII characters";
+    match (text, given.next()) {
+        (Some(text), None) => Ok(Some(text.to_owned())),
+        (Some(_) | None, _) => {
+            let detail = "there is one Idempotency-Key, of 1 to 255 visible ASCII characters";
             Err(Error::bad_request("invalid_idempotency_key", detail))
         }
     }
@@ -210,6 +211,21 @@ mod tests {
         assert_ne!(run_id("w", Some("k")), run_id("v", Some("k")));
         assert_ne!(run_id("a", Some("bc")), run_id("ab", Some("c")));
         assert_ne!(run_id("w", None), run_id("w", None));
+    }
+
+    #[test]
+    fn a_key_is_one_and_not_blank() {
+        let key = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("idempotency-key", HeaderValue::from_str(value).expect("a value"));
+            }
+            idempotency_key(&headers).map_err(|error| (error.status.as_u16(), error.code))
+        };
+        assert_eq!((key(&[]), key(&[" k "])), (Ok(None), Ok(Some("k".into()))));
+        for wrong in [&[""][..], &["  "], &["k", "k"], &["k", "l"], &["\u{e9}"], &[&"x".repeat(256)]] {
+            assert_eq!(key(wrong), Err((400, "invalid_idempotency_key".into())), "{wrong:?}");
+        }
     }
 
     #[test]

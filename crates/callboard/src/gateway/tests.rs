@@ -1,6 +1,8 @@
 //! The routes as a client sees them, over a real catalog. The sidecar is the world: a scripted one that answers
 //! actor calls on the wire, or none at all.
 
+mod reads;
+
 use super::*;
 use axum::body::Body;
 use callboard_catalog::SqliteCatalog;
@@ -14,7 +16,7 @@ use tower::ServiceExt;
 struct Api {
     router: Router,
     catalog: Arc<dyn Catalog>,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 /// An answer: status, headers, body as JSON (null if it is none).
@@ -27,7 +29,6 @@ struct Answer {
 impl Api {
     /// An API whose sidecar does not answer.
     async fn new() -> Self {
-        // Port 9 refuses at once.
         let endpoint = Endpoint { grpc: "http://127.0.0.1:9".into(), api_token: None };
         Self::over(Sidecar::connect(&endpoint).expect("a sidecar"), Limits::new(8, 8)).await
     }
@@ -35,7 +36,16 @@ impl Api {
     async fn over(sidecar: Sidecar, limits: Limits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let catalog = SqliteCatalog::open(folder.path().join("c.db")).await.expect("a catalog");
-        let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+        Self { _folder: Some(folder), ..Self::of(Arc::new(catalog), limits, Some(sidecar)) }
+    }
+
+    /// An API over this catalog; without a sidecar none answers.
+    fn of(catalog: Arc<dyn Catalog>, limits: Limits, sidecar: Option<Sidecar>) -> Self {
+        let sidecar = sidecar.unwrap_or_else(|| {
+            // Port 9 refuses at once.
+            let endpoint = Endpoint { grpc: "http://127.0.0.1:9".into(), api_token: None };
+            Sidecar::connect(&endpoint).expect("a sidecar")
+        });
         let agents = crate::document::agents(std::path::Path::new("")).expect("agents");
         let registry = prometheus::Registry::new();
         let stop = CancellationToken::new();
@@ -51,11 +61,12 @@ impl Api {
             agents: Arc::new(agents),
             readiness: Readiness { sidecar, catalog, stop: stop.clone() },
             limits,
+            heavy: Heavy::default(),
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
             stop,
         };
-        Self { catalog: gateway.catalog.clone(), router: gateway.router(), _folder: folder }
+        Self { catalog: gateway.catalog.clone(), router: gateway.router(), _folder: None }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

@@ -3,6 +3,7 @@
 use super::{
     Error, Gateway, Id, body,
     definitions::{self, Checked},
+    heavy::{Turn, off_the_reactor},
     now,
     paging::{Items, Page, Params, page},
 };
@@ -42,8 +43,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let checked = accepted(&gateway, &saving, &headers, body).await?;
-    let (checked, metadata) = (checked.checked, checked.metadata);
+    let Accepted { checked, metadata, turn, .. } = accepted(&gateway, &saving, &headers, body).await?;
     let new = NewWorkflow {
         id: Uuid::now_v7().to_string(),
         name: checked.name,
@@ -54,6 +54,7 @@ pub async fn create(
         at: now(),
     };
     let saved = gateway.catalog.create_workflow(new).await?;
+    drop(turn);
     let location = format!("/api/v1/workflows/{}", saved.id);
     let mut response = saved_as(StatusCode::CREATED, saved);
     if let Ok(location) = HeaderValue::try_from(location) {
@@ -70,7 +71,7 @@ pub async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let Accepted { checked, metadata, version } = accepted(&gateway, &saving, &headers, body).await?;
+    let Accepted { checked, metadata, version, turn } = accepted(&gateway, &saving, &headers, body).await?;
     let change = NewVersion {
         expected: expected(&headers)?.or(version),
         name: checked.name,
@@ -80,7 +81,9 @@ pub async fn update(
         metadata,
         at: now(),
     };
-    Ok(saved_as(StatusCode::OK, gateway.catalog.update_workflow(&id, change).await?))
+    let saved = gateway.catalog.update_workflow(&id, change).await?;
+    drop(turn);
+    Ok(saved_as(StatusCode::OK, saved))
 }
 
 /// `GET /api/v1/workflows/{id}`: the definition, with what the server knows about it.
@@ -123,6 +126,8 @@ struct Accepted {
     metadata: Map<String, Value>,
     /// The version the body says it was made on.
     version: Option<u32>,
+    /// Held until it is saved: a document takes much more memory than its text.
+    turn: Turn,
 }
 
 async fn accepted(
@@ -136,17 +141,24 @@ async fn accepted(
     if text.is_empty() {
         return Err(Error::bad_request("empty_body", "the body is empty; it should be a definition"));
     }
-    let mut version = None;
-    let checked = definitions::read(&text, language, &gateway.agents, |document| {
-        // What `GET` added comes back with the edited document.
-        version = document.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
-        document.retain(|name, _| !OURS.contains(&name.as_str()));
-    })?;
-    if !checked.problems.is_empty() && !saving.draft {
-        return Err(Error::invalid("invalid_definition", "the definition", checked.problems));
-    }
-    let metadata = checked.document.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
-    Ok(Accepted { checked, metadata, version })
+    let (agents, draft) = (gateway.agents.clone(), saving.draft);
+    let turn = gateway.heavy.check().await?;
+    off_the_reactor(move || {
+        let mut version = None;
+        let checked = definitions::read(&text, language, &agents, |document| {
+            // What `GET` added comes back with the edited document.
+            version = document.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
+            document.retain(|name, _| !OURS.contains(&name.as_str()));
+        })?;
+        if !checked.problems.is_empty() && !draft {
+            return Err(Error::invalid("invalid_definition", "the definition", checked.problems));
+        }
+        let metadata =
+            checked.document.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+        // With the place, which is given back with the work even if the client has gone.
+        Ok(Accepted { checked, metadata, version, turn })
+    })
+    .await
 }
 
 /// Reads `If-Match: "3"`; `*` matches any version.

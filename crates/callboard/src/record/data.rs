@@ -21,6 +21,11 @@ pub struct Data {
 // === impl Data ===
 
 impl Data {
+    /// Returns how many bytes are asked for.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Asks for the content of `datum` if it is stored; false once the answer is large enough without it.
     pub fn want(&mut self, datum: &Datum) -> bool {
         let Datum::Stored(reference) = datum else { return true };
@@ -37,17 +42,18 @@ impl Data {
         true
     }
 
-    /// Loads what was asked for.
+    /// Loads what was asked for. A value that can't be read is as if it were not there.
     pub async fn load(&mut self, catalog: &dyn Catalog, run: &str) -> Result<(), Error> {
         let keys: Vec<String> =
             self.wanted.keys().filter(|key| !self.found.contains_key(*key)).cloned().collect();
         for keys in keys.chunks(AT_ONCE) {
             for (key, bytes) in catalog.values(run, keys).await? {
-                let value = serde_json::from_slice(&bytes).map_err(|error| Error::Corrupt {
-                    what: "value",
-                    message: format!("{key} of run {run}: {error}"),
-                })?;
-                self.found.insert(key, value);
+                match serde_json::from_slice(&bytes) {
+                    Ok(value) => {
+                        self.found.insert(key, value);
+                    }
+                    Err(error) => tracing::error!(run, key, %error, "a stored value can't be read"),
+                }
             }
         }
         Ok(())

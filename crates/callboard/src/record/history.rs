@@ -47,6 +47,21 @@ pub fn item(entry: &Entry, event: &Event, data: &Data) -> Item {
     }
 }
 
+/// Shows an entry whose event can't be read: damaged, or written by a later version.
+pub fn unreadable(entry: &Entry) -> Item {
+    Item {
+        seq: entry.seq,
+        at: entry.at.to_string(),
+        r#type: "unreadable",
+        node: None,
+        generation: None,
+        iteration: None,
+        attempt: None,
+        data: Value::Null,
+        hash: entry.hash.to_string(),
+    }
+}
+
 /// Returns what the event says beside its step, data in full.
 fn fields(what: &What, data: &Data) -> Value {
     // An event is written as `{"step_started": {…}}`; its name is already told.

@@ -1,4 +1,7 @@
-//! Folds a run's history into one line per step, in the order in which the steps began.
+//! Folds a run's history into one line per step, in the order in which the steps began: a page of them.
+//!
+//! Only the page's lines are kept, so that its memory does not grow with the run. Of what comes before it is kept which
+//! steps there were, of what comes after only that there is more.
 
 use super::{Data, Shape};
 use callboard_core::{
@@ -8,7 +11,10 @@ use callboard_core::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet, hash_map::RandomState},
+    hash::BuildHasher,
+};
 
 /// An item of `GET /runs/{id}/steps`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,12 +32,19 @@ pub struct StepItem {
     pub ended_at: Option<String>,
 }
 
-/// The steps of a run so far.
-#[derive(Debug, Default)]
+/// A page of a run's steps.
+#[derive(Debug)]
 pub struct Steps {
     shape: Shape,
+    skip: usize,
+    limit: usize,
+    /// Hashes of the steps before the page.
+    before: HashSet<u64>,
+    hasher: RandomState,
     lines: Vec<Line>,
     by_key: HashMap<StepKey, usize>,
+    /// There are steps after the page.
+    more: bool,
 }
 
 /// A step as the events leave it.
@@ -63,9 +76,28 @@ enum State {
 // === impl Steps ===
 
 impl Steps {
-    /// The shape is that of the definition pinned in the run.
-    pub fn new(shape: Shape) -> Self {
-        Self { shape, ..Self::default() }
+    /// Up to `limit` steps after the first `skip`.
+    pub fn new(skip: usize, limit: usize) -> Self {
+        Self {
+            shape: Shape::default(),
+            skip,
+            limit,
+            before: HashSet::new(),
+            hasher: RandomState::new(),
+            lines: Vec::new(),
+            by_key: HashMap::new(),
+            more: false,
+        }
+    }
+
+    /// Takes the shape of the definition pinned in the run.
+    pub fn of(&mut self, shape: Shape) {
+        self.shape = shape;
+    }
+
+    /// Whether no further event can change the page.
+    pub fn is_settled(&self) -> bool {
+        self.more && self.lines.iter().all(|line| !line.is_open())
     }
 
     /// Folds one event.
@@ -73,28 +105,28 @@ impl Steps {
         let at = event.at;
         match &event.what {
             What::StepStarted { step, attempt, input, .. } => {
-                let line = self.line(step);
+                let Some(line) = self.line(step) else { return };
                 line.attempt = *attempt;
                 line.state = State::Started;
                 line.input = input.clone().or(line.input.take());
                 line.started_at = line.started_at.or(Some(at));
             }
             What::StepCompleted { step, attempt, output, usage, error, .. } => {
-                let line = self.end(step, *attempt, State::Completed, at);
+                let Some(line) = self.end(step, *attempt, State::Completed, at) else { return };
                 line.output = Some(output.clone());
                 line.error = error.clone();
                 line.usage += usage.unwrap_or_default();
             }
             What::StepFailed { step, attempt, error, retry_at, usage, .. } => {
                 let line = match retry_at {
-                    Some(_) => {
-                        let line = self.line(step);
-                        line.state = State::Pending;
-                        line.attempt = *attempt;
-                        line
-                    }
+                    Some(_) => self.line(step),
                     None => self.end(step, *attempt, State::Failed, at),
                 };
+                let Some(line) = line else { return };
+                if retry_at.is_some() {
+                    line.state = State::Pending;
+                    line.attempt = *attempt;
+                }
                 line.error = Some(error.clone());
                 line.usage += usage.unwrap_or_default();
             }
@@ -105,7 +137,7 @@ impl Steps {
                 self.end(step, 0, State::Cancelled, at);
             }
             What::StepUnknown { step, attempt } => {
-                let line = self.line(step);
+                let Some(line) = self.line(step) else { return };
                 line.state = State::Unknown;
                 line.attempt = *attempt;
             }
@@ -130,27 +162,18 @@ impl Steps {
         }
     }
 
-    /// Returns up to `limit` lines after the first `skip`, as many as `data` has room for but at least one, and
+    /// Returns the page's lines, as many as `data` has room for but at least one, and whether there are further steps;
     /// asks `data` for what they hold.
-    pub fn page(&self, skip: usize, limit: usize, data: &mut Data) -> &[Line] {
-        let rest = self.lines.get(skip..).unwrap_or_default();
+    pub fn page(&self, data: &mut Data) -> (&[Line], bool) {
         let mut taken = 0;
-        for line in rest.iter().take(limit) {
+        for line in &self.lines {
             let fits = line.input.iter().chain(&line.output).all(|datum| data.want(datum));
             if !fits && taken > 0 {
                 break;
             }
             taken += 1;
         }
-        &rest[..taken]
-    }
-
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        (&self.lines[..taken], self.more || taken < self.lines.len())
     }
 
     /// Shows a line; stored data must have been loaded before.
@@ -179,22 +202,38 @@ impl Steps {
         }
     }
 
-    fn line(&mut self, key: &StepKey) -> &mut Line {
-        let next = self.lines.len();
-        let place = *self.by_key.entry(key.clone()).or_insert(next);
-        if place == next {
-            self.lines.push(Line::new(key.clone()));
+    /// Returns the line of a step, if it is on the page.
+    fn line(&mut self, key: &StepKey) -> Option<&mut Line> {
+        if let Some(place) = self.by_key.get(key) {
+            return self.lines.get_mut(*place);
         }
-        &mut self.lines[place]
+        if self.more {
+            return None;
+        }
+        let hash = self.hasher.hash_one(key);
+        if self.before.contains(&hash) {
+            return None;
+        }
+        if self.before.len() < self.skip {
+            self.before.insert(hash);
+            return None;
+        }
+        if self.lines.len() == self.limit {
+            self.more = true;
+            return None;
+        }
+        self.by_key.insert(key.clone(), self.lines.len());
+        self.lines.push(Line::new(key.clone()));
+        self.lines.last_mut()
     }
 
-    fn end(&mut self, key: &StepKey, attempt: u32, state: State, at: Timestamp) -> &mut Line {
+    fn end(&mut self, key: &StepKey, attempt: u32, state: State, at: Timestamp) -> Option<&mut Line> {
         self.cancel_inside(key, None, at);
-        let line = self.line(key);
+        let line = self.line(key)?;
         line.attempt = line.attempt.max(attempt);
         line.state = state;
         line.ended_at = Some(at);
-        line
+        Some(line)
     }
 
     /// Cancels what is open in the body of `owner`, in one iteration or all.

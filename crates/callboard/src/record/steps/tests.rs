@@ -5,7 +5,12 @@ use callboard_core::workflow::event::Reserved;
 use serde_json::json;
 
 fn fold(definition: Value, events: Vec<(i64, What)>) -> Steps {
-    let mut steps = Steps::new(Shape::of(&definition));
+    window(definition, events, 0, 1000)
+}
+
+fn window(definition: Value, events: Vec<(i64, What)>, skip: usize, limit: usize) -> Steps {
+    let mut steps = Steps::new(skip, limit);
+    steps.of(Shape::of(&definition));
     for (at, what) in events {
         steps.apply(&Event { at: Timestamp(at), what });
     }
@@ -48,7 +53,7 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
 
 fn lines(steps: &Steps) -> Vec<StepItem> {
     let mut data = Data::default();
-    steps.page(0, 1000, &mut data).iter().map(|line| steps.show(line, &data)).collect()
+    steps.page(&mut data).0.iter().map(|line| steps.show(line, &data)).collect()
 }
 
 #[test]
@@ -129,10 +134,53 @@ fn the_end_of_an_iteration_cancels_what_is_open_in_it_and_nothing_else() {
 
 #[test]
 fn pages_follow_each_other_and_end() {
-    let steps = fold(json!({}), (0..5).map(|n| (n, started(&format!("n{n}"), "", 1))).collect());
-    let mut data = Data::default();
-    assert_eq!(steps.page(0, 2, &mut data).len(), 2);
-    assert_eq!(steps.page(4, 2, &mut data).len(), 1);
-    assert_eq!(steps.page(5, 2, &mut data).len(), 0);
-    assert_eq!(steps.page(usize::MAX, 2, &mut data).len(), 0);
+    let page = |skip, limit| {
+        let events = (0..5).map(|n| (n, started(&format!("n{n}"), "", 1))).collect();
+        let steps = window(json!({}), events, skip, limit);
+        let (lines, more) = steps.page(&mut Data::default());
+        (lines.len(), more)
+    };
+    assert_eq!(page(0, 2), (2, true));
+    assert_eq!(page(3, 2), (2, false));
+    assert_eq!(page(4, 2), (1, false));
+    assert_eq!(page(5, 2), (0, false));
+    assert_eq!(page(usize::MAX, 2), (0, false));
+}
+
+#[test]
+fn every_page_shows_what_the_whole_shows_there() {
+    let body = json!({"body": {"nodes": [{"id": "x", "type": "agent"}]}});
+    let definition = json!({"nodes": [{"id": "each", "type": "for_each", "config": body}]});
+    let events = || {
+        let mut events = vec![(0, started("each", "", 1))];
+        for n in 0..7 {
+            events.push((n, started("x", &n.to_string(), 1)));
+            events.push((n, started(&format!("n{n}"), "", 1)));
+        }
+        // Out of order, so that pages are written to late, and with steps that come up again.
+        events.extend((0..7).rev().step_by(2).map(|n| (20 + n, completed(&format!("n{n}"), "", 1, 3))));
+        events.push((30, completed("each", "", 1, 0)));
+        events.push((31, started("n1", "", 2)));
+        events
+    };
+    let whole = lines(&fold(definition.clone(), events()));
+    assert_eq!(whole.len(), 15);
+    for (skip, limit) in [(0, 1), (0, 4), (3, 4), (7, 7), (8, 7), (14, 1), (0, 15), (0, 14)] {
+        let steps = window(definition.clone(), events(), skip, limit);
+        assert_eq!(lines(&steps), whole[skip..skip + limit], "{skip} {limit}");
+        assert_eq!(steps.page(&mut Data::default()).1, skip + limit < whole.len());
+    }
+}
+
+#[test]
+fn a_page_is_settled_once_it_is_full_and_all_of_it_has_ended() {
+    let mut steps = Steps::new(0, 1);
+    let mut apply = |what| {
+        steps.apply(&Event { at: Timestamp(1), what });
+        steps.is_settled()
+    };
+    assert!(!apply(started("a", "", 1)));
+    assert!(!apply(started("b", "", 1)), "a is open");
+    assert!(!apply(failed("a", 1, Some(9))), "a comes again");
+    assert!(apply(completed("a", "", 2, 1)));
 }

@@ -1,0 +1,211 @@
+//! Reads of what is large, growing or damaged.
+
+use super::*;
+use async_trait::async_trait;
+use callboard_catalog::{
+    Append, AppendError, Entry, Error as CatalogError, NO_HASH, NewVersion, NewWorkflow, RunFilter,
+    RunProjection, RunRow, Tip, Workflow,
+};
+use callboard_core::{
+    Datum, Hash,
+    workflow::{Event, StepKey, What, event::Reserved},
+};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+fn started(n: u64) -> What {
+    What::StepStarted {
+        step: StepKey::new(1, &format!("n{n}"), ""),
+        attempt: 1,
+        input: Some(Datum::inline(json!({"n": n}))),
+        deadline: None,
+        reserved: Reserved::default(),
+    }
+}
+
+fn completed(n: u64) -> What {
+    What::StepCompleted {
+        step: StepKey::new(1, &format!("n{n}"), ""),
+        attempt: 1,
+        output: Datum::inline("done"),
+        branch: None,
+        usage: None,
+        error: None,
+        op: None,
+        signal: None,
+    }
+}
+
+fn entry(seq: u64, what: What) -> Entry {
+    let event = Event { at: Timestamp(0), what };
+    let event = serde_json::to_string(&event).expect("JSON");
+    Entry { seq, at: Timestamp(0), hash: Hash::of(&seq.to_le_bytes()), event }
+}
+
+/// Appends entries of a run that has ended, so that no actor is asked.
+async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &str) {
+    let last = entries.len() as u64;
+    let append = Append {
+        run: run.into(),
+        first_seq: 1,
+        prev_hash: NO_HASH,
+        entries,
+        values: Vec::new(),
+        next_check_at: None,
+        row: RunProjection {
+            status: "completed".into(),
+            summary: summary.into(),
+            ended_at: Some(Timestamp(9)),
+            ..RunProjection::default()
+        },
+    };
+    catalog.append(append).await.expect("appended");
+    assert!(catalog.mark_cleaned(run, last).await.expect("marked"));
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_read_hides_no_other() {
+    let api = Api::new().await;
+    recorded(&*api.catalog, "good").await;
+    for (run, summary) in [("bad", "{"), ("newer", "{\"status\": \"levitating\"}")] {
+        ended(&*api.catalog, run, vec![entry(1, started(1))], summary).await;
+    }
+    let list = api.get("/api/v1/runs").await;
+    assert_eq!(list.status, 200, "{}", list.body);
+    let items = list.body["items"].as_array().expect("items");
+    assert_eq!(items.len(), 3);
+    for item in items {
+        let marked = item["unreadable"] == json!(true);
+        assert_eq!(marked, item["id"] != json!("good"), "{item}");
+        assert_eq!(item["status"], "completed");
+    }
+    let read = api.get("/api/v1/runs/bad").await;
+    assert_eq!((read.status, &read.body["unreadable"], &read.body["id"]), (200, &json!(true), &json!("bad")));
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_hides_no_other() {
+    let api = Api::new().await;
+    let damaged = |seq, event: &str| Entry { event: event.into(), ..entry(seq, started(seq)) };
+    let entries = vec![
+        entry(1, started(1)),
+        damaged(2, "not JSON"),
+        damaged(3, "{\"at\": 0, \"what\": {\"step_levitated\": {}}}"),
+        entry(4, completed(1)),
+    ];
+    ended(&*api.catalog, "r", entries, "{}").await;
+    let steps = api.get("/api/v1/runs/r/steps").await;
+    assert_eq!((steps.status, &steps.body["unreadable"]), (200, &json!([2, 3])), "{}", steps.body);
+    assert_eq!(steps.body["items"][0]["status"], "completed");
+    let history = api.get("/api/v1/runs/r/history").await;
+    let types: Vec<_> =
+        history.body["items"].as_array().expect("items").iter().map(|item| &item["type"]).collect();
+    assert_eq!(types, ["step.started", "unreadable", "unreadable", "step.completed"]);
+    assert_eq!(history.body["items"][1]["seq"], 2);
+}
+
+/// A catalog of one run whose history has a further page whenever it is read: it grows as fast as anybody reads.
+struct Growing {
+    row_seq: u64,
+    read: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Catalog for Growing {
+    async fn create_workflow(&self, _: NewWorkflow) -> Result<Workflow, CatalogError> {
+        unreachable!("no workflow is made")
+    }
+    async fn update_workflow(&self, _: &str, _: NewVersion) -> Result<Workflow, CatalogError> {
+        unreachable!("no workflow is changed")
+    }
+    async fn workflow(&self, _: &str, _: Option<u32>) -> Result<Option<Workflow>, CatalogError> {
+        Ok(None)
+    }
+    async fn hide_workflow(&self, _: &str) -> Result<bool, CatalogError> {
+        Ok(false)
+    }
+    async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn append(&self, _: Append) -> Result<(), AppendError> {
+        Ok(())
+    }
+    async fn tip(&self, _: &str, _: Option<u64>) -> Result<Option<Tip>, CatalogError> {
+        Ok(None)
+    }
+    async fn history(&self, _: &str, after: u64, limit: u32) -> Result<Vec<Entry>, CatalogError> {
+        let read = self.read.fetch_add(u64::from(limit), Ordering::Relaxed);
+        assert!(read < 10 * self.row_seq, "it is read for ever");
+        // Each step is completed much later than it is started.
+        let what =
+            |seq: u64| if seq <= self.row_seq / 2 { started(seq) } else { completed(seq - self.row_seq / 2) };
+        Ok((after + 1..=after + u64::from(limit)).map(|seq| entry(seq, what(seq))).collect())
+    }
+    async fn values(&self, _: &str, _: &[String]) -> Result<BTreeMap<String, bytes::Bytes>, CatalogError> {
+        Ok(BTreeMap::new())
+    }
+    async fn run(&self, id: &str) -> Result<Option<RunRow>, CatalogError> {
+        Ok(Some(RunRow {
+            id: id.into(),
+            workflow_id: None,
+            version: None,
+            summary: "{}".into(),
+            status: "running".into(),
+            seq: self.row_seq,
+            created_at: Timestamp(0),
+            ended_at: None,
+            next_check_at: None,
+            purged: false,
+            cleaned_seq: 0,
+        }))
+    }
+    async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn due(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<String>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn mark_cleaned(&self, _: &str, _: u64) -> Result<bool, CatalogError> {
+        Ok(false)
+    }
+    async fn mark_purged(&self, _: &str, _: Option<Timestamp>) -> Result<(), CatalogError> {
+        Ok(())
+    }
+    async fn health(&self) -> Result<(), CatalogError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_steps_of_a_run_that_grows_as_fast_as_it_is_read_end() {
+    let read = Arc::new(AtomicU64::new(0));
+    let seq = 8000;
+    let api = Api::of(Arc::new(Growing { row_seq: seq, read: read.clone() }), Limits::new(8, 8), None);
+    let page = api.get("/api/v1/runs/r/steps?limit=5").await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!((page.body["items"].as_array().map(Vec::len), &page.body["next"]), (Some(5), &json!("5")));
+    // The first steps have ended in the middle of the history: what comes after is not read for them.
+    assert!(page.body["items"].as_array().expect("items").iter().all(|item| item["status"] == "completed"));
+    let first = read.swap(0, Ordering::Relaxed);
+    assert!(first <= seq / 2 + 1000, "{first}");
+    let last = api.get("/api/v1/runs/r/steps?limit=5&cursor=3998").await;
+    assert_eq!((last.body["items"].as_array().map(Vec::len), &last.body["next"]), (Some(2), &Value::Null));
+    assert!(read.load(Ordering::Relaxed) <= seq);
+}
+
+#[tokio::test]
+async fn a_definition_of_too_many_values_is_refused_before_it_is_built() {
+    let api = Api::new().await;
+    let many =
+        format!(r#"{{"name": "n", "nodes": [], "metadata": {{"a": [{}[]]}}}}"#, "[],".repeat(1_300_000));
+    let send =
+        || api.send(request(Method::POST, "/api/v1/workflows?draft=true", Some("application/json"), &many));
+    for answer in futures::future::join_all((0..8).map(|_| send())).await {
+        is_problem(&answer, 413, "too_many_values");
+    }
+    let fine = format!(r#"{{"name": "n", "nodes": [], "metadata": {{"a": [{}[]]}}}}"#, "[],".repeat(1000));
+    let made = api.send(request(Method::POST, "/api/v1/workflows", Some("application/json"), &fine)).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+}
