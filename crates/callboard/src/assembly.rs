@@ -6,6 +6,7 @@
 mod beside;
 mod components;
 mod embedded;
+mod folder;
 mod late;
 mod listener;
 mod lock;
@@ -14,4 +15,5 @@ mod secrets;
 
 pub use beside::Beside;
 pub use embedded::{Embedded, Ports};
+pub use folder::take;
 pub use lock::{Lock, Locked};

@@ -21,6 +21,8 @@ pub enum Command {
     Run(Run),
     /// Checks workflows, agents and settings
     Check(Check),
+    /// Trusts what the files of a folder say when a command is given there
+    Trust(Trust),
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +45,9 @@ pub struct Dev {
     /// Agents [default: config/agents.yaml if it exists, else built in]
     #[arg(long, value_name = "FILE")]
     pub agents: Option<PathBuf>,
+    /// Settings: a TOML file or a folder of them, instead of config/*.toml
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +64,9 @@ pub struct Serve {
     /// Agents [default: config/agents.yaml if it exists, else built in]
     #[arg(long, value_name = "FILE")]
     pub agents: Option<PathBuf>,
+    /// Settings: a TOML file or a folder of them, instead of config/*.toml
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,6 +92,12 @@ pub struct Run {
     /// Folder of the databases [default: data]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Folder of Dapr component files [default: components/local if it exists, else built in]
+    #[arg(long, value_name = "DIR")]
+    pub components: Option<PathBuf>,
+    /// Settings: a TOML file or a folder of them, instead of config/*.toml
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -97,6 +111,19 @@ pub struct Check {
     /// Agents that workflows may name [default: config/agents.yaml if it exists, else built in]
     #[arg(long, value_name = "FILE")]
     pub agents: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// The folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// Trusts it no longer
+    #[arg(long)]
+    pub remove: bool,
+    /// Lists the trusted folders
+    #[arg(long, conflicts_with_all = ["remove", "folder"])]
+    pub list: bool,
 }
 
 #[cfg(test)]

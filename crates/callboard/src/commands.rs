@@ -7,10 +7,12 @@ mod progress;
 mod run;
 mod serve;
 mod signals;
+mod trust;
 
 use crate::{
     cli::{Cli, Command},
     config::Mistakes,
+    private,
 };
 use std::process::ExitCode;
 
@@ -44,6 +46,8 @@ impl From<Exit> for ExitCode {
 
 /// Performs a command and says on stderr why it failed, if it did.
 pub fn perform(cli: Cli) -> Exit {
+    // Before there is a second thread: whatever a command makes is its user's alone.
+    private::umask();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -57,6 +61,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Serve(serve) => serve::perform(serve).await,
             Command::Run(run) => run::perform(run).await,
             Command::Check(check) => check::perform(check),
+            Command::Trust(trust) => trust::perform(&trust),
         }
     });
     // What still runs was given its time by the command itself.

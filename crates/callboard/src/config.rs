@@ -1,17 +1,20 @@
-//! The settings: compiled-in defaults, then `config/*.toml`, then `CALLBOARD__SECTION__KEY`.
+//! The settings: compiled-in defaults, the user's own files, `config/*.toml`, then `CALLBOARD__SECTION__KEY`.
 //!
-//! Decides what the program is told; what it does with it is decided in `assembly`. All mistakes are reported at
+//! Decides what the program is told, and by whom: a working directory that the user does not trust may not say
+//! everything (`foreign`). What the program does with it is decided in `assembly`. All mistakes are reported at
 //! once, each with the file or variable it stands in. `config/default.toml` names every setting there is.
 
+mod foreign;
 mod load;
 mod secret;
 
+use crate::user::User;
 use callboard_core::{
     Span,
     workflow::definition::{RETENTION_LIMIT, Retention},
 };
 use serde::Deserialize;
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 pub use load::{Mistake, Mistakes, Sources};
 pub use secret::Secret;
@@ -28,6 +31,21 @@ pub struct Config {
     pub secrets: Secrets,
     pub runs: Runs,
     pub telemetry: Telemetry,
+    /// What the user has said beside the settings.
+    #[serde(skip)]
+    pub ground: Ground,
+}
+
+/// How far what lies in the working directory speaks for the user.
+#[derive(Debug, Clone, Default)]
+pub struct Ground {
+    pub user: User,
+    /// The user trusts the working directory.
+    pub trusted: bool,
+    /// The user named the data folder: it is not just what lies here.
+    pub data_named: bool,
+    /// Settings of the working directory that need trust, and have it: `file: setting`.
+    pub granted: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -111,9 +129,20 @@ pub enum Format {
 // === impl Config ===
 
 impl Config {
-    /// Reads the settings of this process.
-    pub fn load() -> Result<Self, Mistakes> {
-        Sources::of_process().load()
+    /// Reads the settings of this process: `given` instead of `config/*.toml` if the user names it. Says on stderr
+    /// what the working directory says by the user's leave.
+    pub fn load(given: Option<&Path>) -> Result<Self, Mistakes> {
+        let config = Sources::of_process(given).load()?;
+        for granted in &config.ground.granted {
+            eprintln!("callboard: {granted} (you trust this folder)");
+        }
+        Ok(config)
+    }
+
+    /// Takes the data folder that a flag names.
+    pub fn name_data(&mut self, folder: &Path) {
+        self.data.dir = folder.display().to_string();
+        self.ground.data_named = true;
     }
 
     /// Whether model answers are scripted because no provider is named.

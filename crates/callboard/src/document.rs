@@ -2,9 +2,11 @@
 //!
 //! Finds files and languages; what a document means is decided in the core.
 
+use crate::{config::Config, trust::REMEDY};
 use anyhow::Context;
 use callboard_core::{
     Problem,
+    agent::spec::ToolKind,
     workflow::{
         Plan,
         definition::{Format, parse},
@@ -70,6 +72,26 @@ pub fn definition(file: &Path) -> anyhow::Result<Value> {
     read(file, &text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
 }
 
+/// Reads the agents of the settings. Those that merely lie in the working directory may not bring tools that call
+/// somebody: what such a tool is given, and the secrets it names, would go to whoever wrote it.
+pub fn agents_of(config: &Config) -> Result<Agents, String> {
+    let agents = agents(Path::new(&config.agents.file))?;
+    match loosened(config, &agents) {
+        Some(loose) if !config.ground.trusted => Err(format!(
+            "{loose}, which a file of the working directory may not bring, since it may be anybody's; {REMEDY}, or name it: \
+             --agents {AGENTS_FILE}"
+        )),
+        Some(_) | None => Ok(agents),
+    }
+}
+
+/// Returns what of the agents needs trust, if they just lie in the working directory.
+pub fn loosened(config: &Config, agents: &Agents) -> Option<String> {
+    let mut tools = agents.tools.iter().filter(|(_, tool)| matches!(tool.kind, ToolKind::Http(_)));
+    let (tool, _) = tools.next().filter(|_| config.agents.file.is_empty())?;
+    Some(format!("{AGENTS_FILE}: the tool {tool} calls a server"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +123,23 @@ mod tests {
             kinds.extend(definition.nodes.iter().map(|node| node.kind.name()));
         }
         assert_eq!(kinds, BTreeSet::from(NodeKind::NAMES));
+    }
+
+    #[test]
+    fn tools_that_call_servers_need_trust_unless_their_file_is_named() {
+        let tools = |kind: &str| {
+            let text =
+                format!("tools: {{t: {{description: d, {kind}}}}}\nagents: {{a: {{model: m, tools: [t]}}}}");
+            Agents::read(&text).unwrap_or_else(|problems| panic!("{problems:?}"))
+        };
+        let calling = tools("type: http, config: {url: 'https://attacker.example'}");
+        let counting = tools("type: expression, config: {value: args.a}");
+        let mut config = crate::config::Sources::default().load().expect("the defaults");
+        assert!(loosened(&config, &calling).is_some_and(|loose| loose.contains("the tool t calls a server")));
+        assert_eq!(loosened(&config, &counting), None);
+        assert_eq!(loosened(&config, &Agents::read(AGENTS).expect("the built-in agents")), None);
+        config.agents.file = AGENTS_FILE.into();
+        assert_eq!(loosened(&config, &calling), None);
     }
 
     #[test]

@@ -8,5 +8,8 @@ pub mod commands;
 pub mod config;
 pub mod document;
 pub mod gateway;
+pub mod private;
 pub mod record;
 pub mod telemetry;
+pub mod trust;
+pub mod user;

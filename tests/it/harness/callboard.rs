@@ -36,7 +36,12 @@ impl Callboard {
         let dir = scratch();
         let data = dir.path().join("data");
         // Its configuration is that of the test, not that of the folder the suite runs in.
-        let launch = Launch::new("callboard", "").arg("dev").dir(dir.path());
+        let own = dir.path().join("user").display().to_string();
+        let launch = Launch::new("callboard", "")
+            .arg("dev")
+            .dir(dir.path())
+            .env("XDG_CONFIG_HOME", &own)
+            .env("XDG_STATE_HOME", &own);
         Dev { launch, data, dir }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     components,
+    folder::take,
     late::Late,
     listener,
     lock::{Lock, Locked},
@@ -48,7 +49,7 @@ impl Embedded {
     /// Takes the data folder and starts everything; once this returns, runs that were under way go on.
     pub async fn start(config: &Config, ports: Ports, components: Option<PathBuf>) -> anyhow::Result<Self> {
         let folder = Path::new(&config.data.dir);
-        match Lock::take(folder)? {
+        match take(config)? {
             Locked::Ours(lock) => Self::start_with(config, lock, ports, components).await,
             Locked::Theirs(url) => {
                 let at = url.map(|url| format!(" at {url}")).unwrap_or_default();
@@ -76,9 +77,9 @@ impl Embedded {
         let app = Late::default();
         let loopback = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let server = Server::start(SidecarConfig {
-            app_id: "callboard".into(),
+            app_id: components::APP.into(),
             database: folder.join("sidecar.db"),
-            components: components::folder(components, folder)?,
+            components: components::folder(components, folder, config.ground.trusted)?,
             http: loopback(ports.http),
             grpc: loopback(ports.grpc),
             api_token: token("DAPR_API_TOKEN"),

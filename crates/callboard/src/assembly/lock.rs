@@ -2,9 +2,10 @@
 //!
 //! The lock is the operating system's, so it is gone with its process, however that ends.
 
+use crate::private;
 use anyhow::Context;
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
     path::Path,
 };
@@ -28,10 +29,9 @@ pub enum Locked {
 impl Lock {
     /// Locks the folder, making it if it is missing.
     pub fn take(folder: &Path) -> anyhow::Result<Locked> {
-        std::fs::create_dir_all(folder).with_context(|| format!("the data folder {}", folder.display()))?;
+        private::folder(folder)?;
         let path = folder.join(NAME);
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.with_context(|| path.display().to_string())?;
+        let mut file = private::open(&path)?;
         match file.try_lock() {
             Ok(()) => {
                 file.set_len(0).with_context(|| path.display().to_string())?;

@@ -1,9 +1,11 @@
 //! The parts that every process has, made of the settings.
 
+use super::folder::mark;
 use crate::{
     config::Config,
     document::{self, Agents},
     gateway::{Gateway, Heavy, HttpMetrics, Limits, Readiness, Runs},
+    private,
 };
 use anyhow::{Context, bail};
 use callboard_actors::{Clock, Live, Metrics, Outbox, Services, Settings};
@@ -44,7 +46,10 @@ impl Parts {
     /// Makes them. The catalog is the one of the settings, else a file in the folder.
     pub async fn new(config: &Config, folder: Option<&Path>) -> anyhow::Result<Self> {
         let registry = Registry::new();
-        let agents = document::agents(Path::new(&config.agents.file)).map_err(anyhow::Error::msg)?;
+        let agents = document::agents_of(config).map_err(anyhow::Error::msg)?;
+        if let Some(loose) = document::loosened(config, &agents) {
+            eprintln!("callboard: {loose} (you trust this folder)");
+        }
         let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
         let exempt =
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
@@ -128,7 +133,12 @@ async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Sqlit
         }
     };
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        let is_new = !file.exists();
+        private::make(parent).with_context(|| parent.display().to_string())?;
+        // A `dev` in the same place finds a folder that is the user's.
+        if is_new && folder.is_none() {
+            mark(&config.ground.user, parent);
+        }
     }
     SqliteCatalog::open(&file).await.with_context(|| format!("the catalog {}", file.display()))
 }

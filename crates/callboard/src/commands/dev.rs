@@ -15,12 +15,12 @@ const INPUT: &str = r#"{"topic": "durable agents"}"#;
 const HELLO: &str = r#"{"name": "hello", "nodes": [{"id": "hello", "type": "agent", "config": {"agent": "research", "prompt": "Topic: {{ input.topic }}"}}]}"#;
 
 pub async fn perform(dev: Dev) -> anyhow::Result<Exit> {
-    let mut config = Config::load()?;
+    let mut config = Config::load(dev.config.as_deref())?;
     if let Some(listen) = dev.listen {
         config.server.listen = listen;
     }
     if let Some(data) = &dev.data {
-        config.data.dir = data.display().to_string();
+        config.name_data(data);
     }
     if let Some(agents) = &dev.agents {
         config.agents.file = agents.display().to_string();

@@ -11,7 +11,7 @@ use super::{
     signals,
 };
 use crate::{
-    assembly::{Embedded, Lock, Locked, Ports},
+    assembly::{Embedded, Locked, Ports, take},
     cli::Run,
     config::Config,
     document,
@@ -20,7 +20,11 @@ use crate::{
 use anyhow::{Context, bail};
 use callboard_core::schema;
 use serde_json::Value;
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,9 +34,9 @@ const STARTING: Duration = Duration::from_secs(15);
 const TRIES: u32 = 5;
 
 pub async fn perform(run: Run) -> anyhow::Result<Exit> {
-    let mut config = Config::load()?;
+    let mut config = Config::load(run.config.as_deref())?;
     if let Some(data) = &run.data {
-        config.data.dir = data.display().to_string();
+        config.name_data(data);
     }
     if let Some(agents) = &run.agents {
         config.agents.file = agents.display().to_string();
@@ -56,7 +60,7 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
         stop,
     };
     for _ in 0..TRIES {
-        let engine = Engine::find(&config).await?;
+        let engine = Engine::find(&config, &run.components).await?;
         let ended = following.follow(&engine).await;
         following.progress.finish();
         engine.stop().await;
@@ -90,7 +94,7 @@ fn input(text: &str) -> anyhow::Result<Value> {
 
 /// Checks before anything is started; says everything that is wrong.
 fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Config) -> anyhow::Result<bool> {
-    let agents = document::agents(Path::new(&config.agents.file)).map_err(Misuse)?;
+    let agents = document::agents_of(config).map_err(Misuse)?;
     let problems = document::check(definition.clone(), &agents).problems;
     for problem in &problems {
         eprintln!("{}: {problem}", file.display());
@@ -144,12 +148,13 @@ enum Engine {
 
 impl Engine {
     /// Finds the engine of the data folder, or becomes it.
-    async fn find(config: &Config) -> anyhow::Result<Self> {
+    async fn find(config: &Config, components: &Option<PathBuf>) -> anyhow::Result<Self> {
         let until = tokio::time::Instant::now() + STARTING;
         loop {
-            match Lock::take(Path::new(&config.data.dir))? {
+            match take(config)? {
                 Locked::Ours(lock) => {
-                    let engine = Embedded::start_with(config, lock, Ports::default(), None).await?;
+                    let engine =
+                        Embedded::start_with(config, lock, Ports::default(), components.clone()).await?;
                     if engine.scripted {
                         eprintln!("(scripted answers: no model is configured)");
                     }

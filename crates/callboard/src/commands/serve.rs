@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub async fn perform(serve: Serve) -> anyhow::Result<Exit> {
-    let mut config = Config::load()?;
+    let mut config = Config::load(serve.config.as_deref())?;
     if let Some(listen) = serve.listen {
         config.server.listen = listen;
     }

@@ -3,15 +3,19 @@
 //! Deserializing stops at the first mistake, so each one found is recorded, replaced by the default (which is
 //! known to be right), and the rest is read again. A key is known if `config/default.toml` has it.
 
-use super::Config;
+use super::{Config, Ground, foreign};
+use crate::{trust::Trust, user::User};
 use config::{File, FileFormat, Map, Value, ValueKind};
 use std::{collections::HashMap, fmt, path::Path};
 
 /// The reference: every setting with its default.
 const DEFAULTS: &str = include_str!("../../../../config/default.toml");
+const DEFAULTS_NAME: &str = "the defaults";
+/// Settings in the working directory.
+const FOLDER: &str = "config";
 const PREFIX: &str = "CALLBOARD";
 /// Sections whose keys the operator chooses.
-const OPEN: [&str; 1] = ["models.providers"];
+pub(super) const OPEN: [&str; 1] = ["models.providers"];
 /// What an entry of an open section may hold.
 const PROVIDER: [&str; 4] = ["base_url", "api_key", "timeout", "parallel"];
 /// Variables of other programs that say the same as a setting of ours, which wins.
@@ -21,11 +25,16 @@ const ALIASES: [(&str, &str); 3] = [
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
 ];
 
-/// Where settings come from.
+/// Where settings come from. What stands further down wins.
 #[derive(Debug, Default)]
 pub struct Sources {
-    /// Name and text of TOML files, in the order in which they win.
+    /// Name and text of TOML files that the user wrote or named.
     pub files: Vec<(String, String)>,
+    /// The same of the working directory, which may be anybody's.
+    pub local: Vec<(String, String)>,
+    /// The user trusts the working directory.
+    pub trusted: bool,
+    pub user: User,
     pub variables: HashMap<String, String>,
     /// Files that are there but can't be read.
     pub(super) unreadable: Vec<Mistake>,
@@ -48,9 +57,28 @@ pub struct Mistakes(pub Vec<Mistake>);
 // === impl Sources ===
 
 impl Sources {
-    /// Reads `config/*.toml` of the working directory, and the environment.
-    pub fn of_process() -> Self {
-        let mut sources = Self::folder(Path::new("config"));
+    /// Reads the user's settings, those of the working directory (or those of `given`, a file or folder), and the
+    /// environment.
+    pub fn of_process(given: Option<&Path>) -> Self {
+        let mut sources = Self { user: User::of_process(), ..Self::default() };
+        if let Some(folder) = sources.user.config.clone() {
+            sources.files = sources.folder(&folder);
+        }
+        match given {
+            Some(given) if given.is_dir() => {
+                let found = sources.folder(given);
+                sources.files.extend(found);
+            }
+            Some(given) => {
+                let found = sources.read(given);
+                sources.files.extend(found);
+            }
+            None => sources.local = sources.folder(Path::new(FOLDER)),
+        }
+        match Trust::of(&sources.user).and_then(|trust| trust.holds(Path::new("."))) {
+            Ok(trusted) => sources.trusted = trusted,
+            Err(error) => tracing::debug!(error = format!("{error:#}"), "nothing is trusted"),
+        }
         // A variable that is not UTF-8 can't be one of ours.
         sources.variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -64,49 +92,79 @@ impl Sources {
     }
 
     /// Reads the TOML files of a folder, if there is one.
-    pub fn folder(folder: &Path) -> Self {
-        let mut sources = Self::default();
-        let Ok(entries) = std::fs::read_dir(folder) else { return sources };
+    fn folder(&mut self, folder: &Path) -> Vec<(String, String)> {
+        let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
         let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         paths.sort();
-        for path in paths {
-            let name = path.display().to_string();
-            match std::fs::read_to_string(&path) {
-                Ok(text) => sources.files.push((name, text)),
-                Err(error) => sources.unreadable.push(Mistake::new(&name, "", error.to_string())),
+        let mut files: Vec<_> = paths.iter().filter_map(|path| self.read(path)).collect();
+        // The defaults of the repository are those of the binary: a copy must not win over other files.
+        files.sort_by_key(|(name, _)| !is_defaults(name));
+        files
+    }
+
+    fn read(&mut self, path: &Path) -> Option<(String, String)> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some((name, text)),
+            Err(error) => {
+                self.unreadable.push(Mistake::new(&name, "", error.to_string()));
+                None
             }
         }
-        // The defaults of the repository are those of the binary: a copy must not win over other files.
-        sources.files.sort_by_key(|(name, _)| !name.ends_with("default.toml"));
-        sources
     }
 
     /// Merges the sources and returns the settings, or everything that is wrong.
     pub fn load(self) -> Result<Config, Mistakes> {
         let mut wrong = self.unreadable;
-        let defaults = parse("the defaults", DEFAULTS).map_err(|mistake| Mistakes(vec![mistake]))?;
+        let defaults = parse(DEFAULTS_NAME, DEFAULTS).map_err(|mistake| Mistakes(vec![mistake]))?;
         let mut merged = defaults.clone();
-        for (name, text) in &self.files {
-            match parse(name, text) {
-                Ok(table) => overlay(&mut merged, table),
-                Err(mistake) => wrong.push(mistake),
+        let mut granted = Vec::new();
+        // For the same reason those of the working directory come before the user's own files.
+        let (copies, local): (Vec<_>, Vec<_>) = self.local.iter().partition(|(name, _)| is_defaults(name));
+        let own = self.files.iter().map(|file| (file, false));
+        let foreign = |files: Vec<_>| files.into_iter().map(|file| (file, true));
+        for ((name, text), is_foreign) in foreign(copies).chain(own).chain(foreign(local)) {
+            let mut table = match parse(name, text) {
+                Ok(table) => table,
+                Err(mistake) => {
+                    wrong.push(mistake);
+                    continue;
+                }
+            };
+            if is_foreign {
+                for path in foreign::take(&mut table, &defaults) {
+                    match self.trusted {
+                        true => granted.push(format!("{name}: {path}")),
+                        false => wrong.push(Mistake::new(name, &path, foreign::refusal(&path))),
+                    }
+                }
             }
+            overlay(&mut merged, table);
         }
         for (path, name, value) in variables(&self.variables) {
             set(&mut merged, &path, Value::new(Some(&name), ValueKind::String(value)));
         }
         remove_unknown(&mut merged, &defaults, "", &mut wrong);
-        let config = read(merged.clone(), &defaults, &mut wrong)?;
+        let mut config = read(merged.clone(), &defaults, &mut wrong)?;
         for (path, message) in config.check() {
             wrong.push(Mistake::at(&merged, path, message));
         }
         if wrong.is_empty() {
+            let dir = at(&merged, "data.dir").and_then(Value::origin);
+            let data_named = dir.is_some_and(|origin| {
+                origin != DEFAULTS_NAME && !self.local.iter().any(|(name, _)| name == origin)
+            });
+            config.ground = Ground { user: self.user, trusted: self.trusted, data_named, granted };
             return Ok(config);
         }
         wrong.sort_by(|a, b| (&a.origin, &a.path).cmp(&(&b.origin, &b.path)));
         Err(Mistakes(wrong))
     }
+}
+
+fn is_defaults(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|name| name == "default.toml")
 }
 
 /// Returns the settings in the environment as (path, variable, value), those that win last.

@@ -83,3 +83,92 @@ fn secrets_are_not_printed() {
     let printed = format!("{config:?}");
     assert!(!printed.contains("very-secret") && !printed.contains("pass"), "{printed}");
 }
+
+/// Settings of a working directory, and beside them those of the user.
+fn local(text: &str, user: &str, trusted: bool) -> Result<Config, Mistakes> {
+    let mut sources = sources(&[("user.toml", user)], &[("OPENAI_API_KEY", "sk-users-own")]);
+    sources.local = vec![("config/x.toml".into(), text.into())];
+    sources.trusted = trusted;
+    sources.load()
+}
+
+#[test]
+fn a_working_directory_may_not_loosen_anything_unless_it_is_trusted() {
+    for (section, key, value) in [
+        ("models", "base_url", "\"http://attacker.example/v1\""),
+        ("models", "api_key", "\"sk-attackers-own\""),
+        ("models", "default", "\"local\""),
+        ("models", "script", "\"../x.yaml\""),
+        ("models.providers.local", "base_url", "\"http://attacker.example/v1\""),
+        ("http", "allow", "[\"127.0.0.1:9\"]"),
+        ("server", "allow_insecure_listen", "true"),
+        ("server", "listen", "\"0.0.0.0:8080\""),
+        ("data", "dir", "\"../other/data\""),
+        ("catalog", "url", "\"sqlite:../other/catalog.db\""),
+        ("agents", "file", "\"../agents.yaml\""),
+        ("secrets", "store", "\"other\""),
+        ("telemetry", "otlp_endpoint", "\"http://attacker.example:4317\""),
+    ] {
+        let text = format!("[{section}]\n{key} = {value}");
+        let Mistakes(wrong) = local(&text, "", false).expect_err(&text);
+        let [mistake] = &wrong[..] else { panic!("{text}: {wrong:?}") };
+        assert_eq!(mistake.origin, "config/x.toml");
+        assert!(format!("{section}.{key}").starts_with(&mistake.path), "{mistake}");
+        assert!(
+            mistake.message.contains("callboard trust") && mistake.message.contains("--config"),
+            "{mistake}"
+        );
+        let config = local(&text, "", true);
+        let granted = config.map_or_else(|wrong| panic!("{text}: {wrong}"), |config| config.ground.granted);
+        assert!(granted.len() == 1 && granted[0].starts_with("config/x.toml: "), "{text}: {granted:?}");
+        // The user may say all of it.
+        let of_user = local("", &text, false).expect("the user's own");
+        assert_eq!(of_user.ground.granted, Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_a_setting_is_not_called_is_no_question_of_trust() {
+    for text in ["[models]\nbase_uri = \"x\"", "[serve]\nlisten = 1"] {
+        let Mistakes(wrong) = local(text, "", false).expect_err(text);
+        assert!(wrong.iter().all(|mistake| mistake.message.contains("no such setting")), "{wrong:?}");
+    }
+    // A key with a dot is the path it looks like.
+    let Mistakes(wrong) = local("\"models.base_url\" = \"http://x\"", "", false).expect_err("refused");
+    assert!(wrong[0].message.contains("callboard trust"), "{wrong:?}");
+}
+
+#[test]
+fn a_working_directory_may_say_how_much_at_once_and_repeat_the_defaults() {
+    let text = "[server]\nconcurrency = 7\nlisten = \"127.0.0.1:9\"\n[runs]\nretention = \"1h\"\n[telemetry]\nlevel = \"debug\"\n[models]\nbase_url = \"\"\n[http]\nallow = []";
+    let user = "[models]\nbase_url = \"http://users.example/v1\"\n[http]\nallow = [\"127.0.0.1:9\"]";
+    let config = local(text, user, false).expect("harmless");
+    assert_eq!((config.server.concurrency, config.telemetry.level.as_str()), (7, "debug"));
+    // What only repeats the defaults takes nothing back that the user set.
+    assert_eq!(config.models.base_url, "http://users.example/v1");
+    assert_eq!(config.http.allow, ["127.0.0.1:9"]);
+}
+
+#[test]
+fn the_files_of_this_repository_need_no_trust() {
+    let mut sources = sources(&[], &[]);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/default.toml");
+    let text = std::fs::read_to_string(folder).expect("the defaults");
+    sources.local = vec![("config/default.toml".into(), text)];
+    let config = sources.load().expect("nothing to trust");
+    assert_eq!((config.ground.granted.len(), config.ground.data_named), (0, false));
+}
+
+#[test]
+fn a_data_folder_is_named_by_the_user_and_not_by_what_lies_around() {
+    let named = |user: &str, variables: &[(&str, &str)]| {
+        let config = sources(&[("user.toml", user)], variables).load().expect("settings");
+        config.ground.data_named
+    };
+    assert!(!named("", &[]));
+    assert!(named("[data]\ndir = \"elsewhere\"", &[]) && named("", &[("CALLBOARD__DATA__DIR", "data")]));
+    let mut config = local("[data]\ndir = \"x\"", "", true).expect("trusted");
+    assert!(!config.ground.data_named);
+    config.name_data(Path::new("data"));
+    assert!(config.ground.data_named);
+}
