@@ -11,16 +11,20 @@ use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Definitions that are read and checked at once. Each may take fifty times its text.
-const CHECKS: usize = 4;
+/// Text of definitions that are read and checked at once, in KiB. Each may take twenty times its text.
+const CHECKS: usize = 8 << 10;
+/// What a small one counts as, so that four are checked at once, and two of the largest.
+const CHECK: usize = CHECKS / 4;
 /// Long histories that are folded at once.
 const FOLDS: usize = 2;
 /// Stored data in answers under way, in KiB.
 const DATA: usize = 64 << 10;
 /// Answers with less stored data than this, in bytes, take no place.
 const LIGHT: u64 = 1 << 20;
-/// How long a request waits for a place.
+/// How long a read waits for a place.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a definition, which its sender has already sent.
+const PATIENCE_OF_CHECKS: Duration = Duration::from_secs(30);
 /// Of an answer that holds a place, at a time.
 const PIECE: usize = 64 << 10;
 
@@ -39,14 +43,15 @@ pub struct Turn(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphor
 // === impl Heavy ===
 
 impl Heavy {
-    /// A place to read and check a definition.
-    pub async fn check(&self) -> Result<Turn, Error> {
-        wait(&self.checks, 1, "too many definitions are being checked").await
+    /// A place to read and check a definition of so many bytes.
+    pub async fn check(&self, bytes: usize) -> Result<Turn, Error> {
+        let wanted = bytes.div_ceil(1024).clamp(CHECK, CHECKS);
+        wait(&self.checks, wanted, PATIENCE_OF_CHECKS, "too many definitions are being checked").await
     }
 
     /// A place to fold a long history.
     pub async fn fold(&self) -> Result<Turn, Error> {
-        wait(&self.folds, 1, "too many long histories are being read").await
+        wait(&self.folds, 1, PATIENCE, "too many long histories are being read").await
     }
 
     /// Room for so many bytes of stored data; none is needed for little.
@@ -54,9 +59,8 @@ impl Heavy {
         if bytes < LIGHT {
             return Ok(None);
         }
-        let most = u32::try_from(DATA).unwrap_or(u32::MAX);
-        let wanted = u32::try_from(bytes >> 10).unwrap_or(most).min(most);
-        wait(&self.data, wanted, "too much stored data is being read").await.map(Some)
+        let wanted = usize::try_from(bytes >> 10).unwrap_or(DATA).min(DATA);
+        wait(&self.data, wanted, PATIENCE, "too much stored data is being read").await.map(Some)
     }
 }
 
@@ -80,8 +84,14 @@ pub async fn off_the_reactor<T: Send + 'static>(
     }
 }
 
-async fn wait(places: &Arc<Semaphore>, wanted: u32, detail: &str) -> Result<Turn, Error> {
-    let place = tokio::time::timeout(PATIENCE, places.clone().acquire_many_owned(wanted)).await;
+async fn wait(
+    places: &Arc<Semaphore>,
+    wanted: usize,
+    patience: Duration,
+    detail: &str,
+) -> Result<Turn, Error> {
+    let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+    let place = tokio::time::timeout(patience, places.clone().acquire_many_owned(wanted)).await;
     let place = place.ok().and_then(Result::ok);
     place.map(Turn).ok_or_else(|| Error::unavailable("overloaded", detail, 2))
 }
@@ -132,6 +142,17 @@ mod tests {
         );
         let () = freed;
         third.expect("a place is free again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn four_small_definitions_or_two_large_ones_are_checked_at_once() {
+        for (bytes, at_once) in [(0, 4), (100, 4), (4 << 20, 2), (usize::MAX, 1)] {
+            let (heavy, mut held) = (Heavy::default(), Vec::new());
+            while let Ok(turn) = heavy.check(bytes).await {
+                held.push(turn);
+            }
+            assert_eq!(held.len(), at_once, "{bytes}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -142,7 +142,7 @@ async fn accepted(
         return Err(Error::bad_request("empty_body", "the body is empty; it should be a definition"));
     }
     let (agents, draft) = (gateway.agents.clone(), saving.draft);
-    let turn = gateway.heavy.check().await?;
+    let turn = gateway.heavy.check(text.len()).await?;
     off_the_reactor(move || {
         let mut version = None;
         let checked = definitions::read(&text, language, &agents, |document| {
