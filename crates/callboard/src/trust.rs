@@ -1,8 +1,8 @@
 //! Which folders the user trusts: what the files of a trusted working directory say counts as if the user had said it.
 //!
 //! A folder that was only cloned or unpacked says nothing on the user's behalf. Its files may not send a key
-//! elsewhere, open a port, name a secret store, or bring runs along. What they say all the same is an error that names it, never a
-//! silent difference.
+//! elsewhere, open a port, name a secret store, or bring runs along. What they say all the same is an error that names
+//! it, never a silent difference.
 
 use crate::{private, user::User};
 use anyhow::{Context, bail};

@@ -2,8 +2,8 @@
 //!
 //! Runs in a data folder go on when a process starts on it, with the user's keys. One that came with a clone or an
 //! archive holds runs that somebody else wrote. So whoever makes a data folder leaves a mark in it, and the user's
-//! state folder remembers the mark and its place, which no clone can bring along. A folder that the user names, or in a working
-//! directory that the user trusts, needs none.
+//! state folder remembers the mark and its place, which no clone can bring along. A folder that the user names, or in
+//! a working directory that the user trusts, needs none.
 
 use super::lock::{Lock, Locked};
 use crate::{config::Config, private, trust::REMEDY, user::User};
