@@ -13,7 +13,7 @@ use crate::{
     sweeper,
     tasks::Tasks,
     trace, wake,
-    workflow::Workflows,
+    workflow::{Workflows, alarms},
 };
 use axum::{
     Json, Router,
@@ -90,6 +90,7 @@ impl Host {
     pub fn start(&self) {
         bus::start(self.0.services.clone(), self.0.here.clone(), &self.0.tasks);
         if self.0.roles.workflow {
+            alarms::start(&self.0.workflows, &self.0.tasks);
             sweeper::start(self.0.services.clone(), &self.0.tasks);
         }
     }
@@ -127,7 +128,8 @@ async fn config(State(host): State<Host>) -> impl IntoResponse {
     Json(json!({
         "entities": kinds,
         "actorIdleTimeout": "60m",
-        "drainOngoingCallTimeout": "10s",
+        // Shorter than placement's round of 8 s: a drain that outlasts it leaves the type locked at the sidecar for good.
+        "drainOngoingCallTimeout": "2s",
         "drainRebalancedActors": true,
         "reentrancy": {"enabled": false},
     }))

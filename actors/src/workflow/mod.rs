@@ -1,6 +1,7 @@
 //! The `Workflow` actor: one run. Its turn is load, decide, arm, commit, journal, act, answer.
 
 mod act;
+pub(crate) mod alarms;
 mod actor;
 mod commit;
 mod http_step;
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     plans: Mutex<HashMap<(String, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
+    alarms: alarms::Alarms,
 }
 
 impl Workflows {
@@ -47,6 +49,7 @@ impl Workflows {
             panics: Mutex::default(),
             plans: Mutex::default(),
             calls,
+            alarms: alarms::Alarms::default(),
         }))
     }
 
