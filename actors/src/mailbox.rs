@@ -50,6 +50,10 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
         Ok(place.state.clone().lock_owned().await)
     }
 
+    pub fn names(&self) -> Vec<String> {
+        self.places.lock().keys().cloned().collect()
+    }
+
     /// Whether the actor is active here.
     pub fn knows(&self, id: &str) -> bool {
         self.places.lock().contains_key(id)

@@ -5,8 +5,8 @@ use crate::world::{EPOCH, Fault, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_catalog::{
-    Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter, RunProjection,
-    RunRow, Tip, Workflow,
+    Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter,
+    RunProjection, RunRow, Tip, Workflow,
 };
 use callboard_core::{
     Timestamp,
@@ -218,7 +218,11 @@ impl Catalog for Desk {
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
         self.ask().await?;
         let state = self.0.state.lock();
-        let open = state.book.0.iter().filter(|(id, r)| r.row.status == status && after.is_none_or(|a| id.as_str() > a));
+        let open = state
+            .book
+            .0
+            .iter()
+            .filter(|(id, r)| r.row.status == status && after.is_none_or(|a| id.as_str() > a));
         let open = open.filter_map(|(id, r)| {
             let last_at = r.entries.last()?.at;
             Some(OpenRun { id: id.clone(), next_check_at: r.next_check_at, last_at })

@@ -97,7 +97,7 @@ impl Workflows {
                 Effect::StartAgent { step, attempt, agent, input, at_most_once } => {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
-                    let fresh = InFlight { since: now, published: Arc::default() };
+                    let fresh = InFlight { since: now, published: Arc::default(), agent: true };
                     let entry = actor.in_flight.entry(key).or_insert(fresh);
                     let last = Timestamp(entry.published.load(Ordering::Acquire));
                     let pace =
@@ -116,7 +116,7 @@ impl Workflows {
                 Effect::OfferTask { step, attempt, agent, input, at_most_once } => {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
-                    let fresh = InFlight { since: now, published: Arc::default() };
+                    let fresh = InFlight { since: now, published: Arc::default(), agent: false };
                     let entry = actor.in_flight.entry(key).or_insert(fresh);
                     let last = Timestamp(entry.published.load(Ordering::Acquire));
                     // Workers take minutes, and an offer repeated may be work done twice: it is not repeated soon.
@@ -149,7 +149,8 @@ impl Workflows {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
                     if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
-                        actor.in_flight.insert(key, InFlight { since: now, published: Arc::default() });
+                        let fresh = InFlight { since: now, published: Arc::default(), agent: false };
+                        actor.in_flight.insert(key, fresh);
                         let node = node_of(&mem.run, &step);
                         let allowed = match node.map(|n| &n.kind) {
                             Some(NodeKind::Http(config)) => {
@@ -233,6 +234,30 @@ impl Workflows {
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
             tasks.iter().for_each(|task| task.published.store(0, Ordering::Release));
+        });
+    }
+
+    /// Publishes the tasks of all runs here that agents work on again, after a while. Whoever works on one is not disturbed:
+    /// an agent takes a repeated task for what it is.
+    pub(crate) fn ask_again(&self, after: Duration) {
+        let this = self.clone();
+        self.tasks.spawn_until_stop(async move {
+            tokio::time::sleep(after).await;
+            for run in this.boxes.names() {
+                let Ok(actor) = this.boxes.enter(&run).await else { continue };
+                let asked = actor.in_flight.values().filter(|attempt| attempt.agent);
+                let waiting = asked.map(|attempt| attempt.published.store(0, Ordering::Release)).count();
+                drop(actor);
+                if waiting > 0
+                    && let Err(fault) = this.turn(&run, Turn::Go).await
+                {
+                    tracing::debug!(
+                        run,
+                        detail = fault.detail,
+                        "its tasks are published again at its next wake"
+                    );
+                }
+            }
         });
     }
 

@@ -77,6 +77,8 @@ pub struct InFlight {
     pub since: Timestamp,
     /// When its task was published last; 0 if that failed.
     pub published: Arc<AtomicI64>,
+    /// An agent of ours works on it.
+    pub agent: bool,
 }
 
 impl Actor {

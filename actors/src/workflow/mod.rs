@@ -1,8 +1,8 @@
 //! The `Workflow` actor: one run. Its turn is load, decide, arm, commit, journal, act, answer.
 
 mod act;
-pub(crate) mod alarms;
 mod actor;
+pub(crate) mod alarms;
 mod commit;
 mod http_step;
 mod load;

@@ -9,7 +9,8 @@ mod runs;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, OpenRun, RunFilter, RunRow, Tip, Workflow,
+    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, OpenRun, RunFilter, RunRow, Tip,
+    Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;

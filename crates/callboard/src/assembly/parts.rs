@@ -35,6 +35,8 @@ pub struct Parts {
     pub metrics: Metrics,
     pub live: Live,
     pub stop: CancellationToken,
+    /// The stop has come so far that nothing is answered any more.
+    pub closed: CancellationToken,
     exempt: Vec<Origin>,
 }
 
@@ -56,6 +58,7 @@ impl Parts {
             registry,
             live: Live::default(),
             stop: CancellationToken::new(),
+            closed: CancellationToken::new(),
             exempt,
         })
     }
