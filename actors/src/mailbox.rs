@@ -50,6 +50,15 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
         Ok(place.state.clone().lock_owned().await)
     }
 
+    pub fn names(&self) -> Vec<String> {
+        self.places.lock().keys().cloned().collect()
+    }
+
+    /// Whether the actor is active here.
+    pub fn knows(&self, id: &str) -> bool {
+        self.places.lock().contains_key(id)
+    }
+
     /// Forgets an actor that nobody is in or waits for. Returns whether it is gone.
     pub fn forget(&self, id: &str) -> bool {
         self.forget_if(id, |_| true)

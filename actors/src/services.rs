@@ -7,7 +7,13 @@ use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition:
 use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 /// The outside, as this process reaches it.
 #[derive(Clone)]
@@ -49,17 +55,24 @@ pub struct Settings {
 }
 
 /// Time and randomness for the shell; the simulator brings its own.
+///
+/// There are two times. The wall clock is the world's: what is recorded, and what other processes are told, is of it. It
+/// can jump, either way. The steady one only goes forwards, at the speed of time, and means something in this process
+/// alone: how long ago, how soon again.
 #[derive(Clone)]
 pub struct Clock(Arc<Source>);
 
-enum Source {
-    System(Mutex<StdRng>),
-    /// Tokio's clock (which tests pause) from a fixed start, and a seed.
-    Virtual {
-        start: Timestamp,
-        since: tokio::time::Instant,
-        rng: Mutex<StdRng>,
-    },
+struct Source {
+    /// What the wall clock said when this one began.
+    start: Timestamp,
+    time: Time,
+    rng: Mutex<StdRng>,
+}
+
+enum Time {
+    System(std::time::Instant),
+    /// Tokio's clock, which tests pause, and how far the wall clock was set since, in milliseconds.
+    Virtual(tokio::time::Instant, AtomicI64),
 }
 
 // === impl Settings ===
@@ -101,36 +114,56 @@ impl Settings {
 
 impl Clock {
     pub fn system() -> Self {
-        Self(Arc::new(Source::System(Mutex::new(StdRng::from_os_rng()))))
+        let rng = Mutex::new(StdRng::from_os_rng());
+        Self(Arc::new(Source { start: wall(), time: Time::System(std::time::Instant::now()), rng }))
     }
 
     /// Follows tokio's clock, so that paused time is ours too; the same seed gives the same ids.
     pub fn simulated(start: Timestamp, seed: u64) -> Self {
         let rng = Mutex::new(StdRng::seed_from_u64(seed));
-        Self(Arc::new(Source::Virtual { start, since: tokio::time::Instant::now(), rng }))
+        let time = Time::Virtual(tokio::time::Instant::now(), AtomicI64::new(0));
+        Self(Arc::new(Source { start, time, rng }))
     }
 
+    /// Returns what the wall clock says.
     pub fn now(&self) -> Timestamp {
-        match &*self.0 {
-            Source::System(_) => {
-                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-                Timestamp(i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX))
+        match &self.0.time {
+            Time::System(_) => wall(),
+            Time::Virtual(_, set) => Timestamp(self.steady().0.saturating_add(set.load(Ordering::Acquire))),
+        }
+    }
+
+    /// Returns the steady time: what the wall clock would say if nobody had set it since this process began.
+    pub fn steady(&self) -> Timestamp {
+        self.0.start
+            + match &self.0.time {
+                Time::System(since) => span(since.elapsed()),
+                Time::Virtual(since, _) => span(since.elapsed()),
             }
-            Source::Virtual { start, since, .. } => *start + span(since.elapsed()),
+    }
+
+    /// Sets a simulated wall clock forward, or back; a real one is the operating system's.
+    pub fn set(&self, by_ms: i64) {
+        match &self.0.time {
+            Time::System(_) => {}
+            Time::Virtual(_, set) => drop(set.fetch_add(by_ms, Ordering::AcqRel)),
         }
     }
 
     /// Returns a fresh id for a turn or an activation.
     pub fn id(&self) -> u64 {
-        match &*self.0 {
-            Source::System(rng) | Source::Virtual { rng, .. } => rng.lock().next_u64(),
-        }
+        self.0.rng.lock().next_u64()
     }
 
     /// Returns something in `0..below`.
     pub fn spread(&self, below: u64) -> u64 {
         if below == 0 { 0 } else { self.id() % below }
     }
+}
+
+fn wall() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX))
 }
 
 fn span(d: Duration) -> Span {

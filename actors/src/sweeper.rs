@@ -4,9 +4,10 @@ use crate::{
     WORKFLOW,
     mutant::{Rule, holds},
     services::Services,
-    tasks::Tasks,
+    tasks::{Tasks, pause},
 };
 use bytes::Bytes;
+use callboard_catalog::OpenRun;
 use callboard_core::{Span, Timestamp};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -20,22 +21,34 @@ const LEASE: Span = Span::secs(60);
 /// At start, runs that were busy are due at once: whoever worked on them may be gone. Busy runs are due within this.
 const BUSY: Span = Span::secs(60);
 
+/// The statuses of runs that have not ended, those that are busy first.
+const BUSY_STATUS: [&str; 2] = ["running", "pending"];
+const CALM_STATUS: [&str; 2] = ["waiting", "paused"];
+const PAGE: u32 = 500;
+/// Between two runs that wait and are not due: with a hundred thousand of them, others have work to do meanwhile.
+const PACE: Duration = Duration::from_millis(10);
+/// Tries of a call in the first sweep, for the sidecar may come up later than this process.
+const TRIES: u32 = 20;
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Sweeps at start and then every ten seconds, until the shutdown.
 pub fn start(services: Services, tasks: &Tasks) {
     if !holds(Rule::Sweeper) {
         return;
     }
-    let stop = tasks.clone();
+    let (stop, own) = (tasks.clone(), tasks.clone());
     tasks.spawn_until_stop(async move {
         // The same for the whole of the first sweep, so that it ends; another start soon finds the same runs again.
-        let mut busy = Some(services.clock.now() + services.settings.paced(BUSY));
+        let began = services.clock.now();
+        let mut busy = Some(began + services.settings.paced(BUSY));
         loop {
             let now = services.clock.now();
             let (due, then) =
                 busy.map_or((now, now + services.settings.paced(LEASE)), |due| (due, due + Span(1)));
-            let full = sweep(&services, due, then).await;
-            if !full {
-                busy = None;
+            let full = sweep(&services, due, then, if busy.is_some() { TRIES } else { 1 }).await;
+            if !full && let Some(due) = busy.take() {
+                let services = services.clone();
+                own.spawn_until_stop(async move { survey(&services, began, due + Span(1)).await });
             }
             let pause = if full { Duration::from_millis(200) } else { services.settings.pause(PERIOD) };
             tokio::select! {
@@ -47,8 +60,40 @@ pub fn start(services: Services, tasks: &Tasks) {
     });
 }
 
+/// Wakes every run that has not ended and that the first sweep did not see: when a run is to be looked at is told by a
+/// wall clock that may have been wrong, then or now. The busy ones come at once, and so do those whose last event lies
+/// ahead of the clock; the others in their time.
+async fn survey(services: &Services, now: Timestamp, seen: Timestamp) {
+    let unseen = |run: &OpenRun| run.next_check_at.is_some_and(|at| at > seen);
+    each(services, &BUSY_STATUS, unseen, Duration::ZERO).await;
+    each(services, &CALM_STATUS, |run| unseen(run) && run.last_at > now, Duration::ZERO).await;
+    let pace = services.settings.pause(PACE);
+    each(services, &CALM_STATUS, |run| unseen(run) && run.last_at <= now, pace).await;
+}
+
+/// Wakes the runs of some statuses that are wanted, page by page.
+async fn each(services: &Services, statuses: &[&str], wanted: impl Fn(&OpenRun) -> bool, pace: Duration) {
+    for status in statuses {
+        let mut after: Option<String> = None;
+        loop {
+            let page = match services.catalog.open_runs(status, after.as_deref(), PAGE).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::debug!(%error, "the first sweep reads on later");
+                    tokio::time::sleep(services.settings.pause(AGAIN)).await;
+                    continue;
+                }
+            };
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+            let runs = page.into_iter().filter(|run| wanted(run)).map(|run| run.id).collect();
+            wake(services, runs, TRIES, pace).await;
+        }
+    }
+}
+
 /// Wakes what is due by an instant and moves it on to another. Returns whether there may be more.
-async fn sweep(services: &Services, due: Timestamp, then: Timestamp) -> bool {
+async fn sweep(services: &Services, due: Timestamp, then: Timestamp, tries: u32) -> bool {
     let due = match services.catalog.due(due, then, BATCH).await {
         Ok(due) => due,
         Err(error) => {
@@ -57,18 +102,29 @@ async fn sweep(services: &Services, due: Timestamp, then: Timestamp) -> bool {
         }
     };
     let full = due.len() == BATCH as usize;
+    wake(services, due, tries, Duration::ZERO).await;
+    full
+}
+
+async fn wake(services: &Services, runs: Vec<String>, tries: u32, pace: Duration) {
     let mut calls = JoinSet::new();
-    for run in due {
+    for run in runs {
+        pause(pace).await;
         if calls.len() >= AT_ONCE {
             calls.join_next().await;
         }
-        let sidecar = services.sidecar.clone();
+        let (sidecar, again) = (services.sidecar.clone(), services.settings.pause(AGAIN));
         calls.spawn(async move {
-            if let Err(error) = sidecar.invoke_actor(WORKFLOW, &run, "sweep", Bytes::new()).await {
-                tracing::debug!(run, %error, "the run is not woken yet");
+            for n in 1..=tries {
+                match sidecar.invoke_actor(WORKFLOW, &run, "sweep", Bytes::new()).await {
+                    Ok(_) => return,
+                    Err(error) => tracing::debug!(run, %error, "the run is not woken yet"),
+                }
+                if n < tries {
+                    tokio::time::sleep(again).await;
+                }
             }
         });
     }
     while calls.join_next().await.is_some() {}
-    full
 }

@@ -24,6 +24,8 @@ use std::{
 };
 use tower::ServiceExt;
 
+mod time;
+
 /// A process's worth of Callboard over a folder.
 struct World {
     server: Option<Server>,
@@ -34,6 +36,11 @@ struct World {
 
 impl World {
     async fn start(folder: &Path, settings: Settings) -> Self {
+        let models = Models::new(ModelsConfig::default()).expect("models");
+        Self::start_with(folder, settings, models, Clock::system()).await
+    }
+
+    async fn start_with(folder: &Path, settings: Settings, models: Models, clock: Clock) -> Self {
         let components = folder.join("components");
         std::fs::create_dir_all(&components).expect("a folder");
         let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/local");
@@ -71,7 +78,7 @@ impl World {
         let services = Services {
             sidecar: sidecar.clone(),
             catalog: catalog.clone(),
-            models: Arc::new(Models::new(ModelsConfig::default()).expect("models")),
+            models: Arc::new(models),
             http: Arc::new(Guarded::new(Vec::new(), Vec::new())),
             secrets: Arc::new(secrets) as Arc<dyn Secrets>,
             agents: Arc::new(agents),
@@ -79,7 +86,7 @@ impl World {
             metrics: Metrics::new(&prometheus::Registry::new()),
             live: Live::default(),
             outbox: Outbox::default(),
-            clock: Clock::system(),
+            clock,
         };
         let host = Host::new(services, Roles { workflow: true, ai: true });
         assert!(late.set(host.router(None)).is_ok());
@@ -107,7 +114,7 @@ impl World {
     }
 
     async fn stop(mut self) {
-        self.host.drain().await;
+        self.host.drain(Duration::from_secs(20)).await;
         if let Some(server) = self.server.take() {
             server.shutdown().await;
         }

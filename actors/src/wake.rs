@@ -15,6 +15,9 @@ pub const SELDOM: Duration = Duration::from_secs(600);
 /// How long a run that began has none.
 pub const FIRST: Duration = Duration::from_secs(1);
 
+/// A deadline's reminder comes so long after it: where the run is known, its in-process timer was first.
+const BEHIND: Duration = Duration::from_millis(500);
+
 /// How long a turn waits for it: a scheduler that hangs must hold up no run.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After a failure it is left alone for a while: the sweeper is the second way.
@@ -37,14 +40,14 @@ pub async fn arm(
     due: Duration,
     period: Duration,
 ) -> Result<(), NotNow> {
-    // Spread, so that many runs do not wake at once.
+    // The period is spread, so that many runs do not wake at once; when it begins is an instant somebody waits for.
     let jitter = Duration::from_millis(services.clock.spread(period.as_millis() as u64 / 8));
     let reminder = Reminder {
         actor_type: actor_type.to_owned(),
         actor_id: id.to_owned(),
         name: NAME.to_owned(),
-        due: Some(due + jitter),
-        period: Some(period),
+        due: Some(due + BEHIND.min(period / 8)),
+        period: Some(period + jitter),
         data: Bytes::new(),
     };
     in_time(services.sidecar.register_reminder(reminder)).await

@@ -5,8 +5,8 @@ use crate::world::{EPOCH, Fault, World};
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_catalog::{
-    Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, RunFilter, RunProjection,
-    RunRow, Tip, Workflow,
+    Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter,
+    RunProjection, RunRow, Tip, Workflow,
 };
 use callboard_core::{
     Timestamp,
@@ -213,6 +213,21 @@ impl Catalog for Desk {
             purged: r.purged,
             cleaned_seq: r.cleaned_seq,
         }))
+    }
+
+    async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
+        self.ask().await?;
+        let state = self.0.state.lock();
+        let open = state
+            .book
+            .0
+            .iter()
+            .filter(|(id, r)| r.row.status == status && after.is_none_or(|a| id.as_str() > a));
+        let open = open.filter_map(|(id, r)| {
+            let last_at = r.entries.last()?.at;
+            Some(OpenRun { id: id.clone(), next_check_at: r.next_check_at, last_at })
+        });
+        Ok(open.take(limit as usize).collect())
     }
 
     async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {

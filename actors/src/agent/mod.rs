@@ -64,6 +64,8 @@ struct Actor {
     ended: Arc<Notify>,
     /// The call under way, for a cancel.
     call: Option<tokio::task::AbortHandle>,
+    /// What the agent's time is more than the steady one, in milliseconds.
+    ahead: Option<i64>,
 }
 
 struct Mem {
@@ -133,6 +135,15 @@ impl Agents {
     fn is_new(&self, id: &str, at: Timestamp) -> bool {
         let now = self.services.clock.now();
         at >= self.since && at <= now && now < at + YOUNG && !self.ended.lock().ids.contains(id)
+    }
+
+    /// Returns what time it is for an agent: the wall clock's when its task came or was read, and from there on the steady
+    /// one's. Setting the clock neither ends a task nor lets it go on for longer than its limit.
+    fn time(&self, actor: &mut Actor, run: &Run) -> Timestamp {
+        let steady = self.services.clock.steady();
+        let wall = self.services.clock.now();
+        let ahead = actor.ahead.get_or_insert_with(|| wall.max(run.accepted_at).0 - steady.0);
+        Timestamp(steady.0.saturating_add(*ahead))
     }
 
     /// Forgets an agent that nobody is in. One that calls its model, or delivers, stays: its task is nowhere but here, and

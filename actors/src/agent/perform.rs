@@ -5,13 +5,13 @@ use crate::{
     Said, WORKFLOW,
     failpoint::failpoint,
     mutant::{Rule, holds},
-    tasks::pause,
+    tasks::{Called, pause},
     trace, values,
 };
 use bytes::Bytes;
 use callboard_connectors::tools;
 use callboard_core::{
-    Datum, Machine, Timestamp,
+    Datum, Machine, Span,
     agent::{
         message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
         run::{Effect, Ending, Input, Phase, Profile, Run, check_call},
@@ -37,6 +37,7 @@ pub(super) struct Answer {
 impl Agents {
     pub(super) fn perform(&self, actor: &mut Actor, id: &str, mem: &Mem, effect: Effect) {
         let (this, id, run, target) = (self.clone(), id.to_owned(), mem.run.clone(), mem.target.clone());
+        let now = self.time(actor, &mem.run);
         let contents = mem.contents.clone();
         let Some(task) = run.task.clone() else { return };
         let attempt = task.attempt;
@@ -45,26 +46,29 @@ impl Agents {
                 let activation =
                     actor.activation.get_or_insert_with(|| format!("{:x}", this.services.clock.id())).clone();
                 let asks = mem.asks && iteration == 1 && task.origin.is_none();
+                let limit = run.deadline().map(|at| at.since(now));
+                // Only a call that failed is put off.
+                let wait = if run.failures == 0 { Span::ZERO } else { not_before.since(now) };
                 let call = self.tasks.spawn(async move {
                     if asks && !this.is_wanted(&id, target.as_ref(), attempt).await {
                         return;
                     }
                     tokio::select! {
                         biased;
-                        () = this.tasks.stopped() => {}
                         // Nobody else looks at the clock while a call is under way.
-                        () = this.past(run.deadline()) => this.report(&id, Input::Tick).await,
-                        () = this.think(&id, run.clone(), contents, target, iteration, model, not_before, activation) => {}
+                        () = past(limit) => this.report(&id, Input::Tick).await,
+                        () = this.think(&id, run.clone(), contents, target, iteration, model, wait, activation) => {}
                     }
                 });
                 actor.call = Some(call.abort_handle());
             }
-            Effect::CallTool { iteration, call } => self.tasks.spawn_until_stop(async move {
+            Effect::CallTool { iteration, call } => drop(self.tasks.spawn(async move {
+                let Some(_call) = this.tasks.begin(Called::Tool) else { return };
                 failpoint!("tool.before_call");
                 let result = this.use_tool(&run, &call, &task.key).await;
                 failpoint!("tool.after_call");
                 this.report(&id, Input::ToolAnswered { attempt, iteration, id: call.id, result }).await;
-            }),
+            })),
             Effect::Delegate { iteration, call } => self.tasks.spawn_until_stop(async move {
                 this.delegate(&id, &run, target.as_ref(), iteration, &call).await;
             }),
@@ -73,20 +77,10 @@ impl Agents {
                 this.report(&id, Input::Granted { attempt, iteration, granted }).await;
             }),
             Effect::Deliver { attempt } => {
-                let took = self.services.clock.now().since(run.accepted_at);
+                let took = now.since(run.accepted_at);
                 self.services.metrics.task_ended(Duration::from_millis(took.0));
                 self.tasks.spawn(async move { this.deliver(&id, &run, target, attempt).await });
             }
-        }
-    }
-
-    /// Returns once the instant has passed; never without one.
-    async fn past(&self, deadline: Option<Timestamp>) {
-        match deadline {
-            Some(at) => {
-                tokio::time::sleep(Duration::from_millis(at.since(self.services.clock.now()).0 + 1)).await
-            }
-            None => std::future::pending().await,
         }
     }
 
@@ -114,13 +108,22 @@ impl Agents {
         target: Option<Target>,
         iteration: u32,
         model: usize,
-        not_before: Timestamp,
+        wait: Span,
         activation: String,
     ) {
-        let wait = not_before.since(self.services.clock.now());
-        if wait.0 > 0 {
-            tokio::time::sleep(Duration::from_millis(wait.0)).await;
-        }
+        let ready = async {
+            pause(Duration::from_millis(wait.0)).await;
+            // The provider's place first: who waits for a slow one must not hold what others could use.
+            let own = self.services.models.place(model_name(&run, model)).await;
+            (own, Arc::clone(&self.calls).acquire_owned().await)
+        };
+        let (_own, place) = tokio::select! {
+            biased;
+            () = self.tasks.stopped() => return,
+            ready = ready => ready,
+        };
+        // From here on the call counts as made: a stop waits for it, also where it is still to be granted.
+        let (Ok(_place), Some(_call)) = (place, self.tasks.begin(Called::Model)) else { return };
         let Some(task) = &run.task else { return };
         let attempt = task.attempt;
         if task.at_most_once
@@ -140,7 +143,6 @@ impl Agents {
                 return self.report(id, Input::Replied { attempt, iteration, reply: Err(error) }).await;
             }
         };
-        let Ok(_place) = Arc::clone(&self.calls).acquire_owned().await else { return };
         let began = Instant::now();
         let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
         // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it. What agents say
@@ -163,7 +165,7 @@ impl Agents {
         failpoint!("model.after_call");
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
         self.services.metrics.model_called(&request.model, began.elapsed(), usage);
-        drop(_place);
+        drop((_own, _place));
         self.report(id, Input::Replied { attempt, iteration, reply }).await;
     }
 
@@ -199,17 +201,13 @@ impl Agents {
             messages.push(serde_json::from_value((*value).clone()).map_err(|_| lost("a message"))?);
         }
         let spec = &profile.spec;
-        let name = match model.checked_sub(1) {
-            None => &spec.model,
-            Some(fallback) => spec.fallback_models.get(fallback).unwrap_or(&spec.model),
-        };
         let tools = profile.tools.iter().map(|(name, tool)| ToolSpec {
             name: name.clone(),
             description: tool.description.clone(),
             parameters: tool.parameters.clone(),
         });
         Ok(ModelRequest {
-            model: name.clone(),
+            model: model_name(run, model).to_owned(),
             messages,
             tools: tools.chain(profile.delegate_tool(task)).collect(),
             temperature: spec.temperature,
@@ -349,9 +347,6 @@ impl Agents {
                 }
                 // It may be long until it is told.
                 let _ = self.turn(id, Input::Delivered { attempt: 0 }, None).await;
-                if self.tasks.is_stopping() {
-                    return;
-                }
             }
             if !told {
                 self.land(id, "deliver").await;
@@ -388,5 +383,20 @@ impl Agents {
         if let Ok(mut actor) = self.boxes.enter(id).await {
             actor.in_flight.retain(|(_, name)| !name.starts_with(kind));
         }
+    }
+}
+
+/// Returns the name of the model in use: the agent's own, or one of its fallbacks.
+fn model_name(run: &Run, model: usize) -> &str {
+    let Some(profile) = run.profile.as_deref() else { return "" };
+    let spec = &profile.spec;
+    model.checked_sub(1).and_then(|n| spec.fallback_models.get(n)).unwrap_or(&spec.model)
+}
+
+/// Returns once that much time has passed; never without a limit.
+async fn past(limit: Option<Span>) {
+    match limit {
+        Some(left) => tokio::time::sleep(Duration::from_millis(left.0.saturating_add(1))).await,
+        None => std::future::pending().await,
     }
 }

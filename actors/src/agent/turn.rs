@@ -99,13 +99,14 @@ impl Agents {
                     mem.asks = mem.etag.is_none() && !certain;
                     actor.in_flight.clear();
                     actor.activation = None;
+                    actor.ahead = Some(self.services.clock.now().0 - self.services.clock.steady().0);
                     if let Some(call) = actor.call.take() {
                         call.abort();
                     }
                 }
                 mem.run.profile = self.profile(&task.agent);
             }
-            let now = self.services.clock.now();
+            let now = self.time(actor, &mem.run);
             // The agent's machine refuses nothing and misses nothing.
             let events = mem.run.decide(now, input, &Values::default()).unwrap_or_default();
             let told = matches!(input, Input::Delivered { .. } | Input::Tick);

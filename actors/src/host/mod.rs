@@ -13,7 +13,7 @@ use crate::{
     sweeper,
     tasks::Tasks,
     trace, wake,
-    workflow::Workflows,
+    workflow::{Workflows, alarms},
 };
 use axum::{
     Json, Router,
@@ -30,8 +30,8 @@ use subtle::ConstantTimeEq;
 
 /// What a sidecar may send at most; its own limit is 4 MiB.
 const BODY: usize = 5 << 20;
-/// How long a drain waits for turns and tracked tasks.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long the others are told that this process goes.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Which actors this process hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +89,34 @@ impl Host {
     /// Starts what runs beside the calls: the sweeper of the workflow role, the live fan-out to other processes.
     pub fn start(&self) {
         bus::start(self.0.services.clone(), self.0.here.clone(), &self.0.tasks);
+        if self.0.roles.ai {
+            bus::welcome(self.0.services.clone(), self.0.here.clone(), &self.0.tasks);
+        }
         if self.0.roles.workflow {
+            alarms::start(&self.0.workflows, &self.0.tasks);
             sweeper::start(self.0.services.clone(), &self.0.tasks);
         }
     }
 
-    /// Ends what runs, bounded; what is left another process takes up.
-    pub async fn drain(&self) {
-        if !self.0.tasks.drain(PATIENCE).await {
-            tracing::warn!("some tasks did not end in time; they are taken up again after the next start");
+    /// Begins no call any more, and waits for those under way until their answers are recorded, so long at most. What is
+    /// left another process takes up, or the next start.
+    pub async fn drain(&self, patience: Duration) {
+        self.0.tasks.stop();
+        let calls = self.0.tasks.under_way();
+        if !calls.is_none() {
+            tracing::info!(
+                "waiting for {calls}, {} s at most; a second signal ends at once",
+                patience.as_secs()
+            );
+        }
+        if !self.0.tasks.drain(patience).await {
+            let calls = self.0.tasks.under_way();
+            let left = if calls.is_none() { "some work".to_owned() } else { calls.to_string() };
+            tracing::warn!("cut in the middle after {} s: {left}; it is taken up again", patience.as_secs());
+        }
+        if self.0.roles.ai {
+            let farewell = bus::agents(&self.0.services, &self.0.here, bus::AGENTS_LEFT);
+            let _ = tokio::time::timeout(FAREWELL, farewell).await;
         }
     }
 
@@ -127,7 +146,8 @@ async fn config(State(host): State<Host>) -> impl IntoResponse {
     Json(json!({
         "entities": kinds,
         "actorIdleTimeout": "60m",
-        "drainOngoingCallTimeout": "10s",
+        // Shorter than placement's round of 8 s: a drain that outlasts it leaves the type locked at the sidecar for good.
+        "drainOngoingCallTimeout": "2s",
         "drainRebalancedActors": true,
         "reentrancy": {"enabled": false},
     }))

@@ -9,6 +9,7 @@ use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
+use std::time::Duration;
 
 pub const TASKS_ROUTE: &str = "/events/tasks";
 pub const COMMANDS_ROUTE: &str = "/events/commands";
@@ -145,6 +146,13 @@ pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
     if let Ok(event) = serde_json::from_slice::<CloudEvent<Value>>(&body) {
         let services = &host.0.services;
         let now = services.clock.now();
+        if host.0.roles.workflow && host.0.here.is_news(event.time.as_deref(), &event.data) {
+            match event.r#type.as_str() {
+                bus::AGENTS_CAME => host.0.workflows.ask_again(Duration::ZERO),
+                bus::AGENTS_LEFT => host.0.workflows.ask_again(bus::SETTLED),
+                _ => {}
+            }
+        }
         host.0.here.hear(&services.live, &event.r#type, event.time.as_deref(), event.data, now);
     }
     verdict(Verdict::Success)

@@ -17,6 +17,13 @@ use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 
 pub const TOPIC: &str = "callboard.live";
+/// A process that hosts agents is there, or goes: what was asked of it is asked again at once, not at the run's next wake.
+pub const AGENTS_CAME: &str = "callboard.live.agents_came";
+pub const AGENTS_LEFT: &str = "callboard.live.agents_left";
+/// By then sidecars know that a process has gone.
+pub const SETTLED: Duration = Duration::from_secs(3);
+/// A process that came says so once more: its sidecar may have had no actors yet.
+const ONCE_MORE: Duration = Duration::from_secs(6);
 const LISTENING: &str = "callboard.live.listening";
 const RECORDED: &str = "callboard.live.recorded";
 const SAID: &str = "callboard.agent.said";
@@ -62,11 +69,16 @@ impl Here {
         Self { origin: format!("{:016x}", clock.id()), since: clock.now() }
     }
 
+    /// Whether a message is of another process, and sent since this one is there.
+    pub fn is_news(&self, time: Option<&str>, data: &serde_json::Value) -> bool {
+        time.and_then(Timestamp::parse).is_some_and(|sent| sent >= self.since)
+            && data["origin"].as_str().is_some_and(|origin| origin != self.origin)
+    }
+
     /// Takes a message in. What is older than this process, of its own, or of no known shape, is nothing to it.
     pub fn hear(&self, live: &Live, kind: &str, time: Option<&str>, data: serde_json::Value, now: Timestamp) {
-        let Some(sent) = time.and_then(Timestamp::parse).filter(|sent| *sent >= self.since) else { return };
-        let theirs = data["origin"].as_str().is_some_and(|origin| origin != self.origin);
-        if !theirs {
+        let Some(sent) = time.and_then(Timestamp::parse) else { return };
+        if !self.is_news(time, &data) {
             return;
         }
         match kind {
@@ -124,6 +136,33 @@ pub fn start(services: Services, here: Here, tasks: &Tasks) {
             }
         }
     });
+}
+
+/// Says that the agents of this process are there, twice.
+pub fn welcome(services: Services, here: Here, tasks: &Tasks) {
+    if services.settings.broadcast.is_none() {
+        return;
+    }
+    tasks.spawn_until_stop(async move {
+        for wait in [Duration::ZERO, ONCE_MORE] {
+            tokio::time::sleep(wait).await;
+            while let Err(error) = agents(&services, &here, AGENTS_CAME).await {
+                tracing::debug!(%error, "that agents are there is not told yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    });
+}
+
+/// Tells the processes that host runs what became of this one's agents.
+pub async fn agents(
+    services: &Services,
+    here: &Here,
+    kind: &str,
+) -> Result<(), callboard_sidecar::client::Error> {
+    let Some(component) = &services.settings.broadcast else { return Ok(()) };
+    let message = here.envelope(kind, "agents", &json!({ "origin": here.origin }), &services.clock);
+    send(services, component, vec![message]).await
 }
 
 async fn send(

@@ -4,6 +4,7 @@ use super::{
     Workflows,
     actor::{Actor, InFlight, Mem},
     agent_id,
+    alarms::Alarm,
     http_step::HttpStep,
     offer::Offer,
     turn::Turn,
@@ -13,7 +14,6 @@ use crate::{
     failpoint::failpoint,
     mutant::{Rule, holds},
     reply::Fault,
-    tasks::pause,
     trace,
 };
 use bytes::Bytes;
@@ -32,7 +32,7 @@ use std::{
     time::Duration,
 };
 
-/// A deadline nearer than this gets an in-process timer as well.
+/// The end of an ended run's retention gets an in-process timer where it is nearer than this: else the sweeper comes.
 const NEAR: Span = Span::secs(30);
 /// How often an unanswered task is published again while its attempt is young, and later.
 const REPUBLISH: (Span, Span) = (Span::secs(25), Span::secs(300));
@@ -88,7 +88,7 @@ impl Workflows {
             return self.purge(actor, run, mem).await;
         }
         let settings = &self.services.settings;
-        let now = self.services.clock.now();
+        let now = self.services.clock.steady();
         let pending = mem.run.pending();
         let mut wanted: BTreeSet<(StepKey, u32)> = BTreeSet::new();
         let mut tasks = Vec::new();
@@ -97,7 +97,7 @@ impl Workflows {
                 Effect::StartAgent { step, attempt, agent, input, at_most_once } => {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
-                    let fresh = InFlight { since: now, published: Arc::default() };
+                    let fresh = InFlight { since: now, published: Arc::default(), agent: true };
                     let entry = actor.in_flight.entry(key).or_insert(fresh);
                     let last = Timestamp(entry.published.load(Ordering::Acquire));
                     let pace =
@@ -116,7 +116,7 @@ impl Workflows {
                 Effect::OfferTask { step, attempt, agent, input, at_most_once } => {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
-                    let fresh = InFlight { since: now, published: Arc::default() };
+                    let fresh = InFlight { since: now, published: Arc::default(), agent: false };
                     let entry = actor.in_flight.entry(key).or_insert(fresh);
                     let last = Timestamp(entry.published.load(Ordering::Acquire));
                     // Workers take minutes, and an offer repeated may be work done twice: it is not repeated soon.
@@ -149,7 +149,8 @@ impl Workflows {
                     let key = (step.clone(), attempt);
                     wanted.insert(key.clone());
                     if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
-                        actor.in_flight.insert(key, InFlight { since: now, published: Arc::default() });
+                        let fresh = InFlight { since: now, published: Arc::default(), agent: false };
+                        actor.in_flight.insert(key, fresh);
                         let node = node_of(&mem.run, &step);
                         let allowed = match node.map(|n| &n.kind) {
                             Some(NodeKind::Http(config)) => {
@@ -169,13 +170,13 @@ impl Workflows {
                         self.tell_agent(run, step, attempt, Arc::clone(&actor.told));
                     }
                 }
-                Effect::Continue => drop(self.go_on(run, Duration::ZERO)),
+                Effect::Continue => self.go_on(run),
                 Effect::Purge => {}
             }
         }
         actor.in_flight.retain(|key, _| wanted.contains(key));
         self.publish_tasks(run, &mem.run, tasks);
-        self.set_timer(actor, run, mem.run.deadline());
+        self.set_alarm(actor, run, mem);
         if mem.run.ended.is_some() {
             self.clean(actor, run, mem).await;
         }
@@ -236,6 +237,30 @@ impl Workflows {
         });
     }
 
+    /// Publishes the tasks of all runs here that agents work on again, after a while. Whoever works on one is not disturbed:
+    /// an agent takes a repeated task for what it is.
+    pub(crate) fn ask_again(&self, after: Duration) {
+        let this = self.clone();
+        self.tasks.spawn_until_stop(async move {
+            tokio::time::sleep(after).await;
+            for run in this.boxes.names() {
+                let Ok(actor) = this.boxes.enter(&run).await else { continue };
+                let asked = actor.in_flight.values().filter(|attempt| attempt.agent);
+                let waiting = asked.map(|attempt| attempt.published.store(0, Ordering::Release)).count();
+                drop(actor);
+                if waiting > 0
+                    && let Err(fault) = this.turn(&run, Turn::Go).await
+                {
+                    tracing::debug!(
+                        run,
+                        detail = fault.detail,
+                        "its tasks are published again at its next wake"
+                    );
+                }
+            }
+        });
+    }
+
     /// Tells an agent that its answer is not wanted any more.
     fn tell_agent(
         &self,
@@ -260,45 +285,30 @@ impl Workflows {
         });
     }
 
-    /// Takes another turn after a while.
-    fn go_on(&self, run: &str, after: Duration) -> tokio::task::AbortHandle {
+    /// Takes another turn.
+    fn go_on(&self, run: &str) {
         let (this, run) = (self.clone(), run.to_owned());
-        self.tasks
-            .spawn(async move {
-                tokio::select! {
-                    biased;
-                    () = pause(after) => {}
-                    () = this.tasks.stopped() => return,
-                }
-                // A task of its own, so that a new timer does not cut the turn this one started.
-                let inner = this.clone();
-                this.tasks.spawn(async move {
-                    if let Err(fault) = inner.turn(&run, Turn::Go).await {
-                        tracing::debug!(run, detail = fault.detail, "the timer's turn did not go through");
-                    }
-                });
-            })
-            .abort_handle()
+        self.tasks.spawn(async move {
+            if let Err(fault) = this.turn(&run, Turn::Go).await {
+                tracing::debug!(run, detail = fault.detail, "the next turn did not go through");
+            }
+        });
     }
 
-    fn set_timer(&self, actor: &mut Actor, run: &str, deadline: Option<Timestamp>) {
-        let now = self.services.clock.now();
-        let deadline = deadline.filter(|d| *d <= now + self.services.settings.paced(NEAR));
-        if actor.timer.as_ref().map(|(at, _)| *at) == deadline
-            && actor.timer.as_ref().is_some_and(|(_, t)| !t.is_finished())
-        {
-            return;
-        }
-        if let Some((_, timer)) = actor.timer.take() {
-            timer.abort();
-        }
-        if let Some(at) = deadline
-            && holds(Rule::Timer)
-        {
-            // One millisecond more: instants are whole milliseconds, and a turn just before one is a turn for nothing.
-            let after = Duration::from_millis(at.since(now).0 + 1);
-            actor.timer = Some((at, self.go_on(run, after)));
-        }
+    /// Sets the alarm of the nearest deadline. One millisecond more: instants are whole milliseconds, and a turn just
+    /// before one is a turn for nothing.
+    fn set_alarm(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
+        self.tell_time(actor, run, mem);
+        let left = mem.run.deadline().map(|deadline| deadline.since(mem.now));
+        let near = self.services.settings.paced(NEAR);
+        let left = left.filter(|left| holds(Rule::Timer) && (mem.run.ended.is_none() || *left <= near));
+        let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
+        let alarm = left.map(|left| Alarm {
+            at: steady + Span(left.0.saturating_add(1)),
+            wall: wall + left,
+            ahead: actor.ahead.unwrap_or_default(),
+        });
+        self.alarms.set(run, alarm);
     }
 
     /// Cleans up if the run has ended and everything of it is on record.

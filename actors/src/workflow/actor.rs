@@ -27,22 +27,24 @@ pub struct Actor {
     pub unarmed: bool,
     /// Asks for the first one in a while.
     pub arming: Option<AbortHandle>,
-    /// Its reminder is left alone until then.
+    /// Its reminder is left alone until then, in steady time.
     pub cools_until: Timestamp,
     /// Attempts under way, by step and attempt.
     pub in_flight: BTreeMap<(StepKey, u32), InFlight>,
-    /// When a tick last went well.
+    /// When a tick last went well, in steady time.
     pub ticked: Option<Timestamp>,
     /// Abandoned attempts whose agents were told.
     pub told: Arc<parking_lot::Mutex<BTreeSet<(StepKey, u32)>>>,
-    /// The in-process timer of the nearest deadline.
-    pub timer: Option<(Timestamp, AbortHandle)>,
+    /// What the run's own time is more than the steady one, in milliseconds, as of its last event.
+    pub ahead: Option<i64>,
 }
 
 /// A run's state with what it takes to save the next one.
 pub struct Mem {
     pub doc: Document,
     pub run: Run,
+    /// The run's own time, as of the turn that was asked last.
+    pub now: Timestamp,
     /// Of the document as read or written last; none before the first save.
     pub etag: Option<String>,
     /// The document still has the expiry of a first one.
@@ -71,9 +73,12 @@ pub struct Armed {
 /// An attempt that somebody works on.
 #[derive(Debug, Clone)]
 pub struct InFlight {
+    /// In steady time, as what follows.
     pub since: Timestamp,
     /// When its task was published last; 0 if that failed.
     pub published: Arc<AtomicI64>,
+    /// An agent of ours works on it.
+    pub agent: bool,
 }
 
 impl Actor {
@@ -93,6 +98,7 @@ impl Mem {
         Self {
             doc,
             run,
+            now: Timestamp::default(),
             etag,
             expires: false,
             unheard: false,

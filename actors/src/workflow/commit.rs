@@ -227,7 +227,7 @@ impl Workflows {
                 !want.often && want.due.0.abs_diff(have.due.0) > few && want.due.since(now).0 > few
             }
         };
-        if !again || now < actor.cools_until {
+        if !again || self.services.clock.steady() < actor.cools_until {
             return;
         }
         if std::mem::take(&mut actor.unarmed) && !on_wake {
@@ -251,7 +251,7 @@ impl Workflows {
                 actor.armed = Some(want)
             }
             Err(error) => {
-                actor.cools_until = self.services.clock.now() + settings.paced(wake::COOL);
+                actor.cools_until = self.services.clock.steady() + settings.paced(wake::COOL);
                 tracing::debug!(run, %error, "wake is not registered");
             }
         }
@@ -284,7 +284,7 @@ impl Workflows {
             task.abort();
         }
         let now = self.services.clock.now();
-        if actor.armed.is_none_or(|armed| !armed.often) && now >= actor.cools_until {
+        if actor.armed.is_none_or(|armed| !armed.often) && self.services.clock.steady() >= actor.cools_until {
             self.register(actor, run, Armed { due: now, often: true }).await;
         }
     }
@@ -297,7 +297,7 @@ impl Workflows {
             task.abort();
             return true;
         }
-        let now = self.services.clock.now();
+        let now = self.services.clock.steady();
         if now < actor.cools_until {
             return false;
         }
@@ -330,7 +330,9 @@ fn wanted(run: &Run, now: callboard_core::Timestamp, seldom: Duration) -> Option
         return None;
     }
     let latest = now + Span(seldom.as_millis() as u64);
-    Some(Armed { due: run.deadline().map_or(latest, |d| d.max(now)), often: false })
+    // The reminder is the wall clock's, the deadline of the run's own time.
+    let due = run.deadline().map_or(latest, |deadline| now + deadline.since(now + run.ahead));
+    Some(Armed { due, often: false })
 }
 
 /// Writes the state as a snapshot: a new head, and a page when enough finished work has come together.

@@ -4,7 +4,7 @@ use super::{Workflows, turn::Turn};
 use crate::{
     failpoint::failpoint,
     mutant::{Rule, holds},
-    tasks::pause,
+    tasks::{Called, pause},
 };
 use callboard_connectors::http::node::{self, Call};
 use callboard_core::{
@@ -32,8 +32,14 @@ impl Workflows {
     /// Performs the call in a task of its own.
     pub(super) fn call_http(&self, run: &str, call: HttpStep) {
         let (this, run) = (self.clone(), run.to_owned());
-        self.tasks.spawn_until_stop(async move {
-            let Ok(_place) = Arc::clone(&this.calls).acquire_owned().await else { return };
+        self.tasks.spawn(async move {
+            let place = tokio::select! {
+                biased;
+                () = this.tasks.stopped() => return,
+                place = Arc::clone(&this.calls).acquire_owned() => place,
+            };
+            // From here on the call counts as made: a stop waits for it, also where it is still to be granted.
+            let (Ok(_place), Some(_call)) = (place, this.tasks.begin(Called::Http)) else { return };
             if call.at_most_once && holds(Rule::Grant) && !this.granted(&run, &call.step, call.attempt).await {
                 this.land(&run, &call.step, call.attempt).await;
                 return;

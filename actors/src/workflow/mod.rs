@@ -2,6 +2,7 @@
 
 mod act;
 mod actor;
+pub(crate) mod alarms;
 mod commit;
 mod http_step;
 mod load;
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     plans: Mutex<HashMap<(String, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
+    alarms: alarms::Alarms,
 }
 
 impl Workflows {
@@ -47,6 +49,7 @@ impl Workflows {
             panics: Mutex::default(),
             plans: Mutex::default(),
             calls,
+            alarms: alarms::Alarms::default(),
         }))
     }
 

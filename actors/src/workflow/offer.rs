@@ -89,6 +89,9 @@ impl Workflows {
     pub(super) fn offer(&self, run: &str, offer: Offer) {
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
+            if this.tasks.is_stopping() {
+                return;
+            }
             let once = offer.at_most_once && holds(Rule::Grant);
             // Only the one that is granted it makes an offer that must not be made twice. Should it die before the
             // message is out, the step's timeout is what ends the wait.
@@ -140,7 +143,8 @@ impl Workflows {
                 Ok(()) => return true,
                 Err(error) => tracing::warn!(run, %error, "an offer is not published yet"),
             }
-            if self.tasks.is_stopping() {
+            // One that was granted is nobody else's to make.
+            if self.tasks.is_stopping() && !offer.at_most_once {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(wait)).await;

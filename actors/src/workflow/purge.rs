@@ -58,9 +58,7 @@ impl Workflows {
         let again = self.look_again_at();
         self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
         failpoint!("purge.after_mark");
-        if let Some((_, timer)) = actor.timer.take() {
-            timer.abort();
-        }
+        self.alarms.set(run, None);
         tracing::debug!(run, "purged from the state store");
         Ok(())
     }

@@ -64,7 +64,8 @@ impl Workflows {
         if busy {
             return soon;
         }
-        let deadline = run.deadline().map_or(now + paced(900), |d| d.max(now) + paced(15));
+        let left = run.deadline().map(|deadline| deadline.since(now + run.ahead));
+        let deadline = left.map_or(now + paced(900), |left| now + left + paced(15));
         deadline.min(now + paced(24 * 3600))
     }
 

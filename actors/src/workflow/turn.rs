@@ -133,7 +133,7 @@ impl Workflows {
 
     async fn take(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
         let services = &self.services;
-        if matches!(turn, Turn::Tick) && holds(Rule::TickSkip) && self.is_repeated_tick(actor) {
+        if matches!(turn, Turn::Tick) && holds(Rule::TickSkip) && self.is_repeated_tick(actor, run) {
             return Ok(done(actor.mem.as_ref(), run));
         }
         let mut past = turn.is_wake() && holds(Rule::WakePast);
@@ -165,7 +165,7 @@ impl Workflows {
                 actor.mem = Some(mem);
                 return Err(Fault::new(409, "run_archived", format!("run {run} is being archived")));
             }
-            let mut asked = self.ask(run, &mut mem, turn).await;
+            let mut asked = self.ask(actor, run, &mut mem, turn).await;
             // A commit is fenced, a refusal is not, nor is finding nothing to do: another host may have gone on since
             // this one read the run. What would be answered without a write is decided on what is there now.
             let writes_nothing = match &asked {
@@ -176,7 +176,7 @@ impl Workflows {
             if cached && writes_nothing && turn.is_asked() && holds(Rule::DecideAgain) {
                 let Some(read) = self.obtain(actor, run, turn, true, &mut refused).await? else { continue };
                 mem = read;
-                asked = self.ask(run, &mut mem, turn).await;
+                asked = self.ask(actor, run, &mut mem, turn).await;
             }
             let (events, adopted) = match asked {
                 Ok(asked) => asked,
@@ -249,11 +249,16 @@ impl Workflows {
             }
             failpoint!("turn.before_answer");
             if matches!(turn, Turn::Tick) {
-                actor.ticked = Some(services.clock.now());
+                actor.ticked = Some(services.clock.steady());
             }
             let end = done(Some(&mem), run);
             mem.values.forget_over(VALUES_KEPT);
-            actor.mem = Some(mem);
+            // The sweeper comes to every run that waits: none of them is worth memory for that.
+            let rests = matches!(turn, Turn::Sweep)
+                && mem.run.ended.is_none()
+                && mem.run.pending().is_empty()
+                && actor.in_flight.is_empty();
+            actor.mem = (!rests).then_some(mem);
             return Ok(end);
         }
         if turn.is_start() {
@@ -263,11 +268,16 @@ impl Workflows {
     }
 
     /// Missed ticks are replayed in a burst after a pause; one is enough.
-    fn is_repeated_tick(&self, actor: &Actor) -> bool {
-        let now = self.services.clock.now();
-        let soon = actor.ticked.is_some_and(|t| now < t + self.services.settings.paced(TICK_SKIP));
-        let due = actor.mem.as_ref().and_then(|m| m.run.deadline()).is_some_and(|d| d <= now);
-        soon && !due
+    fn is_repeated_tick(&self, actor: &mut Actor, run: &str) -> bool {
+        let now = self.services.clock.steady();
+        if !actor.ticked.is_some_and(|t| now < t + self.services.settings.paced(TICK_SKIP)) {
+            return false;
+        }
+        let Some(mut mem) = actor.mem.take() else { return true };
+        self.tell_time(actor, run, &mut mem);
+        let due = mem.run.deadline().is_some_and(|deadline| deadline <= mem.now);
+        actor.mem = Some(mem);
+        !due
     }
 
     fn backoff(&self, attempt: u32) -> Duration {
@@ -288,8 +298,9 @@ impl Workflows {
             return Ok(Some(mem));
         }
         match self.load(actor, run).await {
-            Ok(Loaded::Run(mem)) => {
+            Ok(Loaded::Run(mut mem)) => {
                 actor.unarmed = false;
+                self.tell_time(actor, run, &mut mem);
                 // What the load found unjournaled goes out also when this turn only looks.
                 actor.tail.describe(self.projection(&mem), self.next_check(&mem.run));
                 if actor.tail.has_work() {
@@ -322,10 +333,12 @@ impl Workflows {
     /// Decides, with an answer's value at hand.
     async fn ask(
         &self,
+        actor: &mut Actor,
         run: &str,
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<(Vec<Event>, Option<(String, Bytes)>), Undecided> {
+        self.tell_time(actor, run, mem);
         let adopted = match self.adopt(run, mem, turn).await {
             Ok(adopted) => adopted,
             Err(Unadopted::Unknown) => return Err(Undecided::Unknown),
@@ -346,7 +359,7 @@ impl Workflows {
             Turn::Tick | Turn::Sweep | Turn::Go => &tick,
             Turn::Look => return Ok(Vec::new()),
         };
-        let at = self.now_for(mem);
+        let at = mem.now;
         #[cfg(feature = "mutants")]
         let changed = self.mutate(mem, input);
         #[cfg(feature = "mutants")]
@@ -389,10 +402,17 @@ impl Workflows {
         input
     }
 
-    /// Time does not go backwards along a history, whatever this host's clock says.
-    fn now_for(&self, mem: &Mem) -> Timestamp {
+    /// Tells a run what time it is. Along a history time does not go backwards, whatever the wall clock says: after it was
+    /// set back, a run's own time goes on from the last event, at the speed of time, until the wall clock has caught up.
+    /// A wait lasts as long as it should, neither less nor as much longer as the clock was wrong.
+    pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
+        let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
         let last = mem.doc.tail.last().map_or(Timestamp(0), |(event, _)| event.at);
-        self.services.clock.now().max(last)
+        let known = actor.ahead.or_else(|| self.alarms.ahead(run)).unwrap_or(i64::MIN);
+        let ahead = known.max(last.0.saturating_sub(steady.0));
+        actor.ahead = Some(ahead);
+        mem.now = wall.max(Timestamp(steady.0.saturating_add(ahead)));
+        mem.run.ahead = mem.now.since(wall);
     }
 }
 

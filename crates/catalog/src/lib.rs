@@ -17,7 +17,7 @@ use callboard_core::{Hash, Timestamp};
 use std::collections::BTreeMap;
 
 pub use definition::{NewVersion, NewWorkflow, Workflow};
-pub use run::{Append, Entry, RunFilter, RunProjection, RunRow, Tip};
+pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
 
 /// What the rest of the program asks of the database.
@@ -60,6 +60,9 @@ pub trait Catalog: Send + Sync + 'static {
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error>;
 
     // --- sweeper
+
+    /// Returns runs of a status, oldest first, those after the run `after`.
+    async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error>;
 
     /// Returns runs whose `next_check_at` has passed and moves it to `then` in the same statement.
     async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error>;

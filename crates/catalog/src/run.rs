@@ -67,6 +67,15 @@ pub struct RunRow {
     pub cleaned_seq: u64,
 }
 
+/// What the sweeper has to know of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRun {
+    pub id: String,
+    pub next_check_at: Option<Timestamp>,
+    /// Of the history's last entry.
+    pub last_at: Timestamp,
+}
+
 /// The end of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {

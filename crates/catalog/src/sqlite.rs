@@ -9,7 +9,8 @@ mod runs;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, RunFilter, RunRow, Tip, Workflow,
+    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, OpenRun, RunFilter, RunRow, Tip,
+    Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -159,6 +160,10 @@ impl Catalog for SqliteCatalog {
 
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
         runs::list(&self.readers, filter, after, limit.min(LIMIT)).await
+    }
+
+    async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
+        runs::open(&self.readers, status, after, limit.min(LIMIT)).await
     }
 
     async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {

@@ -37,6 +37,7 @@ pub async fn all(catalog: &dyn Catalog) {
     concurrent_appends_do_not_disturb_each_other(catalog).await;
     racing_appends_of_one_run_let_one_win(catalog).await;
     due_runs_are_given_out_once(catalog).await;
+    open_runs_are_found_by_status_page_by_page(catalog).await;
     a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
     a_purged_run_is_looked_at_again(catalog).await;
     catalog.health().await.unwrap();

@@ -14,6 +14,7 @@ use callboard_core::{
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::OwnedSemaphorePermit;
 
 pub use openai::OpenAi;
 pub use scripted::{Script, Scripted};
@@ -25,9 +26,21 @@ const OPENAI: &str = "https://api.openai.com/v1";
 /// Receives pieces of the answer's text as they come.
 pub type OnDelta<'a> = Option<&'a (dyn Fn(&str) + Send + Sync)>;
 
+/// A call's place among those a provider takes at the same time, until it is dropped.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Place {
+    _held: Option<OwnedSemaphorePermit>,
+}
+
 /// Answers requests.
 #[async_trait]
 pub trait ChatModel: Send + Sync + 'static {
+    /// Waits until another call may be made. How long that takes counts to no call.
+    async fn place(&self) -> Place {
+        Place::default()
+    }
+
     /// Makes one call. With `on_delta` the answer is streamed where the provider can.
     async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError>;
 }
@@ -130,7 +143,15 @@ impl Models {
         self.scripted
     }
 
-    /// Makes one call at the provider the model's name means.
+    /// Waits for a place at the provider the model's name means.
+    pub async fn place(&self, model: &str) -> Place {
+        match model.split_once('/').and_then(|(provider, _)| self.named.get(provider)) {
+            Some(provider) => provider.place().await,
+            None => self.default.place().await,
+        }
+    }
+
+    /// Makes one call, for which the caller has a place, at the provider the model's name means.
     pub async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
         if let Some((provider, model)) = request.model.split_once('/')
             && let Some(provider) = self.named.get(provider)

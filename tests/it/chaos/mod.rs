@@ -6,6 +6,7 @@
 
 #![allow(clippy::panic, reason = "a client that gets nowhere ends the campaign")]
 
+mod away;
 mod beside;
 mod campaign;
 mod cut;

@@ -60,7 +60,7 @@ impl Beside {
         host.start();
         let gateway = parts.gateway(config, sidecar)?;
         let router = if roles.workflow { gateway.router() } else { gateway.probes() };
-        let api = listener::serve(listener, router, parts.stop.clone());
+        let api = listener::serve(listener, router, parts.closed.clone());
         Ok(Self {
             url: format!("http://{address}"),
             parts,
@@ -72,16 +72,13 @@ impl Beside {
         })
     }
 
-    /// Takes no more from the API, lets what runs end for a while, and only then leaves the sidecar's calls.
+    /// Starts no more from the API, lets the calls under way end for a while, and only then leaves API and sidecar: reads
+    /// go on meanwhile, and answers come through the sidecar's calls.
     pub async fn stop(self) {
         self.parts.stop.cancel();
-        let drained = async {
-            let _ = self.api.await;
-            self.host.drain().await;
-        };
-        if tokio::time::timeout(self.drain, drained).await.is_err() {
-            tracing::warn!("what still ran was cut; it is taken up again");
-        }
+        self.host.drain(self.drain).await;
+        self.parts.closed.cancel();
+        let _ = self.api.await;
         self.callbacks_stop.cancel();
         let _ = self.callbacks.await;
         self.parts.catalog.close().await;

@@ -100,7 +100,7 @@ impl Embedded {
         host.start();
 
         let router = parts.gateway(config, sidecar)?.router();
-        let api = listener::serve(listener, router, parts.stop.clone());
+        let api = listener::serve(listener, router, parts.closed.clone());
         let url = format!("http://{address}");
         lock.announce(&url)?;
         let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());
@@ -118,16 +118,13 @@ impl Embedded {
         })
     }
 
-    /// Takes no more, lets what runs end for a while, and returns once everything is on disk.
+    /// Starts no more, lets the calls under way end for a while, and returns once everything is on disk. Until then
+    /// the API can be read, and the sidecar brings answers to their runs.
     pub async fn stop(self) {
         self.parts.stop.cancel();
-        let drained = async {
-            let _ = self.api.await;
-            self.host.drain().await;
-        };
-        if tokio::time::timeout(self.drain, drained).await.is_err() {
-            tracing::warn!("what still ran was cut; it goes on at the next start");
-        }
+        self.host.drain(self.drain).await;
+        self.parts.closed.cancel();
+        let _ = self.api.await;
         self.server.shutdown().await;
         self.parts.catalog.close().await;
     }

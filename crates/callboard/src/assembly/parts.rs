@@ -37,6 +37,8 @@ pub struct Parts {
     pub metrics: Metrics,
     pub live: Live,
     pub stop: CancellationToken,
+    /// The stop has come so far that nothing is answered any more.
+    pub closed: CancellationToken,
     exempt: Vec<Origin>,
 }
 
@@ -61,6 +63,7 @@ impl Parts {
             registry,
             live: Live::default(),
             stop: CancellationToken::new(),
+            closed: CancellationToken::new(),
             exempt,
         })
     }

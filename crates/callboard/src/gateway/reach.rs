@@ -19,8 +19,11 @@ use tokio::sync::broadcast;
 
 /// The actor type of runs.
 const WORKFLOW: &str = "Workflow";
-/// A turn takes milliseconds; a sidecar that holds a call longer than this has lost it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// A turn takes milliseconds, seconds under load; a sidecar that holds a call longer than this has lost it, or looks for
+/// a host of the run.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// So long a read waits for the actor before the catalog's picture has to do.
+const GLANCE: Duration = Duration::from_millis(1500);
 /// How often the catalog is looked at where no notice comes, as when another process runs the actor.
 pub const POLL: Duration = Duration::from_millis(500);
 /// How long an answer waits for the catalog to have what it says.
@@ -80,7 +83,7 @@ impl Runs {
         if is_over(row) {
             return self.recorded(row).await;
         }
-        match self.invoke(trace, &row.id, "status", json!({})).await {
+        match self.invoke_within(GLANCE, trace, &row.id, "status", json!({})).await {
             // What does not fit a sidecar's message is in the catalog.
             Ok(run) if is_cut(&run) => {
                 self.settle(&row.id, &run).await;
@@ -99,11 +102,25 @@ impl Runs {
     }
 
     async fn invoke(&self, trace: &Trace, run: &str, method: &str, body: Value) -> Result<Value, Error> {
+        self.invoke_within(PATIENCE, trace, run, method, body).await
+    }
+
+    async fn invoke_within(
+        &self,
+        patience: Duration,
+        trace: &Trace,
+        run: &str,
+        method: &str,
+        body: Value,
+    ) -> Result<Value, Error> {
         let sidecar = self.sidecar.with_trace(Some(trace.0.clone()));
         let call = sidecar.invoke_actor(WORKFLOW, run, method, body.to_string().into());
-        let Ok(answer) = tokio::time::timeout(PATIENCE, call).await else {
+        let Ok(answer) = tokio::time::timeout(patience, call).await else {
             tracing::warn!(run, method, "the sidecar holds a call");
-            return Err(Error::unavailable("sidecar_unavailable", "the sidecar does not answer", 5));
+            // Giving up takes a call out of the sidecar's queue; one that has reached the run goes on.
+            let detail = "the run does not answer now: it is not known whether this was done; read the run, or send \
+                          the request again with the same Idempotency-Key";
+            return Err(Error::unavailable("sidecar_unavailable", detail, 5));
         };
         let answer = answer?;
         let Ok(answer) = serde_json::from_slice::<Value>(&answer) else {

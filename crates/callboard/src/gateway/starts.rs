@@ -96,6 +96,10 @@ async fn started(
     start: Value,
     wait: Option<Duration>,
 ) -> Result<Response, Error> {
+    if gateway.stop.is_cancelled() {
+        let detail = "this server is stopping and starts no run; nothing was done: send it again";
+        return Err(Error::unavailable("stopping", detail, 5));
+    }
     // Before the start, so that no notice is missed.
     let notices = gateway.runs.watch(run);
     let answer = gateway.runs.start(trace, run, start).await?;

@@ -1,7 +1,7 @@
 //! Reading histories, values and projections; the sweeper's statements.
 
 use super::{journal::hash, signed, unsigned};
-use crate::{Entry, Error, NO_HASH, RunFilter, RunRow, Tip};
+use crate::{Entry, Error, NO_HASH, OpenRun, RunFilter, RunRow, Tip};
 use bytes::Bytes;
 use callboard_core::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
@@ -43,6 +43,13 @@ const RUNS: &str = list_runs!();
 const RUNS_OF_WORKFLOW: &str = list_runs!("workflow_id = $1 and");
 const RUNS_BY_STATUS: &str = list_runs!("status = $2 and");
 const RUNS_OF_WORKFLOW_BY_STATUS: &str = list_runs!("workflow_id = $1 and status = $2 and");
+
+const OPEN: &str = "
+    select r.id, r.next_check_at, h.created_at
+    from runs r
+    join history h on h.run = r.id and h.seq = r.seq
+    where r.status = $1 and ($2 is null or (r.created_at, r.id) > (select created_at, id from runs where id = $2))
+    order by r.created_at, r.id limit $3";
 
 const DUE: &str = "
     update runs set next_check_at = $2
@@ -142,6 +149,22 @@ pub(super) async fn list(
         .fetch_all(readers)
         .await?;
     Ok(rows.into_iter().map(RunRow::from).collect())
+}
+
+pub(super) async fn open(
+    readers: &SqlitePool,
+    status: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<OpenRun>, Error> {
+    let rows: Vec<(String, Option<i64>, i64)> =
+        sqlx::query_as(OPEN).bind(status).bind(after).bind(limit).fetch_all(readers).await?;
+    let open = |(id, next, last): (String, Option<i64>, i64)| OpenRun {
+        id,
+        next_check_at: next.map(Timestamp),
+        last_at: Timestamp(last),
+    };
+    Ok(rows.into_iter().map(open).collect())
 }
 
 pub(super) async fn due(

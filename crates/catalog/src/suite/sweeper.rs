@@ -31,6 +31,27 @@ pub async fn due_runs_are_given_out_once(catalog: &dyn Catalog) {
     assert_eq!(catalog.due(Timestamp(5), THEN, 10).await.unwrap().len(), 1);
 }
 
+pub async fn open_runs_are_found_by_status_page_by_page(catalog: &dyn Catalog) {
+    let status = format!("status-{}", fresh());
+    let mut all = Vec::new();
+    for n in 0..3 {
+        let run = fresh();
+        let mut append = batch(&run, 1, 2, "a");
+        append.row.status.clone_from(&status);
+        append.row.created_at = Timestamp(n);
+        append.next_check_at = Some(Timestamp(THEN.0 + n));
+        let last = append.entries.last().unwrap().at;
+        catalog.append(append).await.unwrap();
+        all.push((run, last));
+    }
+    let first = catalog.open_runs(&status, None, 2).await.unwrap();
+    let second = catalog.open_runs(&status, Some(&first[1].id), 2).await.unwrap();
+    let found: Vec<_> = first.iter().chain(&second).map(|run| (run.id.clone(), run.last_at)).collect();
+    assert_eq!(found, all);
+    assert_eq!(second[0].next_check_at, Some(Timestamp(THEN.0 + 2)));
+    assert_eq!(catalog.open_runs(&fresh(), None, 2).await.unwrap(), []);
+}
+
 pub async fn a_run_is_cleaned_only_at_the_end_of_its_history(catalog: &dyn Catalog) {
     let run = run_due_at(catalog, 100, Some(200)).await;
     assert!(!catalog.mark_cleaned(&run, 1).await.unwrap());

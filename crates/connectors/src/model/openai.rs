@@ -8,7 +8,7 @@ mod reading;
 mod stream;
 mod wire;
 
-use super::{ChatModel, OnDelta, Provider, invalid};
+use super::{ChatModel, OnDelta, Place, Provider, invalid};
 use crate::{
     CallError, failed,
     http::{self as client, errors},
@@ -17,7 +17,7 @@ use crate::{
 use ::http::{HeaderValue, header};
 use async_trait::async_trait;
 use callboard_core::agent::message::{ModelReply, ModelRequest};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -39,7 +39,7 @@ pub struct OpenAi {
     authorization: Option<HeaderValue>,
     scrub: Scrub,
     timeout: Duration,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
 }
 
 // === impl OpenAi ===
@@ -67,12 +67,11 @@ impl OpenAi {
             authorization,
             scrub: Scrub::new(&key.map(Secret::new)),
             timeout: provider.timeout.map_or(TOTAL, |span| Duration::from_millis(span.0)),
-            slots: Semaphore::new(provider.parallel.unwrap_or(PARALLEL).max(1) as usize),
+            slots: Arc::new(Semaphore::new(provider.parallel.unwrap_or(PARALLEL).max(1) as usize)),
         })
     }
 
     async fn exchange(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
-        let _slot = self.slots.acquire().await.map_err(|_| failed("model_unavailable", "closed", true))?;
         let body = serde_json::to_vec(&wire::request(request, on_delta.is_some()))
             .map_err(|e| failed("model_rejected", format!("the request can't be written: {e}"), false))?;
         let key = HeaderValue::from_str(&request.idempotency_key)
@@ -118,6 +117,11 @@ impl OpenAi {
 
 #[async_trait]
 impl ChatModel for OpenAi {
+    async fn place(&self) -> Place {
+        // It is never closed.
+        Place { _held: Arc::clone(&self.slots).acquire_owned().await.ok() }
+    }
+
     async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
         let late = || failed("model_timeout", "the model did not answer in time", true);
         let exchange = tokio::time::timeout(self.timeout, self.exchange(request, on_delta));

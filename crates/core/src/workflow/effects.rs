@@ -4,9 +4,9 @@ use super::{
     decide,
     definition::{AgentNode, EffectMode, NodeKind, Worker},
     event::StepKey,
-    run::{Run, StepState},
+    run::{Run, Step, StepState},
 };
-use crate::{Datum, Timestamp};
+use crate::{Datum, Span, Timestamp};
 
 /// Something asked of the outside and not yet answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +83,19 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
     out
 }
 
-/// Returns when to send a tick.
+/// Returns when a started step is due, in the run's own time: `until` names an instant of the wall clock's.
+pub(super) fn due(run: &Run, key: &StepKey, step: &Step) -> Option<Timestamp> {
+    let deadline = step.deadline?;
+    if run.ahead == Span::ZERO {
+        return Some(deadline);
+    }
+    let plan = run.plan.as_ref()?;
+    let kind = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind);
+    let absolute = matches!(kind, Some(NodeKind::Wait(wait)) if wait.r#for.is_none() && wait.until.is_some());
+    Some(if absolute { deadline + run.ahead } else { deadline })
+}
+
+/// Returns when to send a tick, in the run's own time.
 pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
     if run.ended.is_some() {
         return run.retained_until().filter(|_| !run.purging);
@@ -91,10 +103,13 @@ pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
     if run.paused.is_some() {
         return None;
     }
-    let steps = run.open.iter().filter_map(|key| run.steps.get(key)).filter_map(|step| match step.state {
-        StepState::Retrying { at } => Some(at),
-        StepState::Started { .. } => step.deadline,
-        _ => None,
+    let steps = run.open.iter().filter_map(|key| {
+        let step = run.steps.get(key)?;
+        match step.state {
+            StepState::Retrying { at } => Some(at),
+            StepState::Started { .. } => due(run, key, step),
+            _ => None,
+        }
     });
     let time = if run.wrap_up { None } else { decide::advance::time_limit(run) };
     steps.chain(time).min()

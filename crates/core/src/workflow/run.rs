@@ -43,6 +43,9 @@ pub struct Run {
     /// Attempts that were running when their run or body ended; their agents are told.
     pub abandoned: OrdMap<StepKey, u32>,
     pub purging: bool,
+    /// How far this run's own time is ahead of the wall clock, which was set back; told by the shell, never stored.
+    /// Absolute instants are the wall clock's.
+    pub ahead: Span,
     /// Finished work in the order it finished; append-only, so that its pages are written once.
     pub archive: Vector<Archived>,
 }

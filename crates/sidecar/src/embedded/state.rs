@@ -81,7 +81,7 @@ pub(super) fn expiry(ttl: Option<&str>) -> Result<Expiry, Fault> {
         None | Some("") => Ok(Expiry::Keep),
         Some(text) => match text.parse::<i64>() {
             Ok(seconds) if seconds > 0 => {
-                Ok(Expiry::At(times::now().saturating_add(seconds.saturating_mul(1000))))
+                Ok(Expiry::At(times::steady().saturating_add(seconds.saturating_mul(1000))))
             }
             Ok(_) => Ok(Expiry::Never),
             Err(_) => Err(Fault::new(

@@ -237,7 +237,7 @@ impl Store {
     pub(super) fn get(&self, store: &str, key: &str) -> Result<Option<Value>, Error> {
         let reader = self.reader();
         let mut statement = reader.prepare_cached(sql::GET)?;
-        let found = statement.query_row(params![store, key, times::now()], value).optional()?;
+        let found = statement.query_row(params![store, key, times::steady()], value).optional()?;
         Ok(found)
     }
 
@@ -248,7 +248,7 @@ impl Store {
         self.read(move |reader| {
             let mut statement = reader.prepare_cached(sql::GET_MANY)?;
             let rows = statement
-                .query_map(params![store, keys, times::now()], |row| Ok((row.get("key")?, value(row)?)))?;
+                .query_map(params![store, keys, times::steady()], |row| Ok((row.get("key")?, value(row)?)))?;
             rows.collect()
         })
         .await

@@ -2,7 +2,10 @@
 //!
 //! Decides exactly what daprd refuses: fractions in ISO durations, and periods of days or longer.
 
-use std::time::Duration;
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 /// A parsed `dueTime` or `ttl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +148,14 @@ impl When {
             Self::At(at) => at,
         }
     }
+}
+
+/// Returns what the wall clock would say if nobody had set it since this process began: what expires lives for as long as
+/// it was given, and one wrong hour of the clock takes nothing away.
+pub(crate) fn steady() -> i64 {
+    static BEGAN: OnceLock<(i64, Instant)> = OnceLock::new();
+    let (wall, since) = BEGAN.get_or_init(|| (now(), Instant::now()));
+    wall.saturating_add(i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Returns the wall clock in milliseconds since the epoch.

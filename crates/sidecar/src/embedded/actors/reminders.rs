@@ -18,6 +18,11 @@ use super::super::{names, times};
 use super::Actors;
 use super::schedule::{Entry, Key, Kind};
 
+/// Between two reminders that a start finds overdue by a wrong clock, in milliseconds: a hundred thousand of them must
+/// not come at once.
+const STAGGER: i64 = 2;
+/// A difference of the wall clock and the steady one that is no jump, in milliseconds.
+const NO_JUMP: i64 = 500;
 /// Callbacks at the same time; each may wait for its actor's turn.
 const FIRING: usize = 1024;
 
@@ -219,8 +224,18 @@ impl Actors {
     }
 
     pub(super) fn restore(&self, reminders: Vec<Reminder>) {
-        for reminder in reminders {
+        let now = times::now();
+        let mut overdue = 0;
+        for mut reminder in reminders {
+            let due = reminder.due_after_start(now);
+            if due != reminder.due {
+                reminder.due = due.saturating_add(overdue * STAGGER);
+                overdue += 1;
+            }
             self.schedule.put(entry(reminder));
+        }
+        if overdue > 0 {
+            tracing::warn!(reminders = overdue, "written when the clock was ahead of now; they are due now");
         }
     }
 
@@ -235,8 +250,16 @@ impl Actors {
     /// Fires what is due, until the sidecar stops.
     pub(super) async fn tick(self: Arc<Self>) {
         let permits = Arc::new(Semaphore::new(FIRING));
+        let mut gap = times::now() - times::steady();
         loop {
             let now = times::now();
+            let now_gap = now - times::steady();
+            if (now_gap - gap).abs() > NO_JUMP {
+                if now_gap < gap {
+                    self.schedule.set_back(gap - now_gap);
+                }
+                gap = now_gap;
+            }
             match self.schedule.due(now) {
                 Ok(entry) => {
                     let permit = tokio::select! {

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::super::store::Reminder;
+use super::super::times::{self, When};
 
 /// Reminders and timers together, after which new ones are refused.
 const MOST: usize = 1_000_000;
@@ -113,6 +114,21 @@ impl Schedule {
         found
     }
 
+    /// The wall clock was set back by so many milliseconds: what is to come still comes after as long as it was to.
+    pub(super) fn set_back(&self, by: i64) {
+        let mut index = self.index.lock();
+        let entries: Vec<Arc<Entry>> =
+            index.places.keys().filter_map(|key| index.entries.get(key).cloned()).collect();
+        for entry in entries.into_iter().filter(|entry| !entry.what.waits_for_an_instant()) {
+            let mut sooner = Entry::clone(&entry);
+            sooner.at = sooner.at.saturating_sub(by);
+            sooner.what.due = sooner.what.due.saturating_sub(by);
+            index.put(Arc::new(sooner));
+        }
+        drop(index);
+        self.changed.notify_one();
+    }
+
     /// Takes an entry that is due out of the line, or tells when the next one will be.
     pub(super) fn due(&self, now: i64) -> Result<Arc<Entry>, Option<i64>> {
         self.index.lock().due(now)
@@ -161,6 +177,31 @@ impl Index {
     }
 }
 
+impl Reminder {
+    /// Whether its first tick, at an instant of the wall clock's, is still to come.
+    fn waits_for_an_instant(&self) -> bool {
+        matches!(times::when(&self.due_time), Some(When::At(at)) if at == self.due)
+    }
+
+    /// Returns when a reminder that was read from disk is due. What lies farther ahead than it can was written when the
+    /// clock was ahead: of a periodic one ticks are overdue, so it is due now, and a one-shot is due after its delay.
+    pub(super) fn due_after_start(&self, now: i64) -> i64 {
+        if self.waits_for_an_instant() {
+            return self.due;
+        }
+        let delay = match times::when(&self.due_time) {
+            Some(When::After(delay)) => i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
+            Some(When::At(_)) | None => 0,
+        };
+        let latest = now.saturating_add(delay.max(self.every.unwrap_or(0)));
+        match self.every {
+            _ if self.due <= latest => self.due,
+            Some(_) => now,
+            None => latest,
+        }
+    }
+}
+
 impl Entry {
     pub(super) fn key(&self) -> Key {
         Key {
@@ -183,8 +224,10 @@ impl Entry {
         next.what.due = match self.kind {
             // The next tick keeps the beat; those that were missed are one.
             Kind::Reminder => {
-                let missed = now.saturating_sub(self.what.due).max(0) / every;
-                self.what.due.saturating_add(every.saturating_mul(missed.saturating_add(1)))
+                // Since it came, the clock may have been set back.
+                let due = self.what.due.min(now);
+                let missed = now.saturating_sub(due) / every;
+                due.saturating_add(every.saturating_mul(missed.saturating_add(1)))
             }
             // A timer counts from the end of its callback.
             Kind::Timer => now.saturating_add(every),
@@ -228,6 +271,45 @@ mod tests {
         assert_eq!(tick.after_tick(1_010).unwrap().at, 1_100);
         assert_eq!(tick.after_tick(1_555).unwrap().at, 1_600);
         assert_eq!(entry(Kind::Timer, 1_000, Some(100), None).after_tick(1_555).unwrap().at, 1_655);
+    }
+
+    #[test]
+    fn what_was_written_when_the_clock_was_ahead_is_due_now() {
+        let hour = 3_600_000;
+        let of = |due, due_time: &str, every| {
+            let mut what = entry(Kind::Reminder, due, every, None).what;
+            what.due_time = due_time.to_owned();
+            what.due_after_start(1_000_000)
+        };
+        assert_eq!(of(1_000_000 + 3 * hour, "30s", Some(30_000)), 1_000_000);
+        assert_eq!(of(1_000_000 + 20_000, "30s", Some(30_000)), 1_020_000, "within its period");
+        assert_eq!(
+            of(1_000_000 + hour, "1h", Some(600_000)),
+            1_000_000 + hour,
+            "its first tick is so far off"
+        );
+        assert_eq!(of(1_000_000 + 3 * hour, "1h", Some(600_000)), 1_000_000);
+        assert_eq!(of(1_000_000 + 3 * hour, "1h", None), 1_000_000 + hour, "a one-shot is never early");
+        assert_eq!(
+            of(7_200_000, "1970-01-01T02:00:00Z", Some(600_000)),
+            7_200_000,
+            "an instant is an instant"
+        );
+        assert_eq!(of(9_000_000, "1970-01-01T02:00:00Z", Some(600_000)), 1_000_000);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_changes_no_delay() {
+        let schedule = Schedule::default();
+        schedule.put(entry(Kind::Reminder, 10_000, Some(30_000), None));
+        let mut instant = entry(Kind::Timer, 9_000, None, None);
+        instant.what.due_time = "1970-01-01T00:00:09Z".into();
+        schedule.put(instant);
+        schedule.set_back(8_000);
+        let fired = schedule.due(2_000).unwrap();
+        assert_eq!((fired.kind, fired.at), (Kind::Reminder, 2_000));
+        assert_eq!(schedule.due(2_000).unwrap_err(), Some(9_000), "instants stay");
+        assert_eq!(entry(Kind::Reminder, 10_000, Some(30_000), None).after_tick(2_000).unwrap().at, 32_000);
     }
 
     #[test]

@@ -238,7 +238,7 @@ fn proto_value(value: serde_json::Value) -> prost_types::Value {
 fn expiry(metadata: &BTreeMap<String, String>) -> Result<Option<i64>, Fault> {
     let Some(ttl) = metadata.get("ttlInSeconds").filter(|ttl| !ttl.is_empty()) else { return Ok(None) };
     match ttl.parse::<i64>() {
-        Ok(seconds) if seconds > 0 => Ok(Some(times::now().saturating_add(seconds.saturating_mul(1000)))),
+        Ok(seconds) if seconds > 0 => Ok(Some(times::steady().saturating_add(seconds.saturating_mul(1000)))),
         _ => Err(Fault::new(
             "ERR_PUBSUB_REQUEST_METADATA",
             400,

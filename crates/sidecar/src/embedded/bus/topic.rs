@@ -374,6 +374,6 @@ impl Queue {
 
 impl Message {
     pub(super) fn expired(&self) -> bool {
-        self.expires.is_some_and(|at| at <= times::now())
+        self.expires.is_some_and(|at| at <= times::steady())
     }
 }

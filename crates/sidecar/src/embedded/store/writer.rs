@@ -69,7 +69,7 @@ pub(super) async fn run(mut connection: Connection, mut queue: mpsc::Receiver<Ta
         }
         if expire_at <= now {
             let expired =
-                connection.prepare_cached(sql::EXPIRE).and_then(|mut s| s.execute(params![times::now()]));
+                connection.prepare_cached(sql::EXPIRE).and_then(|mut s| s.execute(params![times::steady()]));
             if let Err(error) = expired {
                 tracing::warn!(%error, "expired state could not be removed");
             }
@@ -179,7 +179,7 @@ fn attempt(
     arrived: i64,
 ) -> Result<Committed, rusqlite::Error> {
     let mut done = Committed::default();
-    let now = times::now();
+    let now = times::steady();
     let forgotten: Vec<i64> = jobs.iter().flat_map(|job| &job.writes).filter_map(Write::forgets).collect();
     let writes: usize = jobs.iter().map(|job| job.writes.len()).sum();
     if writes == 0 {

@@ -6,6 +6,7 @@ use crate::{
     agent::message::CallError,
     workflow::{
         definition::{EffectMode, NodeKind},
+        effects,
         event::{StepKey, What},
         run::{Run, Step, StepState},
     },
@@ -33,7 +34,9 @@ impl Decision<'_> {
             let Some(step) = self.run.steps.get(&key).cloned() else { continue };
             match step.state {
                 StepState::Retrying { at } if at <= self.at => self.retry(&key, &step),
-                StepState::Started { .. } if step.deadline.is_some_and(|d| d <= self.at) => {
+                StepState::Started { .. }
+                    if effects::due(&self.run, &key, &step).is_some_and(|due| due <= self.at) =>
+                {
                     self.expire(&key, &step)
                 }
                 _ => {}
