@@ -27,6 +27,7 @@ pub struct Config {
     pub http: Http,
     pub secrets: Secrets,
     pub runs: Runs,
+    pub approvals: Approvals,
     pub telemetry: Telemetry,
 }
 
@@ -90,6 +91,11 @@ pub struct Secrets {
 pub struct Runs {
     pub dispatch: u32,
     pub retention: Retention,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Approvals {
+    pub require_hash: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
