@@ -14,7 +14,7 @@ use callboard_core::{
     Datum, Machine, Timestamp,
     agent::{
         message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
-        run::{Effect, Ending, Input, Phase, Profile, Run, check_call},
+        run::{Effect, Input, Phase, Profile, Run, check_call, echo},
     },
     workflow::event::Reserved,
 };
@@ -81,7 +81,7 @@ impl Agents {
     }
 
     /// Returns once the instant has passed; never without one.
-    async fn past(&self, deadline: Option<Timestamp>) {
+    pub(super) async fn past(&self, deadline: Option<Timestamp>) {
         match deadline {
             Some(at) => {
                 tokio::time::sleep(Duration::from_millis(at.since(self.services.clock.now()).0 + 1)).await
@@ -198,6 +198,7 @@ impl Agents {
         for value in values {
             messages.push(serde_json::from_value((*value).clone()).map_err(|_| lost("a message"))?);
         }
+        echo(&mut messages);
         let spec = &profile.spec;
         let name = match model.checked_sub(1) {
             None => &spec.model,
@@ -325,13 +326,14 @@ impl Agents {
             (Some(origin), Some(_)) => Some(self.answer_to(id, origin, run, outcome)),
             // Whoever asked looks after it.
             (Some(_), None) => None,
-            (None, Some(target)) if *outcome != Ending::Cancelled => {
+            // One that was cancelled, too: where the run did not want that, it would wait for ever.
+            (None, Some(target)) => {
                 let body = json!({
                     "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
                 });
                 Some(Answer { kind: WORKFLOW, id: target.run.clone(), method: "answer", body })
             }
-            (None, _) => None,
+            (None, None) => None,
         };
         if let Some(Answer { kind, id: asker, method, body }) = answer {
             let mut told = false;
@@ -383,10 +385,14 @@ impl Agents {
         actor.activation = None;
     }
 
-    /// Nobody here works on effects of this kind any more: a repetition of the task, or a wake, performs them again.
+    /// Nobody here works on effects of this kind, or of this name, any more: a repetition of the task, or a wake, performs
+    /// them again. Without a kind, on any.
     pub(super) async fn land(&self, id: &str, kind: &str) {
         if let Ok(mut actor) = self.boxes.enter(id).await {
-            actor.in_flight.retain(|(_, name)| !name.starts_with(kind));
+            let is_kind = |name: &str| {
+                name.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            };
+            actor.in_flight.retain(|(_, name)| !(kind.is_empty() || is_kind(name)));
         }
     }
 }
