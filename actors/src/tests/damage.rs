@@ -13,8 +13,8 @@ use callboard_sidecar::client::{Fence, Save, Ttl};
 fn long() -> Value {
     json!({"name": "long", "nodes": [
         {"id": "each", "type": "for_each", "config": {"items": "range(150) | list", "parallel": 8, "body": {"nodes": [
-            {"id": "t", "type": "transform", "config": {"rules": [
-                {"source": ".", "target": "n", "type": "reduce", "config": {"initial": "xxxxxxxxxxxxxxxxxxxxxxxxxxxx", "value": "acc"}}]}}
+            {"id": "t", "type": "transform", "config": {"input": "[1]", "rules": [
+                {"source": ".", "target": "n", "type": "map", "config": {"value": "'xxxxxxxxxxxxxxxxxxxxxxxxxxxx'"}}]}}
         ]}}},
         {"id": "go", "type": "signal", "config": {"name": "go"}}
     ], "edges": [{"source": "each", "target": "go"}], "output": "{{ steps.each.output | length }}"})
