@@ -19,7 +19,7 @@ const OP_LIMIT: usize = 4096;
 impl Decision<'_> {
     /// An answer counts only for the attempt that is open; anything else is late and yields nothing.
     pub(super) fn answer(&mut self, key: &StepKey, attempt: u32, outcome: &Outcome, usage: Usage) {
-        if !self.awaits(key, attempt) {
+        if !self.is_open_for(key, attempt) {
             return;
         }
         match outcome {
@@ -45,7 +45,7 @@ impl Decision<'_> {
     ) -> Result<(), Halt> {
         let plan = self.plan.clone();
         let (node, agent) = self.agent_of(&plan, key)?;
-        if !self.awaits(key, attempt) {
+        if !self.is_open_for(key, attempt) {
             return Ok(());
         }
         match outcome {
@@ -71,7 +71,7 @@ impl Decision<'_> {
     }
 
     /// Whether an answer to the attempt counts.
-    fn awaits(&self, key: &StepKey, attempt: u32) -> bool {
+    fn is_open_for(&self, key: &StepKey, attempt: u32) -> bool {
         self.run.ended.is_none()
             && self.run.steps.get(key).is_some_and(|step| {
                 matches!(step.state, StepState::Started { .. } | StepState::Unknown)
