@@ -52,11 +52,13 @@ impl Decision<'_> {
             Outcome::Done(output) => {
                 // A schema that can't be used any more was no mistake when the run began.
                 let schema = agent.output_schema.as_ref().and_then(|schema| Validator::new(schema).ok());
-                if let Some(schema) = schema
-                    && !schema.is_valid(&*self.values.get(output)?)
-                {
-                    let message = format!("the answer does not fit the output schema of node {}", key.node);
-                    return Err(Refusal::invalid("output_invalid", message).into());
+                if let Some(schema) = schema {
+                    let value = self.values.get(output)?;
+                    if !schema.is_valid(&value) {
+                        let message =
+                            format!("the answer does not fit the output schema of node {}", key.node);
+                        return Err(Refusal::invalid("output_invalid", message).into());
+                    }
                 }
             }
             Outcome::Unknown if node.effect != EffectMode::AtMostOnce => {
