@@ -7,10 +7,13 @@ use callboard_core::{
     Hash,
     workflow::{Event, run::Archived, snapshot::Head},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Version of the encoding.
 const VERSION: u8 = 1;
+/// What formats after the first begin with; their version follows. No MessagePack begins with 0xC1, so version 1, which has
+/// nothing before its array, is told from them, and so is whatever is damaged.
+pub const MAGIC: [u8; 4] = [0xC1, b'C', b'B', b'D'];
 /// A tail longer than this (bytes) is folded into a snapshot.
 pub const TAIL_LIMIT: usize = 4 << 10;
 /// The archive's rest moves into a page of its own when it passes this (bytes).
@@ -145,12 +148,56 @@ impl Document {
     }
 
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        // The version is the first element, so it can be read before the rest is understood.
-        match bytes {
-            [_, v, ..] if *v > VERSION && *v < 0x80 => return Err(Unreadable::Newer(*v)),
-            _ => {}
+        match versioned(bytes) {
+            // A flipped bit may make another version of ours: what its hashes prove to be version 1 is damaged.
+            Err(Unreadable::Newer(v)) if Self::is_of_ours(bytes) => {
+                Err(Unreadable::Damaged(format!("its version {v} is not that of its content")))
+            }
+            read => read,
         }
-        decode(bytes)
+    }
+
+    /// Whether the content behind a wrong version is that of version 1, chained by its hashes.
+    fn is_of_ours(bytes: &[u8]) -> bool {
+        let Ok(head) = elements(bytes) else { return false };
+        let mut ours = bytes.to_vec();
+        if let Some(v) = ours.get_mut(head) {
+            *v = VERSION;
+        }
+        let Ok(doc) = decode::<Self>(&ours) else { return false };
+        let end = doc.tail.iter().try_fold(doc.base_hash, |before, (event, hash)| {
+            (next_hash(before, &encode_event(event)) == *hash).then_some(*hash)
+        });
+        !doc.tail.is_empty() && end == Some(doc.hash)
+    }
+}
+
+/// Reads a document whose first element is its version: ours, a newer one's, or neither.
+pub fn versioned<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    let damaged = |why: &str| Err(Unreadable::Damaged(why.to_owned()));
+    if let Some(rest) = bytes.strip_prefix(&MAGIC) {
+        return match rest.first() {
+            Some(v) if *v > VERSION => Err(Unreadable::Newer(*v)),
+            Some(v) => damaged(&format!("version {v} has no magic number")),
+            None => damaged("it ends before its version"),
+        };
+    }
+    let head = elements(bytes)?;
+    match bytes.get(head) {
+        Some(&VERSION) => decode(bytes),
+        Some(v) if (VERSION + 1..0x80).contains(v) => Err(Unreadable::Newer(*v)),
+        Some(_) => damaged("it does not begin with a version"),
+        None => damaged("it ends before its version"),
+    }
+}
+
+/// Returns where the elements of a MessagePack array begin.
+fn elements(bytes: &[u8]) -> Result<usize, Unreadable> {
+    match bytes {
+        [0x91..=0x9f, ..] => Ok(1),
+        [0xdc, _, _, ..] => Ok(3),
+        [] => Err(Unreadable::Damaged("it is empty".to_owned())),
+        _ => Err(Unreadable::Damaged("it is no document".to_owned())),
     }
 }
 
@@ -167,7 +214,7 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     rmp_serde::to_vec(value).expect("documents have no type that MessagePack lacks")
 }
 
-pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
     rmp_serde::from_slice(bytes).map_err(|e| Unreadable::Damaged(e.to_string()))
 }
 
@@ -228,5 +275,91 @@ mod tests {
         bytes[1] = 2;
         assert!(matches!(Document::decode(&bytes), Err(Unreadable::Newer(2))));
         assert!(matches!(Document::decode(b"\xff\xff"), Err(Unreadable::Damaged(_))));
+    }
+
+    fn lived() -> Document {
+        let mut doc = Document::empty();
+        (0..6).for_each(|n| drop(doc.push(event(n))));
+        doc.snapshot = Some(Snapshot { key: "t.0".into(), size: 900, seq: 2 });
+        doc.published = 4;
+        doc.drop_until(2);
+        doc
+    }
+
+    #[test]
+    fn what_has_our_magic_and_a_later_version_is_newer_whatever_follows() {
+        for v in 2..=255 {
+            for rest in [&b""[..], b"\x98\x01", b"{}", &[0; 40]] {
+                let bytes = [&MAGIC[..], &[v], rest].concat();
+                assert!(matches!(Document::decode(&bytes), Err(Unreadable::Newer(n)) if n == v), "{v}");
+            }
+        }
+        // An array that says its version, as ours would.
+        for bytes in [&b"\x98\x02rest"[..], b"\x99\x05", b"\xdc\x00\x10\x7f", b"\x93\x02"] {
+            assert!(matches!(Document::decode(bytes), Err(Unreadable::Newer(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_damaged_and_not_newer() {
+        let texts = [
+            "",
+            "1",
+            "{}",
+            "[]",
+            "null",
+            "\"rubbish\"",
+            "rubbish",
+            "[2,3]",
+            "<html>",
+            "\u{feff}{}",
+            "CCBD\x02",
+        ];
+        let mut rubbish: Vec<Vec<u8>> = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+        rubbish.extend([
+            vec![0; 64],
+            vec![0xff; 64],
+            vec![0xc1],
+            MAGIC.to_vec(),
+            [&MAGIC[..], &[0]].concat(),
+            [&MAGIC[..], &[1]].concat(),
+            [&MAGIC[..3], &[2, 2]].concat(),
+            b"\x98".to_vec(),
+            b"\x98\x00".to_vec(),
+            b"\x98\x01\xdd\xff\xff\xff\xff".to_vec(),
+            b"\x98\x01\x01\x01\x01\x01\x01\x01\x01".to_vec(),
+            b"\x91\x01".to_vec(),
+            b"\xdc\x00".to_vec(),
+            [&b"\x98\x01"[..], &[0x91; 100_000]].concat(),
+            lived().encode().repeat(2)[1..].to_vec(),
+            format!("{:?}", lived().encode()).into_bytes(),
+        ]);
+        // Every two bytes there can be.
+        rubbish.extend((0..=u16::MAX).map(|n| n.to_be_bytes().to_vec()));
+        for bytes in rubbish {
+            let told = Document::decode(&bytes);
+            let is_array = matches!(bytes.as_slice(), [0x91..=0x9f, 2..0x80]);
+            assert_eq!(
+                matches!(told, Err(Unreadable::Newer(_))),
+                is_array,
+                "{:?}",
+                &bytes[..bytes.len().min(9)]
+            );
+            assert!(told.is_err());
+        }
+    }
+
+    #[test]
+    fn a_cut_document_and_one_with_a_flipped_bit_read_or_are_damaged() {
+        let bytes = lived().encode();
+        for end in 0..bytes.len() {
+            assert!(matches!(Document::decode(&bytes[..end]), Err(Unreadable::Damaged(_))), "cut at {end}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let told = Document::decode(&flipped);
+            assert!(!matches!(told, Err(Unreadable::Newer(_))), "bit {bit}");
+        }
     }
 }

@@ -135,8 +135,10 @@ fn item(run: &str, seq: u64, event: &Event, trace: Option<&str>) -> Bytes {
 fn fields(what: &What) -> Map<String, Value> {
     let Ok(Value::Object(tagged)) = serde_json::to_value(what) else { return Map::new() };
     let Some((_, Value::Object(fields))) = tagged.into_iter().next() else { return Map::new() };
+    let hash = what.args_hash().map(|hash| ("args_hash".to_owned(), hash.into()));
     fields
         .into_iter()
+        .chain(hash)
         .filter(|(name, value)| name != "step" && name != "attempt" && !value.is_null())
         .filter(|(name, value)| name != "reserved" || value["calls"] != 0)
         .map(|(name, value)| {

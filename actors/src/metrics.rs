@@ -17,6 +17,8 @@ pub struct Metrics {
     pub conflicts: IntCounter,
     pub turns: IntCounter,
     pub rolled_forward: IntCounter,
+    /// What came to the actors and could not be what it said it was.
+    refused: IntCounterVec,
     /// Bytes of events, values and summaries handed to the catalog.
     pub catalog_bytes: IntCounter,
     registry: Registry,
@@ -51,7 +53,17 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &llm_token_usage);
+        let refused = IntCounterVec::new(
+            Opts::new(
+                "callboard_refused_total",
+                "Calls of others' and answers nobody was asked for, refused",
+            ),
+            &["what"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &refused);
         Self {
+            refused,
             llm_request_duration: histogram(
                 "llm_request_duration",
                 "Duration of LLM API requests",
@@ -69,6 +81,11 @@ impl Metrics {
             catalog_bytes: counter("callboard_catalog_bytes_total", "Bytes handed to the catalog"),
             registry: registry.clone(),
         }
+    }
+
+    /// Counts something refused, by what it was said to be.
+    pub fn refused(&self, what: &str) {
+        self.refused.with_label_values(&[what]).inc();
     }
 
     /// Shows what goes through a sidecar's client.

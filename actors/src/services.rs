@@ -50,6 +50,8 @@ pub struct Settings {
     pub calls: usize,
     /// What is never journaled nor deleted goes after this many seconds.
     pub value_ttl: u32,
+    /// Every approval names what it approves, by its hash.
+    pub require_hash: bool,
     /// Divides every interval of the protocol (wake, sweeper, expiries); 1 but for simulated time.
     pub haste: u32,
 }
@@ -89,6 +91,7 @@ impl Default for Settings {
             mailbox: 1024,
             calls: 256,
             value_ttl: 90 * 24 * 3600,
+            require_hash: false,
             haste: 1,
         }
     }

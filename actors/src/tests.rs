@@ -1,6 +1,9 @@
 //! The actors over the embedded sidecar and a real catalog, in one process.
 
+mod calls;
+mod damage;
 mod golden;
+mod said;
 
 use crate::{Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, WORKFLOW};
 use bytes::Bytes;
@@ -32,15 +35,21 @@ struct World {
     sidecar: Sidecar,
     catalog: Arc<SqliteCatalog>,
     host: Host,
+    metrics: prometheus::Registry,
 }
 
 impl World {
     async fn start(folder: &Path, settings: Settings) -> Self {
-        let models = Models::new(ModelsConfig::default()).expect("models");
-        Self::start_with(folder, settings, models, Clock::system()).await
+        Self::with(folder, settings, usual(), ModelsConfig::default()).await
     }
 
-    async fn start_with(folder: &Path, settings: Settings, models: Models, clock: Clock) -> Self {
+    /// The same with agents and models of its own.
+    async fn with(folder: &Path, settings: Settings, agents: Value, models: ModelsConfig) -> Self {
+        let models = Models::new(models).expect("models");
+        Self::open(folder, settings, agents, models, Clock::system()).await
+    }
+
+    async fn open(folder: &Path, settings: Settings, agents: Value, models: Models, clock: Clock) -> Self {
         let components = folder.join("components");
         std::fs::create_dir_all(&components).expect("a folder");
         let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/local");
@@ -69,12 +78,9 @@ impl World {
         .expect("a sidecar");
         let sidecar = server.sidecar();
         let catalog = Arc::new(SqliteCatalog::open(&folder.join("catalog.db")).await.expect("a catalog"));
-        let agents = json!({"agents": {
-            "a": {"model": "scripted"},
-            "json": {"model": "scripted", "output_schema": {"type": "object"}}
-        }});
         let agents: Agents = serde_json::from_value(agents).expect("agents");
         let secrets: BTreeMap<String, Secret> = BTreeMap::new();
+        let metrics = prometheus::Registry::new();
         let services = Services {
             sidecar: sidecar.clone(),
             catalog: catalog.clone(),
@@ -83,7 +89,7 @@ impl World {
             secrets: Arc::new(secrets) as Arc<dyn Secrets>,
             agents: Arc::new(agents),
             settings,
-            metrics: Metrics::new(&prometheus::Registry::new()),
+            metrics: Metrics::new(&metrics),
             live: Live::default(),
             outbox: Outbox::default(),
             clock,
@@ -92,12 +98,25 @@ impl World {
         assert!(late.set(host.router(None)).is_ok());
         server.app_ready().await;
         host.start();
-        World { server: Some(server), sidecar, catalog, host }
+        World { server: Some(server), sidecar, catalog, host, metrics }
     }
 
     async fn call(&self, run: &str, method: &str, body: Value) -> Value {
-        let answer = self.sidecar.invoke_actor(WORKFLOW, run, method, Bytes::from(body.to_string())).await;
+        self.invoke(WORKFLOW, run, method, body).await
+    }
+
+    async fn invoke(&self, kind: &str, id: &str, method: &str, body: Value) -> Value {
+        let answer = self.sidecar.invoke_actor(kind, id, method, Bytes::from(body.to_string())).await;
         serde_json::from_slice(&answer.expect("an answer")).expect("JSON")
+    }
+
+    /// Returns how much was refused of a kind.
+    fn refused(&self, what: &str) -> u64 {
+        let all = self.metrics.gather();
+        let family = all.iter().find(|family| family.name() == "callboard_refused_total");
+        let is_it = |m: &&prometheus::proto::Metric| m.get_label().iter().any(|l| l.value() == what);
+        let metric = family.and_then(|family| family.get_metric().iter().find(is_it));
+        metric.map_or(0, |m| m.get_counter().get_value() as u64)
     }
 
     /// Waits for a status; the error names the one seen last.
@@ -119,6 +138,13 @@ impl World {
             server.shutdown().await;
         }
     }
+}
+
+fn usual() -> Value {
+    json!({"agents": {
+        "a": {"model": "scripted"},
+        "json": {"model": "scripted", "output_schema": {"type": "object"}}
+    }})
 }
 
 fn agent(id: &str, prompt: &str) -> Value {

@@ -38,6 +38,14 @@ pub(super) struct Delegated {
     usage: Usage,
 }
 
+/// A delegated part of a task.
+#[derive(Deserialize)]
+pub(super) struct Part {
+    attempt: u32,
+    iteration: u32,
+    call: String,
+}
+
 /// Returns the name of the effect, among those under way.
 pub(super) fn name(iteration: u32, call: &str) -> String {
     format!("delegate {iteration} {call}")
@@ -86,7 +94,7 @@ impl Agents {
         };
         let part = Task {
             agent: request.agent.clone(),
-            input: Datum::inline(json!({"agent": request.agent, "prompt": request.task})),
+            input: Datum::inline(delegate::input(&request, profile)),
             key: format!("{}/{iteration}/{}", task.key, call.id),
             // The run knows its attempts only.
             attempt,
@@ -142,6 +150,10 @@ impl Agents {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(2));
             let Some(answer) = self.ask(AGENT, child, "outcome", &body).await else { continue };
+            if answer["works"] == false {
+                // It has lost the task: it is handed over again.
+                return None;
+            }
             if let Ok(done) = serde_json::from_value::<Delegated>(answer) {
                 match self.delegated(id, done).await {
                     Ok(_) => return None,
@@ -166,13 +178,26 @@ impl Agents {
         let origin = run.task.as_ref().and_then(|t| t.origin.clone());
         match (&run.phase, origin) {
             (Phase::Done { outcome }, Some(origin)) => Ok(answer(id, &origin, &run, outcome)),
-            _ => Ok(json!({})),
+            _ => Ok(json!({ "works": run.works() })),
         }
+    }
+
+    /// Answers whether this agent waits for what it delegated by a call.
+    pub(super) async fn awaits(&self, id: &str, part: Part) -> Reply {
+        let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let is_it = now.task.as_ref().is_some_and(|t| t.attempt == part.attempt);
+        Ok(json!({ "awaits": is_it && now.delegated().contains(&(part.iteration, part.call)) }))
     }
 
     /// Takes the answer of an agent that a part of this one's task was delegated to.
     pub(super) async fn delegated(&self, id: &str, body: Delegated) -> Reply {
         let Delegated { attempt, iteration, call, from, outcome, usage } = body;
+        if from != child(id, attempt, iteration, &call) {
+            self.services.metrics.refused("delegated");
+            let message = format!("agent {id} has delegated nothing to this one");
+            tracing::warn!(id, "what nobody was asked for is refused");
+            return Err(Fault::new(409, "not_asked", message));
+        }
         let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
         let waits = now.task.as_ref().is_some_and(|t| t.attempt == attempt)
             && now.delegated().contains(&(iteration, call.clone()));

@@ -1,10 +1,16 @@
 //! The methods of the `Agent` actor.
 
 use super::{Agents, Target, home};
-use crate::reply::{Fault, Reply, parse};
+use crate::{
+    AGENT, WORKFLOW,
+    reply::{Fault, Reply, parse},
+};
 use callboard_core::{
     Datum, Timestamp,
-    agent::run::{Ending, Input, Phase, Run, Task},
+    agent::{
+        message::Message,
+        run::{Ending, Input, Phase, Run, Task, echo},
+    },
     workflow::StepKey,
 };
 use serde::Deserialize;
@@ -54,6 +60,7 @@ impl Agents {
             }
             "delegated" => self.delegated(id, parse(body)?).await,
             "outcome" => self.outcome(id).await,
+            "awaits" => self.awaits(id, parse(body)?).await,
             "execute" => self.execute(id, parse(body)?).await,
             "status" => {
                 let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
@@ -101,9 +108,7 @@ impl Agents {
         };
         let ended = match self.boxes.enter(id).await {
             Ok(actor) => Arc::clone(&actor.ended),
-            Err(_) => {
-                return Err(Fault::new(429, "mailbox_full", "too many calls wait for this agent already"));
-            }
+            Err(_) => return Err(mailbox_full()),
         };
         // Registered before the task begins, so that no end is missed.
         let mut notified = Box::pin(ended.notified());
@@ -122,18 +127,51 @@ impl Agents {
         self.show(id, &run).await
     }
 
+    /// Ends a task that nobody wants any more. Of what a run still waits for, the run is asked to end it: it would wait on.
     async fn cancel(&self, id: &str, attempt: Option<u32>) -> Reply {
         let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
-        let current = now.task.as_ref().map(|t| t.attempt);
-        if attempt.is_none_or(|a| Some(a) == current) && now.works() {
-            self.turn(id, Input::Cancel, None).await?;
-            if let Ok(mut actor) = self.boxes.enter(id).await
-                && let Some(call) = actor.call.take()
-            {
-                call.abort();
-            }
+        let current = now.task.as_ref().map_or(0, |t| t.attempt);
+        if !now.works() || attempt.is_some_and(|a| a != current) {
+            return Ok(json!({}));
+        }
+        let target = match self.boxes.enter(id).await {
+            Ok(actor) => actor.mem.as_ref().and_then(|mem| mem.target.clone()),
+            Err(_) => return Err(mailbox_full()),
+        };
+        if let Some(target) = target
+            && self.is_waited_for(&now, &target).await?
+        {
+            let Target { run, step } = target;
+            let message = format!(
+                "agent {id} works for run {run}, which waits for its answer in step {step}: cancel the run, or give the \
+                 node a `timeout`"
+            );
+            return Err(Fault::new(409, "works_for_run", message));
+        }
+        if self.turn(id, Input::Cancel { attempt: current }, None).await?.works() {
+            return Ok(json!({}));
+        }
+        if let Ok(mut actor) = self.boxes.enter(id).await
+            && let Some(call) = actor.call.take()
+        {
+            call.abort();
         }
         Ok(json!({}))
+    }
+
+    /// Whether the run, and the agent that passed the task on, wait for its answer.
+    async fn is_waited_for(&self, now: &Run, target: &Target) -> Result<bool, Fault> {
+        let Some(task) = &now.task else { return Ok(false) };
+        let silent =
+            || Fault::unavailable("whoever waits for the agent's answer can't be asked now: try again");
+        let body = json!({"step": target.step, "attempt": task.attempt});
+        let run = self.ask(WORKFLOW, &target.run, "wanted", &body).await.ok_or_else(silent)?;
+        let Some(origin) = task.origin.as_ref().filter(|_| run["wanted"] == true) else {
+            return Ok(run["wanted"] == true);
+        };
+        let body = json!({"attempt": task.attempt, "iteration": origin.iteration, "call": origin.call});
+        let asker = self.ask(AGENT, &origin.agent, "awaits", &body).await.ok_or_else(silent)?;
+        Ok(asker["awaits"] == true)
     }
 
     async fn messages(&self, id: &str) -> Reply {
@@ -141,6 +179,10 @@ impl Agents {
         let wanted: Vec<&Datum> = run.messages.iter().collect();
         let found = self.contents(home(id), &wanted, &BTreeMap::new()).await;
         let found = found.ok_or_else(|| Fault::unavailable("the messages can't be read now"))?;
+        let said: Result<Vec<Message>, _> =
+            found.iter().map(|value| serde_json::from_value((**value).clone())).collect();
+        let mut said = said.map_err(|_| Fault::unavailable("the messages can't be read now"))?;
+        echo(&mut said);
         let mut items: Vec<Value> = Vec::new();
         if let Some(task) = &run.task
             && let Some(input) = self
@@ -150,7 +192,7 @@ impl Agents {
         {
             items.push(json!({"role": "user", "content": input["prompt"]}));
         }
-        items.extend(found.iter().map(|value| (**value).clone()));
+        items.extend(said.iter().map(|message| json!(message)));
         Ok(json!({ "items": items }))
     }
 
@@ -175,4 +217,8 @@ impl Agents {
         let error = error.map(|e| json!({"code": e.code, "message": e.message}));
         Ok(json!({"status": status, "output": output, "error": error, "agent": agent, "usage": run.usage}))
     }
+}
+
+fn mailbox_full() -> Fault {
+    Fault::new(429, "mailbox_full", "too many calls wait for this agent already")
 }

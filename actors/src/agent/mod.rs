@@ -66,6 +66,8 @@ struct Actor {
     call: Option<tokio::task::AbortHandle>,
     /// What the agent's time is more than the steady one, in milliseconds.
     ahead: Option<i64>,
+    /// When the task's time limit is over, and who looks at the clock for that.
+    limit: Option<(Timestamp, tokio::task::AbortHandle)>,
 }
 
 struct Mem {
@@ -179,7 +181,7 @@ pub fn document_key(id: &str) -> String {
 
 /// Returns the values that an agent's document names, for the purge of its run.
 pub fn named(data: &[u8]) -> Vec<(String, u64)> {
-    let Ok(doc) = crate::document::decode::<Document>(data) else { return Vec::new() };
+    let Ok(doc) = crate::document::versioned::<Document>(data) else { return Vec::new() };
     let mut all: Vec<Datum> = doc.run.messages;
     if let Phase::Acting { results, .. } = doc.run.phase {
         all.extend(results.into_values());
@@ -189,5 +191,5 @@ pub fn named(data: &[u8]) -> Vec<(String, u64)> {
 
 /// Returns the ids of the agents that worked for this one, for the same purge.
 pub fn children(data: &[u8]) -> Vec<String> {
-    crate::document::decode::<Document>(data).map(|doc| doc.run.children).unwrap_or_default()
+    crate::document::versioned::<Document>(data).map(|doc| doc.run.children).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use callboard_core::{
     Datum, Machine, Span,
     agent::{
         message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
-        run::{Effect, Ending, Input, Phase, Profile, Run, check_call},
+        run::{Effect, Input, Phase, Profile, Run, check_call, echo},
     },
     workflow::event::Reserved,
 };
@@ -200,6 +200,7 @@ impl Agents {
         for value in values {
             messages.push(serde_json::from_value((*value).clone()).map_err(|_| lost("a message"))?);
         }
+        echo(&mut messages);
         let spec = &profile.spec;
         let tools = profile.tools.iter().map(|(name, tool)| ToolSpec {
             name: name.clone(),
@@ -323,13 +324,14 @@ impl Agents {
             (Some(origin), Some(_)) => Some(self.answer_to(id, origin, run, outcome)),
             // Whoever asked looks after it.
             (Some(_), None) => None,
-            (None, Some(target)) if *outcome != Ending::Cancelled => {
+            // One that was cancelled, too: where the run did not want that, it would wait for ever.
+            (None, Some(target)) => {
                 let body = json!({
                     "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
                 });
                 Some(Answer { kind: WORKFLOW, id: target.run.clone(), method: "answer", body })
             }
-            (None, _) => None,
+            (None, None) => None,
         };
         if let Some(Answer { kind, id: asker, method, body }) = answer {
             let mut told = false;
@@ -378,10 +380,14 @@ impl Agents {
         actor.activation = None;
     }
 
-    /// Nobody here works on effects of this kind any more: a repetition of the task, or a wake, performs them again.
+    /// Nobody here works on effects of this kind, or of this name, any more: a repetition of the task, or a wake, performs
+    /// them again. Without a kind, on any.
     pub(super) async fn land(&self, id: &str, kind: &str) {
         if let Ok(mut actor) = self.boxes.enter(id).await {
-            actor.in_flight.retain(|(_, name)| !name.starts_with(kind));
+            let is_kind = |name: &str| {
+                name.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+            };
+            actor.in_flight.retain(|(_, name)| !(kind.is_empty() || is_kind(name)));
         }
     }
 }
@@ -394,7 +400,7 @@ fn model_name(run: &Run, model: usize) -> &str {
 }
 
 /// Returns once that much time has passed; never without a limit.
-async fn past(limit: Option<Span>) {
+pub(super) async fn past(limit: Option<Span>) {
     match limit {
         Some(left) => tokio::time::sleep(Duration::from_millis(left.0.saturating_add(1))).await,
         None => std::future::pending().await,

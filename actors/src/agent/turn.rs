@@ -1,6 +1,6 @@
 //! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
 
-use super::{Actor, Agents, Document, Mem, Target, document_key, home};
+use super::{Actor, Agents, Document, Mem, Target, document_key, home, perform::past};
 use crate::{
     AGENT, document,
     failpoint::failpoint,
@@ -11,7 +11,10 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Values,
-    agent::run::{Effect, Event, Input, Phase, Profile, Run},
+    agent::{
+        delegate,
+        run::{Effect, Event, Input, Phase, Profile, Run, Task},
+    },
 };
 use callboard_sidecar::client::{Error, Fence, Save, Ttl};
 use std::{sync::Arc, time::Duration};
@@ -20,6 +23,13 @@ const VERSION: u8 = 1;
 /// How long an answer stays, to answer late duplicates.
 const TOMBSTONE: u32 = 24 * 3600;
 const TRIES: u32 = 6;
+
+/// Why an agent's document was not loaded.
+enum Unloaded {
+    Store(Error),
+    /// Another process may go on with it; this one must not write over it.
+    Newer(document::Unreadable),
+}
 
 impl Agents {
     /// Takes a turn in a task of its own and returns the agent's state after it.
@@ -83,14 +93,18 @@ impl Agents {
                 None => match self.load(id).await {
                     Ok(Some(mem)) => mem,
                     Ok(None) => Mem::empty(),
-                    Err(error) => {
+                    Err(Unloaded::Store(error)) => {
                         tracing::debug!(id, %error, "the agent can't be read now");
                         continue;
+                    }
+                    Err(Unloaded::Newer(error)) => {
+                        let message = format!("the document of agent {id} can't be read: {error}");
+                        return Err(Fault::new(503, "newer_version", message));
                     }
                 },
             };
             if mem.run.profile.is_none() {
-                mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(&t.agent));
+                mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(t));
             }
             let before = super::delegate::Before::of(&mem);
             if let Input::Task(task) = input {
@@ -104,7 +118,7 @@ impl Agents {
                         call.abort();
                     }
                 }
-                mem.run.profile = self.profile(&task.agent);
+                mem.run.profile = self.profile(task);
             }
             let now = self.time(actor, &mem.run);
             // The agent's machine refuses nothing and misses nothing.
@@ -125,12 +139,14 @@ impl Agents {
         Err(Fault::unavailable(format!("agent {id} could not be saved now: try again")))
     }
 
-    async fn load(&self, id: &str) -> Result<Option<Mem>, Error> {
-        let entry = self.services.sidecar.get(&self.services.settings.statestore, &document_key(id)).await?;
+    async fn load(&self, id: &str) -> Result<Option<Mem>, Unloaded> {
+        let entry = self.services.sidecar.get(&self.services.settings.statestore, &document_key(id)).await;
+        let entry = entry.map_err(Unloaded::Store)?;
         let Some(entry) = entry else { return Ok(None) };
-        let mem = match document::decode::<Document>(&entry.data) {
+        let mem = match document::versioned::<Document>(&entry.data) {
             Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), ..Mem::empty() },
-            Err(error) => {
+            Err(error @ document::Unreadable::Newer(_)) => return Err(Unloaded::Newer(error)),
+            Err(error @ document::Unreadable::Damaged(_)) => {
                 // The run's task brings everything that is needed to begin again.
                 tracing::error!(id, %error, "the agent's document can't be read: it starts again");
                 Mem { etag: Some(entry.etag), ..Mem::empty() }
@@ -139,13 +155,17 @@ impl Agents {
         Ok(Some(mem))
     }
 
-    fn profile(&self, agent: &str) -> Option<Arc<Profile>> {
+    /// Who performs a task, and with what: the agents' file says, and the task whom it may be passed on to.
+    fn profile(&self, task: &Task) -> Option<Arc<Profile>> {
         let agents = &self.services.agents;
-        let spec = agents.agents.get(agent)?.clone();
+        let spec = agents.agents.get(&task.agent)?.clone();
         let tools =
             spec.tools.iter().filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone())));
-        let others = agents.agents.iter().filter(|(name, _)| spec.allow_delegation && *name != agent);
-        let peers = others.map(|(name, other)| (name.clone(), other.summary())).collect();
+        let others = spec.delegate_to.iter().filter(|name| {
+            spec.allow_delegation && **name != task.agent && delegate::leaves_open(task, name)
+        });
+        let peers =
+            others.filter_map(|name| Some((name.clone(), agents.agents.get(name)?.summary()))).collect();
         Some(Arc::new(Profile { tools: tools.collect(), spec, peers }))
     }
 
@@ -247,6 +267,7 @@ impl Agents {
             }
         }
         actor.in_flight.retain(|key| wanted.contains(key));
+        self.watch_limit(actor, id, mem);
         let long = mem.run.iterations > 1 || actor.waits_for_others();
         let loops = mem.run.works() && mem.etag.is_some() && long;
         if loops && !actor.armed {
@@ -267,6 +288,33 @@ impl Agents {
         }
         if matches!(mem.run.phase, Phase::Done { .. }) {
             actor.ended.notify_waiters();
+        }
+    }
+}
+
+impl Agents {
+    /// The task's own time limit binds whatever it is doing: asking the model, using tools, waiting for others.
+    fn watch_limit(&self, actor: &mut Actor, id: &str, mem: &Mem) {
+        let Some(limit) = mem.run.deadline() else {
+            if let Some((_, watch)) = actor.limit.take() {
+                watch.abort();
+            }
+            return;
+        };
+        if actor.limit.as_ref().is_some_and(|(at, _)| *at == limit) {
+            return;
+        }
+        let left = limit.since(self.time(actor, &mem.run));
+        let (this, id) = (self.clone(), id.to_owned());
+        let watch = self.tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                () = this.tasks.stopped() => {}
+                () = past(Some(left)) => this.report(&id, Input::Tick).await,
+            }
+        });
+        if let Some((_, before)) = actor.limit.replace((limit, watch.abort_handle())) {
+            before.abort();
         }
     }
 }

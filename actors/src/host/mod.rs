@@ -1,7 +1,9 @@
 //! The app channel: what the sidecar calls. Only 200 is success; a DELETE is always 200 and fast.
 //!
-//! Ids are checked before anything is routed, and every route but the health check refuses without the app token.
+//! Ids are checked before anything is routed; every route but the health check refuses without the app token, and
+//! whatever another app sent (see `door`).
 
+mod door;
 mod topics;
 
 use crate::{
@@ -18,15 +20,14 @@ use crate::{
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, Path, Request, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, Response, StatusCode, header},
-    middleware::{self, Next},
+    middleware,
     response::IntoResponse,
     routing::{delete, get, put},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
-use subtle::ConstantTimeEq;
 
 /// What a sidecar may send at most; its own limit is 4 MiB.
 const BODY: usize = 5 << 20;
@@ -80,7 +81,7 @@ impl Host {
             .route(topics::COMMANDS_ROUTE, axum::routing::post(topics::command))
             .route(topics::RESULTS_ROUTE, axum::routing::post(topics::result))
             .route(topics::LIVE_ROUTE, axum::routing::post(topics::live))
-            .layer(middleware::from_fn_with_state(app_token.map(Arc::from), guard))
+            .layer(middleware::from_fn_with_state(door::Door::new(app_token, &self.0.services), door::guard))
             .route("/healthz", get(|| async { StatusCode::OK }))
             .layer(DefaultBodyLimit::max(BODY))
             .with_state(self.clone())
@@ -128,17 +129,6 @@ impl Host {
     fn hosts(&self, kind: &str) -> bool {
         kind == WORKFLOW && self.0.roles.workflow || kind == AGENT && self.0.roles.ai
     }
-}
-
-/// Refuses calls that do not come from the sidecar.
-async fn guard(State(token): State<Option<Arc<str>>>, request: Request, next: Next) -> Response<Body> {
-    if let Some(token) = token {
-        let given = request.headers().get("dapr-api-token").map(|v| v.as_bytes()).unwrap_or_default();
-        if !bool::from(given.ct_eq(token.as_bytes())) {
-            return (StatusCode::UNAUTHORIZED, "invalid app token").into_response();
-        }
-    }
-    next.run(request).await
 }
 
 async fn config(State(host): State<Host>) -> impl IntoResponse {

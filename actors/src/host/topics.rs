@@ -16,6 +16,9 @@ pub const COMMANDS_ROUTE: &str = "/events/commands";
 pub const RESULTS_ROUTE: &str = "/events/results";
 pub const LIVE_ROUTE: &str = "/events/live";
 
+/// An event's id, source and type, in bytes.
+const NAME: usize = 1024;
+
 /// A CloudEvent as far as it is read here.
 #[derive(Deserialize)]
 struct CloudEvent<D> {
@@ -109,9 +112,21 @@ pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Value> {
     to_run(&host, event, "finished").await
 }
 
+/// Reads an event whose names are as long as names are.
 fn read(body: &[u8]) -> Option<CloudEvent<Value>> {
-    let event = serde_json::from_slice(body);
-    event.inspect_err(|error| tracing::warn!(%error, "a message that is no CloudEvent is dropped")).ok()
+    let event = serde_json::from_slice::<CloudEvent<Value>>(body);
+    let event = event
+        .inspect_err(|error| tracing::warn!(%error, "a message that is no CloudEvent is dropped"))
+        .ok()?;
+    if let Some(long) = [&event.id, &event.source, &event.r#type].into_iter().find(|name| name.len() > NAME) {
+        tracing::warn!(
+            bytes = long.len(),
+            most = NAME,
+            "an event with too long an id, source or type is dropped"
+        );
+        return None;
+    }
+    Some(event)
 }
 
 /// Hands an event's data to a method of the run it names.

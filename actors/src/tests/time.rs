@@ -60,7 +60,7 @@ fn clock(off: i64) -> Clock {
 
 async fn world(folder: &Path, model: &Slow, clock: &Clock) -> World {
     let models = Models::only(Arc::new(model.clone()));
-    World::start_with(folder, Settings::default(), models, clock.clone()).await
+    World::open(folder, Settings::default(), super::usual(), models, clock.clone()).await
 }
 
 fn chain(nodes: Vec<Value>) -> Value {

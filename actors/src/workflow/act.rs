@@ -276,9 +276,13 @@ impl Workflows {
                 .invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body)
                 .await
             {
-                Ok(_) => {
-                    told.lock().insert((step, attempt));
-                    this.settle(&run).await;
+                Ok(answer) => {
+                    // One that could not ask whether it is wanted is told again.
+                    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                    if !matches!(answer["error"]["status"].as_u64(), Some(429 | 500..)) {
+                        told.lock().insert((step, attempt));
+                        this.settle(&run).await;
+                    }
                 }
                 Err(error) => tracing::debug!(run, %step, %error, "the agent is not told yet"),
             }

@@ -135,7 +135,9 @@ impl Workflows {
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<Option<(String, Bytes)>, Unadopted> {
-        let Turn::Input(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::Stored(r)), .. }) = turn
+        let Turn::Input(Input::AgentAnswer {
+            step, attempt, outcome: Outcome::Done(Datum::Stored(r)), ..
+        }) = turn
         else {
             return Ok(None);
         };

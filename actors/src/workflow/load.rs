@@ -64,6 +64,7 @@ impl Workflows {
             Some(entry) => match Document::decode(&entry.data) {
                 Ok(doc) => (Some(doc), Some(entry.etag)),
                 Err(error @ document::Unreadable::Newer(_)) => {
+                    tracing::warn!(run, %error, "the document can't be read");
                     let message = format!("the document of run {run} can't be read: {error}");
                     return Ok(Loaded::Stopped(Fault::new(503, "newer_version", message)));
                 }
@@ -162,7 +163,8 @@ impl Workflows {
                     (found.state, snapshot.seq)
                 }
                 None => {
-                    // A part is missing: the history has everything before the tail.
+                    tracing::error!(run, "a part of the snapshot is missing or damaged: the history has it");
+                    // Everything before the tail is there.
                     let events = self.history(run, doc.tail_from - 1).await?;
                     if (events.len() as u64) < doc.tail_from - 1 {
                         return Err(Unread::Lost(format!("run {run} lacks a snapshot part and its history")));
@@ -201,7 +203,10 @@ impl Workflows {
                     continue;
                 }
                 let list = found.get(&page.key).and_then(|data| document::decode::<Vec<Page>>(data).ok());
-                let Some(list) = list else { return Ok(None) };
+                // A list is of the level below: one that leads back would never end.
+                let Some(list) = list.filter(|list| list.iter().all(|inner| inner.level < page.level)) else {
+                    return Ok(None);
+                };
                 listed.extend(list.iter().cloned());
                 next.extend(list);
             }
@@ -215,9 +220,16 @@ impl Workflows {
             archive.extend(items);
         }
         archive.extend(part.rest.iter().cloned());
+        if part.head.archived != archive.len() as u64 {
+            return Ok(None);
+        }
         let mut state = Run::restore(run, part.head.clone(), archive);
-        self.attach(run, &mut state, None).await?;
-        Ok(Some(Restored { state, pages: part.pages, listed }))
+        match self.attach(run, &mut state, None).await {
+            Ok(()) => Ok(Some(Restored { state, pages: part.pages, listed })),
+            // It names a plan that there is not: so it is damaged.
+            Err(Unread::Lost(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn parts(&self, run: &str, pages: &[Page]) -> Result<BTreeMap<String, Bytes>, Unread> {

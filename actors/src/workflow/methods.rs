@@ -8,8 +8,14 @@ use super::{
 use crate::reply::{Fault, Reply, parse};
 use callboard_core::{
     Datum,
-    agent::message::Usage,
-    workflow::{Input, Outcome, StepKey, event::Reserved, run::StepState, view::Summary},
+    agent::message::{CallError, Usage},
+    workflow::{
+        Input, NodeKind, Outcome, StepKey,
+        definition::{AgentNode, EffectMode, Worker},
+        event::Reserved,
+        run::StepState,
+        view::Summary,
+    },
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +23,17 @@ use std::collections::BTreeMap;
 
 /// Values in one answer may be so large together, in bytes.
 const ANSWER: u64 = 2 << 20;
+
+/// An operation's id, and a signal's name, in bytes: as the API bounds them.
+pub(super) const NAME: usize = 255;
+/// The path of an iteration, in bytes.
+const PATH: usize = 255;
+/// A person's comment, in bytes.
+const COMMENT: usize = 64 << 10;
+/// The hash of an approval, in bytes; there is no longer one.
+const HASH: usize = 255;
+/// The name of an activation, in bytes.
+const ACTIVATION: usize = 64;
 
 /// The command events and the methods they stand for.
 pub const COMMANDS: [(&str, &str); 6] = [
@@ -98,7 +115,10 @@ struct Reserve {
 impl Workflows {
     /// Calls a method by name.
     pub async fn call(&self, run: &str, method: &str, body: &[u8]) -> Reply {
-        let op = |given: Option<String>| given.unwrap_or_else(|| format!("{:x}", self.services.clock.id()));
+        let op = |given: Option<String>| match given {
+            None => Ok(format!("{:x}", self.services.clock.id())),
+            Some(op) => bounded("op", op, NAME),
+        };
         let input = match method {
             "start" => {
                 let done = self.start(run, parse::<Start>(body)?).await?;
@@ -114,28 +134,43 @@ impl Workflows {
                 self.turn(run, Turn::Sweep).await?;
                 return Ok(json!({}));
             }
-            "cancel" => Input::Cancel { op: op(parse::<Bare>(body)?.op) },
-            "pause" => Input::Pause { op: op(parse::<Bare>(body)?.op) },
-            "resume" => Input::Resume { op: op(parse::<Bare>(body)?.op) },
+            "cancel" => Input::Cancel { op: op(parse::<Bare>(body)?.op)? },
+            "pause" => Input::Pause { op: op(parse::<Bare>(body)?.op)? },
+            "resume" => Input::Resume { op: op(parse::<Bare>(body)?.op)? },
             "signal" => {
                 let b: Signal = parse(body)?;
-                Input::Signal { op: op(b.op), name: b.name, data: Datum::inline(b.data) }
+                Input::Signal {
+                    op: op(b.op)?,
+                    name: bounded("name", b.name, NAME)?,
+                    data: Datum::inline(b.data),
+                }
             }
             "approve" => {
                 let b: Approve = parse(body)?;
+                if self.services.settings.require_hash && b.approved && b.args_hash.is_none() {
+                    let message = format!(
+                        "an approval names what it approves (`approvals.require_hash`): give the `args_hash` of the step \
+                         (GET /api/v1/runs/{run}/steps shows it)"
+                    );
+                    return Err(Fault::new(422, "args_hash_required", message));
+                }
                 Input::Approve {
-                    op: op(b.op),
-                    node: b.node,
+                    op: op(b.op)?,
+                    node: bounded("node", b.node, NAME)?,
                     generation: b.generation,
-                    iteration: b.iteration,
+                    iteration: b.iteration.map(|path| at_most("iteration", path, PATH)).transpose()?,
                     approved: b.approved,
-                    comment: b.comment,
-                    args_hash: b.args_hash,
+                    comment: b.comment.map(|text| at_most("comment", text, COMMENT)).transpose()?,
+                    args_hash: b.args_hash.map(|hash| at_most("args_hash", hash, HASH)).transpose()?,
                 }
             }
             "rerun" => {
                 let b: Rerun = parse(body)?;
-                Input::Rerun { op: op(b.op), from: b.from, input: b.input.map(Datum::inline) }
+                Input::Rerun {
+                    op: op(b.op)?,
+                    from: bounded("from", b.from, NAME)?,
+                    input: b.input.map(Datum::inline),
+                }
             }
             _ => return Err(Fault::new(404, "unknown_method", format!("Workflow has no method {method}"))),
         };
@@ -198,18 +233,46 @@ impl Workflows {
             Ending::Completed(output) => Outcome::Done(output),
             Ending::Failed(error) => Outcome::Failed(error),
             Ending::Unknown => Outcome::Unknown,
-            Ending::Cancelled => return Ok(json!({})),
+            // Of what the run did not cancel itself, it would wait for ever.
+            Ending::Cancelled => Outcome::Failed(CallError {
+                code: "agent_cancelled".into(),
+                message: "the agent was told to stop".into(),
+                retryable: false,
+                retry_after: None,
+            }),
         };
         let Answer { step, attempt, usage, .. } = body;
-        match self.turn(run, Turn::Input(Input::Answer { step, attempt, outcome, usage })).await {
+        match self.turn(run, Turn::Input(Input::AgentAnswer { step, attempt, outcome, usage })).await {
             Ok(_) => Ok(json!({})),
             Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
-            Err(fault) => Err(fault),
+            Err(fault) => Err(self.refused("answer", run, fault)),
         }
     }
 
+    /// Counts what is refused because nobody was asked for it.
+    fn refused(&self, what: &str, run: &str, fault: Fault) -> Fault {
+        if matches!(fault.code.as_str(), "not_asked" | "output_invalid") {
+            self.services.metrics.refused(what);
+            tracing::warn!(run, what, detail = fault.detail, "what nobody was asked for is refused");
+        }
+        fault
+    }
+
+    /// Only an agent of a step that is performed at most once has to be granted it.
     async fn grant(&self, run: &str, body: Grant) -> Reply {
         let Grant { step, attempt, activation } = body;
+        let activation = bounded("activation", activation, ACTIVATION)?;
+        let seen = self.turn(run, Turn::Look).await?.run;
+        let node = seen.plan.as_ref().and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
+        let asks = node.is_some_and(|node| {
+            let is_agent = matches!(node.kind, NodeKind::Agent(AgentNode { worker: Worker::Internal, .. }));
+            is_agent && node.effect == EffectMode::AtMostOnce
+        });
+        if !asks {
+            let message =
+                format!("node {} of run {run} has no agent that must be granted its call", step.node);
+            return Err(self.refused("grant", run, Fault::new(409, "not_asked", message)));
+        }
         let ask = Input::Grant { step: step.clone(), attempt, activation: activation.clone() };
         let done = self.turn(run, Turn::Input(ask)).await?;
         let granted = done.run.steps.get(&step).is_some_and(|s| {
@@ -229,7 +292,8 @@ impl Workflows {
     async fn reserve(&self, run: &str, body: Reserve) -> Reply {
         let Reserve { op, step, attempt, reserved } = body;
         let ask = Input::Reserve { op: op.clone(), step, attempt, reserved };
-        let done = self.turn(run, Turn::Input(ask)).await?;
+        let done = self.turn(run, Turn::Input(ask)).await;
+        let done = done.map_err(|fault| self.refused("reserve", run, fault))?;
         Ok(json!({ "granted": done.run.knows(&op) }))
     }
 
@@ -241,6 +305,22 @@ impl Workflows {
             Err(fault) => Err(fault),
         }
     }
+}
+
+/// Refuses a text that is empty or longer than `most` bytes.
+pub(super) fn bounded(field: &str, text: String, most: usize) -> Result<String, Fault> {
+    if text.is_empty() {
+        return Err(Fault::bad_request(format!("`{field}` has 1 to {most} bytes, not none")));
+    }
+    at_most(field, text, most)
+}
+
+fn at_most(field: &str, text: String, most: usize) -> Result<String, Fault> {
+    if text.len() > most {
+        let message = format!("`{field}` has at most {most} bytes, not {}", text.len());
+        return Err(Fault::bad_request(message));
+    }
+    Ok(text)
 }
 
 /// Takes a value's size from the room that is left, if there is enough.

@@ -12,8 +12,10 @@ use callboard_core::{
     agent::message::{CallError, Usage},
     schema,
     workflow::{
-        Input, NodeKind, Outcome, StepKey,
-        definition::{AgentNode, Worker},
+        Input, NodeKind, Outcome, Run, StepKey,
+        definition::{AgentNode, EffectMode, Worker},
+        plan::PlanNode,
+        run::StepState,
     },
 };
 use serde::Deserialize;
@@ -180,8 +182,13 @@ impl Workflows {
             node.map(|n| &n.node.kind)
         else {
             let message = format!("run {run} has no node {} with an external worker", body.step.node);
-            return Err(Fault::new(409, "not_external", message));
+            return Err(self.forged(run, Fault::new(409, "not_external", message)));
         };
+        if !self.was_offered(&seen, node, &body.step, body.attempt) {
+            let message =
+                format!("attempt {} of step {} was not offered to anybody", body.attempt, body.step);
+            return Err(self.forged(run, Fault::new(409, "not_offered", message)));
+        }
         let outcome = match outcome {
             Ok(output) => match output_schema.as_ref().map(|schema| schema::validate(schema, &output)) {
                 None | Some(Ok(())) => Outcome::Done(Datum::inline(output)),
@@ -207,6 +214,26 @@ impl Workflows {
             Err(fault) if fault.code == "run_archived" => Ok(json!({})),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+impl Workflows {
+    /// Whether a worker can have heard of the attempt. What is performed at most once is granted, on record, before it is
+    /// offered. Of other steps only the attempt is on record, and the offer follows it.
+    fn was_offered(&self, seen: &Run, node: Option<&PlanNode>, step: &StepKey, attempt: u32) -> bool {
+        let Some(known) = seen.steps.get(step) else {
+            // Steps of ended bodies are forgotten: that is late, and nothing comes of it.
+            return !step.iteration.is_empty();
+        };
+        let once = node.is_some_and(|n| n.node.effect == EffectMode::AtMostOnce);
+        let ungranted = matches!(known.state, StepState::Started { granted: None });
+        attempt <= known.attempt && !(once && ungranted && attempt == known.attempt && holds(Rule::Grant))
+    }
+
+    fn forged(&self, run: &str, fault: Fault) -> Fault {
+        self.services.metrics.refused("finished");
+        tracing::warn!(run, detail = fault.detail, "what no worker was asked for is refused");
+        fault
     }
 }
 

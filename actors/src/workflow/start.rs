@@ -2,6 +2,7 @@
 
 use super::{
     Workflows,
+    methods::{NAME, bounded},
     turn::{Done, Turn},
 };
 use crate::reply::Fault;
@@ -57,7 +58,10 @@ impl Workflows {
         if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
             return Err(Fault::new(413, "value_too_large", "the input is larger than 16 MiB"));
         }
-        let op = body.op.clone().unwrap_or_else(|| format!("{:x}", self.services.clock.id()));
+        let op = match &body.op {
+            Some(op) => bounded("op", op.clone(), NAME)?,
+            None => format!("{:x}", self.services.clock.id()),
+        };
         let agents = &self.services.agents.agents;
         let max_tokens: BTreeMap<String, u32> = match &plan.definition.settings.budget {
             Some(budget) if budget.tokens.is_some() => {
@@ -76,13 +80,13 @@ impl Workflows {
             op,
             workflow_id: body.workflow_id.clone(),
             version,
-            plan: Datum::Inline(pinned),
+            plan: Datum::Inline(pinned.clone()),
             input: Datum::inline(input.clone()),
             settings,
         };
         let turn = Turn::Start { input: Box::new(start), plan, first: body.first };
         let done = self.turn(run, turn).await?;
-        self.is_same(run, &body, &input, &done).await?;
+        is_same(run, &body, &input, &pinned, &done)?;
         Ok(done)
     }
 
@@ -141,20 +145,34 @@ impl Workflows {
             serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
         Ok((plan, pinned))
     }
+}
 
-    /// A run that exists answers its own start again, and nobody else's.
-    async fn is_same(&self, run: &str, body: &Start, input: &Value, done: &Done) -> Result<(), Fault> {
-        let Some(created) = &done.run.created else { return Ok(()) };
-        if body.op.as_ref().is_some_and(|op| done.run.knows(op)) {
-            return Ok(());
+/// A run that exists answers its own start again, and nobody else's.
+fn is_same(run: &str, body: &Start, input: &Value, pinned: &Value, done: &Done) -> Result<(), Fault> {
+    let Some(created) = &done.run.created else { return Ok(()) };
+    let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
+    // What a workflow's latest version is may change between a start and its repetition.
+    let same_definition = match &body.workflow_id {
+        Some(_) => {
+            created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
         }
-        let same_input = match &created.input {
-            Datum::Inline(value) => **value == *input,
-            Datum::Stored(r) => r.hash == callboard_core::Hash::of(input.to_string().as_bytes()),
-        };
-        if created.workflow_id == body.workflow_id && same_input {
-            return Ok(());
-        }
-        Err(Fault::new(409, "run_exists", format!("run {run} exists already and was started otherwise")))
+        None => created.workflow_id.is_none() && is_value(&created.plan, pinned),
+    };
+    if same_definition && is_value(&created.input, input) {
+        return Ok(());
+    }
+    if known {
+        let message = format!(
+            "run {run} was started by this operation with another body: use another id for another start"
+        );
+        return Err(Fault::new(422, "idempotency_key_reused", message));
+    }
+    Err(Fault::new(409, "run_exists", format!("run {run} exists already and was started otherwise")))
+}
+
+fn is_value(datum: &Datum, value: &Value) -> bool {
+    match datum {
+        Datum::Inline(known) => **known == *value,
+        Datum::Stored(r) => r.hash == callboard_core::Hash::of(value.to_string().as_bytes()),
     }
 }

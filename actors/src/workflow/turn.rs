@@ -386,7 +386,7 @@ impl Workflows {
     fn mutate(&self, mem: &Mem, input: &Input) -> Input {
         let mut input = input.clone();
         if !holds(Rule::AttemptFence)
-            && let Input::Answer { step, attempt, .. } = &mut input
+            && let Input::Answer { step, attempt, .. } | Input::AgentAnswer { step, attempt, .. } = &mut input
             && let Some(known) = mem.run.steps.get(step)
         {
             *attempt = known.attempt;

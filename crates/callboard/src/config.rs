@@ -30,6 +30,7 @@ pub struct Config {
     pub http: Http,
     pub secrets: Secrets,
     pub runs: Runs,
+    pub approvals: Approvals,
     pub telemetry: Telemetry,
     /// What the user has said beside the settings.
     #[serde(skip)]
@@ -108,6 +109,11 @@ pub struct Secrets {
 pub struct Runs {
     pub dispatch: u32,
     pub retention: Retention,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Approvals {
+    pub require_hash: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]

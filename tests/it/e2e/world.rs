@@ -211,7 +211,8 @@ fn agents_of(upstream: &str) -> Value {
         "patient": {"model": "test", "max_tokens": 100,
             "retry_policy": {"max_retries": 3, "backoff": "exponential", "initial": "100ms", "jitter": false}},
         "once": {"model": "test", "retry_policy": never},
-        "lead": {"model": "test", "allow_delegation": true, "limits": {"repeats": 100}, "retry_policy": never},
+        "lead": {"model": "test", "allow_delegation": true, "delegate_to": ["quick", "once", "research"],
+            "limits": {"repeats": 100}, "retry_policy": never},
         "backed": {"model": "test", "fallback_models": ["spare"], "retry_policy": never},
     });
     let tools = json!({
@@ -222,6 +223,16 @@ fn agents_of(upstream: &str) -> Value {
             "config": {"url": format!("{upstream}/broken")}},
     });
     let known = all["agents"].as_object_mut().expect("agents");
+    // Each may ask all the others.
+    let chain: Vec<String> = (0..8).map(|n| format!("chain{n}")).collect();
+    for name in &chain {
+        let others: Vec<&String> = chain.iter().filter(|other| *other != name).collect();
+        known.insert(
+            name.clone(),
+            json!({"model": name, "allow_delegation": true, "delegate_to": others,
+            "limits": {"repeats": 100}, "retry_policy": never}),
+        );
+    }
     known.extend(agents.as_object().expect("an object").clone());
     all["tools"] = tools;
     all

@@ -90,6 +90,7 @@ impl Parts {
                 broadcast: strict.then(|| "broadcast".to_owned()),
                 retention: config.runs.retention,
                 dispatch: config.runs.dispatch,
+                require_hash: config.approvals.require_hash,
                 ..Settings::default()
             },
             metrics: self.metrics.clone(),

@@ -90,6 +90,17 @@ impl Progress {
             return;
         }
         let showing = self.steps.values().filter(|step| step.bar.is_some()).count();
+        if let (Some(title), Some(hash)) =
+            (text(&event.data, "/input/title"), text(&event.data, "/args_hash"))
+        {
+            self.line(&format!("? {name}: {title}"));
+            if let (Some(node), Some(sends)) =
+                (text(&event.data, "/input/guards/node"), event.data.pointer("/input/guards/sends"))
+            {
+                self.line(&format!("  {node} will send {sends}"));
+            }
+            self.line(&format!("  it waits for an approval: args_hash {hash}"));
+        }
         let bar = match &self.screen {
             Some(screen) if showing < SPINNERS => {
                 let bar = screen.add(ProgressBar::new_spinner());
@@ -144,6 +155,10 @@ fn name(event: &Event) -> String {
         Some(generation) if generation > 1 => format!("{name} (rerun {})", generation - 1),
         _ => name,
     }
+}
+
+fn text<'v>(data: &'v Value, pointer: &str) -> Option<&'v str> {
+    data.pointer(pointer).and_then(Value::as_str)
 }
 
 fn failure(data: &Value) -> String {

@@ -74,6 +74,9 @@ fn fields(what: &What, data: &Data) -> Value {
     for (name, datum) in named_data(what) {
         fields.insert(name.to_owned(), data.show(datum));
     }
+    if let Some(hash) = what.args_hash() {
+        fields.insert("args_hash".to_owned(), hash.into());
+    }
     Value::Object(fields)
 }
 

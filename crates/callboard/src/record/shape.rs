@@ -42,6 +42,11 @@ impl Shape {
         self.0.get(node).is_some_and(|place| matches!(place.kind.as_str(), "wait" | "signal" | "approval"))
     }
 
+    /// Whether the node asks a person.
+    pub fn asks(&self, node: &str) -> bool {
+        self.0.get(node).is_some_and(|place| place.kind == "approval")
+    }
+
     /// Whether the node has a body.
     pub fn has_body(&self, node: &str) -> bool {
         self.0.get(node).is_some_and(|place| matches!(place.kind.as_str(), "for_each" | "loop"))

@@ -7,7 +7,7 @@ use super::{Data, Shape};
 use callboard_core::{
     Datum, Timestamp,
     agent::message::Usage,
-    workflow::{Event, StepKey, What, event::Failure},
+    workflow::{Event, StepKey, What, args_hash, event::Failure},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -25,6 +25,9 @@ pub struct StepItem {
     pub attempt: u32,
     pub status: &'static str,
     pub input: Option<Value>,
+    /// Of what a person is asked: an approval, or whether an `unknown` step was performed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args_hash: Option<String>,
     pub output: Option<Value>,
     pub error: Option<Failure>,
     pub usage: Usage,
@@ -194,12 +197,17 @@ impl Steps {
                 State::Cancelled => "cancelled",
             },
             input: line.input.as_ref().map(|datum| data.show(datum)),
+            args_hash: line.input.as_ref().filter(|_| self.is_asked(line)).map(args_hash),
             output: line.output.as_ref().map(|datum| data.show(datum)),
             error: line.error.clone(),
             usage: line.usage,
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.map(|at| at.to_string()),
         }
+    }
+
+    fn is_asked(&self, line: &Line) -> bool {
+        line.state == State::Unknown || self.shape.asks(&line.key.node)
     }
 
     /// Returns the line of a step, if it is on the page.

@@ -1,5 +1,7 @@
 //! Delegation: an agent with `allow_delegation` has one more tool, by which another agent performs a part of its task.
 //!
+//! Whom it may ask is the agents' file's to say (`delegate_to`), and no agent comes by an ask to anybody whom the one who asked it
+//! could not ask itself.
 //! The other agent works as for any task; its answer, or its failure, is the tool's answer. How deep this goes is
 //! bounded, and what it uses counts for the one who delegated.
 
@@ -7,8 +9,9 @@ use super::{
     message::{CallError, ToolCall, ToolSpec},
     run::{Profile, Task, failed},
 };
+use crate::Datum;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The tool's name.
 pub const TOOL: &str = "delegate";
@@ -34,6 +37,23 @@ pub struct Origin {
 pub struct Request {
     pub agent: String,
     pub task: String,
+}
+
+/// Returns the input of a delegated task: what is asked, and whom the one who is asked may ask in turn at most.
+pub fn input(request: &Request, asker: &Profile) -> Value {
+    let peers: Vec<&String> = asker.peers.keys().collect();
+    json!({"agent": request.agent, "prompt": request.task, "delegate_to": peers})
+}
+
+/// Whether the task leaves it open to delegate to `name`. A task of a run does, and one delegated before that was said.
+pub fn leaves_open(task: &Task, name: &str) -> bool {
+    match &task.input {
+        Datum::Inline(input) if task.origin.is_some() => {
+            input["delegate_to"].as_array().is_none_or(|names| names.iter().any(|n| n == name))
+        }
+        Datum::Inline(_) => true,
+        Datum::Stored(_) => task.origin.is_none(),
+    }
 }
 
 // === impl Profile ===

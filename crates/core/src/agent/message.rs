@@ -97,9 +97,12 @@ pub struct Usage {
 // === impl CallError ===
 
 impl CallError {
-    /// Whether the call may have been performed although it failed: it went out, and no answer came back.
+    /// Whether the call may have been performed although it failed: it went out, and no answer came back or was waited for.
     pub fn leaves_unknown(&self) -> bool {
-        matches!(self.code.as_str(), "timeout" | "http_timeout" | "http_broken" | "model_timeout")
+        matches!(
+            self.code.as_str(),
+            "timeout" | "http_timeout" | "http_broken" | "model_timeout" | "agent_cancelled"
+        )
     }
 }
 

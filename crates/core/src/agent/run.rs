@@ -6,6 +6,7 @@
 
 mod calls;
 mod decide;
+mod places;
 
 use super::{
     delegate::{self, Origin},
@@ -20,6 +21,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 use calls::call_hash;
 pub use calls::check_call;
 pub(super) use calls::failed;
+pub use places::echo;
 
 /// One task of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,6 +89,8 @@ pub enum Phase {
     Thinking {
         not_before: Timestamp,
     },
+    /// Each call's `id` is its place in the model's answer (`0`, `1`, …), and so the name of its result; calls recorded
+    /// before that have their providers' ids.
     Acting {
         calls: Vec<ToolCall>,
         results: BTreeMap<String, Datum>,
@@ -144,7 +148,9 @@ pub enum Input {
     Delivered {
         attempt: u32,
     },
-    Cancel,
+    Cancel {
+        attempt: u32,
+    },
     Tick,
 }
 
@@ -162,6 +168,7 @@ pub enum Event {
     DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
 }
 
+/// A call's `id` names it among those of its round; it is not what its provider called it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// Ask the run for one more call of the model.
@@ -294,9 +301,10 @@ impl Run {
     fn take_result(&mut self, id: &str, message: &Datum) {
         let Phase::Acting { calls, results } = &mut self.phase else { return };
         results.insert(id.to_owned(), message.clone());
-        if results.len() == calls.len() {
-            // In the order of the calls, whatever order the answers came in.
-            let answers: Vec<Datum> = calls.iter().filter_map(|c| results.get(&c.id).cloned()).collect();
+        // In the order of the calls, whatever order the answers came in.
+        let answers: Option<Vec<Datum>> =
+            places::names(calls).iter().map(|name| results.get(name).cloned()).collect();
+        if let Some(answers) = answers {
             self.messages.extend(answers);
             self.next_round(self.accepted_at);
         }
@@ -317,14 +325,14 @@ impl Run {
             Phase::Thinking { not_before } => {
                 vec![Effect::CallModel { iteration, model: self.model, not_before: *not_before }]
             }
-            Phase::Acting { calls, results } => calls
-                .iter()
-                .filter(|c| !results.contains_key(&c.id))
+            Phase::Acting { calls, results } => places::names(calls)
+                .into_iter()
+                .zip(calls)
+                .filter(|(name, _)| !results.contains_key(name))
+                .map(|(id, call)| ToolCall { id, ..call.clone() })
                 .map(|call| match call.name.as_str() {
-                    delegate::TOOL if self.may_delegate() => {
-                        Effect::Delegate { iteration, call: call.clone() }
-                    }
-                    _ => Effect::CallTool { iteration, call: call.clone() },
+                    delegate::TOOL if self.may_delegate() => Effect::Delegate { iteration, call },
+                    _ => Effect::CallTool { iteration, call },
                 })
                 .collect(),
             Phase::Done { .. } if self.delivered => Vec::new(),

@@ -42,9 +42,12 @@ pub struct Spec {
     /// The system text; without it, it is built of role, goal and backstory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// It may ask other agents to perform parts of its tasks.
+    /// It may ask the agents of `delegate_to` to perform parts of its tasks.
     #[serde(default)]
     pub allow_delegation: bool,
+    /// Names of `agents` that it may ask; there is no "all", since each of them brings its own tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub delegate_to: Vec<String>,
     /// Names of `tools`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<String>,

@@ -6,19 +6,20 @@
 use super::{
     definition::{EffectMode, Node, NodeKind, OnBreach, OnError, RetryPolicy},
     effects::{self, Effect},
-    event::{Event, Failure, Input, Outcome, Refusal, Reserved, RunError, StepKey, What},
-    run::{Run, StepState},
+    event::{Event, Failure, Input, Refusal, Reserved, RunError, StepKey, What},
+    run::Run,
 };
 use crate::{
-    Datum, Hash, Machine, Missing, Span, Stop, Timestamp, Values,
+    Datum, Machine, Missing, Span, Stop, Timestamp, Values,
     agent::message::{CallError, Usage},
     retry,
     value::json_len,
 };
-use serde_json::json;
 use std::sync::Arc;
 
 pub(super) mod advance;
+pub use advance::args_hash;
+mod answers;
 mod context;
 mod ops;
 
@@ -150,13 +151,15 @@ impl<'a> Decision<'a> {
                 self.answer(step, *attempt, outcome, *usage);
                 Ok(())
             }
+            Input::AgentAnswer { step, attempt, outcome, usage } => {
+                self.agent_answer(step, *attempt, outcome, *usage)
+            }
             Input::Grant { step, attempt, activation } => {
                 self.grant(step, *attempt, activation);
                 Ok(())
             }
             Input::Reserve { op, step, attempt, reserved } => {
-                self.reserve(op, step, *attempt, *reserved);
-                Ok(())
+                self.reserve(op, step, *attempt, *reserved).map_err(Into::into)
             }
             Input::Signal { op, .. }
             | Input::Approve { op, .. }
@@ -171,55 +174,6 @@ impl<'a> Decision<'a> {
                 }
             }
         }
-    }
-
-    /// An answer counts only for the attempt that is open; anything else is late and yields nothing.
-    fn answer(&mut self, key: &StepKey, attempt: u32, outcome: &Outcome, usage: Usage) {
-        let Some(step) = self.run.steps.get(key) else { return };
-        let open = matches!(step.state, StepState::Started { .. } | StepState::Unknown);
-        if !open || step.attempt != attempt || step.iterations.is_some() || self.run.ended.is_some() {
-            return;
-        }
-        match outcome {
-            Outcome::Done(output) => self.complete(key, attempt, output.clone(), None, Some(usage)),
-            Outcome::Failed(error) if !(error.leaves_unknown() && self.is_at_most_once(key)) => {
-                self.fail(key, attempt, error.clone(), Some(usage));
-            }
-            Outcome::Failed(_) | Outcome::Unknown => {
-                if !matches!(step.state, StepState::Unknown) {
-                    self.put(What::StepUnknown { step: key.clone(), attempt });
-                }
-            }
-        }
-    }
-
-    fn is_at_most_once(&self, key: &StepKey) -> bool {
-        let ix = self.plan.by_id.get(&*key.node);
-        ix.is_some_and(|ix| self.plan.node(*ix).node.effect == EffectMode::AtMostOnce)
-    }
-
-    fn grant(&mut self, key: &StepKey, attempt: u32, activation: &str) {
-        let Some(step) = self.run.steps.get(key) else { return };
-        let StepState::Started { granted } = &step.state else { return };
-        if step.attempt != attempt || self.run.ended.is_some() {
-            return;
-        }
-        match granted {
-            None => {
-                self.put(What::StepGranted { step: key.clone(), attempt, activation: activation.to_owned() })
-            }
-            Some(holder) if holder == activation => {}
-            Some(_) => self.put(What::StepUnknown { step: key.clone(), attempt }),
-        }
-    }
-
-    fn reserve(&mut self, op: &str, key: &StepKey, attempt: u32, reserved: Reserved) {
-        let Some(step) = self.run.steps.get(key) else { return };
-        if self.run.knows(op) || step.attempt != attempt || !step.is_open() || self.breach(reserved).is_some()
-        {
-            return;
-        }
-        self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.to_owned() });
     }
 
     /// Returns the limit that `more` would pass.
@@ -370,11 +324,6 @@ fn retry_policy(node: &Node) -> RetryPolicy {
         max: Span::secs(60),
         jitter: true,
     })
-}
-
-/// The hash of what a person is asked, so that an approval can be bound to it.
-pub fn args_hash(input: &serde_json::Value) -> String {
-    Hash::of(json!(input).to_string().as_bytes()).to_string()
 }
 
 /// A failure that trying again does not cure.

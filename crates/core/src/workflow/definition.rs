@@ -198,6 +198,9 @@ pub struct ApprovalNode {
     pub detail: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
+    /// The node that comes to be by this approval: what it will send is shown with the question, and covered by the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guards: Option<String>,
 }
 
 /// Calls an address; its output is `{status, headers, body}`.

@@ -191,7 +191,16 @@ pub enum Input {
         input: Datum,
         settings: RunSettings,
     },
+    /// What became of an attempt, known to this process: it made the call, or asked a worker outside.
     Answer {
+        step: StepKey,
+        attempt: u32,
+        outcome: Outcome,
+        usage: Usage,
+    },
+    /// What an agent says became of its attempt. Whoever can call the run can say so: it counts only for a step that is
+    /// asked of an agent, and in the form that this step takes.
+    AgentAnswer {
         step: StepKey,
         attempt: u32,
         outcome: Outcome,
@@ -252,7 +261,11 @@ impl Input {
             | Input::Pause { .. }
             | Input::Resume { .. }
             | Input::Rerun { .. } => true,
-            Input::Answer { .. } | Input::Grant { .. } | Input::Reserve { .. } | Input::Tick => false,
+            Input::Answer { .. }
+            | Input::AgentAnswer { .. }
+            | Input::Grant { .. }
+            | Input::Reserve { .. }
+            | Input::Tick => false,
         }
     }
 }
@@ -363,6 +376,17 @@ impl What {
             | What::DecisionCut {}
             | What::RunPurging {} => None,
         }
+    }
+
+    /// Returns the hash of what a person is asked by this event, where it begins an approval: nothing else has a title. An
+    /// input that is stored elsewhere has its hash in its reference, whatever kind of step it begins.
+    pub fn args_hash(&self) -> Option<String> {
+        let What::StepStarted { input: Some(input), .. } = self else { return None };
+        let asks = match input {
+            Datum::Inline(value) => value.get("title").is_some() && value.get("detail").is_some(),
+            Datum::Stored(_) => true,
+        };
+        asks.then(|| super::args_hash(input))
     }
 
     /// Visits every piece of data in the event; the shell moves large ones out, and lists stored ones.

@@ -5,6 +5,7 @@
 
 mod compile;
 mod graph;
+mod guards;
 mod node;
 mod scope;
 
@@ -79,6 +80,10 @@ pub struct PlanNode {
     pub reads: Reads,
     /// What a loop's `until` reads.
     pub until_reads: Reads,
+    /// The node whose sending an approval covers.
+    pub guards: Option<NodeIx>,
+    /// The approvals that cover what this node sends.
+    pub guarded_by: Vec<NodeIx>,
 }
 
 /// One edge seen from one of its ends.

@@ -76,7 +76,7 @@ async fn who_is_asked_must_exist(w: World) {
 }
 
 async fn work_is_passed_on_five_times_at_most(w: World) {
-    // `research` may delegate as well: the two pass it on to each other for as long as they can.
+    // Eight agents of which each may ask all others pass it on from one to the next for as long as they can.
     let can = |request: &Recorded| request.json()["tools"].to_string().contains("delegate");
     let passes = |request: &Recorded| {
         let messages = request.json()["messages"].as_array().cloned().unwrap_or_default();
@@ -90,10 +90,14 @@ async fn work_is_passed_on_five_times_at_most(w: World) {
         if text.contains("tool_call_id") {
             return Reply::text(format!("{} and one more", told(request)));
         }
-        let other = if request.json()["model"] == "test" { "research" } else { "lead" };
-        delegate(other, "pass-it-on")
+        let body = request.json();
+        let at: u32 =
+            body["model"].as_str().and_then(|m| m.strip_prefix("chain")?.parse().ok()).expect("a number");
+        delegate(&format!("chain{}", at + 1), "pass-it-on")
     });
-    let run = w.api.run(&ask("pass-it-on"), json!({})).await;
+    let mut first = ask("pass-it-on");
+    first["nodes"][0]["config"]["agent"] = json!("chain0");
+    let run = w.api.run(&first, json!({})).await;
     let (seen, _) = w.ended(&run, "completed").await;
     let expected = format!("the last one{}", " and one more".repeat(5));
     assert_eq!((&seen["output"], &seen["usage"]["calls"]), (&json!(expected), &json!(11)));

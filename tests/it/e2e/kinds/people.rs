@@ -16,6 +16,7 @@ pub fn all() -> Vec<(&'static str, Case)> {
         a_rejection_goes_the_other,
         an_approval_that_nobody_gives_in_time_is_a_rejection,
         an_approval_is_for_what_was_asked,
+        an_approval_that_guards_a_node_is_given_by_the_hash_it_shows,
         an_approval_in_a_body_names_its_iteration,
     ]
 }
@@ -137,6 +138,26 @@ async fn an_approval_is_for_what_was_asked(w: World) {
     w.ended(&run, "completed").await;
     let after = w.recorded(&run).await;
     assert_eq!(types(&after)[history], "step.completed", "a refusal leaves no trace");
+}
+
+async fn an_approval_that_guards_a_node_is_given_by_the_hash_it_shows(w: World) {
+    let run = w.api.run(&example("guarded-approval"), json!({"text": "Hi"})).await;
+    let asked = w.api.until_step(&run, "sure", "waiting").await;
+    let sends = json!({"agent": "qa", "prompt": "Publish this note as it is: Write a note that says: Hi"});
+    assert_eq!(asked["input"]["guards"], json!({"node": "publish", "sends": sends}));
+    let hash = asked["args_hash"].as_str().expect("the hash");
+    let events = w.recorded(&run).await;
+    let told: Vec<_> = events.iter().filter_map(|event| event["data"]["args_hash"].as_str()).collect();
+    assert_eq!(told, [hash], "the event says it, too");
+    let path = format!("/runs/{run}/approve");
+    let bare = json!({"node": "sure", "approved": true});
+    w.api.refused(&path, bare, 422, "args_hash_required").await;
+    w.api.operate(&run, "approve", json!({"node": "sure", "approved": true, "args_hash": hash})).await;
+    let (_, steps) = w.ended(&run, "completed").await;
+    assert_eq!(lines(&steps), ["draft completed", "publish completed", "sure completed"]);
+    let publish = steps.iter().find(|step| step["node"] == "publish").expect("the step");
+    assert_eq!(publish["input"], sends, "what was sent is what was approved");
+    assert!(publish.get("args_hash").is_none());
 }
 
 async fn an_approval_in_a_body_names_its_iteration(w: World) {

@@ -3,7 +3,7 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Append, AppendError, Entry, Error as CatalogError, NO_HASH, NewVersion, NewWorkflow, RunFilter,
+    Append, AppendError, Entry, Error as CatalogError, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter,
     RunProjection, RunRow, Tip, Workflow,
 };
 use callboard_core::{
@@ -162,6 +162,9 @@ impl Catalog for Growing {
         }))
     }
     async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn open_runs(&self, _: &str, _: Option<&str>, _: u32) -> Result<Vec<OpenRun>, CatalogError> {
         Ok(Vec::new())
     }
     async fn due(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<String>, CatalogError> {

@@ -3,6 +3,7 @@
 use super::{
     Ending, Event, Input, Phase, Profile, Run,
     calls::{call_hash, check_answer, failed},
+    places,
 };
 use crate::{
     Datum, Span, Timestamp,
@@ -70,7 +71,9 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         Input::Refused { attempt } if this.works() && this.is_attempt(*attempt) => {
             run.end(Ending::Unknown, &mut put)
         }
-        Input::Cancel if this.works() => run.end(Ending::Cancelled, &mut put),
+        Input::Cancel { attempt } if this.works() && this.is_attempt(*attempt) => {
+            run.end(Ending::Cancelled, &mut put)
+        }
         Input::Delivered { attempt } => {
             if this.is_attempt(*attempt) && !this.delivered && matches!(this.phase, Phase::Done { .. }) {
                 put(&mut run, Event::AnswerDelivered {});
@@ -81,7 +84,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         | Input::Delegated { .. }
         | Input::Granted { .. }
         | Input::Refused { .. }
-        | Input::Cancel
+        | Input::Cancel { .. }
         | Input::Tick => {}
     }
     if let Some(seconds) = profile.spec.limits.seconds
@@ -111,19 +114,24 @@ impl Run {
 
     fn acts(&self, attempt: u32, iteration: u32, id: &str) -> bool {
         matches!(&self.phase, Phase::Acting { calls, results }
-            if self.is_at(attempt, iteration) && calls.iter().any(|c| c.id == id) && !results.contains_key(id))
+            if self.is_at(attempt, iteration) && places::names(calls).iter().any(|name| name == id)
+                && !results.contains_key(id))
     }
 
     fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {
         let usage = Usage { calls: 1, ..reply.usage };
         if !reply.tool_calls.is_empty() {
             let message = Message {
-                tool_calls: reply.tool_calls.clone(),
+                tool_calls: places::kept(&reply.tool_calls),
                 ..Message::new(Role::Assistant, reply.text.clone())
             };
             put(
                 self,
-                Event::ModelReplied { message: datum(&message), calls: reply.tool_calls.clone(), usage },
+                Event::ModelReplied {
+                    message: datum(&message),
+                    calls: places::placed(&reply.tool_calls),
+                    usage,
+                },
             );
             if let Some((tool, times)) = self.looping(profile) {
                 let message = format!("called {tool} with the same arguments {times} times");

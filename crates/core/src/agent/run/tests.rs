@@ -1,11 +1,17 @@
 //! The agent's machine where it passes work on.
 
+mod placed;
+
 use super::*;
-use crate::agent::delegate::{self, DEPTH};
+use crate::agent::{
+    delegate::{self, DEPTH},
+    message::Message,
+};
 use serde_json::json;
 
 fn profile() -> Arc<Profile> {
-    let spec = Spec { model: "m".into(), allow_delegation: true, ..Spec::default() };
+    let delegate_to = vec!["clerk".to_owned()];
+    let spec = Spec { model: "m".into(), allow_delegation: true, delegate_to, ..Spec::default() };
     let peers = [("clerk".to_owned(), "Clerk: finds things".to_owned())].into();
     Arc::new(Profile { spec, peers, ..Profile::default() })
 }
@@ -31,6 +37,22 @@ fn call(arguments: Value) -> ToolCall {
     ToolCall { id: "c1".into(), name: delegate::TOOL.into(), arguments: arguments.to_string() }
 }
 
+/// The same as the first of its round, which is what it is called inside.
+fn first(call: &ToolCall) -> ToolCall {
+    ToolCall { id: "0".into(), ..call.clone() }
+}
+
+/// The conversation as a provider is told it.
+fn echoed(run: &Run) -> Vec<Value> {
+    let inline = |datum: &Datum| match datum {
+        Datum::Inline(value) => serde_json::from_value((**value).clone()).expect("a message"),
+        Datum::Stored(_) => panic!("nothing is stored here"),
+    };
+    let mut messages: Vec<Message> = run.messages.iter().map(inline).collect();
+    echo(&mut messages);
+    messages.iter().map(|message| json!(message)).collect()
+}
+
 fn replies(calls: Vec<ToolCall>) -> Result<ModelReply, CallError> {
     let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
     Ok(ModelReply { text: String::new(), tool_calls: calls, usage, model: "m".into(), truncated: false })
@@ -52,7 +74,7 @@ fn give(run: &mut Run, input: &Input) -> usize {
 
 fn answered(result: Result<Value, CallError>) -> Input {
     let usage = Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5, estimated: false };
-    Input::Delegated { attempt: 1, iteration: 1, id: "c1".into(), from: "child".into(), result, usage }
+    Input::Delegated { attempt: 1, iteration: 1, id: "0".into(), from: "child".into(), result, usage }
 }
 
 #[test]
@@ -60,14 +82,14 @@ fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
     let mut run = at_work(task(None));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
     give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask.clone()]) });
-    assert_eq!(run.pending(), [Effect::Delegate { iteration: 1, call: ask.clone() }]);
-    assert_eq!(run.delegated(), [(1, "c1".to_owned())]);
+    assert_eq!(run.pending(), [Effect::Delegate { iteration: 1, call: first(&ask) }]);
+    assert_eq!(run.delegated(), [(1, "0".to_owned())]);
     let request = delegate::check(&profile(), &ask).expect("a request");
     assert_eq!((request.agent.as_str(), request.task.as_str()), ("clerk", "find it"));
     assert_eq!(give(&mut run, &answered(Ok(json!("found")))), 1);
     assert_eq!(run.usage, Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7, estimated: false });
     assert_eq!(run.children, ["child"]);
-    let Some(Datum::Inline(told)) = run.messages.last() else { panic!("a message") };
+    let told = echoed(&run).pop().expect("a message");
     assert_eq!((&told["content"], &told["tool_call_id"]), (&json!("found"), &json!("c1")));
     assert!(matches!(run.phase, Phase::Thinking { .. }));
     assert_eq!(give(&mut run, &answered(Ok(json!("again")))), 0);
@@ -106,7 +128,7 @@ fn what_answers_an_earlier_attempt_changes_nothing_in_the_next() {
     assert_eq!(give(&mut run, &Input::Granted { attempt, iteration, granted: false }), 0);
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
     assert_eq!(give(&mut run, &Input::Replied { attempt: 2, iteration, reply: replies(vec![ask]) }), 1);
-    let (id, result) = ("c1".to_owned(), Ok(json!("old")));
+    let (id, result) = ("0".to_owned(), Ok(json!("old")));
     assert_eq!(give(&mut run, &Input::ToolAnswered { attempt, iteration, id, result }), 0);
     assert!(run.works());
 }
@@ -120,7 +142,7 @@ fn tasks_are_passed_on_only_so_often_and_never_those_done_at_most_once() {
     let mut run = at_work(task(Some(origin(DEPTH))));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
     give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask.clone()]) });
-    assert_eq!(run.pending(), [Effect::CallTool { iteration: 1, call: ask }]);
+    assert_eq!(run.pending(), [Effect::CallTool { iteration: 1, call: first(&ask) }]);
 }
 
 #[test]
@@ -158,4 +180,22 @@ fn a_sum_with_an_estimate_in_it_is_one() {
         serde_json::from_value(json!({"calls": 1, "prompt_tokens": 3, "completion_tokens": 2}))
             .expect("what was recorded before");
     assert_eq!(before, told);
+}
+
+#[test]
+fn a_part_is_passed_on_only_to_whom_the_one_who_passed_it_could_have_asked() {
+    let asked =
+        delegate::check(&profile(), &call(json!({"agent": "clerk", "task": "find it"}))).expect("a request");
+    let input = delegate::input(&asked, &profile());
+    assert_eq!(input, json!({"agent": "clerk", "prompt": "find it", "delegate_to": ["clerk"]}));
+    let part = Task { input: Datum::inline(input), ..task(Some(origin(1))) };
+    assert!(delegate::leaves_open(&part, "clerk") && !delegate::leaves_open(&part, "banker"));
+    // A run's own task does not say, nor does one that was under way before it was said.
+    assert!(
+        delegate::leaves_open(&task(None), "banker")
+            && delegate::leaves_open(&task(Some(origin(1))), "banker")
+    );
+    let nobody =
+        Task { input: Datum::inline(json!({"prompt": "p", "delegate_to": []})), ..task(Some(origin(1))) };
+    assert!(!delegate::leaves_open(&nobody, "clerk"));
 }

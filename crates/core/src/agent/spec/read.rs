@@ -23,14 +23,17 @@ impl Agents {
     pub fn from_value(value: Value) -> Result<Agents, Vec<Problem>> {
         let mut problems = shape::check(&SCHEMA, &value);
         // What is wrong in one agent does not hide what is wrong in another.
-        let tools = value["tools"].as_object().map(|t| t.keys().cloned().collect()).unwrap_or_default();
+        let named = |part: &str| -> BTreeSet<String> {
+            value[part].as_object().map(|of| of.keys().cloned().collect()).unwrap_or_default()
+        };
+        let (tools, others) = (named("tools"), named("agents"));
         let mut rest = value;
         for problem in &problems {
             remove(&mut rest, &problem.path);
         }
         match serde_json::from_value::<Agents>(rest) {
             Ok(agents) => {
-                agents.check(&tools, &mut problems);
+                agents.check(&tools, &others, &mut problems);
                 if problems.is_empty() {
                     return Ok(agents);
                 }
@@ -48,12 +51,13 @@ impl Agents {
         SCHEMA.clone()
     }
 
-    /// `tools` are the names of all tools, those with mistakes included.
-    fn check(&self, tools: &BTreeSet<String>, problems: &mut Vec<Problem>) {
+    /// `tools` and `others` are the names of all tools and agents, those with mistakes included.
+    fn check(&self, tools: &BTreeSet<String>, others: &BTreeSet<String>, problems: &mut Vec<Problem>) {
         for (id, spec) in &self.agents {
             let path = join("agents", id);
             check_id(id, &path, problems);
             spec.check(&path, tools, problems);
+            spec.check_delegation(id, &path, others, problems);
         }
         for (id, tool) in &self.tools {
             let path = join("tools", id);
@@ -121,6 +125,47 @@ impl Spec {
         }
         if let Some(schema) = &self.output_schema {
             check_schema(schema, &join(path, "output_schema"), problems);
+        }
+    }
+}
+
+impl Spec {
+    /// Whom it may delegate to is said by name: an agent that reads what strangers write would else have the tools of all.
+    fn check_delegation(&self, id: &str, path: &str, others: &BTreeSet<String>, problems: &mut Vec<Problem>) {
+        let mut add = |field: &str, code: &str, message: String| {
+            problems.push(Problem::new(join(path, field), code, message));
+        };
+        let known: Vec<String> =
+            others.iter().filter(|name| *name != id).map(|name| format!("`{name}`")).collect();
+        let known = match known.as_slice() {
+            [] => "the file has no other".to_owned(),
+            known => format!("the others are {}", known.join(", ")),
+        };
+        match (self.allow_delegation, self.delegate_to.is_empty()) {
+            (true, true) => {
+                let message = format!(
+                    "an agent that may delegate says to whom: write `delegate_to: [NAME, …]` with the agents it may \
+                     ask ({known}), or leave `allow_delegation` out"
+                );
+                add("delegate_to", "missing_field", message);
+            }
+            (false, false) => {
+                let message =
+                    "nobody is asked without `allow_delegation: true`: write it, or leave `delegate_to` out";
+                add("delegate_to", "unused_field", message.to_owned());
+            }
+            (true, false) | (false, true) => {}
+        }
+        for (i, name) in self.delegate_to.iter().enumerate() {
+            let field = format!("delegate_to[{i}]");
+            if name == id {
+                add(&field, "invalid_delegate", "an agent does not delegate to itself".to_owned());
+            } else if !others.contains(name) {
+                add(&field, "unknown_agent", format!("there is no agent `{name}`; {known}"));
+            }
+            if self.delegate_to[..i].contains(name) {
+                add(&field, "duplicate_delegate", format!("the agent `{name}` is named twice"));
+            }
         }
     }
 }

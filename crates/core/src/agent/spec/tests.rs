@@ -91,3 +91,35 @@ fn the_system_text_is_the_instructions_or_built() {
     assert_eq!(spec("{model: m, role: R, instructions: Do it.}").system_text().as_deref(), Some("Do it."));
     assert_eq!(spec("{model: m}").system_text(), None);
 }
+
+#[test]
+fn whom_an_agent_delegates_to_is_said_by_name() {
+    let text = "
+agents:
+  all: {model: m, allow_delegation: true}
+  none: {model: m, allow_delegation: true, delegate_to: []}
+  unused: {model: m, delegate_to: [clerk]}
+  wrong: {model: m, allow_delegation: true, delegate_to: [wrong, nobody, clerk, clerk, broken]}
+  broken: {modle: m}
+  clerk: {model: m}
+";
+    let problems = Agents::read(text).expect_err("problems");
+    let found: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.code.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            ("agents.all.delegate_to", "missing_field"),
+            ("agents.broken.model", "missing_field"),
+            ("agents.broken.modle", "unknown_field"),
+            ("agents.none.delegate_to", "missing_field"),
+            ("agents.unused.delegate_to", "unused_field"),
+            ("agents.wrong.delegate_to[0]", "invalid_delegate"),
+            ("agents.wrong.delegate_to[1]", "unknown_agent"),
+            ("agents.wrong.delegate_to[3]", "duplicate_delegate"),
+        ]
+    );
+    let all = &problems[0].message;
+    assert!(all.contains("delegate_to: [NAME, …]") && all.contains("`clerk`"), "{all}");
+    let lead = "agents: {lead: {model: m, allow_delegation: true, delegate_to: [clerk]}, clerk: {model: m}}";
+    assert_eq!(Agents::read(lead).expect("agents").agents["lead"].delegate_to, ["clerk"]);
+}

@@ -7,6 +7,7 @@
 mod bodies;
 mod due;
 mod ending;
+mod guard;
 mod prepare;
 mod room;
 
@@ -25,6 +26,7 @@ use prepare::Prepared;
 use serde_json::Value;
 
 pub(in crate::workflow) use due::time_limit;
+pub use guard::args_hash;
 
 /// Whether a node may start.
 enum Ready {
@@ -195,7 +197,8 @@ impl Decision<'_> {
             return Ok(false);
         }
         let context = Value::Object(self.context(scope, &node.reads)?);
-        match self.prepare(&node.node.kind, &context) {
+        let prepared = self.prepare(&node.node.kind, &context);
+        match self.guarded(scope, ix, prepared)? {
             Ok(Prepared::Ended { output, branch }) => {
                 self.complete(key, 1, Datum::inline(output), branch, None);
                 Ok(true)

@@ -1,6 +1,6 @@
 //! Operations of people and programs on a run: signal, approve, cancel, pause, resume, rerun.
 
-use super::{Decision, args_hash, permanent};
+use super::{Decision, advance::args_hash, permanent};
 use crate::{
     Datum,
     workflow::{
@@ -53,6 +53,7 @@ impl Decision<'_> {
             Input::Rerun { .. }
             | Input::Start { .. }
             | Input::Answer { .. }
+            | Input::AgentAnswer { .. }
             | Input::Grant { .. }
             | Input::Reserve { .. }
             | Input::Tick => {}
@@ -109,16 +110,19 @@ impl Decision<'_> {
     ) -> Result<(), Refusal> {
         let Some(step) = self.run.steps.get(key).cloned() else { return Ok(()) };
         if let Some(given) = hash {
-            let asked = match &step.input {
-                Some(Datum::Inline(v)) => args_hash(v),
-                Some(Datum::Stored(r)) => r.hash.to_string(),
-                None => String::new(),
-            };
+            let asked = step.input.as_ref().map(args_hash).unwrap_or_default();
             if given != asked {
                 let message =
                     format!("the approval is for other arguments: this step's args_hash is {asked}");
                 return Err(Refusal::conflict("arguments_changed", message));
             }
+        } else if approved && self.asks_for_hash(key, &step) {
+            let message = format!(
+                "this approval covers what the node it guards will send: look at the step's input, and give its \
+                 `args_hash` (GET /api/v1/runs/{}/steps shows both)",
+                self.run.id
+            );
+            return Err(Refusal::invalid("args_hash_required", message));
         }
         let op = Some(op.to_owned());
         if step.state == StepState::Unknown && !approved {

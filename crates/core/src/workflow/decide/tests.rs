@@ -13,6 +13,8 @@ use crate::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod answers;
+mod guards;
 mod retention;
 mod workers;
 

@@ -3,7 +3,7 @@
 use super::{
     BODY_DEPTH, EDGES_LIMIT, Graph, GraphIx, NODES_LIMIT, NodeIx, Plan, PlanNode, Reads, Surroundings,
     graph::{self, Links},
-    node,
+    guards, node,
     scope::{Place, Scopes},
 };
 use crate::{
@@ -87,10 +87,16 @@ pub(super) fn compile(
             scopes.template(output, &format!("{}output", graph.prefix), Place::Output(g), &mut problems)
         })
         .collect();
+    let guarded = guards::check(&flat, &links, &reads, opaque, &mut problems);
     if !problems.is_empty() {
         return Err(sorted(problems));
     }
-    Ok(assemble(&definition, &flat, links, reads, output_reads))
+    let mut plan = assemble(&definition, &flat, links, reads, output_reads);
+    for (approval, node) in guarded {
+        plan.nodes[approval as usize].guards = Some(node);
+        plan.nodes[node as usize].guarded_by.push(approval);
+    }
+    Ok(plan)
 }
 
 fn assemble(
@@ -112,6 +118,8 @@ fn assemble(
             children: vec![],
             reads,
             until_reads,
+            guards: None,
+            guarded_by: vec![],
         })
         .collect();
     let mut graphs = Vec::with_capacity(flat.graphs.len());

@@ -33,6 +33,16 @@ fn the_example_of_the_design_compiles() {
 }
 
 #[test]
+fn approvals_know_whom_they_guard() {
+    let plan = plan(include_str!("../../../tests/corpus/valid/guards.yaml"));
+    let ix = |id: &str| plan.by_id[id];
+    assert_eq!(plan.node(ix("ok")).guards, Some(ix("send")));
+    assert_eq!(plan.node(ix("send")).guarded_by, [ix("ok")]);
+    assert_eq!(plan.node(ix("wipe")).guarded_by, [ix("first"), ix("second")]);
+    assert_eq!((plan.node(ix("ask")).guards, plan.node(ix("read")).guards), (Some(ix("do")), None));
+}
+
+#[test]
 fn an_empty_workflow_is_a_plan() {
     let plan = plan("{name: x, nodes: []}");
     assert!(plan.nodes.is_empty() && plan.graphs.len() == 1);

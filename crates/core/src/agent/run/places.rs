@@ -1,0 +1,130 @@
+//! A tool call is its place in the model's answer: the first, the second. Its provider's id is not asked who it is: ids come
+//! twice, empty, or as long as the provider likes. They are only given back.
+
+use crate::agent::message::{Message, Role, ToolCall};
+use std::collections::BTreeSet;
+
+/// A provider's id longer than this is not given back: it gets another one.
+const ID_LIMIT: usize = 16 << 10;
+
+/// Returns the calls of an answer under the names of their places.
+pub(super) fn placed(calls: &[ToolCall]) -> Vec<ToolCall> {
+    calls.iter().enumerate().map(|(i, call)| ToolCall { id: i.to_string(), ..call.clone() }).collect()
+}
+
+/// Returns the calls as a provider's message keeps them. What is too long is left out, and made up by [`echo`].
+pub(super) fn kept(calls: &[ToolCall]) -> Vec<ToolCall> {
+    let mut calls = calls.to_vec();
+    calls.iter_mut().filter(|call| call.id.len() > ID_LIMIT).for_each(|call| call.id.clear());
+    calls
+}
+
+/// Returns the name of each call, different for each. Calls recorded before they were named by their places have their
+/// providers' ids, which stay their names where no call before has the same.
+pub(super) fn names(calls: &[ToolCall]) -> Vec<String> {
+    let given: BTreeSet<&str> = calls.iter().map(|call| call.id.as_str()).collect();
+    let mut names: Vec<String> = Vec::with_capacity(calls.len());
+    for (i, call) in calls.iter().enumerate() {
+        let mut name = call.id.clone();
+        if calls[..i].iter().any(|before| before.id == name) {
+            name = i.to_string();
+            while given.contains(name.as_str()) || names.contains(&name) {
+                name.push('+');
+            }
+        }
+        names.push(name);
+    }
+    names
+}
+
+/// Makes a conversation one that a provider takes: within an answer each call has an id of its own, the provider's where
+/// it has one, and the messages behind it, in the order of its calls, answer to these.
+pub fn echo(messages: &mut [Message]) {
+    let mut at = 0;
+    while at < messages.len() {
+        let round = at;
+        at += 1;
+        if messages[round].role != Role::Assistant {
+            continue;
+        }
+        let given: BTreeSet<String> = messages[round].tool_calls.iter().map(|call| call.id.clone()).collect();
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        for i in 0..messages[round].tool_calls.len() {
+            let call = &mut messages[round].tool_calls[i];
+            if call.id.is_empty() || ids.contains(&call.id) {
+                call.id = format!("call_{round}_{i}");
+                while given.contains(&call.id) || ids.contains(&call.id) {
+                    call.id.push('_');
+                }
+            }
+            ids.insert(call.id.clone());
+            let id = call.id.clone();
+            if let Some(answer) = messages.get_mut(at).filter(|message| message.role == Role::Tool) {
+                answer.tool_call_id = Some(id);
+                at += 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str) -> ToolCall {
+        ToolCall { id: id.into(), name: "t".into(), arguments: "{}".into() }
+    }
+
+    fn conversation(ids: &[&str]) -> Vec<Message> {
+        let calls = ids.iter().map(|id| call(id)).collect();
+        let mut all = vec![
+            Message::new(Role::User, "ask"),
+            Message { tool_calls: calls, ..Message::new(Role::Assistant, "") },
+        ];
+        all.extend(ids.iter().map(|_| Message::new(Role::Tool, "answer")));
+        all
+    }
+
+    fn told(ids: &[&str]) -> (Vec<String>, Vec<String>) {
+        let mut all = conversation(ids);
+        echo(&mut all);
+        let asked = all[1].tool_calls.iter().map(|call| call.id.clone()).collect();
+        (asked, all[2..].iter().filter_map(|message| message.tool_call_id.clone()).collect())
+    }
+
+    #[test]
+    fn an_answer_has_the_id_of_its_call_and_that_is_the_providers_where_it_is_one() {
+        for (given, expected) in [
+            (vec!["a", "b"], vec!["a", "b"]),
+            (vec!["call_0", "call_0"], vec!["call_0", "call_1_1"]),
+            (vec!["call_1", ""], vec!["call_1", "call_1_1"]),
+            (vec!["call_1_1", ""], vec!["call_1_1", "call_1_1_"]),
+            (vec!["", "", ""], vec!["call_1_0", "call_1_1", "call_1_2"]),
+            (vec!["x", "x", "call_1_1"], vec!["x", "call_1_1_", "call_1_1"]),
+        ] {
+            assert_eq!(told(&given).0, expected, "{given:?}");
+            assert_eq!(told(&given).1, expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn rounds_do_not_mix() {
+        let mut all = conversation(&["c", "c"]);
+        all.extend(conversation(&["c"]).into_iter().skip(1));
+        echo(&mut all);
+        let ids: Vec<_> = all.iter().filter_map(|m| m.tool_call_id.as_deref()).collect();
+        assert_eq!(ids, ["c", "call_1_1", "c"]);
+    }
+
+    #[test]
+    fn names_are_different_whatever_the_ids_are() {
+        for given in [vec!["", ""], vec!["1", "1"], vec!["1", "1", "1", "2"], vec!["x", "x", "1", "1+"]] {
+            let calls: Vec<ToolCall> = given.iter().map(|id| call(id)).collect();
+            let names = names(&calls);
+            assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), given.len(), "{given:?}: {names:?}");
+            assert_eq!(names[0], given[0], "what was recorded under an id is found under it");
+        }
+        let long = kept(&[call(&"x".repeat(1 << 20)), call("y")]);
+        assert_eq!((long[0].id.as_str(), long[1].id.as_str()), ("", "y"));
+    }
+}

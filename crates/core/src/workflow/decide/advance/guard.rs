@@ -1,0 +1,87 @@
+//! What an approval guards: shown with the question, and compared with what is sent in the end.
+
+use super::{Decision, Halt, Prepared, permanent};
+use crate::{
+    Datum,
+    agent::message::CallError,
+    workflow::{
+        decide::context::Scope,
+        event::StepKey,
+        plan::NodeIx,
+        run::{Step, StepState},
+    },
+};
+use serde_json::{Value, json};
+
+type Tried = Result<Prepared, CallError>;
+
+impl Decision<'_> {
+    /// Adds to an approval what the node it guards will send; lets a guarded node start only with what was approved.
+    pub(super) fn guarded(&self, scope: &Scope, ix: NodeIx, prepared: Tried) -> Result<Tried, Halt> {
+        let plan = self.plan.clone();
+        let node = plan.node(ix);
+        let prepared = match (prepared, node.guards) {
+            (Ok(Prepared::Open { input, deadline }), Some(guarded)) => match self.sends(scope, guarded)? {
+                Ok(sends) => {
+                    let mut input = input;
+                    input["guards"] = json!({"node": plan.node(guarded).node.id, "sends": sends});
+                    Ok(Prepared::Open { input, deadline })
+                }
+                Err(error) => Err(error),
+            },
+            (prepared, _) => prepared,
+        };
+        let Ok(Prepared::Open { input, deadline }) = prepared else { return Ok(prepared) };
+        for approval in &node.guarded_by {
+            if !self.was_approved(scope, *approval, &input)? {
+                let message = format!(
+                    "what {} would send is not what was approved in {}: nothing was sent",
+                    node.node.id,
+                    plan.node(*approval).node.id
+                );
+                return Ok(Err(permanent("approval_void", message)));
+            }
+        }
+        Ok(Ok(Prepared::Open { input, deadline }))
+    }
+
+    /// Returns what a node would send if it started now.
+    fn sends(&self, scope: &Scope, ix: NodeIx) -> Result<Result<Value, CallError>, Halt> {
+        let plan = self.plan.clone();
+        let node = plan.node(ix);
+        let context = Value::Object(self.context(scope, &node.reads)?);
+        let wrong = |error: CallError| {
+            let message =
+                format!("guards: what {} would send can't be made: {}", node.node.id, error.message);
+            CallError { message, ..error }
+        };
+        Ok(match self.prepare(&node.node.kind, &context) {
+            Ok(Prepared::Open { input, .. }) => Ok(input),
+            // The kinds that are guarded do not end at once.
+            Ok(Prepared::Ended { .. }) => Ok(Value::Null),
+            Err(error) => Err(wrong(error)),
+        })
+    }
+
+    fn was_approved(&self, scope: &Scope, approval: NodeIx, sends: &Value) -> Result<bool, Halt> {
+        let Some((_, step)) = self.step_of(approval, &scope.path) else { return Ok(false) };
+        let StepState::Completed { branch: Some(branch), .. } = &step.state else { return Ok(false) };
+        let Some(asked) = &step.input else { return Ok(false) };
+        let asked = self.values.get(asked)?;
+        Ok(branch == "approved" && asked["guards"]["sends"] == *sends)
+    }
+
+    /// Whether an approval of this step must name what it approves.
+    pub(in crate::workflow::decide) fn asks_for_hash(&self, key: &StepKey, step: &Step) -> bool {
+        let node = self.plan.by_id.get(&*key.node).map(|ix| self.plan.node(*ix));
+        node.is_some_and(|node| node.guards.is_some()) && matches!(step.state, StepState::Started { .. })
+    }
+}
+
+/// Returns the hash of what a person is asked, so that the answer can be bound to it: of the step's input as it is recorded.
+pub fn args_hash(input: &Datum) -> String {
+    match input {
+        Datum::Inline(value) => crate::Hash::of(value.to_string().as_bytes()).to_string(),
+        Datum::Stored(reference) => reference.hash.to_string(),
+    }
+}
