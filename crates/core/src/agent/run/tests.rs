@@ -1,5 +1,7 @@
 //! The agent's machine where it passes work on.
 
+mod schemas;
+
 use super::*;
 use crate::agent::delegate::{self, DEPTH};
 use serde_json::json;

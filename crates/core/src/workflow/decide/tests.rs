@@ -13,6 +13,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod bounds;
 mod retention;
 mod workers;
 
