@@ -185,6 +185,7 @@ impl Agents {
             Ending::Unknown => Err(failed("unknown_outcome", "nobody knows whether it was performed")),
             Ending::Cancelled => Err(failed("cancelled", "the task was cancelled")),
         };
+        let usage = usage.believed();
         self.turn(id, Input::Delegated { attempt, iteration, id: call, from, result, usage }, None).await?;
         Ok(json!({}))
     }

@@ -201,6 +201,7 @@ impl Workflows {
             Ending::Cancelled => return Ok(json!({})),
         };
         let Answer { step, attempt, usage, .. } = body;
+        let usage = usage.believed();
         match self.turn(run, Turn::Input(Input::Answer { step, attempt, outcome, usage })).await {
             Ok(_) => Ok(json!({})),
             Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
@@ -228,6 +229,12 @@ impl Workflows {
 
     async fn reserve(&self, run: &str, body: Reserve) -> Reply {
         let Reserve { op, step, attempt, reserved } = body;
+        if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
+            return Err(Fault::bad_request(format!(
+                "at most {} calls or tokens can be reserved",
+                Usage::LIMIT
+            )));
+        }
         let ask = Input::Reserve { op: op.clone(), step, attempt, reserved };
         let done = self.turn(run, Turn::Input(ask)).await?;
         Ok(json!({ "granted": done.run.knows(&op) }))

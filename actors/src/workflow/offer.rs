@@ -189,7 +189,11 @@ impl Workflows {
                     let all: Vec<String> =
                         problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
                     let message = format!("the answer does not fit the output schema: {}", all.join("; "));
-                    Outcome::Failed(failed("output_invalid", message))
+                    let costly = schema::is_too_costly(&problems);
+                    Outcome::Failed(failed(
+                        if costly { schema::TOO_COSTLY } else { "output_invalid" },
+                        message,
+                    ))
                 }
             },
             Err(error) => Outcome::Failed(error),
@@ -201,6 +205,7 @@ impl Workflows {
             completion_tokens: used.completion_tokens,
             estimated: used.estimated,
         };
+        let usage = usage.believed();
         let input = Input::Answer { step: body.step, attempt: body.attempt, outcome, usage };
         match self.turn(run, Turn::Input(input)).await {
             Ok(_) => Ok(json!({})),

@@ -226,8 +226,12 @@ impl<'a> Decision<'a> {
     pub fn breach(&self, more: Reserved) -> Option<&'static str> {
         let budget = self.plan.definition.settings.budget.as_ref()?;
         let before = self.run.generations.last().map(|g| g.used_before).unwrap_or_default();
-        let calls = self.run.usage.calls - before.calls + self.run.reserved.calls + more.calls;
-        let tokens = self.run.usage.tokens() - before.tokens() + self.run.reserved.tokens + more.tokens;
+        let (used, reserved) = (self.run.usage, self.run.reserved);
+        let sum = |used: u64, before: u64, reserved: u64, more: u64| {
+            used.saturating_sub(before).saturating_add(reserved).saturating_add(more)
+        };
+        let calls = sum(used.calls, before.calls, reserved.calls, more.calls);
+        let tokens = sum(used.tokens(), before.tokens(), reserved.tokens, more.tokens);
         if budget.calls.is_some_and(|limit| calls > limit) {
             return Some("calls");
         }
