@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Datum, Hash, Machine, Missing, Span, Stop, Timestamp, Values,
     agent::message::{CallError, Usage},
+    expr::Meter,
     retry,
     value::json_len,
 };
@@ -26,6 +27,10 @@ mod ops;
 const MAX_EVENTS: usize = 64;
 /// … or so many bytes of data in them; the next turn goes on.
 const MAX_BYTES: usize = 4 << 10;
+/// The same after so much work on expressions: no evaluation begins after that.
+const MAX_WORK: u64 = 2_000_000;
+/// Work that is not thrown away for a value that has to be loaded first.
+const KEPT_WORK: u64 = 100_000;
 
 /// Why a decision stops early.
 pub(super) type Halt = Stop<Refusal>;
@@ -37,8 +42,15 @@ pub(super) struct Decision<'a> {
     pub at: Timestamp,
     pub values: &'a Values,
     pub events: Vec<Event>,
+    /// Counts the work on expressions.
+    pub meter: &'a Meter<'a>,
     bytes: usize,
     most: usize,
+    /// What the meter said at the beginning, and where the decision is long enough.
+    work: u64,
+    most_work: u64,
+    /// Whether one more event is tried only to see whether there is one.
+    probing: bool,
     /// Whether another step may be dispatched, as of so many events.
     room: std::cell::Cell<Option<(usize, bool)>>,
 }
@@ -50,28 +62,7 @@ impl Machine for Run {
     type Refusal = Refusal;
 
     fn decide(&self, at: Timestamp, input: &Input, values: &Values) -> Result<Vec<Event>, Halt> {
-        if let Input::Start { op, workflow_id, version, plan, input, settings } = input
-            && self.created.is_none()
-        {
-            let mut d = Decision::new(self.clone(), at, values)?;
-            d.put(What::RunCreated {
-                op: op.clone(),
-                workflow_id: workflow_id.clone(),
-                version: *version,
-                plan: plan.clone(),
-                input: input.clone(),
-                settings: settings.clone(),
-            });
-            d.advance()?;
-            return Ok(d.events);
-        }
-        if self.created.is_none() {
-            return Err(Refusal::not_found("unknown_run", format!("there is no run {}", self.id)).into());
-        }
-        let mut d = Decision::new(self.clone(), at, values)?;
-        d.take(input)?;
-        d.advance()?;
-        Ok(d.events)
+        self.decide_under(&Meter::default(), at, input, values)
     }
 
     fn apply(&mut self, event: &Event) {
@@ -87,6 +78,41 @@ impl Machine for Run {
     }
 }
 
+impl Run {
+    /// Decides, and counts the work on expressions. If the meter's allowance was not enough, what comes out is worth
+    /// nothing.
+    pub fn decide_under(
+        &self,
+        meter: &Meter<'_>,
+        at: Timestamp,
+        input: &Input,
+        values: &Values,
+    ) -> Result<Vec<Event>, Halt> {
+        if let Input::Start { op, workflow_id, version, plan, input, settings } = input
+            && self.created.is_none()
+        {
+            let mut d = Decision::new(self.clone(), at, values, meter)?;
+            d.put(What::RunCreated {
+                op: op.clone(),
+                workflow_id: workflow_id.clone(),
+                version: *version,
+                plan: plan.clone(),
+                input: input.clone(),
+                settings: settings.clone(),
+            });
+            d.advance()?;
+            return Ok(d.events);
+        }
+        if self.created.is_none() {
+            return Err(Refusal::not_found("unknown_run", format!("there is no run {}", self.id)).into());
+        }
+        let mut d = Decision::new(self.clone(), at, values, meter)?;
+        d.take(input)?;
+        d.advance()?;
+        Ok(d.events)
+    }
+}
+
 impl From<Refusal> for Halt {
     fn from(refusal: Refusal) -> Self {
         Stop::Refused(refusal)
@@ -96,7 +122,7 @@ impl From<Refusal> for Halt {
 // === impl Decision ===
 
 impl<'a> Decision<'a> {
-    fn new(run: Run, at: Timestamp, values: &'a Values) -> Result<Self, Halt> {
+    fn new(run: Run, at: Timestamp, values: &'a Values, meter: &'a Meter<'a>) -> Result<Self, Halt> {
         // The shell attaches the plan; a run whose plan can't be had is left alone.
         let Some(plan) = run.plan.clone() else {
             return Err(Refusal::conflict(
@@ -111,8 +137,12 @@ impl<'a> Decision<'a> {
             at,
             values,
             events: Vec::new(),
+            meter,
             bytes: 0,
             most: MAX_EVENTS - 1,
+            work: meter.used(),
+            most_work: meter.used().saturating_add(MAX_WORK),
+            probing: false,
             room: Default::default(),
         })
     }
@@ -133,13 +163,23 @@ impl<'a> Decision<'a> {
 
     /// Whether the decision is long enough; one place is left for the mark that it was cut.
     pub fn is_full(&self) -> bool {
-        self.events.len() >= self.most || self.bytes >= MAX_BYTES
+        self.events.len() >= self.most
+            || self.bytes >= MAX_BYTES
+            || self.meter.used() >= self.most_work
+            || self.meter.is_eased() && !self.probing
+    }
+
+    /// Whether what was worked out so far is kept although a value is missing for the rest.
+    fn is_worth_keeping(&self) -> bool {
+        !self.events.is_empty() && self.meter.used() >= self.work + KEPT_WORK
     }
 
     /// Makes room for one more event, to see whether any follows.
     pub fn probe(&mut self) {
         self.most = self.events.len() + 1;
         self.bytes = 0;
+        self.most_work = self.meter.used().saturating_add(1);
+        self.probing = true;
     }
 
     /// Records what the input itself says.
