@@ -71,7 +71,7 @@ pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
                     Problem::new("", "too_large", format!("the document is too large: {e}"))
                 }
                 json::Error::TooDeep(_) => {
-                    Problem::new("", "too_deep", format!("the document can't be read: {e}"))
+                    Problem::new("", "syntax", format!("the document can't be read: {e}"))
                 }
             })
         }
