@@ -60,7 +60,7 @@ fn answer(id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Value {
     })
 }
 
-fn failed(code: &str, message: &str) -> CallError {
+pub(super) fn failed(code: &str, message: &str) -> CallError {
     CallError { code: code.to_owned(), message: message.to_owned(), retryable: false, retry_after: None }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     reply::{Fault, Reply},
 };
 use callboard_core::{
-    Datum, Span, Timestamp,
+    Datum, Problem, Span, Timestamp,
     agent::message::{CallError, Usage},
     schema,
     workflow::{
@@ -183,9 +183,9 @@ impl Workflows {
             return Err(Fault::new(409, "not_external", message));
         };
         let outcome = match outcome {
-            Ok(output) => match output_schema.as_ref().map(|schema| schema::validate(schema, &output)) {
-                None | Some(Ok(())) => Outcome::Done(Datum::inline(output)),
-                Some(Err(problems)) => {
+            Ok(output) => match self.fits(output_schema.clone(), output).await? {
+                Ok(output) => Outcome::Done(Datum::inline(output)),
+                Err(problems) => {
                     let all: Vec<String> =
                         problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
                     let message = format!("the answer does not fit the output schema: {}", all.join("; "));
@@ -212,6 +212,15 @@ impl Workflows {
             Err(fault) if fault.code == "run_archived" => Ok(json!({})),
             Err(fault) => Err(fault),
         }
+    }
+}
+
+impl Workflows {
+    /// Checks an output against its schema, if there is one.
+    async fn fits(&self, schema: Option<Value>, output: Value) -> Result<Result<Value, Vec<Problem>>, Fault> {
+        let Some(schema) = schema else { return Ok(Ok(output)) };
+        let check = move || schema::validate(&schema, &output).map(|()| output);
+        self.tasks.pool.check(check).await.map_err(Fault::busy)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Machine, Span, Stop, Timestamp,
-    workflow::{Event, Input, Plan, Run, StepKey, What, view::Summary},
+    expr::{Brake, Meter},
+    workflow::{Event, Input, Plan, Run, StepKey, What, event::Refusal, view::Summary},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -27,6 +28,9 @@ const TICK_SKIP: Span = Span::secs(5);
 
 /// Contents kept in memory between turns, in bytes.
 const VALUES_KEPT: usize = 4 << 20;
+
+/// Work on expressions that a decision may do on the reactor: a millisecond, about.
+const WORK_HERE: u64 = 25_000;
 
 /// So many panics set a run aside.
 const PANICS: u32 = 5;
@@ -364,8 +368,15 @@ impl Workflows {
         let changed = self.mutate(mem, input);
         #[cfg(feature = "mutants")]
         let input = &changed;
+        let mut apart = false;
         loop {
-            match mem.run.decide(at, input, &mem.values) {
+            let decided = if apart { None } else { decide_here(mem, at, input) };
+            apart = decided.is_none();
+            let decided = match decided {
+                Some(decided) => decided,
+                None => self.decide_apart(mem, at, input).await.map_err(Undecided::Refused)?,
+            };
+            match decided {
                 Ok(events) => return Ok(events),
                 Err(Stop::Refused(refusal)) => return Err(Undecided::Refused(refusal.into())),
                 Err(Stop::Missing(missing)) => {
@@ -380,6 +391,18 @@ impl Workflows {
                 }
             }
         }
+    }
+
+    /// Decides on a thread for what only computes, with all the work a decision may do.
+    async fn decide_apart(
+        &self,
+        mem: &Mem,
+        at: Timestamp,
+        input: &Input,
+    ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
+        let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
+        let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
+        self.tasks.pool.decide(decide).await.map_err(Fault::busy)
     }
 
     #[cfg(feature = "mutants")]
@@ -414,6 +437,14 @@ impl Workflows {
         mem.now = wall.max(Timestamp(steady.0.saturating_add(ahead)));
         mem.run.ahead = mem.now.since(wall);
     }
+}
+
+/// Decides where it is asked, if that takes little work: most decisions evaluate nothing, or nearly so, and a way over
+/// another thread would cost them more than they do. Nothing of a decision that was too much is used.
+fn decide_here(mem: &Mem, at: Timestamp, input: &Input) -> Option<Result<Vec<Event>, Stop<Refusal>>> {
+    let meter = Meter::up_to(WORK_HERE);
+    let decided = mem.run.decide_under(&meter, at, input, &mem.values);
+    (!meter.is_over()).then_some(decided)
 }
 
 /// Returns a run of which there is nothing yet.

@@ -67,8 +67,7 @@ pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
 
 /// The same, counted with others.
 pub fn evaluate_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<Value, Error> {
-    meter.may_go_on()?;
-    meter.enter(context);
+    meter.enter(context)?;
     let context = Context::new(context)?;
     Expression::new(source)?.evaluate(&context, &mut Fuel::default().under(meter))
 }
@@ -80,8 +79,7 @@ pub fn holds(source: &str, context: &Value) -> Result<bool, Error> {
 
 /// The same, counted with others.
 pub fn holds_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<bool, Error> {
-    meter.may_go_on()?;
-    meter.enter(context);
+    meter.enter(context)?;
     let context = Context::new(context)?;
     Expression::new(source)?.holds(&context, &mut Fuel::default().under(meter))
 }
@@ -93,8 +91,7 @@ pub fn render(template: &Value, context: &Value) -> Result<Value, Error> {
 
 /// The same, counted with others.
 pub fn render_under(meter: &Meter<'_>, template: &Value, context: &Value) -> Result<Value, Error> {
-    meter.may_go_on()?;
-    meter.enter(context);
+    meter.enter(context)?;
     let context = Context::new(context)?;
     let mut fuel = Fuel::default().under(meter);
     let rendered = render_in(template, &context, &mut fuel, 0)?;
@@ -112,8 +109,7 @@ pub fn render_text(template: &str, context: &Value) -> Result<String, Error> {
 
 /// The same, counted with others.
 pub fn render_text_under(meter: &Meter<'_>, template: &str, context: &Value) -> Result<String, Error> {
-    meter.may_go_on()?;
-    meter.enter(context);
+    meter.enter(context)?;
     engine::text(template, &Context::new(context)?, &mut Fuel::default().under(meter))
 }
 

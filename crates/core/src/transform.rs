@@ -71,8 +71,7 @@ pub fn apply_under(meter: &Meter<'_>, rules: &[Rule], data: &Value) -> Result<Va
     let mut targets = Map::new();
     let mut fuel = Fuel::new(FUEL).under(meter);
     let mut room = VALUE_LIMIT as u64;
-    meter.enter(data);
-    let mut context = Context::new(&Value::Null).and_then(|mut context| {
+    let mut context = meter.enter(data).and_then(|()| Context::new(&Value::Null)).and_then(|mut context| {
         context.set("data", data)?;
         Ok(context)
     });

@@ -81,9 +81,17 @@ impl<'b> Meter<'b> {
         }
     }
 
-    /// Counts a value that is turned into the language's.
-    pub(crate) fn enter(&self, value: &Value) {
-        self.count(entry(value));
+    /// Counts a value that is turned into the language's, or copied on its way there; before that is done.
+    pub(crate) fn enter(&self, value: &Value) -> Result<(), Error> {
+        match self.allowance {
+            None => self.count(entry(value)),
+            Some(most) => {
+                // What is far too large is not even walked.
+                let mut left = (most.saturating_sub(self.used.get()) + 1).saturating_mul(VALUES);
+                if within(value, &mut left) { self.count(entry(value)) } else { self.over.set(true) }
+            }
+        }
+        self.may_go_on()
     }
 
     /// Counts a result.
@@ -127,6 +135,17 @@ pub(crate) fn entry(value: &Value) -> u64 {
 pub(crate) fn room(value: &Value) -> u64 {
     let (values, bytes) = size(value);
     values * 8 + bytes
+}
+
+/// Whether a value has no more than `left` values.
+fn within(value: &Value, left: &mut u64) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    match value {
+        Value::Array(items) => items.iter().all(|v| within(v, left)),
+        Value::Object(map) => map.values().all(|v| within(v, left)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 /// Counts values, and the bytes of texts and keys.

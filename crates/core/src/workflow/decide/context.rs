@@ -52,7 +52,11 @@ impl Decision<'_> {
     pub(super) fn context(&self, scope: &Scope, reads: &Reads) -> Result<Map<String, Value>, Halt> {
         let mut missing = Vec::new();
         let mut load = |datum: &Datum| match self.values.get(datum) {
-            Ok(value) => value,
+            // Past what may be done here the decision is thrown away: it can do without the value.
+            Ok(value) => {
+                let _ = self.meter.enter(&value);
+                if self.meter.is_over() { Arc::new(Value::Null) } else { value }
+            }
             Err(Missing(refs)) => {
                 missing.extend(refs);
                 Arc::new(Value::Null)
