@@ -10,6 +10,7 @@ mod failpoint;
 pub mod host;
 mod live;
 mod mailbox;
+mod marks;
 mod metrics;
 #[cfg(feature = "mutants")]
 pub mod mutant;

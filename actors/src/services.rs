@@ -8,6 +8,7 @@ use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -50,6 +51,8 @@ pub struct Settings {
     pub calls: usize,
     /// What is never journaled nor deleted goes after this many seconds.
     pub value_ttl: u32,
+    /// Where runs under way are marked, so that one that kills the process is set aside; none where there is no folder.
+    pub marks: Option<PathBuf>,
     /// Divides every interval of the protocol (wake, sweeper, expiries); 1 but for simulated time.
     pub haste: u32,
 }
@@ -89,6 +92,7 @@ impl Default for Settings {
             mailbox: 1024,
             calls: 256,
             value_ttl: 90 * 24 * 3600,
+            marks: None,
             haste: 1,
         }
     }

@@ -24,6 +24,7 @@ use std::{
 };
 use tower::ServiceExt;
 
+mod poison;
 mod time;
 
 /// A process's worth of Callboard over a folder.

@@ -253,7 +253,10 @@ impl Agents {
             Ok((tools::compute(tool, &arguments), tool.clone(), arguments))
         };
         let busy = |busy: Busy| super::delegate::failed("tool_failed", &busy.to_string());
+        let owner = key.split('/').next().unwrap_or_default().to_owned();
+        let under_way = self.marks.enter(&owner).await;
         let (computed, tool, arguments) = self.tasks.pool.check(work).await.map_err(busy)??;
+        drop(under_way);
         if let Some(computed) = computed {
             return computed;
         }

@@ -107,7 +107,10 @@ impl Agents {
                 mem.run.profile = self.profile(&task.agent);
             }
             let now = self.time(actor, &mem.run);
-            let Ok(events) = self.decide(&mem.run, now, input).await else {
+            let under_way = self.marks.enter(home(id)).await;
+            let decided = self.decide(&mem.run, now, input).await;
+            drop(under_way);
+            let Ok(events) = decided else {
                 actor.mem = Some(mem);
                 continue;
             };

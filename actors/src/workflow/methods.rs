@@ -116,7 +116,19 @@ impl Workflows {
             }
             "cancel" => Input::Cancel { op: op(parse::<Bare>(body)?.op) },
             "pause" => Input::Pause { op: op(parse::<Bare>(body)?.op) },
-            "resume" => Input::Resume { op: op(parse::<Bare>(body)?.op) },
+            "resume" => {
+                let input = Input::Resume { op: op(parse::<Bare>(body)?.op) };
+                if self.marks.is_set_aside(run) {
+                    self.marks.lift(run);
+                    tracing::warn!(run, "the run that was set aside is tried again");
+                    let done = self.turn(run, Turn::Sweep).await?;
+                    // It may have been paused besides.
+                    if done.run.paused.is_none() {
+                        return self.show(run, &done).await;
+                    }
+                }
+                input
+            }
             "signal" => {
                 let b: Signal = parse(body)?;
                 Input::Signal { op: op(b.op), name: b.name, data: Datum::inline(b.data) }
@@ -140,6 +152,9 @@ impl Workflows {
             _ => return Err(Fault::new(404, "unknown_method", format!("Workflow has no method {method}"))),
         };
         let done = self.turn(run, Turn::Input(input)).await?;
+        if done.run.ended.is_some() {
+            self.marks.lift(run);
+        }
         self.show(run, &done).await
     }
 
@@ -147,10 +162,11 @@ impl Workflows {
     pub async fn status(&self, run: &str) -> Reply {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
-            Err(fault) if fault.code == "run_archived" => {
+            Err(fault) if matches!(fault.code.as_str(), "run_archived" | "quarantined") => {
                 let row =
                     self.services.catalog.run(run).await.map_err(|e| Fault::unavailable(e.to_string()))?;
-                let row = row.ok_or_else(|| Fault::not_found(run))?;
+                let row =
+                    row.ok_or(if fault.code == "quarantined" { fault } else { Fault::not_found(run) })?;
                 let summary: Summary = serde_json::from_str(&row.summary)
                     .map_err(|e| Fault::new(500, "internal", format!("the summary of run {run}: {e}")))?;
                 self.resolve(run, &summary).await

@@ -93,6 +93,14 @@ impl Turn {
 impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
     pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
+        // Loading it may be what kills, so that not even a look is had; a cancel is somebody's own risk.
+        if self.marks.is_set_aside(run) && !matches!(turn, Turn::Input(Input::Cancel { .. })) {
+            let message = format!(
+                "run {run} is set aside: the process died at three starts in a row while a turn of it was under way; \
+                 resume it, or cancel it"
+            );
+            return Err(Fault::new(409, "quarantined", message));
+        }
         if self.is_quarantined(run) && !matches!(turn, Turn::Look) {
             let message = format!(
                 "run {run} is set aside: its turns failed unexpectedly; it is tried again after a restart"
@@ -132,7 +140,7 @@ impl Workflows {
     }
 
     pub(super) fn is_quarantined(&self, run: &str) -> bool {
-        self.panics.lock().get(run).is_some_and(|n| *n >= PANICS)
+        self.panics.lock().get(run).is_some_and(|n| *n >= PANICS) || self.marks.is_set_aside(run)
     }
 
     async fn take(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
@@ -151,6 +159,8 @@ impl Workflows {
             if actor.tail.take_fork() {
                 past = true;
             }
+            // Until the decision is there: what waits for a write kills nobody.
+            let under_way = self.marks.enter(run).await;
             let cached = actor.mem.as_ref().is_some_and(|m| is_usable(m, past));
             let first = match turn {
                 // A wrong guess shows at the first save, or in the history; then the store is asked.
@@ -163,6 +173,8 @@ impl Workflows {
             };
             let Some(mut mem) = mem else { continue };
             failpoint!("turn.loaded");
+            #[cfg(debug_assertions)]
+            crate::failpoint::hit(&format!("turn.of.{run}"));
             self.clean_refused(run, &mem, &mut refused).await;
             let purging = mem.run.purging;
             if purging && !turn.is_wake() && !matches!(turn, Turn::Look) {
@@ -193,6 +205,7 @@ impl Workflows {
                     continue;
                 }
             };
+            drop(under_way);
             let rested = mem.run.pending().is_empty();
             let begun = begun(&events);
             if !events.is_empty() {

@@ -90,6 +90,7 @@ impl Parts {
                 broadcast: strict.then(|| "broadcast".to_owned()),
                 retention: config.runs.retention,
                 dispatch: config.runs.dispatch,
+                marks: Some(Path::new(&config.data.dir).to_owned()),
                 ..Settings::default()
             },
             metrics: self.metrics.clone(),
