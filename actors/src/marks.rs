@@ -86,10 +86,15 @@ impl Marks {
     /// Marks a run until what is returned is dropped. A suspect waits until it is the only one of them.
     pub async fn enter(&self, run: &str) -> UnderWay {
         let Some(inner) = &self.0 else { return UnderWay { slot: None, _alone: None } };
-        let suspect = inner.counts.lock().contains_key(run);
+        let suspect = self.is_suspect(run);
         // Never closed.
         let alone = if suspect { Arc::clone(&inner.gate).acquire_owned().await.ok() } else { None };
         UnderWay { slot: inner.mark(run).map(|slot| (Arc::clone(inner), slot)), _alone: alone }
+    }
+
+    /// Whether the last start found it marked.
+    pub fn is_suspect(&self, run: &str) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.counts.lock().contains_key(run))
     }
 
     pub fn is_set_aside(&self, run: &str) -> bool {
@@ -192,6 +197,8 @@ mod tests {
             let entered = tokio::time::timeout(std::time::Duration::from_millis(20), marks.enter(run)).await;
             entered.map(std::mem::forget).unwrap_or_default();
         }
+        // What is forgotten keeps the file open, which a death does not.
+        marks.0.as_ref().expect("opened").file.unlock().expect("unlocked");
         aside
     }
 

@@ -21,8 +21,8 @@ const CHECKS: usize = 4;
 const WAITING: usize = 1024;
 /// After so long a decision begins no further evaluation …
 const EASE: Duration = Duration::from_millis(500);
-/// … and an evaluation under way fails. It had a second at the least.
-const STOP: Duration = Duration::from_millis(1500);
+/// … and an evaluation under way fails. Its work is bounded, so only a machine with far too much to do gets here.
+const STOP: Duration = Duration::from_secs(5);
 
 /// Threads for computing; a clone is the same.
 #[derive(Clone)]
@@ -36,6 +36,9 @@ struct Places {
     free: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
 }
+
+/// A place to decide at.
+pub(crate) struct Place(OwnedSemaphorePermit);
 
 /// Too many wait already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,16 +55,21 @@ impl Default for Pool {
 }
 
 impl Pool {
+    /// Waits for a place to decide at.
+    pub(crate) async fn place(&self) -> Result<Place, Busy> {
+        self.decisions.enter().await.map(Place)
+    }
+
     /// Decides. The brake is pulled when it takes long.
-    pub async fn decide<T: Send + 'static>(
+    pub(crate) async fn decide<T: Send + 'static>(
         &self,
+        place: Place,
         decide: impl FnOnce(&Brake) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let place = self.decisions.enter().await?;
         let brake = Arc::new(Brake::default());
         let held = Arc::clone(&brake);
         // Its time begins here: how long it waited is not its fault.
-        let work = perform(place, move || decide(&held));
+        let work = perform(place.0, move || decide(&held));
         tokio::pin!(work);
         for (after, pull) in [(EASE, Brake::ease as fn(&Brake)), (STOP - EASE, Brake::stop)] {
             tokio::select! {

@@ -75,9 +75,9 @@ fn a_run_that_kills_every_start_is_set_aside_and_the_others_go_on() {
     assert_eq!(said_["poison"]["error"]["code"], "quarantined", "{said_:#}");
     // It stays so over another start; once what was wrong is mended, somebody resumes it.
     let resumed = said(&live(folder.path(), false, true), "RESUMED ");
-    assert_eq!(resumed["status"], "running", "{resumed:#}");
+    assert_eq!(resumed["status"], "waiting", "{resumed:#}");
     let lives = said(&live(folder.path(), false, false), "LIVED ");
-    assert_eq!(lives["poison"]["status"], "running", "{lives:#}");
+    assert_eq!(lives["poison"]["status"], "waiting", "{lives:#}");
 }
 
 /// Starts the run without the poison and lets the process end in order.
@@ -93,6 +93,6 @@ fn live_until_begun(folder: &Path) -> bool {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         world.stop().await;
-        begun["status"] == "running"
+        begun["status"] == "waiting"
     })
 }

@@ -120,6 +120,7 @@ impl Workflows {
             })?;
             this.services.metrics.turns.inc();
             let done = this.take(&mut actor, &run, &turn).await;
+            actor.under_way = None;
             let gone = actor.mem.is_none() && done.is_err();
             drop(actor);
             if gone {
@@ -159,8 +160,6 @@ impl Workflows {
             if actor.tail.take_fork() {
                 past = true;
             }
-            // Until the decision is there: what waits for a write kills nobody.
-            let under_way = self.marks.enter(run).await;
             let cached = actor.mem.as_ref().is_some_and(|m| is_usable(m, past));
             let first = match turn {
                 // A wrong guess shows at the first save, or in the history; then the store is asked.
@@ -205,7 +204,8 @@ impl Workflows {
                     continue;
                 }
             };
-            drop(under_way);
+            // What waits for a write kills nobody.
+            actor.under_way = None;
             let rested = mem.run.pending().is_empty();
             let begun = begun(&events);
             if !events.is_empty() {
@@ -355,6 +355,7 @@ impl Workflows {
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<(Vec<Event>, Option<(String, Bytes)>), Undecided> {
+        let marked = actor.under_way.is_some();
         self.tell_time(actor, run, mem);
         let adopted = match self.adopt(run, mem, turn).await {
             Ok(adopted) => adopted,
@@ -364,11 +365,17 @@ impl Workflows {
                 return Err(Undecided::Refused(Fault::new(410, "value_lost", message)));
             }
         };
-        Ok((self.decide(run, mem, turn).await?, adopted))
+        Ok((self.decide(run, mem, turn, marked).await?, adopted))
     }
 
     /// Asks the core, bringing the values it misses.
-    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
+    async fn decide(
+        &self,
+        run: &str,
+        mem: &mut Mem,
+        turn: &Turn,
+        marked: bool,
+    ) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
         let input = match turn {
             Turn::Input(input) => input,
@@ -387,7 +394,7 @@ impl Workflows {
             apart = decided.is_none();
             let decided = match decided {
                 Some(decided) => decided,
-                None => self.decide_apart(mem, at, input).await.map_err(Undecided::Refused)?,
+                None => self.decide_apart(mem, at, input, marked).await.map_err(Undecided::Refused)?,
             };
             match decided {
                 Ok(events) => return Ok(events),
@@ -412,10 +419,18 @@ impl Workflows {
         mem: &Mem,
         at: Timestamp,
         input: &Input,
+        marked: bool,
     ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
+        let name = mem.run.id.to_string();
+        // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
+        // else is marked for waiting.
+        let suspect = !marked && self.marks.is_suspect(&name);
+        let _alone = if suspect { Some(self.marks.enter(&name).await) } else { None };
+        let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
+        let _under_way = if marked || suspect { None } else { Some(self.marks.enter(&name).await) };
         let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
         let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
-        self.tasks.pool.decide(decide).await.map_err(Fault::busy)
+        self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)
     }
 
     #[cfg(feature = "mutants")]
