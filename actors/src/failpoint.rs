@@ -2,7 +2,7 @@
 //!
 //! `CB_FAILPOINTS="commit.after_document=kill@17"` ends the process at the seventeenth hit, as `kill -9` would: nothing is
 //! unwound, flushed or told. Several stand apart by commas. Only builds with debug assertions have them; a release has
-//! neither the names nor the variable. The names are listed, and each is died at, in `tests/it/chaos/failpoints.rs`.
+//! neither the names nor the variable. `turn.of.RUN` is each turn of one run, which so kills whatever starts. The names are listed, and each is died at, in `tests/it/chaos/failpoints.rs`.
 
 /// A place to die at, by name.
 macro_rules! failpoint {

@@ -10,12 +10,14 @@ mod failpoint;
 pub mod host;
 mod live;
 mod mailbox;
+mod marks;
 mod metrics;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
 mod outbox;
+mod pool;
 #[cfg(feature = "mutants")]
 pub mod process;
 mod reply;
@@ -31,6 +33,7 @@ pub use host::{Host, Roles};
 pub use live::{Listening, Live, Recorded, Said};
 pub use metrics::Metrics;
 pub use outbox::Outbox;
+pub use pool::{Busy, Pool};
 pub use services::{Clock, Services, Settings};
 pub use tasks::Tasks;
 

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, Response, header},
 };
 use callboard_core::{
-    Problem,
+    Problem, json,
     workflow::event::{Refusal, RefusalKind},
 };
 use serde::de::DeserializeOwned;
@@ -33,6 +33,11 @@ impl Fault {
 
     pub fn not_found(run: &str) -> Self {
         Self::new(404, "unknown_run", format!("there is no run {run}"))
+    }
+
+    /// Too much is computed already.
+    pub fn busy(busy: crate::Busy) -> Self {
+        Self::unavailable(busy.to_string())
     }
 
     /// The caller may try again: nothing is known to have happened.
@@ -86,7 +91,8 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
     if !body.starts_with(b"{") {
         return Err(Fault::bad_request("the body is not a JSON object"));
     }
-    serde_json::from_slice(body).map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
+    json::from_slice(body, &json::Limits::default())
+        .map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
 }
 
 /// Writes a reply as daprd wants it: only 200 is success, and an application error says so in a header.

@@ -8,6 +8,7 @@ use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -52,6 +53,8 @@ pub struct Settings {
     pub value_ttl: u32,
     /// Every approval names what it approves, by its hash.
     pub require_hash: bool,
+    /// Where runs under way are marked, so that one that kills the process is set aside; none where there is no folder.
+    pub marks: Option<PathBuf>,
     /// Divides every interval of the protocol (wake, sweeper, expiries); 1 but for simulated time.
     pub haste: u32,
 }
@@ -92,6 +95,7 @@ impl Default for Settings {
             calls: 256,
             value_ttl: 90 * 24 * 3600,
             require_hash: false,
+            marks: None,
             haste: 1,
         }
     }

@@ -1,6 +1,6 @@
 //! Everything this process does beside answering runs here, so that a shutdown can wait for it.
 
-use crate::trace;
+use crate::{Pool, trace};
 use std::{
     fmt,
     future::Future,
@@ -18,6 +18,8 @@ pub struct Tasks {
     tracker: TaskTracker,
     stopping: CancellationToken,
     under_way: Arc<[AtomicUsize; 3]>,
+    /// Threads for what only computes.
+    pub pool: Pool,
     #[cfg(feature = "mutants")]
     process: crate::process::Process,
 }

@@ -27,6 +27,7 @@ use std::{
 };
 use tower::ServiceExt;
 
+mod poison;
 mod time;
 
 /// A process's worth of Callboard over a folder.
@@ -270,5 +271,41 @@ async fn a_run_that_is_purged_stays_in_no_memory() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(world.host.active(), (0, 0), "runs and agents in memory");
+    world.stop().await;
+}
+
+/// On one thread whatever computes there stops everything else, so a clock that ticks beside it sees how long.
+#[tokio::test]
+async fn expressions_do_not_stand_in_the_way_of_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = World::start(folder.path(), Settings::default()).await;
+    let node = |n: usize| {
+        json!({"id": format!("n{n}"), "type": "transform", "config": {"input": "input.items", "rules": [
+            {"source": ".", "target": "x", "type": "map", "config": {"value": "range(600) | map('string') | join | length"}},
+        ]}})
+    };
+    let nodes: Vec<Value> = (0..10).map(node).collect();
+    let start = json!({"definition": {"name": "heavy", "nodes": nodes}, "input": {"items": vec![0; 100]}});
+    let seen = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let longest = Arc::clone(&seen);
+    let ticks = tokio::spawn(async move {
+        loop {
+            let before = std::time::Instant::now();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            longest.fetch_max(before.elapsed().as_millis() as u64, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let began = std::time::Instant::now();
+    world.call("heavy", "start", start).await;
+    for _ in 0..2400 {
+        if world.call("heavy", "status", json!({})).await["status"] == "completed" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    let (took, waited) = (began.elapsed(), seen.load(std::sync::atomic::Ordering::Relaxed));
+    ticks.abort();
+    assert_eq!(world.call("heavy", "status", json!({})).await["status"], "completed");
+    assert!(u128::from(waited) < took.as_millis() / 4 + 500, "{waited} ms of {took:?}");
     world.stop().await;
 }

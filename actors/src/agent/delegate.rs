@@ -68,7 +68,7 @@ fn answer(id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Value {
     })
 }
 
-fn failed(code: &str, message: &str) -> CallError {
+pub(super) fn failed(code: &str, message: &str) -> CallError {
     CallError { code: code.to_owned(), message: message.to_owned(), retryable: false, retry_after: None }
 }
 
@@ -210,6 +210,7 @@ impl Agents {
             Ending::Unknown => Err(failed("unknown_outcome", "nobody knows whether it was performed")),
             Ending::Cancelled => Err(failed("cancelled", "the task was cancelled")),
         };
+        let usage = usage.believed();
         self.turn(id, Input::Delegated { attempt, iteration, id: call, from, result, usage }, None).await?;
         Ok(json!({}))
     }

@@ -10,7 +10,7 @@ mod methods;
 mod perform;
 mod turn;
 
-use crate::{mailbox::Mailboxes, services::Services, tasks::Tasks};
+use crate::{mailbox::Mailboxes, marks::Marks, services::Services, tasks::Tasks};
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
@@ -37,6 +37,7 @@ pub(crate) struct Agents(Arc<Inner>);
 pub(crate) struct Inner {
     pub services: Services,
     pub tasks: Tasks,
+    marks: Marks,
     boxes: Mailboxes<Actor>,
     /// Bounds the model and tool calls under way.
     calls: Arc<Semaphore>,
@@ -125,11 +126,11 @@ pub(crate) struct Document {
 }
 
 impl Agents {
-    pub fn new(services: Services, tasks: Tasks) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
         let (since, ended) = (services.clock.now(), Mutex::default());
-        Self(Arc::new(Inner { services, tasks, boxes, calls, since, ended }))
+        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, since, ended }))
     }
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is

@@ -2,7 +2,7 @@
 
 use super::{Actor, Agents, Mem, Target, home};
 use crate::{
-    Said, WORKFLOW,
+    Busy, Said, WORKFLOW,
     failpoint::failpoint,
     mutant::{Rule, holds},
     tasks::{Called, pause},
@@ -248,10 +248,22 @@ impl Agents {
     async fn use_tool(&self, run: &Run, call: &ToolCall, key: &str) -> Result<Value, CallError> {
         let nobody = Profile::default();
         let profile = run.profile.as_deref().unwrap_or(&nobody);
-        let (tool, arguments) = check_call(profile, call)?;
+        let (checked, asked) = (profile.clone(), call.clone());
+        let work = move || {
+            let (tool, arguments) = check_call(&checked, &asked)?;
+            Ok((tools::compute(tool, &arguments), tool.clone(), arguments))
+        };
+        let busy = |busy: Busy| super::delegate::failed("tool_failed", &busy.to_string());
+        let owner = key.split('/').next().unwrap_or_default().to_owned();
+        let under_way = self.marks.enter(&owner).await;
+        let (computed, tool, arguments) = self.tasks.pool.check(work).await.map_err(busy)??;
+        drop(under_way);
+        if let Some(computed) = computed {
+            return computed;
+        }
         let services = &self.services;
         let key = format!("{key}/{}/{}", run.iterations, call.id);
-        tools::perform(tool, &arguments, &services.http, &*services.secrets, &key, None).await
+        tools::perform(&tool, &arguments, &services.http, &*services.secrets, &key, None).await
     }
 
     /// Asks the run for one more call. Without an answer the call is not made.

@@ -2,7 +2,7 @@
 
 use super::{Actor, Agents, Document, Mem, Target, document_key, home, perform::past};
 use crate::{
-    AGENT, document,
+    AGENT, Busy, document,
     failpoint::failpoint,
     mutant::{Rule, holds},
     reply::Fault,
@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use callboard_core::{
-    Datum, Machine, Values,
+    Datum, Machine, Timestamp, Values,
     agent::{
         delegate,
         run::{Effect, Event, Input, Phase, Profile, Run, Task},
@@ -121,8 +121,13 @@ impl Agents {
                 mem.run.profile = self.profile(task);
             }
             let now = self.time(actor, &mem.run);
-            // The agent's machine refuses nothing and misses nothing.
-            let events = mem.run.decide(now, input, &Values::default()).unwrap_or_default();
+            let under_way = self.marks.enter(home(id)).await;
+            let decided = self.decide(&mem.run, now, input).await;
+            drop(under_way);
+            let Ok(events) = decided else {
+                actor.mem = Some(mem);
+                continue;
+            };
             let told = matches!(input, Input::Delivered { .. } | Input::Tick);
             if let Err(error) = self.commit(id, &mut mem, events, told).await {
                 // Somebody else may have committed this answer; what counts is what is saved.
@@ -137,6 +142,18 @@ impl Agents {
             return Ok(run);
         }
         Err(Fault::unavailable(format!("agent {id} could not be saved now: try again")))
+    }
+
+    /// The agent's machine refuses nothing and misses nothing. An answer with a schema is checked on a thread for that.
+    async fn decide(&self, run: &Run, now: Timestamp, input: &Input) -> Result<Vec<Event>, Busy> {
+        let schema = run.task.as_ref().is_some_and(|t| t.output_schema.is_some())
+            || run.profile.as_ref().is_some_and(|p| p.spec.output_schema.is_some());
+        if !(schema && matches!(input, Input::Replied { reply: Ok(_), .. })) {
+            return Ok(run.decide(now, input, &Values::default()).unwrap_or_default());
+        }
+        let (run, input) = (run.clone(), input.clone());
+        let decide = move || run.decide(now, &input, &Values::default()).unwrap_or_default();
+        self.tasks.pool.check(decide).await
     }
 
     async fn load(&self, id: &str) -> Result<Option<Mem>, Unloaded> {

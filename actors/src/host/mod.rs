@@ -10,6 +10,7 @@ use crate::{
     AGENT, WORKFLOW,
     agent::Agents,
     live::bus,
+    marks::Marks,
     reply::{Fault, Reply, response},
     services::Services,
     sweeper,
@@ -62,8 +63,13 @@ impl Host {
     /// The same, among given tasks.
     pub fn within(services: Services, roles: Roles, tasks: Tasks) -> Self {
         services.metrics.watch(&services.sidecar);
-        let workflows = Workflows::new(services.clone(), tasks.clone());
-        let agents = Agents::new(services.clone(), tasks.clone());
+        let marks = services.settings.marks.as_deref().map_or_else(|| Ok(Marks::default()), Marks::open);
+        let marks = marks.unwrap_or_else(|error| {
+            tracing::error!(%error, "runs under way can't be marked: one that kills the process is not set aside");
+            Marks::default()
+        });
+        let workflows = Workflows::new(services.clone(), tasks.clone(), marks.clone());
+        let agents = Agents::new(services.clone(), tasks.clone(), marks);
         let here = bus::Here::new(&services.clock);
         Self(Arc::new(Inner { services, roles, workflows, agents, tasks, here }))
     }

@@ -136,7 +136,19 @@ impl Workflows {
             }
             "cancel" => Input::Cancel { op: op(parse::<Bare>(body)?.op)? },
             "pause" => Input::Pause { op: op(parse::<Bare>(body)?.op)? },
-            "resume" => Input::Resume { op: op(parse::<Bare>(body)?.op)? },
+            "resume" => {
+                let input = Input::Resume { op: op(parse::<Bare>(body)?.op)? };
+                if self.marks.is_set_aside(run) {
+                    self.marks.lift(run);
+                    tracing::warn!(run, "the run that was set aside is tried again");
+                    let done = self.turn(run, Turn::Sweep).await?;
+                    // It may have been paused besides.
+                    if done.run.paused.is_none() {
+                        return self.show(run, &done).await;
+                    }
+                }
+                input
+            }
             "signal" => {
                 let b: Signal = parse(body)?;
                 Input::Signal {
@@ -175,6 +187,9 @@ impl Workflows {
             _ => return Err(Fault::new(404, "unknown_method", format!("Workflow has no method {method}"))),
         };
         let done = self.turn(run, Turn::Input(input)).await?;
+        if done.run.ended.is_some() {
+            self.marks.lift(run);
+        }
         self.show(run, &done).await
     }
 
@@ -182,10 +197,11 @@ impl Workflows {
     pub async fn status(&self, run: &str) -> Reply {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
-            Err(fault) if fault.code == "run_archived" => {
+            Err(fault) if matches!(fault.code.as_str(), "run_archived" | "quarantined") => {
                 let row =
                     self.services.catalog.run(run).await.map_err(|e| Fault::unavailable(e.to_string()))?;
-                let row = row.ok_or_else(|| Fault::not_found(run))?;
+                let row =
+                    row.ok_or(if fault.code == "quarantined" { fault } else { Fault::not_found(run) })?;
                 let summary: Summary = serde_json::from_str(&row.summary)
                     .map_err(|e| Fault::new(500, "internal", format!("the summary of run {run}: {e}")))?;
                 self.resolve(run, &summary).await
@@ -242,6 +258,7 @@ impl Workflows {
             }),
         };
         let Answer { step, attempt, usage, .. } = body;
+        let usage = usage.believed();
         match self.turn(run, Turn::Input(Input::AgentAnswer { step, attempt, outcome, usage })).await {
             Ok(_) => Ok(json!({})),
             Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
@@ -291,6 +308,12 @@ impl Workflows {
 
     async fn reserve(&self, run: &str, body: Reserve) -> Reply {
         let Reserve { op, step, attempt, reserved } = body;
+        if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
+            return Err(Fault::bad_request(format!(
+                "at most {} calls or tokens can be reserved",
+                Usage::LIMIT
+            )));
+        }
         let ask = Input::Reserve { op: op.clone(), step, attempt, reserved };
         let done = self.turn(run, Turn::Input(ask)).await;
         let done = done.map_err(|fault| self.refused("reserve", run, fault))?;

@@ -14,7 +14,7 @@ mod start;
 mod tail;
 mod turn;
 
-use crate::{mailbox::Mailboxes, services::Services, tasks::Tasks};
+use crate::{mailbox::Mailboxes, marks::Marks, services::Services, tasks::Tasks};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
@@ -28,6 +28,7 @@ pub(crate) struct Workflows(Arc<Inner>);
 pub(crate) struct Inner {
     pub services: Services,
     pub tasks: Tasks,
+    pub(crate) marks: Marks,
     boxes: Mailboxes<actor::Actor>,
     /// How often the turns of a run panicked.
     panics: Mutex<HashMap<String, u32>>,
@@ -39,12 +40,13 @@ pub(crate) struct Inner {
 }
 
 impl Workflows {
-    pub fn new(services: Services, tasks: Tasks) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
         Self(Arc::new(Inner {
             services,
             tasks,
+            marks,
             boxes,
             panics: Mutex::default(),
             plans: Mutex::default(),

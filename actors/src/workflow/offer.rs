@@ -8,7 +8,7 @@ use crate::{
     reply::{Fault, Reply},
 };
 use callboard_core::{
-    Datum, Span, Timestamp,
+    Datum, Problem, Span, Timestamp,
     agent::message::{CallError, Usage},
     schema,
     workflow::{
@@ -190,13 +190,17 @@ impl Workflows {
             return Err(self.forged(run, Fault::new(409, "not_offered", message)));
         }
         let outcome = match outcome {
-            Ok(output) => match output_schema.as_ref().map(|schema| schema::validate(schema, &output)) {
-                None | Some(Ok(())) => Outcome::Done(Datum::inline(output)),
-                Some(Err(problems)) => {
+            Ok(output) => match self.fits(output_schema.clone(), output).await? {
+                Ok(output) => Outcome::Done(Datum::inline(output)),
+                Err(problems) => {
                     let all: Vec<String> =
                         problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
                     let message = format!("the answer does not fit the output schema: {}", all.join("; "));
-                    Outcome::Failed(failed("output_invalid", message))
+                    let costly = schema::is_too_costly(&problems);
+                    Outcome::Failed(failed(
+                        if costly { schema::TOO_COSTLY } else { "output_invalid" },
+                        message,
+                    ))
                 }
             },
             Err(error) => Outcome::Failed(error),
@@ -208,6 +212,7 @@ impl Workflows {
             completion_tokens: used.completion_tokens,
             estimated: used.estimated,
         };
+        let usage = usage.believed();
         let input = Input::Answer { step: body.step, attempt: body.attempt, outcome, usage };
         match self.turn(run, Turn::Input(input)).await {
             Ok(_) => Ok(json!({})),
@@ -234,6 +239,13 @@ impl Workflows {
         self.services.metrics.refused("finished");
         tracing::warn!(run, detail = fault.detail, "what no worker was asked for is refused");
         fault
+    }
+
+    /// Checks an output against its schema, if there is one.
+    async fn fits(&self, schema: Option<Value>, output: Value) -> Result<Result<Value, Vec<Problem>>, Fault> {
+        let Some(schema) = schema else { return Ok(Ok(output)) };
+        let check = move || schema::validate(&schema, &output).map(|()| output);
+        self.tasks.pool.check(check).await.map_err(Fault::busy)
     }
 }
 

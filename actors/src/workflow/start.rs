@@ -12,7 +12,10 @@ use callboard_core::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A plan, and the document it was compiled from.
 pub(super) type Compiled = (Arc<Plan>, Arc<Value>);
@@ -44,9 +47,14 @@ impl Workflows {
     pub async fn start(&self, run: &str, body: Start) -> Result<Done, Fault> {
         let (definition, version) = self.definition(&body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
-        let (plan, pinned) = self.compiled(body.workflow_id.as_deref(), version, definition)?;
-        if let Some(expected) = &plan.definition.input {
-            schema::validate(expected, &input).map_err(|problems| {
+        let (plan, pinned) = self.compiled(body.workflow_id.as_deref(), version, definition).await?;
+        if plan.definition.input.is_some() {
+            let (plan, input) = (Arc::clone(&plan), input.clone());
+            let fits = move || match &plan.definition.input {
+                Some(expected) => schema::validate(expected, &input),
+                None => Ok(()),
+            };
+            self.tasks.pool.check(fits).await.map_err(Fault::busy)?.map_err(|problems| {
                 let problems = problems.into_iter().map(|p| Problem {
                     path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
                     ..p
@@ -114,12 +122,19 @@ impl Workflows {
     }
 
     /// Returns a definition's plan and the document to pin; a stored version never changes, so it is compiled once.
-    fn compiled(&self, workflow: Option<&str>, version: u32, definition: Value) -> Result<Compiled, Fault> {
+    async fn compiled(
+        &self,
+        workflow: Option<&str>,
+        version: u32,
+        definition: Value,
+    ) -> Result<Compiled, Fault> {
         let key = workflow.map(|id| (id.to_owned(), version));
         if let Some(known) = key.as_ref().and_then(|key| self.plans.lock().get(key).cloned()) {
             return Ok(known);
         }
-        let (plan, pinned) = self.check(definition)?;
+        let agents = self.services.agents.agents.keys().cloned().collect();
+        let checked = self.tasks.pool.check(move || check(definition, agents)).await.map_err(Fault::busy)?;
+        let (plan, pinned) = checked?;
         let compiled = (Arc::new(plan), Arc::new(pinned));
         if let Some(key) = key {
             let mut plans = self.plans.lock();
@@ -129,21 +144,6 @@ impl Workflows {
             plans.insert(key, compiled.clone());
         }
         Ok(compiled)
-    }
-
-    /// Reads and compiles a definition; returns the plan and the document to pin.
-    fn check(&self, definition: Value) -> Result<(Plan, Value), Fault> {
-        let around = Surroundings { agents: self.services.agents.agents.keys().cloned().collect() };
-        let invalid = |problems: Vec<Problem>| {
-            let n = problems.len();
-            let s = if n == 1 { "" } else { "s" };
-            Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}"))
-                .with_problems(problems)
-        };
-        let plan = Plan::compile_value(definition, &around).map_err(invalid)?;
-        let pinned =
-            serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
-        Ok((plan, pinned))
     }
 }
 
@@ -175,4 +175,17 @@ fn is_value(datum: &Datum, value: &Value) -> bool {
         Datum::Inline(known) => **known == *value,
         Datum::Stored(r) => r.hash == callboard_core::Hash::of(value.to_string().as_bytes()),
     }
+}
+
+/// Reads and compiles a definition; returns the plan and the document to pin.
+fn check(definition: Value, agents: BTreeSet<String>) -> Result<(Plan, Value), Fault> {
+    let invalid = |problems: Vec<Problem>| {
+        let n = problems.len();
+        let s = if n == 1 { "" } else { "s" };
+        Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}"))
+            .with_problems(problems)
+    };
+    let plan = Plan::compile_value(definition, &Surroundings { agents }).map_err(invalid)?;
+    let pinned = serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
+    Ok((plan, pinned))
 }

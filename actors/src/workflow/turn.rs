@@ -16,7 +16,8 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Machine, Span, Stop, Timestamp,
-    workflow::{Event, Input, Plan, Run, StepKey, What, view::Summary},
+    expr::{Brake, Meter},
+    workflow::{Event, Input, Plan, Run, StepKey, What, event::Refusal, view::Summary},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -27,6 +28,9 @@ const TICK_SKIP: Span = Span::secs(5);
 
 /// Contents kept in memory between turns, in bytes.
 const VALUES_KEPT: usize = 4 << 20;
+
+/// Work on expressions that a decision may do on the reactor: a millisecond, about.
+const WORK_HERE: u64 = 25_000;
 
 /// So many panics set a run aside.
 const PANICS: u32 = 5;
@@ -89,6 +93,14 @@ impl Turn {
 impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
     pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
+        // Loading it may be what kills, so that not even a look is had; a cancel is somebody's own risk.
+        if self.marks.is_set_aside(run) && !matches!(turn, Turn::Input(Input::Cancel { .. })) {
+            let message = format!(
+                "run {run} is set aside: the process died at three starts in a row while a turn of it was under way; \
+                 resume it, or cancel it"
+            );
+            return Err(Fault::new(409, "quarantined", message));
+        }
         if self.is_quarantined(run) && !matches!(turn, Turn::Look) {
             let message = format!(
                 "run {run} is set aside: its turns failed unexpectedly; it is tried again after a restart"
@@ -108,6 +120,7 @@ impl Workflows {
             })?;
             this.services.metrics.turns.inc();
             let done = this.take(&mut actor, &run, &turn).await;
+            actor.under_way = None;
             let gone = actor.mem.is_none() && done.is_err();
             drop(actor);
             if gone {
@@ -128,7 +141,7 @@ impl Workflows {
     }
 
     pub(super) fn is_quarantined(&self, run: &str) -> bool {
-        self.panics.lock().get(run).is_some_and(|n| *n >= PANICS)
+        self.panics.lock().get(run).is_some_and(|n| *n >= PANICS) || self.marks.is_set_aside(run)
     }
 
     async fn take(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
@@ -159,6 +172,8 @@ impl Workflows {
             };
             let Some(mut mem) = mem else { continue };
             failpoint!("turn.loaded");
+            #[cfg(debug_assertions)]
+            crate::failpoint::hit(&format!("turn.of.{run}"));
             self.clean_refused(run, &mem, &mut refused).await;
             let purging = mem.run.purging;
             if purging && !turn.is_wake() && !matches!(turn, Turn::Look) {
@@ -189,6 +204,8 @@ impl Workflows {
                     continue;
                 }
             };
+            // What waits for a write kills nobody.
+            actor.under_way = None;
             let rested = mem.run.pending().is_empty();
             let begun = begun(&events);
             if !events.is_empty() {
@@ -338,6 +355,7 @@ impl Workflows {
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<(Vec<Event>, Option<(String, Bytes)>), Undecided> {
+        let marked = actor.under_way.is_some();
         self.tell_time(actor, run, mem);
         let adopted = match self.adopt(run, mem, turn).await {
             Ok(adopted) => adopted,
@@ -347,11 +365,17 @@ impl Workflows {
                 return Err(Undecided::Refused(Fault::new(410, "value_lost", message)));
             }
         };
-        Ok((self.decide(run, mem, turn).await?, adopted))
+        Ok((self.decide(run, mem, turn, marked).await?, adopted))
     }
 
     /// Asks the core, bringing the values it misses.
-    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
+    async fn decide(
+        &self,
+        run: &str,
+        mem: &mut Mem,
+        turn: &Turn,
+        marked: bool,
+    ) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
         let input = match turn {
             Turn::Input(input) => input,
@@ -364,8 +388,15 @@ impl Workflows {
         let changed = self.mutate(mem, input);
         #[cfg(feature = "mutants")]
         let input = &changed;
+        let mut apart = false;
         loop {
-            match mem.run.decide(at, input, &mem.values) {
+            let decided = if apart { None } else { decide_here(mem, at, input) };
+            apart = decided.is_none();
+            let decided = match decided {
+                Some(decided) => decided,
+                None => self.decide_apart(mem, at, input, marked).await.map_err(Undecided::Refused)?,
+            };
+            match decided {
                 Ok(events) => return Ok(events),
                 Err(Stop::Refused(refusal)) => return Err(Undecided::Refused(refusal.into())),
                 Err(Stop::Missing(missing)) => {
@@ -380,6 +411,26 @@ impl Workflows {
                 }
             }
         }
+    }
+
+    /// Decides on a thread for what only computes, with all the work a decision may do.
+    async fn decide_apart(
+        &self,
+        mem: &Mem,
+        at: Timestamp,
+        input: &Input,
+        marked: bool,
+    ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
+        let name = mem.run.id.to_string();
+        // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
+        // else is marked for waiting.
+        let suspect = !marked && self.marks.is_suspect(&name);
+        let _alone = if suspect { Some(self.marks.enter(&name).await) } else { None };
+        let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
+        let _under_way = if marked || suspect { None } else { Some(self.marks.enter(&name).await) };
+        let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
+        let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
+        self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)
     }
 
     #[cfg(feature = "mutants")]
@@ -414,6 +465,14 @@ impl Workflows {
         mem.now = wall.max(Timestamp(steady.0.saturating_add(ahead)));
         mem.run.ahead = mem.now.since(wall);
     }
+}
+
+/// Decides where it is asked, if that takes little work: most decisions evaluate nothing, or nearly so, and a way over
+/// another thread would cost them more than they do. Nothing of a decision that was too much is used.
+fn decide_here(mem: &Mem, at: Timestamp, input: &Input) -> Option<Result<Vec<Event>, Stop<Refusal>>> {
+    let meter = Meter::up_to(WORK_HERE);
+    let decided = mem.run.decide_under(&meter, at, input, &mem.values);
+    (!meter.is_over()).then_some(decided)
 }
 
 /// Returns a run of which there is nothing yet.

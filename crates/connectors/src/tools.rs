@@ -19,6 +19,16 @@ use callboard_core::{
 };
 use serde_json::{Map, Value, json};
 
+/// What a tool that only computes makes of `args`; nothing for one that reaches out.
+pub fn compute(tool: &Tool, args: &Value) -> Option<Result<Value, CallError>> {
+    match &tool.kind {
+        ToolKind::Expression { value } => {
+            Some(expr::evaluate(value, &json!({ "args": args })).map_err(unusable))
+        }
+        ToolKind::Http(_) => None,
+    }
+}
+
 /// Calls the tool with `args`.
 pub async fn perform(
     tool: &Tool,

@@ -9,11 +9,13 @@ mod convert;
 mod costly;
 mod engine;
 mod measure;
+pub mod meter;
 mod names;
 mod references;
 mod scan;
 
 pub use engine::{Context, Expression, Fuel};
+pub use meter::{Brake, Meter};
 pub use references::References;
 
 use crate::workflow::plan::Reads;
@@ -60,20 +62,38 @@ pub fn check_template(template: &Value) -> Result<Reads, Error> {
 
 /// Evaluates an expression over `context` (an object). An undefined result is an error.
 pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
+    evaluate_under(&Meter::default(), source, context)
+}
+
+/// The same, counted with others.
+pub fn evaluate_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<Value, Error> {
+    meter.enter(context)?;
     let context = Context::new(context)?;
-    Expression::new(source)?.evaluate(&context, &mut Fuel::default())
+    Expression::new(source)?.evaluate(&context, &mut Fuel::default().under(meter))
 }
 
 /// Evaluates an expression to its truth: empty, zero, null and undefined are false.
 pub fn holds(source: &str, context: &Value) -> Result<bool, Error> {
+    holds_under(&Meter::default(), source, context)
+}
+
+/// The same, counted with others.
+pub fn holds_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<bool, Error> {
+    meter.enter(context)?;
     let context = Context::new(context)?;
-    Expression::new(source)?.holds(&context, &mut Fuel::default())
+    Expression::new(source)?.holds(&context, &mut Fuel::default().under(meter))
 }
 
 /// Renders every text inside `template` over `context`. Keys stay as they are.
 pub fn render(template: &Value, context: &Value) -> Result<Value, Error> {
+    render_under(&Meter::default(), template, context)
+}
+
+/// The same, counted with others.
+pub fn render_under(meter: &Meter<'_>, template: &Value, context: &Value) -> Result<Value, Error> {
+    meter.enter(context)?;
     let context = Context::new(context)?;
-    let mut fuel = Fuel::default();
+    let mut fuel = Fuel::default().under(meter);
     let rendered = render_in(template, &context, &mut fuel, 0)?;
     // Each text is bounded by itself; together they must be, too.
     if crate::value::json_len(&rendered) > OUTPUT_LIMIT.max(2 * crate::value::json_len(template)) {
@@ -84,7 +104,13 @@ pub fn render(template: &Value, context: &Value) -> Result<Value, Error> {
 
 /// Renders one template to text, whatever its type.
 pub fn render_text(template: &str, context: &Value) -> Result<String, Error> {
-    engine::text(template, &Context::new(context)?, &mut Fuel::default())
+    render_text_under(&Meter::default(), template, context)
+}
+
+/// The same, counted with others.
+pub fn render_text_under(meter: &Meter<'_>, template: &str, context: &Value) -> Result<String, Error> {
+    meter.enter(context)?;
+    engine::text(template, &Context::new(context)?, &mut Fuel::default().under(meter))
 }
 
 /// Returns the source of `template` if it is exactly one `{{ … }}`, which keeps its value's type.
@@ -108,7 +134,7 @@ pub(crate) fn each_text(template: &Value, f: &mut impl FnMut(&str)) {
     }
 }
 
-fn render_in(template: &Value, context: &Context, fuel: &mut Fuel, depth: usize) -> Result<Value, Error> {
+fn render_in(template: &Value, context: &Context, fuel: &mut Fuel<'_>, depth: usize) -> Result<Value, Error> {
     if depth > DEPTH_LIMIT {
         return Err(Error::Limit(format!("the template is nested deeper than {DEPTH_LIMIT} levels")));
     }

@@ -198,10 +198,10 @@ impl<'de> Visitor<'de> for Counted<'_, '_> {
         }
         while let Some(Key(key)) = access.next_key()? {
             self.count.one()?;
+            let value = access.next_value_seed(inside)?;
             if !self.count.limits.repeated_keys && map.contains_key(&key) {
                 return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
-            let value = access.next_value_seed(inside)?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))

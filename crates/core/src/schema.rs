@@ -1,8 +1,11 @@
-//! JSON Schemas: checked, compiled, and asked for every mistake of a value at once.
+//! JSON Schemas: checked, measured, compiled, and asked for every mistake of a value at once.
 //!
-//! Nothing is fetched: a `$ref` leads inside the schema or is a mistake. Patterns run in linear time.
+//! Nothing is fetched: a `$ref` leads inside the schema or is a mistake. Patterns run in linear time. What would take
+//! too much work is refused before it is begun (`cost`): this is the one door to the validator.
 
+mod cost;
 mod explain;
+mod pattern;
 pub(crate) mod shape;
 
 use crate::{Problem, workflow::definition};
@@ -13,12 +16,22 @@ use std::collections::BTreeMap;
 
 /// Bytes of a schema in a document.
 const SCHEMA_LIMIT: usize = 256 << 10;
-/// Bytes of one compiled pattern.
+/// Bytes of one compiled pattern, and of what it remembers of texts.
 const PATTERN_LIMIT: usize = 1 << 20;
+const PATTERN_CACHE: usize = 128 << 10;
+/// Mistakes of one value that are told.
+const PROBLEMS: usize = 100;
+/// Values that the errors of one value may hold; they keep what they are about.
+const EXPLAINED: u64 = 500_000;
+/// The code of a schema, or of a value under one, that would take too much work.
+pub const TOO_COSTLY: &str = "schema_too_costly";
 
 /// A compiled schema.
 #[derive(Debug)]
-pub struct Validator(jsonschema::Validator);
+pub struct Validator {
+    compiled: jsonschema::Validator,
+    graph: cost::Graph,
+}
 
 // === impl Validator ===
 
@@ -33,30 +46,49 @@ impl Validator {
             return Err(refused(format!("the schema is larger than {SCHEMA_LIMIT} bytes")));
         }
         let meta: Vec<Problem> = match jsonschema::meta::validator_for(schema) {
-            Ok(meta) => meta.iter_errors(schema).flat_map(|e| explain::problems(&e)).collect(),
+            Ok(meta) if meta.is_valid(schema) => Vec::new(),
+            Ok(meta) => meta.iter_errors(schema).flat_map(|e| explain::problems(&e)).take(PROBLEMS).collect(),
             Err(e) => return Err(refused(format!("the schema's `$schema` is unknown: {e}"))),
         };
         if !meta.is_empty() {
             return Err(meta.into_iter().map(|p| Problem { code: "invalid_schema".into(), ..p }).collect());
         }
-        let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_LIMIT);
+        let graph =
+            cost::Graph::new(schema).map_err(|why| vec![Problem::new("", TOO_COSTLY, why.to_string())])?;
+        let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_CACHE);
         jsonschema::options()
             .with_pattern_options(patterns)
             .offline()
             .build(schema)
-            .map(Self)
+            .map(|compiled| Self { compiled, graph })
             .map_err(|e| refused(format!("the schema can't be used: {e}")))
     }
 
-    /// Returns everything in `value` that the schema does not allow.
+    /// Returns what in `value` the schema does not allow, the first hundred of it.
     pub fn validate(&self, value: &Value) -> Result<(), Vec<Problem>> {
-        let problems: Vec<Problem> = self.0.iter_errors(value).flat_map(|e| explain::problems(&e)).collect();
-        if problems.is_empty() { Ok(()) } else { Err(problems) }
+        if !self.graph.weigh(value) {
+            let message = "checking this value against the schema takes too much work";
+            return Err(vec![Problem::new("", TOO_COSTLY, message)]);
+        }
+        if self.compiled.is_valid(value) {
+            return Ok(());
+        }
+        if !self.graph.explainable(value, EXPLAINED) {
+            let message = "the value does not fit the schema; it is too large to say where";
+            return Err(vec![Problem::new("", "invalid", message)]);
+        }
+        let errors = self.compiled.iter_errors(value);
+        Err(errors.flat_map(|e| explain::problems(&e)).take(PROBLEMS).collect())
     }
 
     pub fn is_valid(&self, value: &Value) -> bool {
-        self.0.is_valid(value)
+        self.graph.weigh(value) && self.compiled.is_valid(value)
     }
+}
+
+/// Whether a schema, or a value under one, was refused for the work it would take.
+pub fn is_too_costly(problems: &[Problem]) -> bool {
+    problems.iter().any(|p| p.code == TOO_COSTLY)
 }
 
 /// Checks `value` against `schema`. To check many values, keep a `Validator`.

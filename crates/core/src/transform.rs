@@ -3,15 +3,20 @@
 //! A rule reads a list (its source), and writes its target; later rules may read earlier targets. What runs in a
 //! rule is bounded together with all other rules of the same `apply`.
 
-use crate::expr::{self, COLLECTION_LIMIT, Context, Expression, Fuel};
+use crate::{
+    expr::{self, COLLECTION_LIMIT, Context, Expression, Fuel, Meter, meter},
+    value::VALUE_LIMIT,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Work of all rules of one `apply` together.
 const FUEL: u64 = 4_000_000;
-/// What one evaluation costs beside its own instructions.
+/// What one evaluation costs beside its own instructions: of a short source, and of each so many bytes more.
 const EVALUATION: u64 = 10;
+const SHORT: usize = 64;
+const LONGER: usize = 4;
 
 /// Reads `source`, writes `target`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,9 +63,15 @@ pub enum Error {
 
 /// Applies the rules in order and returns an object of their targets.
 pub fn apply(rules: &[Rule], data: &Value) -> Result<Value, Error> {
+    apply_under(&Meter::default(), rules, data)
+}
+
+/// The same, counted with others.
+pub fn apply_under(meter: &Meter<'_>, rules: &[Rule], data: &Value) -> Result<Value, Error> {
     let mut targets = Map::new();
-    let mut fuel = Fuel::new(FUEL);
-    let mut context = Context::new(&Value::Null).and_then(|mut context| {
+    let mut fuel = Fuel::new(FUEL).under(meter);
+    let mut room = VALUE_LIMIT as u64;
+    let mut context = meter.enter(data).and_then(|()| Context::new(&Value::Null)).and_then(|mut context| {
         context.set("data", data)?;
         Ok(context)
     });
@@ -69,7 +80,7 @@ pub fn apply(rules: &[Rule], data: &Value) -> Result<Value, Error> {
         let failed = |error| Error::Expression { rule: number, item: None, error };
         let context = context.as_mut().map_err(|e| failed(e.clone()))?;
         let items = list(rule, number, &targets, data)?;
-        let mut run = Run { rule: number, context, fuel: &mut fuel };
+        let mut run = Run { rule: number, context, fuel: &mut fuel, room: &mut room };
         let result = match &rule.change {
             Change::Map { value } => run.map(&Expression::new(value).map_err(failed)?, items),
             Change::Filter { r#if } => run.filter(&Expression::new(r#if).map_err(failed)?, items),
@@ -130,17 +141,22 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// One rule at work.
-struct Run<'a> {
+struct Run<'a, 'm> {
     rule: usize,
     context: &'a mut Context,
-    fuel: &'a mut Fuel,
+    fuel: &'a mut Fuel<'m>,
+    /// What the results of all rules may still take.
+    room: &'a mut u64,
 }
 
-impl Run<'_> {
+impl<'m> Run<'_, 'm> {
     fn map(&mut self, value: &Expression, items: &[Value]) -> Result<Value, Error> {
         let mut out = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
-            out.push(self.at(i, item, |context, fuel| value.evaluate(context, fuel))?);
+            let made =
+                self.at(i, item, value.source().len(), |context, fuel| value.evaluate(context, fuel))?;
+            self.keep(i, &made)?;
+            out.push(made);
         }
         Ok(Value::Array(out))
     }
@@ -148,7 +164,8 @@ impl Run<'_> {
     fn filter(&mut self, condition: &Expression, items: &[Value]) -> Result<Value, Error> {
         let mut out = Vec::new();
         for (i, item) in items.iter().enumerate() {
-            if self.at(i, item, |context, fuel| condition.holds(context, fuel))? {
+            if self.at(i, item, condition.source().len(), |context, fuel| condition.holds(context, fuel))? {
+                self.keep(i, item)?;
                 out.push(item.clone());
             }
         }
@@ -158,24 +175,39 @@ impl Run<'_> {
     fn reduce(&mut self, value: &Expression, initial: Value, items: &[Value]) -> Result<Value, Error> {
         let mut acc = initial;
         for (i, item) in items.iter().enumerate() {
-            acc = self.at(i, item, |context, fuel| {
+            acc = self.at(i, item, value.source().len(), |context, fuel| {
                 // Going through JSON keeps a growing value within depth and size at every step.
                 fuel.take(crate::value::json_len(&acc) as u64 / 16)?;
                 context.set("acc", &acc)?;
                 value.evaluate(context, fuel)
             })?;
         }
+        self.keep(items.len(), &acc)?;
         Ok(acc)
+    }
+
+    /// Makes room for a result.
+    fn keep(&mut self, i: usize, made: &Value) -> Result<(), Error> {
+        match self.room.checked_sub(meter::room(made)) {
+            Some(left) => *self.room = left,
+            None => {
+                let error = expr::Error::Limit("the results of the rules are too large together".into());
+                return Err(Error::Expression { rule: self.rule, item: Some(i), error });
+            }
+        }
+        Ok(())
     }
 
     fn at<T>(
         &mut self,
         i: usize,
         item: &Value,
-        evaluate: impl FnOnce(&mut Context, &mut Fuel) -> Result<T, expr::Error>,
+        source: usize,
+        evaluate: impl FnOnce(&mut Context, &mut Fuel<'m>) -> Result<T, expr::Error>,
     ) -> Result<T, Error> {
         let run = || {
-            self.fuel.take(EVALUATION)?;
+            let compiling = source.saturating_sub(SHORT) / LONGER;
+            self.fuel.take(EVALUATION + compiling as u64 + meter::entry(item))?;
             self.context.set("item", item)?;
             self.context.set("index", &Value::from(i))?;
             evaluate(self.context, self.fuel)

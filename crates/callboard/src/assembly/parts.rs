@@ -91,6 +91,7 @@ impl Parts {
                 retention: config.runs.retention,
                 dispatch: config.runs.dispatch,
                 require_hash: config.approvals.require_hash,
+                marks: Some(Path::new(&config.data.dir).to_owned()),
                 ..Settings::default()
             },
             metrics: self.metrics.clone(),

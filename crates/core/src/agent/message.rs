@@ -109,6 +109,27 @@ impl CallError {
 // === impl Usage ===
 
 impl Usage {
+    /// More than anybody uses, and the last whole number that every reader of JSON reads as written.
+    pub const LIMIT: u64 = 1 << 53;
+
+    pub fn is_plausible(&self) -> bool {
+        [self.calls, self.prompt_tokens, self.completion_tokens].iter().all(|n| *n <= Self::LIMIT)
+    }
+
+    /// Takes what somebody outside says they used: a number that can't be is none, and what is left is a guess.
+    pub fn believed(self) -> Self {
+        if self.is_plausible() {
+            return self;
+        }
+        let known = |n: u64| if n <= Self::LIMIT { n } else { 0 };
+        Self {
+            calls: known(self.calls),
+            prompt_tokens: known(self.prompt_tokens),
+            completion_tokens: known(self.completion_tokens),
+            estimated: true,
+        }
+    }
+
     pub fn tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }

@@ -40,7 +40,14 @@ fn from_json_at(value: &Value, depth: usize) -> Result<Jinja, Error> {
 
 /// Turns a value of the language into JSON.
 pub(super) fn to_json(value: &Jinja) -> Result<Value, Error> {
-    Walk { bytes: OUTPUT_LIMIT }.json(value, 0)
+    to_json_sized(value).map(|(json, _)| json)
+}
+
+/// The same, and how large it is, in bytes.
+pub(super) fn to_json_sized(value: &Jinja) -> Result<(Value, usize), Error> {
+    let mut walk = Walk { bytes: OUTPUT_LIMIT };
+    let json = walk.json(value, 0)?;
+    Ok((json, OUTPUT_LIMIT - walk.bytes))
 }
 
 /// A value of the language may name the same list many times, so its JSON can be far larger than itself.

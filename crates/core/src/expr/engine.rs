@@ -1,6 +1,6 @@
 //! minijinja behind our bounds: two environments that differ in what becomes of a printed value.
 
-use super::{Error, FUEL, OUTPUT_LIMIT, References, bounds, convert, costly, measure};
+use super::{Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly, measure};
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
@@ -13,8 +13,12 @@ use std::{borrow::Cow, collections::BTreeMap, io, sync::LazyLock};
 pub struct Context(BTreeMap<Cow<'static, str>, Jinja>);
 
 /// The work that is left to a series of evaluations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fuel(u64);
+#[derive(Debug, Clone, Copy)]
+pub struct Fuel<'m> {
+    left: u64,
+    /// Counts what this and other series cost together.
+    meter: Option<&'m Meter<'m>>,
+}
 
 /// A checked expression.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub struct Expression {
 
 /// Where the printed value is kept in the state of an evaluation.
 const RESULT: &str = "result";
+/// What is counted for an evaluation that failed on its way.
+const FAILURE: u64 = 100_000;
 /// Loops within loops; each level costs native stack.
 const RECURSION: usize = 50;
 
@@ -85,22 +91,27 @@ pub(super) fn is_template(text: &str) -> bool {
 }
 
 /// Renders a template to text.
-pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel) -> Result<String, Error> {
+pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<String, Error> {
     bounds::template(template)?;
     if !is_template(template) {
         return Ok(template.to_owned());
     }
-    let env = fuel.environment(&TEXT)?;
+    let env = fuel.environment(&TEXT, template)?;
     let measured = measure::template(template);
     let compiled = env.template_from_str(&measured).map_err(error)?;
     let mut out = Bounded::default();
     match compiled.render_captured_to(context.value(), &mut out) {
         Ok(rendered) => fuel.burn(rendered.state()),
         Err(_) if out.full => {
+            fuel.lose(false);
             return Err(Error::Limit(format!("the text is larger than {OUTPUT_LIMIT} bytes")));
         }
-        Err(e) => return Err(explained(e, context, || References::of_template(template))),
+        Err(e) => {
+            fuel.lose(e.kind() == ErrorKind::OutOfFuel);
+            return Err(explained(e, context, || References::of_template(template)));
+        }
     }
+    fuel.leave(out.bytes.len());
     String::from_utf8(out.bytes).map_err(|_| Error::Evaluation("the text is not UTF-8".into()))
 }
 
@@ -119,20 +130,22 @@ impl Expression {
     }
 
     /// Evaluates to JSON. An undefined result is an error.
-    pub fn evaluate(&self, context: &Context, fuel: &mut Fuel) -> Result<Value, Error> {
+    pub fn evaluate(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<Value, Error> {
         // A template has a state, and the state knows the fuel used.
         let template = format!("{{{{ {} }}}}", self.measured);
-        convert::to_json(&self.run(&template, context, fuel)?)
+        let (value, bytes) = convert::to_json_sized(&self.run(&template, context, fuel)?)?;
+        fuel.leave(bytes);
+        Ok(value)
     }
 
     /// Evaluates to truth.
-    pub fn holds(&self, context: &Context, fuel: &mut Fuel) -> Result<bool, Error> {
+    pub fn holds(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<bool, Error> {
         let template = format!("{{{{ true if ({}) else false }}}}", self.measured);
         Ok(self.run(&template, context, fuel)?.is_true())
     }
 
-    fn run(&self, template: &str, context: &Context, fuel: &mut Fuel) -> Result<Jinja, Error> {
-        let env = fuel.environment(&VALUE)?;
+    fn run(&self, template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Jinja, Error> {
+        let env = fuel.environment(&VALUE, template)?;
         let compiled = env.template_from_str(template).map_err(error)?;
         match compiled.render_captured_to(context.value(), io::sink()) {
             Ok(rendered) => {
@@ -140,7 +153,10 @@ impl Expression {
                 let result = rendered.state().get_temp(RESULT);
                 result.ok_or_else(|| Error::Evaluation("the expression has no result".into()))
             }
-            Err(e) => Err(explained(e, context, || References::of_expression(&self.source))),
+            Err(e) => {
+                fuel.lose(e.kind() == ErrorKind::OutOfFuel);
+                Err(explained(e, context, || References::of_expression(&self.source)))
+            }
         }
     }
 }
@@ -180,30 +196,72 @@ impl Context {
 
 // === impl Fuel ===
 
-impl Default for Fuel {
+impl Default for Fuel<'_> {
     fn default() -> Self {
-        Self(FUEL)
+        Self::new(FUEL)
     }
 }
 
-impl Fuel {
+impl<'m> Fuel<'m> {
     pub const fn new(units: u64) -> Self {
-        Self(units)
+        Self { left: units, meter: None }
+    }
+
+    /// The same, counted with others.
+    pub fn under<'n>(self, meter: &'n Meter<'n>) -> Fuel<'n> {
+        Fuel { left: self.left, meter: Some(meter) }
     }
 
     /// Takes `units`, or says that they are not there.
     pub fn take(&mut self, units: u64) -> Result<(), Error> {
-        self.0 = self.0.checked_sub(units).ok_or_else(out_of_fuel)?;
-        Ok(())
+        self.left = self.left.checked_sub(units).ok_or_else(out_of_fuel)?;
+        self.count(units);
+        self.meter.map_or(Ok(()), Meter::may_go_on)
     }
 
-    /// Returns `env` with no more than the fuel that is left.
+    fn count(&self, units: u64) {
+        if let Some(meter) = self.meter {
+            meter.count(units);
+        }
+    }
+
+    /// Counts a result.
+    fn leave(&self, bytes: usize) {
+        if let Some(meter) = self.meter {
+            meter.leave(bytes);
+        }
+    }
+
+    /// What the next evaluation may do.
+    fn next(&self) -> u64 {
+        self.meter.map_or(self.left, |meter| meter.clip(self.left))
+    }
+
+    /// Counts an evaluation that failed. How far it came is known only if it used up everything.
+    fn lose(&mut self, everything: bool) {
+        let next = self.next();
+        if let (true, Some(meter)) = (everything && next < self.left, self.meter) {
+            meter.run_out();
+        }
+        let lost = if everything { next } else { next.min(FAILURE) };
+        self.left -= lost.min(self.left);
+        self.count(lost);
+    }
+
+    /// Returns `env` with no more than the fuel that is left, for a source that is compiled first.
     fn environment(
-        self,
+        &self,
         env: &'static Environment<'static>,
+        source: &str,
     ) -> Result<Cow<'static, Environment<'static>>, Error> {
-        match self.0 {
-            0 => Err(out_of_fuel()),
+        self.count(source.len() as u64 / 16);
+        match self.next() {
+            0 => {
+                if let (true, Some(meter)) = (self.left > 0, self.meter) {
+                    meter.run_out();
+                }
+                Err(out_of_fuel())
+            }
             FUEL.. => Ok(Cow::Borrowed(env)),
             left => {
                 let mut env = env.clone();
@@ -215,7 +273,8 @@ impl Fuel {
 
     fn burn(&mut self, state: &State<'_, '_>) {
         let used = state.fuel_levels().map_or(0, |(used, _)| used);
-        self.0 = self.0.saturating_sub(used);
+        self.left = self.left.saturating_sub(used);
+        self.count(used);
     }
 }
 

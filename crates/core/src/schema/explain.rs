@@ -5,8 +5,22 @@ use crate::Problem;
 use jsonschema::{ValidationError, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
+/// Bytes of one sentence.
+const SENTENCE: usize = 1_000;
+
 /// Returns the problems that one error stands for.
 pub(super) fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
+    let mut found = explained(error);
+    for problem in &mut found {
+        if problem.message.len() > SENTENCE {
+            problem.message.truncate(problem.message.floor_char_boundary(SENTENCE));
+            problem.message.push('…');
+        }
+    }
+    found
+}
+
+fn explained(error: &ValidationError<'_>) -> Vec<Problem> {
     let path = path(&error.instance_path().to_string());
     let value = error.instance().as_ref();
     let one = |code: &str, message: String| vec![Problem::new(path.clone(), code, message)];

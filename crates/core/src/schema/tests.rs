@@ -1,5 +1,7 @@
 //! What schemas refuse, and how it is told.
 
+mod bombs;
+
 use super::*;
 use serde_json::json;
 
@@ -76,6 +78,6 @@ fn a_pattern_takes_linear_time() {
     let validator = Validator::new(&json!({"pattern": "^(a+)+$"})).expect("a schema");
     let value = json!(format!("{}b", "a".repeat(100_000)));
     let start = std::time::Instant::now();
-    assert!(!validator.is_valid(&value));
+    assert!(validator.validate(&value).is_err());
     assert!(start.elapsed() < std::time::Duration::from_secs(1));
 }

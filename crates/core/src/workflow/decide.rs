@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Datum, Machine, Missing, Span, Stop, Timestamp, Values,
     agent::message::{CallError, Usage},
+    expr::Meter,
     retry,
     value::json_len,
 };
@@ -27,6 +28,10 @@ mod ops;
 const MAX_EVENTS: usize = 64;
 /// … or so many bytes of data in them; the next turn goes on.
 const MAX_BYTES: usize = 4 << 10;
+/// The same after so much work on expressions: no evaluation begins after that.
+const MAX_WORK: u64 = 2_000_000;
+/// Work that is not thrown away for a value that has to be loaded first.
+const KEPT_WORK: u64 = 100_000;
 
 /// Why a decision stops early.
 pub(super) type Halt = Stop<Refusal>;
@@ -38,8 +43,15 @@ pub(super) struct Decision<'a> {
     pub at: Timestamp,
     pub values: &'a Values,
     pub events: Vec<Event>,
+    /// Counts the work on expressions.
+    pub meter: &'a Meter<'a>,
     bytes: usize,
     most: usize,
+    /// What the meter said at the beginning, and where the decision is long enough.
+    work: u64,
+    most_work: u64,
+    /// Whether one more event is tried only to see whether there is one.
+    probing: bool,
     /// Whether another step may be dispatched, as of so many events.
     room: std::cell::Cell<Option<(usize, bool)>>,
 }
@@ -51,28 +63,7 @@ impl Machine for Run {
     type Refusal = Refusal;
 
     fn decide(&self, at: Timestamp, input: &Input, values: &Values) -> Result<Vec<Event>, Halt> {
-        if let Input::Start { op, workflow_id, version, plan, input, settings } = input
-            && self.created.is_none()
-        {
-            let mut d = Decision::new(self.clone(), at, values)?;
-            d.put(What::RunCreated {
-                op: op.clone(),
-                workflow_id: workflow_id.clone(),
-                version: *version,
-                plan: plan.clone(),
-                input: input.clone(),
-                settings: settings.clone(),
-            });
-            d.advance()?;
-            return Ok(d.events);
-        }
-        if self.created.is_none() {
-            return Err(Refusal::not_found("unknown_run", format!("there is no run {}", self.id)).into());
-        }
-        let mut d = Decision::new(self.clone(), at, values)?;
-        d.take(input)?;
-        d.advance()?;
-        Ok(d.events)
+        self.decide_under(&Meter::default(), at, input, values)
     }
 
     fn apply(&mut self, event: &Event) {
@@ -88,6 +79,41 @@ impl Machine for Run {
     }
 }
 
+impl Run {
+    /// Decides, and counts the work on expressions. If the meter's allowance was not enough, what comes out is worth
+    /// nothing.
+    pub fn decide_under(
+        &self,
+        meter: &Meter<'_>,
+        at: Timestamp,
+        input: &Input,
+        values: &Values,
+    ) -> Result<Vec<Event>, Halt> {
+        if let Input::Start { op, workflow_id, version, plan, input, settings } = input
+            && self.created.is_none()
+        {
+            let mut d = Decision::new(self.clone(), at, values, meter)?;
+            d.put(What::RunCreated {
+                op: op.clone(),
+                workflow_id: workflow_id.clone(),
+                version: *version,
+                plan: plan.clone(),
+                input: input.clone(),
+                settings: settings.clone(),
+            });
+            d.advance()?;
+            return Ok(d.events);
+        }
+        if self.created.is_none() {
+            return Err(Refusal::not_found("unknown_run", format!("there is no run {}", self.id)).into());
+        }
+        let mut d = Decision::new(self.clone(), at, values, meter)?;
+        d.take(input)?;
+        d.advance()?;
+        Ok(d.events)
+    }
+}
+
 impl From<Refusal> for Halt {
     fn from(refusal: Refusal) -> Self {
         Stop::Refused(refusal)
@@ -97,7 +123,7 @@ impl From<Refusal> for Halt {
 // === impl Decision ===
 
 impl<'a> Decision<'a> {
-    fn new(run: Run, at: Timestamp, values: &'a Values) -> Result<Self, Halt> {
+    fn new(run: Run, at: Timestamp, values: &'a Values, meter: &'a Meter<'a>) -> Result<Self, Halt> {
         // The shell attaches the plan; a run whose plan can't be had is left alone.
         let Some(plan) = run.plan.clone() else {
             return Err(Refusal::conflict(
@@ -112,8 +138,12 @@ impl<'a> Decision<'a> {
             at,
             values,
             events: Vec::new(),
+            meter,
             bytes: 0,
             most: MAX_EVENTS - 1,
+            work: meter.used(),
+            most_work: meter.used().saturating_add(MAX_WORK),
+            probing: false,
             room: Default::default(),
         })
     }
@@ -134,13 +164,23 @@ impl<'a> Decision<'a> {
 
     /// Whether the decision is long enough; one place is left for the mark that it was cut.
     pub fn is_full(&self) -> bool {
-        self.events.len() >= self.most || self.bytes >= MAX_BYTES
+        self.events.len() >= self.most
+            || self.bytes >= MAX_BYTES
+            || self.meter.used() >= self.most_work
+            || self.meter.is_eased() && !self.probing
+    }
+
+    /// Whether what was worked out so far is kept although a value is missing for the rest.
+    fn is_worth_keeping(&self) -> bool {
+        !self.events.is_empty() && self.meter.used() >= self.work + KEPT_WORK
     }
 
     /// Makes room for one more event, to see whether any follows.
     pub fn probe(&mut self) {
         self.most = self.events.len() + 1;
         self.bytes = 0;
+        self.most_work = self.meter.used().saturating_add(1);
+        self.probing = true;
     }
 
     /// Records what the input itself says.
@@ -180,8 +220,12 @@ impl<'a> Decision<'a> {
     pub fn breach(&self, more: Reserved) -> Option<&'static str> {
         let budget = self.plan.definition.settings.budget.as_ref()?;
         let before = self.run.generations.last().map(|g| g.used_before).unwrap_or_default();
-        let calls = self.run.usage.calls - before.calls + self.run.reserved.calls + more.calls;
-        let tokens = self.run.usage.tokens() - before.tokens() + self.run.reserved.tokens + more.tokens;
+        let (used, reserved) = (self.run.usage, self.run.reserved);
+        let sum = |used: u64, before: u64, reserved: u64, more: u64| {
+            used.saturating_sub(before).saturating_add(reserved).saturating_add(more)
+        };
+        let calls = sum(used.calls, before.calls, reserved.calls, more.calls);
+        let tokens = sum(used.tokens(), before.tokens(), reserved.tokens, more.tokens);
         if budget.calls.is_some_and(|limit| calls > limit) {
             return Some("calls");
         }

@@ -2,7 +2,7 @@
 
 use super::{
     definition::{Definition, Node, NodeKind},
-    plan::{Plan, Surroundings},
+    plan::{Plan, compile},
 };
 use crate::Problem;
 use std::collections::BTreeSet;
@@ -10,8 +10,7 @@ use std::collections::BTreeSet;
 impl Plan {
     /// Compiles a definition that was checked before; its agents need not exist any more.
     pub fn pinned(definition: Definition) -> Result<Plan, Vec<Problem>> {
-        let agents = definition.agents();
-        Plan::compile(definition, &Surroundings { agents })
+        compile::compile(definition, &BTreeSet::new(), vec![], None)
     }
 }
 

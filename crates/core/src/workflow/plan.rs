@@ -3,7 +3,7 @@
 //! `compile` decides what a definition means; `compile/` holds its parts: the graphs, what each node looks at, and
 //! the rules of each kind. Mistakes of shape are found by `Definition::read` before.
 
-mod compile;
+pub(super) mod compile;
 mod graph;
 mod guards;
 mod node;
@@ -106,13 +106,13 @@ pub struct Surroundings {
 impl Plan {
     /// Checks everything that can be checked before a run, and reports all problems at once.
     pub fn compile(definition: Definition, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
-        compile::compile(definition, &BTreeSet::new(), vec![], around)
+        compile::compile(definition, &BTreeSet::new(), vec![], Some(around))
     }
 
     /// Reads and compiles, so that mistakes of shape and of meaning come together.
     pub fn compile_value(value: Value, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         let read = definition::read::readable(value)?;
-        compile::compile(read.definition, &read.opaque, read.problems, around)
+        compile::compile(read.definition, &read.opaque, read.problems, Some(around))
     }
 
     /// Reads a text and compiles it, so that mistakes of shape and of meaning come together.

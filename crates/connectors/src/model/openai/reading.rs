@@ -153,10 +153,16 @@ impl Gathered {
         let written =
             self.text.len() + self.calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>();
         let usage = match self.usage {
-            Some(Tokens { prompt_tokens, completion_tokens }) if prompt_tokens + completion_tokens > 0 => {
+            Some(Tokens { prompt_tokens, completion_tokens }) => {
                 Usage { calls: 1, prompt_tokens, completion_tokens, estimated: false }
             }
-            _ => estimate(&request.messages, written),
+            None => Usage::default(),
+        };
+        // The answer is paid for, whatever its count says.
+        let usage = if usage.tokens() > 0 && usage.is_plausible() {
+            usage
+        } else {
+            estimate(&request.messages, written)
         };
         Ok(ModelReply {
             text: self.text,

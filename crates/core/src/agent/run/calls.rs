@@ -2,12 +2,13 @@
 
 use super::Profile;
 use crate::{
-    Hash,
+    Hash, Problem,
     agent::{
         message::{CallError, ToolCall},
         spec::Tool,
     },
-    schema,
+    json,
+    schema::{self, Validator},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ pub(in crate::agent) fn failed(code: &str, message: impl Into<String>) -> CallEr
 
 /// Hashes a tool's name and its arguments in canonical form.
 pub(super) fn call_hash(call: &ToolCall) -> Hash {
-    let arguments: Value =
-        serde_json::from_str(&call.arguments).unwrap_or(Value::String(call.arguments.clone()));
+    let arguments = json::read(call.arguments.as_bytes(), &json::Limits::default())
+        .unwrap_or_else(|_| Value::String(call.arguments.clone()));
     Hash::chain(&[call.name.as_bytes(), canonical(&arguments).as_bytes()])
 }
 
@@ -37,19 +38,42 @@ fn canonical(value: &Value) -> String {
     }
 }
 
+/// Why an answer is not taken.
+pub(super) enum Unfit {
+    /// What the model is told, so that it answers otherwise.
+    Answer(String),
+    /// No answer could be checked against it.
+    Schema(CallError),
+}
+
 /// Parses an answer that must be JSON; models like to wrap it in a fence.
-pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, String> {
+pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, Unfit> {
+    let wants = Validator::new(schema).map_err(|problems| {
+        let code = problems.first().map_or("invalid_schema", |p| &p.code);
+        Unfit::Schema(failed(code, format!("the output schema can't be used: {}", listed(&problems))))
+    })?;
     let trimmed = text.trim();
     let inner = trimmed
         .strip_prefix("```json")
         .or_else(|| trimmed.strip_prefix("```"))
         .and_then(|t| t.strip_suffix("```"))
         .unwrap_or(trimmed);
-    let value: Value = serde_json::from_str(inner.trim()).map_err(|e| format!("it is not JSON ({e})"))?;
-    schema::validate(schema, &value).map_err(|problems| {
-        problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect::<Vec<_>>().join("; ")
+    let value = json::read(inner.trim().as_bytes(), &json::Limits::default()).map_err(|e| {
+        Unfit::Answer(match e {
+            json::Error::Syntax { .. } => format!("it is not JSON ({e})"),
+            json::Error::TooMany(_) | json::Error::TooDeep(_) => e.to_string(),
+        })
     })?;
+    wants.validate(&value).map_err(|problems| Unfit::Answer(listed(&problems)))?;
     Ok(value)
+}
+
+fn listed(problems: &[Problem]) -> String {
+    let one = |p: &Problem| match p.path.as_str() {
+        "" => p.message.clone(),
+        path => format!("{path}: {}", p.message),
+    };
+    problems.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Checks a tool call against what the agent may do.
@@ -59,11 +83,9 @@ pub fn check_call<'p>(profile: &'p Profile, call: &ToolCall) -> Result<(&'p Tool
         let message = format!("there is no tool {}; there is {}", call.name, known.join(", "));
         return Err(failed("invalid_arguments", message));
     };
-    let arguments: Value = serde_json::from_str(&call.arguments)
+    let arguments = json::read(call.arguments.as_bytes(), &json::Limits::default())
         .map_err(|e| failed("invalid_arguments", format!("the arguments are not JSON: {e}")))?;
-    schema::validate(&tool.parameters, &arguments).map_err(|problems| {
-        let all: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
-        failed("invalid_arguments", all.join("; "))
-    })?;
+    schema::validate(&tool.parameters, &arguments)
+        .map_err(|problems| failed("invalid_arguments", listed(&problems)))?;
     Ok((tool, arguments))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Ending, Event, Input, Phase, Profile, Run,
-    calls::{call_hash, check_answer, failed},
+    calls::{Unfit, call_hash, check_answer, failed},
     places,
 };
 use crate::{
@@ -149,7 +149,8 @@ impl Run {
         };
         match check_answer(&schema, &reply.text) {
             Ok(value) => self.end_with(Ending::Completed(Datum::inline(value)), usage, put),
-            Err(complaint) if self.strikes + 1 < STRIKES => {
+            Err(Unfit::Schema(error)) => self.end_with(Ending::Failed(error), usage, put),
+            Err(Unfit::Answer(complaint)) if self.strikes + 1 < STRIKES => {
                 let answer = Message::new(Role::Assistant, reply.text.clone());
                 let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
                 let complaint = Message::new(Role::User, text);
@@ -159,7 +160,7 @@ impl Run {
                 );
                 self.check_limits(profile, put);
             }
-            Err(complaint) => {
+            Err(Unfit::Answer(complaint)) => {
                 let message = format!("the answer does not fit the output schema: {complaint}");
                 self.end_with(Ending::Failed(failed("output_invalid", message)), usage, put);
             }

@@ -1,6 +1,7 @@
 //! The agent's machine where it passes work on.
 
 mod placed;
+mod schemas;
 
 use super::*;
 use crate::agent::{

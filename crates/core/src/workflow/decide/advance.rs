@@ -13,7 +13,7 @@ mod room;
 
 use super::{Decision, Halt, context::Scope, permanent};
 use crate::{
-    Datum,
+    Datum, Stop,
     workflow::{
         definition::{Join, NodeKind},
         event::{StepKey, What},
@@ -58,7 +58,19 @@ impl Decision<'_> {
             }
             if self.run.ended.is_none() {
                 self.take_signals();
-                self.scope(&Scope::root())?;
+                match self.scope(&Scope::root()) {
+                    Ok(()) => {}
+                    // What is done was much work, and would be done again once the value is there.
+                    Err(Stop::Missing(_)) if self.is_worth_keeping() => {
+                        if full {
+                            self.run = before;
+                            self.events.truncate(made);
+                        }
+                        self.put(What::DecisionCut {});
+                        return Ok(());
+                    }
+                    Err(halt) => return Err(halt),
+                }
             }
             if self.events.len() == made {
                 return Ok(());

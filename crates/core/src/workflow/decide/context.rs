@@ -12,6 +12,7 @@ use crate::{
     },
 };
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// A graph in the making: the workflow, or one iteration of a body.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +52,14 @@ impl Decision<'_> {
     pub(super) fn context(&self, scope: &Scope, reads: &Reads) -> Result<Map<String, Value>, Halt> {
         let mut missing = Vec::new();
         let mut load = |datum: &Datum| match self.values.get(datum) {
-            Ok(value) => (*value).clone(),
+            // Past what may be done here the decision is thrown away: it can do without the value.
+            Ok(value) => {
+                let _ = self.meter.enter(&value);
+                if self.meter.is_over() { Arc::new(Value::Null) } else { value }
+            }
             Err(Missing(refs)) => {
                 missing.extend(refs);
-                Value::Null
+                Arc::new(Value::Null)
             }
         };
         let mut out = Map::new();
@@ -62,7 +67,7 @@ impl Decision<'_> {
         if reads.input
             && let Some(input) = self.run.input()
         {
-            out.insert("input".into(), load(input));
+            out.insert("input".into(), (*load(input)).clone());
         }
         let mut steps = Map::new();
         for (id, ix) in &self.plan.by_id {
@@ -75,7 +80,7 @@ impl Decision<'_> {
             match &step.state {
                 StepState::Completed { output, .. } => {
                     seen.insert("status".into(), "completed".into());
-                    seen.insert("output".into(), load(output));
+                    seen.insert("output".into(), (*load(output)).clone());
                 }
                 StepState::Failed => drop(seen.insert("status".into(), "failed".into())),
                 StepState::Skipped => drop(seen.insert("status".into(), "skipped".into())),
@@ -98,7 +103,7 @@ impl Decision<'_> {
         scope: &Scope,
         reads: &Reads,
         out: &mut Map<String, Value>,
-        load: &mut impl FnMut(&Datum) -> Value,
+        load: &mut impl FnMut(&Datum) -> Arc<Value>,
     ) {
         let mut here = scope.clone();
         while let (Some(owner), Some((outer, index))) =
@@ -113,12 +118,14 @@ impl Decision<'_> {
                 let previous = index.checked_sub(1);
                 let last = previous
                     .and_then(|i| step.and_then(|s| s.iterations.as_ref()).and_then(|n| n.outputs.get(&i)))
-                    .map_or(Value::Null, &mut *load);
+                    .map_or(Value::Null, |last| (*load(last)).clone());
                 out.insert("last".into(), last);
             }
             if !is_loop && reads.item && !out.contains_key("item") {
-                let items = step.and_then(|s| s.input.as_ref()).map_or(Value::Null, &mut *load);
-                out.insert("item".into(), items.get(index as usize).cloned().unwrap_or(Value::Null));
+                // Only the one item is taken out of what may be a long list.
+                let items = step.and_then(|s| s.input.as_ref()).map(&mut *load);
+                let item = items.and_then(|items| items.get(index as usize).cloned());
+                out.insert("item".into(), item.unwrap_or(Value::Null));
             }
             here = Scope { graph: self.plan.node(owner).graph, path: outer };
         }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 mod answers;
+mod bounds;
 mod guards;
 mod retention;
 mod workers;

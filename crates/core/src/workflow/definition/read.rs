@@ -5,7 +5,7 @@
 
 use super::{Definition, Edge, is_id};
 use crate::{
-    Problem,
+    Problem, json,
     schema::{self, shape},
     value::json_len,
 };
@@ -63,11 +63,18 @@ pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
         return Err(Problem::new("", "too_large", message));
     }
     match format {
-        Format::Json => serde_json::from_str::<Unique>(text).map(|u| u.0).map_err(|e| {
-            let message = e.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            syntax(e.line() as u64, e.column() as u64, message)
-        }),
+        Format::Json => {
+            let limits = json::Limits { repeated_keys: false, ..json::Limits::default() };
+            json::read(text.as_bytes(), &limits).map_err(|e| match e {
+                json::Error::Syntax { line, column, message } => syntax(line as u64, column as u64, &message),
+                json::Error::TooMany(_) => {
+                    Problem::new("", "too_large", format!("the document is too large: {e}"))
+                }
+                json::Error::TooDeep(_) => {
+                    Problem::new("", "syntax", format!("the document can't be read: {e}"))
+                }
+            })
+        }
         Format::Yaml => serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| {
             let at = e.location();
             let message = e.without_snippet().to_string();
@@ -83,7 +90,7 @@ fn yaml_options() -> serde_saphyr::Options {
             max_depth: DEPTH_LIMIT,
             max_documents: 1,
             max_events: 500_000,
-            max_nodes: 250_000,
+            max_nodes: json::VALUES,
             max_aliases: 1_000,
             max_anchors: 1_000,
             max_merge_keys: 1_000,
@@ -263,56 +270,5 @@ fn shallow(value: &Value, levels: usize) -> bool {
         Value::Array(items) => items.iter().all(|v| shallow(v, levels - 1)),
         Value::Object(map) => map.values().all(|v| shallow(v, levels - 1)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    }
-}
-
-/// JSON in which no object names a key twice.
-struct Unique(Value);
-
-impl<'de> serde::Deserialize<'de> for Unique {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Unique;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("JSON")
-            }
-            fn visit_unit<E>(self) -> Result<Unique, E> {
-                Ok(Unique(Value::Null))
-            }
-            fn visit_bool<E>(self, v: bool) -> Result<Unique, E> {
-                Ok(Unique(v.into()))
-            }
-            fn visit_i64<E>(self, v: i64) -> Result<Unique, E> {
-                Ok(Unique(v.into()))
-            }
-            fn visit_u64<E>(self, v: u64) -> Result<Unique, E> {
-                Ok(Unique(v.into()))
-            }
-            fn visit_f64<E>(self, v: f64) -> Result<Unique, E> {
-                Ok(Unique(v.into()))
-            }
-            fn visit_str<E>(self, v: &str) -> Result<Unique, E> {
-                Ok(Unique(v.into()))
-            }
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Unique, A::Error> {
-                let mut items = Vec::new();
-                while let Some(Unique(item)) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(Unique(items.into()))
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut access: A) -> Result<Unique, A::Error> {
-                let mut map = Map::new();
-                while let Some((key, Unique(value))) = access.next_entry::<String, Unique>()? {
-                    if map.contains_key(&key) {
-                        return Err(serde::de::Error::custom(format!("duplicate key `{key}`")));
-                    }
-                    map.insert(key, value);
-                }
-                Ok(Unique(Value::Object(map)))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
     }
 }

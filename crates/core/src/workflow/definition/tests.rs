@@ -271,3 +271,14 @@ proptest! {
         let _ = Definition::read(&text, Format::Json);
     }
 }
+
+#[test]
+fn a_document_of_too_many_values_is_refused_before_it_is_built() {
+    // Both formats have the same bound, so that neither is the way around it.
+    let json = format!(r#"{{"metadata": {{"a": [{}[]]}}}}"#, "[],".repeat(1_200_000));
+    let start = std::time::Instant::now();
+    let problem = parse(&json, Format::Json).expect_err("too many");
+    assert_eq!((problem.code.as_str(), problem.path.as_str()), ("too_large", ""), "{problem}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(3));
+    assert!(parse(&json, Format::Yaml).is_err());
+}

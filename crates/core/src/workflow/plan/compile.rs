@@ -43,14 +43,16 @@ pub(super) struct FlatNode<'a> {
 }
 
 /// Compiles what could be read. `opaque` holds the paths of nodes that could not; they stand in as placeholders,
-/// so that edges to them and reads of them are no mistakes, and `problems` says what is wrong with them.
-pub(super) fn compile(
+/// so that edges to them and reads of them are no mistakes, and `problems` says what is wrong with them. Without
+/// surroundings it is a definition that was checked before, maybe by an older version: its agents may be gone, and its
+/// schemas are measured when they are used, so that the run can still be loaded and ended.
+pub(in crate::workflow) fn compile(
     definition: Definition,
     opaque: &BTreeSet<String>,
     mut problems: Vec<Problem>,
-    around: &Surroundings,
+    around: Option<&Surroundings>,
 ) -> Result<Plan, Vec<Problem>> {
-    check_settings(&definition, &mut problems);
+    check_settings(&definition, around.is_some(), &mut problems);
     let (nodes, edges, depth) = count(&definition.nodes, &definition.edges, 0);
     for (path, what, n, limit) in [
         ("nodes", "nodes", nodes, NODES_LIMIT),
@@ -154,7 +156,7 @@ fn natural(path: &str) -> Vec<(&str, usize)> {
         .collect()
 }
 
-fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
+fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Problem>) {
     let length = definition.name.chars().count();
     if definition.name.trim().is_empty() {
         problems.push(Problem::new("name", "invalid_name", "the name is empty"));
@@ -162,7 +164,7 @@ fn check_settings(definition: &Definition, problems: &mut Vec<Problem>) {
         let message = format!("the name has {length} characters, more than 255");
         problems.push(Problem::new("name", "invalid_name", message));
     }
-    if let Some(schema) = &definition.input {
+    if let Some(schema) = definition.input.as_ref().filter(|_| fresh) {
         node::check_schema(schema, "input", problems);
     }
     if let Some(budget) = &definition.settings.budget {

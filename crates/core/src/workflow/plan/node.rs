@@ -34,7 +34,7 @@ pub(super) fn check(
     ix: NodeIx,
     links: &[Links],
     scopes: &Scopes<'_>,
-    around: &Surroundings,
+    around: Option<&Surroundings>,
     problems: &mut Vec<Problem>,
 ) -> (Reads, Reads) {
     let at = &flat.nodes[ix as usize];
@@ -120,9 +120,12 @@ impl Check<'_> {
         }
     }
 
-    fn agent(&mut self, node: &AgentNode, around: &Surroundings) {
+    fn agent(&mut self, node: &AgentNode, around: Option<&Surroundings>) {
         // Who works outside need not be known here.
-        if node.worker == Worker::Internal && !around.agents.contains(&node.agent) {
+        if let Some(around) = around
+            && node.worker == Worker::Internal
+            && !around.agents.contains(&node.agent)
+        {
             let known: Vec<&str> = around.agents.iter().map(String::as_str).collect();
             let known = match known.as_slice() {
                 [] => "no agents are configured".to_owned(),
@@ -131,7 +134,7 @@ impl Check<'_> {
             self.problem("agent", "unknown_agent", format!("there is no agent `{}`; {known}", node.agent));
         }
         self.text(&node.prompt, "prompt");
-        if let Some(schema) = &node.output_schema {
+        if let (Some(schema), Some(_)) = (&node.output_schema, around) {
             let mut found = vec![];
             check_schema(schema, &join(&self.config, "output_schema"), &mut found);
             self.problems.extend(found.into_iter().map(|p| p.in_node(self.id)));

@@ -251,10 +251,10 @@ impl Run {
     }
 
     fn reserve(&mut self, step: &mut Step, reserved: Reserved) {
-        step.reserved.calls += reserved.calls;
-        step.reserved.tokens += reserved.tokens;
-        self.reserved.calls += reserved.calls;
-        self.reserved.tokens += reserved.tokens;
+        for sum in [&mut step.reserved, &mut self.reserved] {
+            sum.calls = sum.calls.saturating_add(reserved.calls);
+            sum.tokens = sum.tokens.saturating_add(reserved.tokens);
+        }
     }
 
     fn release(&mut self, reserved: Reserved) {

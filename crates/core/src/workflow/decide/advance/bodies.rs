@@ -90,7 +90,7 @@ impl Decision<'_> {
                 let mut context = self.context(scope, &plan.node(ix).until_reads)?;
                 context.insert("last".into(), (*self.values.get(last)?).clone());
                 context.insert("index".into(), (now.next - 1).into());
-                match expr::holds(until, &Value::Object(context)) {
+                match expr::holds_under(self.meter, until, &Value::Object(context)) {
                     Ok(done) if done || now.next >= max || self.run.wrap_up => {
                         self.complete(key, 1, last.clone(), None, None);
                         return Ok(());

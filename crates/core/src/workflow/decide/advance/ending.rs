@@ -27,7 +27,7 @@ impl Decision<'_> {
         let output = match &graph.output {
             Some(template) => {
                 let context = Value::Object(self.context(scope, &graph.output_reads)?);
-                match expr::render(template, &context) {
+                match expr::render_under(self.meter, template, &context) {
                     Ok(output) => Ok(Last::Made(Datum::inline(output))),
                     // Wrapping up ends with what is there, even when the definition's output needs more.
                     Err(_) if self.run.wrap_up => Ok(self.last_outputs(scope)?),

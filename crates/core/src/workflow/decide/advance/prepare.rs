@@ -14,15 +14,17 @@ impl Decision<'_> {
     /// Evaluates a node's configuration: some kinds have ended then, the others have their input.
     pub(super) fn prepare(&self, kind: &NodeKind, context: &Value) -> Result<Prepared, CallError> {
         let render = |what: &str, template: &Value| {
-            expr::render(template, context).map_err(|e| permanent("template_error", format!("{what}: {e}")))
+            expr::render_under(self.meter, template, context)
+                .map_err(|e| permanent("template_error", format!("{what}: {e}")))
         };
         let eval = |what: &str, source: &str| {
-            expr::evaluate(source, context).map_err(|e| permanent("expression_error", format!("{what}: {e}")))
+            expr::evaluate_under(self.meter, source, context)
+                .map_err(|e| permanent("expression_error", format!("{what}: {e}")))
         };
         let open = |input, deadline| Ok(Prepared::Open { input, deadline });
         match kind {
             NodeKind::Agent(n) => {
-                let prompt = expr::render_text(&n.prompt, context)
+                let prompt = expr::render_text_under(self.meter, &n.prompt, context)
                     .map_err(|e| permanent("template_error", format!("prompt: {e}")))?;
                 open(json!({"agent": n.agent, "prompt": prompt}), None)
             }
@@ -31,12 +33,12 @@ impl Decision<'_> {
                     Some(source) => eval("input", source)?,
                     None => context.get("input").cloned().unwrap_or(Value::Null),
                 };
-                let output = crate::transform::apply(&n.rules, &data)
+                let output = crate::transform::apply_under(self.meter, &n.rules, &data)
                     .map_err(|e| permanent("transform_error", e.to_string()))?;
                 Ok(Prepared::Ended { output, branch: None })
             }
             NodeKind::Condition(n) => {
-                let yes = expr::holds(&n.r#if, context)
+                let yes = expr::holds_under(self.meter, &n.r#if, context)
                     .map_err(|e| permanent("expression_error", format!("if: {e}")))?;
                 Ok(Prepared::Ended { output: yes.into(), branch: Some(if yes { "true" } else { "false" }) })
             }
@@ -52,7 +54,7 @@ impl Decision<'_> {
                 let until = match (&n.r#for, &n.until) {
                     (Some(span), _) => self.at + *span,
                     (None, Some(template)) => {
-                        let text = expr::render_text(template, context)
+                        let text = expr::render_text_under(self.meter, template, context)
                             .map_err(|e| permanent("template_error", format!("until: {e}")))?;
                         Timestamp::parse(text.trim()).ok_or_else(|| {
                             permanent(
@@ -72,7 +74,7 @@ impl Decision<'_> {
                 open(json!({"title": title, "detail": detail}), n.timeout.map(|t| self.at + t))
             }
             NodeKind::Http(n) => {
-                let url = expr::render_text(&n.url, context)
+                let url = expr::render_text_under(self.meter, &n.url, context)
                     .map_err(|e| permanent("template_error", format!("url: {e}")))?;
                 let object = |what, map: &Map<String, Value>| render(what, &Value::Object(map.clone()));
                 let mut request = json!({"method": n.method, "url": url});

@@ -32,7 +32,7 @@ impl Decision<'_> {
                 None => 0,
             };
             // About four characters are a token.
-            reserved.tokens = u64::from(answer) + prompt.div_ceil(4);
+            reserved.tokens = u64::from(answer).saturating_add(prompt.div_ceil(4));
         }
         let Some(limit) = self.breach(reserved) else { return Some(reserved) };
         self.breached(limit, Some(&key.node));

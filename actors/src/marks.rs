@@ -1,0 +1,254 @@
+//! Marks of what could kill the process: a run that did so at three starts in a row is set aside.
+//!
+//! While a run is read and decided, its id stands in a file. Nothing syncs it: what the process wrote is there after its
+//! death, whatever ended it, and a machine that lost its power was not killed by a run. At the next start the runs
+//! found there are suspects, each with a count; one that is not found there again is none any more. Suspects are let
+//! in one at a time, so that the next death names the one that caused it and not whoever was beside it. What is set
+//! aside stays so over restarts, until somebody resumes or cancels it; the others go on.
+
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Runs that can be marked at once; more go unmarked.
+const SLOTS: u64 = 1024;
+/// Bytes of a slot: the length of an id, and the id.
+const SLOT: u64 = 128;
+/// So many starts in a row set a run aside.
+const STARTS: u32 = 3;
+/// Processes that share a folder.
+const PROCESSES: u32 = 64;
+
+/// The marks of this process; a clone is the same.
+#[derive(Clone, Default)]
+pub(crate) struct Marks(Option<Arc<Inner>>);
+
+struct Inner {
+    file: File,
+    /// Slots that nobody uses.
+    free: Mutex<Vec<u64>>,
+    /// At how many starts in a row a run was found marked.
+    counts: Mutex<BTreeMap<String, u32>>,
+    /// Where the counts are kept.
+    kept: PathBuf,
+    gate: Arc<Semaphore>,
+}
+
+/// A run under way: its mark is taken away when this is dropped.
+#[must_use]
+pub(crate) struct UnderWay {
+    slot: Option<(Arc<Inner>, u64)>,
+    _alone: Option<OwnedSemaphorePermit>,
+}
+
+impl Marks {
+    /// Opens the marks in `folder`, and counts what an earlier process left there. Processes that share a folder take
+    /// one file each.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let (file, n) = take(folder)?;
+        let kept = folder.join(format!("suspects.{n}.json"));
+        let found = left(&file)?;
+        let before = read(&kept);
+        let mut counts: BTreeMap<String, u32> = found
+            .iter()
+            .map(|run| (run.clone(), before.get(run).map_or(1, |n| n.saturating_add(1))))
+            .collect();
+        counts.extend(before.into_iter().filter(|(run, n)| *n >= STARTS && !found.contains(run)));
+        for (run, n) in counts.iter().filter(|(_, n)| **n >= STARTS) {
+            tracing::error!(
+                run,
+                starts = n,
+                "the run is set aside: a turn of it was under way when the process died, at three starts in a row; \
+                 `resume` lets it go on, `cancel` ends it"
+            );
+        }
+        // First what is known, then the marks go: a death between the two counts no start twice over.
+        keep(&kept, &counts)?;
+        file.set_len(0)?;
+        file.set_len(SLOTS * SLOT)?;
+        Ok(Self(Some(Arc::new(Inner {
+            file,
+            free: Mutex::new((0..SLOTS).rev().collect()),
+            counts: Mutex::new(counts),
+            kept,
+            gate: Arc::new(Semaphore::new(1)),
+        }))))
+    }
+
+    /// Marks a run until what is returned is dropped. A suspect waits until it is the only one of them.
+    pub async fn enter(&self, run: &str) -> UnderWay {
+        let Some(inner) = &self.0 else { return UnderWay { slot: None, _alone: None } };
+        let suspect = self.is_suspect(run);
+        // Never closed.
+        let alone = if suspect { Arc::clone(&inner.gate).acquire_owned().await.ok() } else { None };
+        UnderWay { slot: inner.mark(run).map(|slot| (Arc::clone(inner), slot)), _alone: alone }
+    }
+
+    /// Whether the last start found it marked.
+    pub fn is_suspect(&self, run: &str) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.counts.lock().contains_key(run))
+    }
+
+    pub fn is_set_aside(&self, run: &str) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.counts.lock().get(run).is_some_and(|n| *n >= STARTS))
+    }
+
+    /// Forgets what is held against a run.
+    pub fn lift(&self, run: &str) {
+        let Some(inner) = &self.0 else { return };
+        let mut counts = inner.counts.lock();
+        if counts.remove(run).is_some()
+            && let Err(error) = keep(&inner.kept, &counts)
+        {
+            tracing::warn!(run, %error, "the run may be set aside again at the next start");
+        }
+    }
+}
+
+impl Inner {
+    fn mark(&self, run: &str) -> Option<u64> {
+        let length = u8::try_from(run.len()).ok().filter(|n| (1..SLOT).contains(&u64::from(*n)))?;
+        let slot = self.free.lock().pop()?;
+        let mut text = Vec::with_capacity(SLOT as usize);
+        text.push(length);
+        text.extend_from_slice(run.as_bytes());
+        if let Err(error) = self.file.write_all_at(&text, slot * SLOT) {
+            tracing::debug!(%error, "a mark is not written");
+        }
+        Some(slot)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some((inner, slot)) = self.slot.take() {
+            // What stays marked is only a suspect.
+            let _ = inner.file.write_all_at(&[0], slot * SLOT);
+            inner.free.lock().push(slot);
+        }
+    }
+}
+
+/// Takes the first file of the folder that no living process has.
+fn take(folder: &Path) -> io::Result<(File, u32)> {
+    for n in 0..PROCESSES {
+        let path = folder.join(format!("turns.{n}"));
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        match file.try_lock() {
+            Ok(()) => return Ok((file, n)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::other(format!("{PROCESSES} processes use the folder already")))
+}
+
+/// Returns the runs whose marks are in the file.
+fn left(file: &File) -> io::Result<Vec<String>> {
+    let size = file.metadata()?.len().min(SLOTS * SLOT);
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, 0)?;
+    let slots = bytes.chunks(SLOT as usize).filter_map(|slot| {
+        let (length, rest) = slot.split_first()?;
+        let id = rest.get(..usize::from(*length)).filter(|id| !id.is_empty())?;
+        std::str::from_utf8(id).ok().map(str::to_owned)
+    });
+    let mut found: Vec<String> = slots.collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// A file that can't be read is none: what counts is that the process starts.
+fn read(kept: &Path) -> BTreeMap<String, u32> {
+    let text = std::fs::read(kept).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn keep(kept: &Path, counts: &BTreeMap<String, u32>) -> io::Result<()> {
+    use io::Write;
+    let next = kept.with_extension("next");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    file.write_all(&serde_json::to_vec(counts)?)?;
+    file.sync_all()?;
+    std::fs::rename(next, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A life of a process that dies while these are under way.
+    async fn life(folder: &Path, under_way: &[&str]) -> Vec<String> {
+        let marks = Marks::open(folder).expect("marks");
+        let aside =
+            under_way.iter().filter(|run| marks.is_set_aside(run)).map(|run| (*run).to_owned()).collect();
+        for run in under_way {
+            // As if it died inside: the mark stays, the gate is free in the next life.
+            let entered = tokio::time::timeout(std::time::Duration::from_millis(20), marks.enter(run)).await;
+            entered.map(std::mem::forget).unwrap_or_default();
+        }
+        // What is forgotten keeps the file open, which a death does not.
+        marks.0.as_ref().expect("opened").file.unlock().expect("unlocked");
+        aside
+    }
+
+    #[tokio::test]
+    async fn the_third_start_in_a_row_sets_aside_and_only_the_one_that_did_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let all = ["poison", "a", "b"];
+        assert!(life(folder.path(), &all).await.is_empty());
+        // All three are suspects now: only the first gets in.
+        assert!(life(folder.path(), &all).await.is_empty());
+        assert!(life(folder.path(), &["poison", "a", "c"]).await.is_empty());
+        for _ in 0..2 {
+            let marks = Marks::open(folder.path()).expect("marks");
+            let aside: Vec<&str> =
+                ["poison", "a", "b", "c"].into_iter().filter(|run| marks.is_set_aside(run)).collect();
+            assert_eq!(aside, ["poison"], "and it stays so");
+        }
+        let marks = Marks::open(folder.path()).expect("marks");
+        marks.lift("poison");
+        drop(marks);
+        assert!(!Marks::open(folder.path()).expect("marks").is_set_aside("poison"));
+    }
+
+    #[tokio::test]
+    async fn a_start_that_does_not_find_it_begins_the_count_anew() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for under_way in [&["r"][..], &["r"], &[], &["r"], &["r"]] {
+            assert!(life(folder.path(), under_way).await.is_empty());
+        }
+        assert_eq!(
+            life(folder.path(), &["r"]).await.len(),
+            0,
+            "the third in a row is found at the next start"
+        );
+        assert_eq!(life(folder.path(), &["r"]).await, ["r"]);
+    }
+
+    #[tokio::test]
+    async fn what_ended_leaves_no_mark_and_processes_have_files_of_their_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, two) =
+            (Marks::open(folder.path()).expect("marks"), Marks::open(folder.path()).expect("marks"));
+        for _ in 0..3000 {
+            drop(one.enter("r").await);
+        }
+        let held = two.enter("s").await;
+        let left_by = |n: u32| left(&File::open(folder.path().join(format!("turns.{n}"))).expect("a file"));
+        assert_eq!(left_by(0).expect("readable"), Vec::<String>::new());
+        assert_eq!(left_by(1).expect("readable"), ["s"]);
+        drop(held);
+        assert_eq!(left_by(1).expect("readable"), Vec::<String>::new());
+    }
+}

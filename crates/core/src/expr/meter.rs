@@ -1,0 +1,165 @@
+//! The work of many evaluations together: how much was done, and whether somebody wants it to end.
+//!
+//! Each evaluation has a bound of its own (`Fuel`). A meter is shared by all evaluations of one decision. It counts
+//! what they cost, with the values that are turned into the language's on the way in and back on the way out. It
+//! fails none of them for what the others did: whoever decides looks at it between them and stops early.
+
+use super::Error;
+use serde_json::Value;
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+/// Values turned into the language's that cost one unit, and bytes of text.
+const VALUES: u64 = 4;
+const BYTES: u64 = 64;
+
+/// Says to a decision under way that it takes long. The core has no clock: the shell has.
+#[derive(Debug, Default)]
+pub struct Brake(AtomicU8);
+
+const EASED: u8 = 1;
+const STOPPED: u8 = 2;
+
+/// Counts the work of a decision.
+#[derive(Debug, Default)]
+pub struct Meter<'b> {
+    used: Cell<u64>,
+    /// More than this is not done: the decision is not worth anything then.
+    allowance: Option<u64>,
+    over: Cell<bool>,
+    brake: Option<&'b Brake>,
+}
+
+// === impl Brake ===
+
+impl Brake {
+    /// No evaluation is begun after those under way.
+    pub fn ease(&self) {
+        self.0.fetch_max(EASED, Ordering::Relaxed);
+    }
+
+    /// Those under way fail as well.
+    pub fn stop(&self) {
+        self.0.fetch_max(STOPPED, Ordering::Relaxed);
+    }
+}
+
+// === impl Meter ===
+
+impl<'b> Meter<'b> {
+    /// Counts without end.
+    pub fn new(brake: Option<&'b Brake>) -> Self {
+        Self { brake, ..Self::default() }
+    }
+
+    /// Counts up to `units`, and cuts evaluations there: what comes out is only worth something if it was enough.
+    pub fn up_to(units: u64) -> Self {
+        Self { allowance: Some(units), ..Self::default() }
+    }
+
+    pub fn used(&self) -> u64 {
+        self.used.get()
+    }
+
+    /// Whether the allowance was not enough.
+    pub fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Whether no further evaluation should begin.
+    pub fn is_eased(&self) -> bool {
+        self.over.get() || self.brake.is_some_and(|b| b.0.load(Ordering::Relaxed) >= EASED)
+    }
+
+    /// Counts work that is done anyway.
+    pub fn count(&self, units: u64) {
+        self.used.set(self.used.get().saturating_add(units));
+        if self.allowance.is_some_and(|most| self.used.get() > most) {
+            self.over.set(true);
+        }
+    }
+
+    /// Counts a value that is turned into the language's, or copied on its way there; before that is done.
+    pub(crate) fn enter(&self, value: &Value) -> Result<(), Error> {
+        match self.allowance {
+            None => self.count(entry(value)),
+            Some(most) => {
+                // What is far too large is not even walked.
+                let mut left = (most.saturating_sub(self.used.get()) + 1).saturating_mul(VALUES);
+                if within(value, &mut left) { self.count(entry(value)) } else { self.over.set(true) }
+            }
+        }
+        self.may_go_on()
+    }
+
+    /// Counts a result.
+    pub(crate) fn leave(&self, bytes: usize) {
+        self.count(bytes as u64 / 16);
+    }
+
+    /// Says why an evaluation may not go on, if so.
+    pub(crate) fn may_go_on(&self) -> Result<(), Error> {
+        if self.over.get() {
+            return Err(Error::Limit("there is no more work allowed here".into()));
+        }
+        match self.brake {
+            Some(brake) if brake.0.load(Ordering::Relaxed) >= STOPPED => {
+                Err(Error::Limit("the expression takes too long".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns what one evaluation may do of the units that its own bound leaves.
+    pub(super) fn clip(&self, units: u64) -> u64 {
+        self.allowance.map_or(units, |most| units.min(most.saturating_sub(self.used.get())))
+    }
+
+    /// An evaluation came to the end of what `clip` left it.
+    pub(super) fn run_out(&self) {
+        if self.allowance.is_some() {
+            self.over.set(true);
+        }
+    }
+}
+
+/// What it costs that a value is turned into the language's.
+pub(crate) fn entry(value: &Value) -> u64 {
+    let (values, bytes) = size(value);
+    values / VALUES + bytes / BYTES
+}
+
+/// About how much of a value's memory counts: a number's text is much smaller than the number.
+pub(crate) fn room(value: &Value) -> u64 {
+    let (values, bytes) = size(value);
+    values * 8 + bytes
+}
+
+/// Whether a value has no more than `left` values.
+fn within(value: &Value, left: &mut u64) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    match value {
+        Value::Array(items) => items.iter().all(|v| within(v, left)),
+        Value::Object(map) => map.values().all(|v| within(v, left)),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// Counts values, and the bytes of texts and keys.
+fn size(value: &Value) -> (u64, u64) {
+    match value {
+        Value::Array(items) => items.iter().map(size).fold((1, 0), add),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| add(size(value), (1, key.len() as u64))).fold((1, 0), add)
+        }
+        Value::String(text) => (1, text.len() as u64),
+        Value::Null | Value::Bool(_) | Value::Number(_) => (1, 0),
+    }
+}
+
+fn add(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
+    (a.0 + b.0, a.1 + b.1)
+}
