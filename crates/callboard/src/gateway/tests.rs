@@ -62,6 +62,7 @@ impl Api {
             readiness: Readiness { sidecar, catalog, stop: stop.clone() },
             limits,
             heavy: Heavy::default(),
+            told: Told::Here,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
             stop,

@@ -8,8 +8,10 @@ use tonic::Request;
 
 use super::super::actors::{Call, Change, Failure, Registration};
 use super::super::fault::Fault;
+use super::super::names;
 use super::super::state::expiry;
 use super::super::store::Reminder;
+use super::super::times;
 use super::Embedded;
 
 const BYTES: &str = "type.googleapis.com/google.protobuf.BytesValue";
@@ -103,6 +105,7 @@ impl Embedded {
         request: Request<RegisterActorTimerRequest>,
     ) -> Result<(), Fault> {
         let request = request.into_inner();
+        names::check_callback(&request.callback)?;
         self.runtime.actors.register_timer(Registration {
             actor_type: request.actor_type,
             actor_id: request.actor_id,
@@ -171,7 +174,7 @@ fn failure(policy: Option<JobFailurePolicy>) -> Failure {
             let every = constant.interval.map_or(1000, |interval| {
                 interval.seconds.saturating_mul(1000).saturating_add(i64::from(interval.nanos) / 1_000_000)
             });
-            Failure::Constant { every, times: constant.max_retries }
+            Failure::Constant { every: every.max(times::shortest()), times: constant.max_retries }
         }
     }
 }
