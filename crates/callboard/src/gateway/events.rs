@@ -296,6 +296,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stream_reads_ahead_by_bytes_not_only_by_events() {
+        use callboard_core::{Hash, Timestamp, ValueRef, workflow::What};
+        let entry = |seq: u64, size: u64| {
+            let stored = ValueRef { key: format!("t.{seq}").into(), hash: Hash::of(b"v"), size };
+            let event =
+                Event { at: Timestamp(1), what: What::RunCompleted { output: Datum::Stored(stored) } };
+            let event = serde_json::to_string(&event).expect("JSON");
+            Entry { seq, at: Timestamp(1), hash: Hash::of(b"h"), event }
+        };
+        let taken = |sizes: &[u64], most: u64| {
+            let entries: Vec<_> = (1..).zip(sizes).map(|(seq, size)| entry(seq, *size)).collect();
+            Batch::of("r", &entries, most).map(|batch| batch.events.len()).expect("readable")
+        };
+        assert_eq!(taken(&[100 << 10, 100 << 10, 100 << 10], BATCH_BYTES), 2);
+        assert_eq!(taken(&[16 << 20, 1], BATCH_BYTES), 1);
+        assert_eq!(taken(&[100 << 10, 100 << 10, 100 << 10], u64::MAX), 3);
+    }
+
+    #[test]
     fn the_last_event_seen_wins_over_the_address() {
         let since = |after: Option<&str>| Since {
             after: after.map(str::to_owned),

@@ -398,7 +398,7 @@ impl Bus {
         for queue in unread {
             let (pubsub, topic) = (queue.pubsub(), queue.name());
             let keep = i64::try_from(DEAD_LETTERS.as_millis()).unwrap_or(i64::MAX);
-            let expires = times::now().saturating_add(keep);
+            let expires = times::steady().saturating_add(keep);
             let limit = Write::Limit { pubsub: pubsub.to_owned(), topic: topic.to_owned(), expires };
             self.store.write(vec![limit]).await?;
             loop {

@@ -299,7 +299,7 @@ impl Store {
         self.read(move |reader| {
             let mut statement = reader.prepare_cached(sql::EXPIRED_MESSAGES)?;
             let rows =
-                statement.query_map(params![pubsub, topic, times::now(), limit], |row| row.get("id"))?;
+                statement.query_map(params![pubsub, topic, times::steady(), limit], |row| row.get("id"))?;
             rows.collect()
         })
         .await
