@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use super::app::Channel;
 use super::fault::Fault;
+use super::names;
 use super::store::{Store, Write};
 use super::times;
 use crate::components::{Components, Origin, Retry, Rule, Subscription};
@@ -115,7 +116,7 @@ impl Bus {
         let listed = self.listed.lock();
         let routes = listed.iter().filter(|known| known.origin != Origin::Streaming);
         routes.flat_map(|known| &known.rules).any(|rule| {
-            let route = super::names::plain_path(&rule.path).unwrap_or_default();
+            let route = names::plain_path(&rule.path).unwrap_or_default();
             !route.is_empty() && route == plain
         })
     }
@@ -181,6 +182,7 @@ impl Bus {
         if topic.is_empty() {
             return Err(Fault::topic_empty(pubsub));
         }
+        names::check_topic(topic)?;
         if !component.may_subscribe(topic) {
             return Err(Fault::pubsub_forbidden(topic, &self.app_id));
         }

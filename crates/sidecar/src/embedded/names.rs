@@ -6,6 +6,9 @@ use super::fault::Fault;
 const LONGEST: usize = 256;
 /// Brokers and stores have bounds of their own for keys and topics; ours is this.
 const LONGEST_KEY: usize = 4 << 10;
+const LONGEST_TOPIC: usize = 1 << 10;
+/// Data of reminders and timers lies in memory until they fire.
+const LONGEST_DATA: usize = 256 << 10;
 /// How often a path is decoded at most.
 const DECODED: u32 = 8;
 
@@ -17,6 +20,23 @@ pub(super) fn check(what: &str, name: &str) -> Result<(), Fault> {
         return Ok(());
     }
     Err(Fault::malformed(format!("{what} {name:?} is not allowed")))
+}
+
+/// Refuses a topic whose name is too long to be one.
+pub(super) fn check_topic(name: &str) -> Result<(), Fault> {
+    if name.len() > LONGEST_TOPIC {
+        return Err(Fault::malformed(format!("a topic's name has at most {LONGEST_TOPIC} bytes")));
+    }
+    Ok(())
+}
+
+/// Refuses data of a reminder or timer that is more than a note.
+pub(super) fn check_data(data: &str) -> Result<(), Fault> {
+    if data.len() > LONGEST_DATA {
+        let message = format!("data of a reminder or timer has at most {LONGEST_DATA} bytes");
+        return Err(Fault::malformed(message));
+    }
+    Ok(())
 }
 
 /// Refuses a timer's callback that is too long to be a name.

@@ -46,7 +46,7 @@ impl Embedded {
             due_time: request.due_time,
             period: request.period,
             ttl: request.ttl,
-            data: quoted(&request.data),
+            data: quoted(&request.data)?,
             callback: String::new(),
             keep_existing: request.overwrite == Some(false),
             failure: failure(request.failure_policy),
@@ -113,7 +113,7 @@ impl Embedded {
             due_time: request.due_time,
             period: request.period,
             ttl: request.ttl,
-            data: quoted(&request.data),
+            data: quoted(&request.data)?,
             callback: request.callback,
             ..Registration::default()
         })
@@ -162,8 +162,13 @@ impl Embedded {
 }
 
 /// Bytes become a base64 JSON string, which is what callbacks of gRPC registrations carry.
-fn quoted(data: &[u8]) -> String {
-    if data.is_empty() { String::new() } else { format!("\"{}\"", BASE64_STANDARD.encode(data)) }
+fn quoted(data: &[u8]) -> Result<String, Fault> {
+    if data.is_empty() {
+        return Ok(String::new());
+    }
+    let text = format!("\"{}\"", BASE64_STANDARD.encode(data));
+    names::check_data(&text)?;
+    Ok(text)
 }
 
 fn failure(policy: Option<JobFailurePolicy>) -> Failure {

@@ -130,6 +130,7 @@ pub(super) fn timer(
 fn registration(actor_type: &str, id: &str, name: &str, call: &Call) -> Result<Registration, Fault> {
     let wanted: body::Callback = call.json()?;
     names::check_callback(&wanted.callback)?;
+    names::check_data(wanted.data.as_deref().map_or("", RawValue::get))?;
     let failure = match wanted.failure_policy {
         None => Failure::Default,
         Some(body::FailurePolicy { drop: Some(_), .. }) => Failure::Drop,

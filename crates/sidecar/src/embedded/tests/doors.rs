@@ -162,6 +162,8 @@ async fn metadata_and_keys_are_bounded() {
     assert_eq!(set("k", 4096).await, Ok(()));
     assert_eq!(set("k", 4097).await, Err(tonic::Code::InvalidArgument));
     assert_eq!(set(&"k".repeat(257), 1).await, Err(tonic::Code::InvalidArgument));
+    let long = "t".repeat(2000);
+    assert!(sidecar.publish(message("pubsub", &long, "1")).await.is_err());
     let long = save(&"k".repeat(5000), "1", crate::Fence::None, Ttl::Keep);
     assert!(sidecar.save("statestore", long).await.is_err());
     server.shutdown().await;
