@@ -23,6 +23,8 @@ use crate::{Doors, Refuse};
 /// Pauses after an accept that failed for want of something, as of file handles.
 const SHORTEST: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(1);
+/// That it happens is said so often, however often it comes and goes.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves a router until `stop`; then takes no new connections, and returns once open ones have ended.
 ///
@@ -78,8 +80,9 @@ struct Intake {
     listener: TcpListener,
     places: Arc<Semaphore>,
     place: Option<OwnedSemaphorePermit>,
-    /// Failures in a row, and until when nothing is tried.
+    /// Failures in a row, when they were last spoken of, and until when nothing is tried.
     failed: u32,
+    said: Option<Instant>,
     pause: Option<Instant>,
 }
 
@@ -88,7 +91,7 @@ struct Intake {
 impl Intake {
     fn new(listener: TcpListener, places: usize) -> Self {
         let places = Arc::new(Semaphore::new(places.max(1)));
-        Self { listener, places, place: None, failed: 0, pause: None }
+        Self { listener, places, place: None, failed: 0, said: None, pause: None }
     }
 
     /// Returns the next connection. May be dropped and called again at any point.
@@ -103,18 +106,16 @@ impl Intake {
             }
             match self.listener.accept().await {
                 Ok((socket, _)) => {
-                    if self.failed > 0 {
-                        tracing::info!(failures = self.failed, "connections are accepted again");
-                        self.failed = 0;
-                    }
+                    self.failed = 0;
                     if let Some(place) = self.place.take() {
                         return (socket, place);
                     }
                 }
                 Err(error) if is_theirs(&error) => {}
                 Err(error) => {
-                    if self.failed == 0 {
-                        tracing::error!(%error, "no connection can be accepted; said once until that changes");
+                    if self.said.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+                        self.said = Some(Instant::now());
+                        tracing::error!(%error, "a connection can't be accepted; said once a minute at most");
                     }
                     let pause = SHORTEST.saturating_mul(1 << self.failed.min(10)).min(LONGEST);
                     self.failed = self.failed.saturating_add(1);
@@ -132,3 +133,6 @@ fn is_theirs(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
 }
+
+#[cfg(test)]
+mod tests;
