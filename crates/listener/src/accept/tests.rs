@@ -18,7 +18,7 @@ async fn open(doors: Doors) -> (SocketAddr, JoinHandle<()>, CancellationToken) {
     let at = listener.local_addr().unwrap();
     let router = Router::new()
         .route("/", get(|| async { "here" }))
-        .route("/never", get(|| std::future::pending::<Response>()));
+        .route("/never", get(std::future::pending::<Response>));
     let stop = CancellationToken::new();
     (at, tokio::spawn(serve(listener, router, doors, refuse, stop.clone())), stop)
 }
