@@ -4,8 +4,7 @@
 //! asked again from there it answers 204, which tells an `EventSource` to stay away.
 
 use super::{
-    Error, Gateway, Id,
-    heavy,
+    Error, Gateway, Id, heavy,
     limits::Place,
     paging::{Items, Params},
     runs::event,
@@ -307,7 +306,7 @@ mod tests {
         };
         let taken = |sizes: &[u64], most: u64| {
             let entries: Vec<_> = (1..).zip(sizes).map(|(seq, size)| entry(seq, *size)).collect();
-            Batch::of("r", &entries, most).map(|batch| batch.events.len()).expect("readable")
+            Batch::of("r", &entries, most).events.len()
         };
         assert_eq!(taken(&[100 << 10, 100 << 10, 100 << 10], BATCH_BYTES), 2);
         assert_eq!(taken(&[16 << 20, 1], BATCH_BYTES), 1);
