@@ -5,9 +5,10 @@
 
 mod crates;
 mod documents;
+mod doors;
 mod sources;
 
-use super::harness::root;
+use super::harness::{self, root};
 use std::path::{Path, PathBuf};
 
 /// Folders that hold nothing of ours.

@@ -53,6 +53,8 @@ pub struct Ground {
 pub struct Server {
     pub listen: SocketAddr,
     pub allow_insecure_listen: bool,
+    pub hosts: Vec<String>,
+    pub origins: Vec<String>,
     pub concurrency: u32,
     pub streams: u32,
     pub drain: Span,
@@ -167,6 +169,14 @@ impl Config {
         range("server.concurrency", self.server.concurrency, 65_536);
         range("server.streams", self.server.streams, 65_536);
         range("runs.dispatch", self.runs.dispatch, 1024);
+        for wrong_host in self.server.hosts.iter().filter_map(|text| callboard_listener::host(text).err()) {
+            wrong.push(("server.hosts", wrong_host));
+        }
+        for wrong_origin in
+            self.server.origins.iter().filter_map(|text| callboard_listener::origin(text).err())
+        {
+            wrong.push(("server.origins", wrong_origin));
+        }
         for name in self.runs.retention.too_long() {
             wrong.push(("runs.retention", format!("{name} runs are kept at most {RETENTION_LIMIT}")));
         }

@@ -30,8 +30,9 @@ use axum::{
 use callboard_actors::Recorded;
 use callboard_catalog::Catalog;
 use callboard_core::{Timestamp, agent::spec::Agents, workflow::definition::is_id};
-use http::{StatusCode, request::Parts};
-use std::sync::Arc;
+use callboard_listener::Refusal;
+use http::{HeaderMap, StatusCode, request::Parts};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,27 @@ pub use reach::Runs;
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes streams earlier than their clock.
 pub type Watch = Arc<dyn Fn(&str) -> broadcast::Receiver<Recorded> + Send + Sync>;
 
+/// Where histories are told of when they grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Whatever is recorded is recorded by this process, which hears of it at once.
+    Here,
+    /// Other processes record, too; what they tell may not reach us.
+    Elsewhere,
+}
+
+// === impl Told ===
+
+impl Told {
+    /// How often a stream looks for itself.
+    fn every(self) -> Duration {
+        match self {
+            Self::Here => Duration::from_secs(10),
+            Self::Elsewhere => reach::POLL,
+        }
+    }
+}
+
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct Gateway {
@@ -54,6 +76,7 @@ pub struct Gateway {
     pub readiness: Readiness,
     pub limits: Limits,
     pub heavy: Heavy,
+    pub told: Told,
     pub metrics: HttpMetrics,
     pub registry: prometheus::Registry,
     /// Cancelled when the server stops: streams end, waits answer.
@@ -105,6 +128,11 @@ impl Gateway {
             .layer(middleware::from_fn_with_state(self.metrics.clone(), metrics::measure))
             .with_state(self)
     }
+}
+
+/// A request that is refused before it has a route.
+pub fn refused(refusal: &Refusal, _: &HeaderMap) -> Response {
+    Error::new(refusal.status(), refusal.code(), refusal.to_string()).into_response()
 }
 
 async fn no_route() -> Error {

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use callboard_listener::Doors;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -120,6 +121,11 @@ pub struct Server {
 impl Server {
     /// Opens the database, loads the components and serves the two APIs. The app is not called yet.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_behind(config, Doors::default()).await
+    }
+
+    /// The same behind doors that other ports of the process share.
+    pub async fn start_behind(config: Config, doors: Doors) -> Result<Self, StartError> {
         names::check("app id", &config.app_id).map_err(|fault| StartError::Invalid(fault.message))?;
         for at in [config.http, config.grpc].into_iter().flatten() {
             let open = config.api_token.as_ref().is_none_or(String::is_empty);
@@ -168,10 +174,16 @@ impl Server {
         let (http_addr, grpc_addr) = (http.as_ref().map(|l| l.1), grpc.as_ref().map(|l| l.1));
         let mut listeners = Vec::new();
         if let Some((listener, _)) = http {
-            listeners.push(tokio::spawn(http::serve(listener, runtime.clone(), token, closing.clone())));
+            listeners.push(tokio::spawn(http::serve(
+                listener,
+                runtime.clone(),
+                token,
+                doors.clone(),
+                closing.clone(),
+            )));
         }
         if let Some((listener, _)) = grpc {
-            listeners.push(tokio::spawn(grpc::serve(listener, service, closing.clone())));
+            listeners.push(tokio::spawn(grpc::serve(listener, service, doors, closing.clone())));
         }
         Ok(Self { runtime, sidecar, http: http_addr, grpc: grpc_addr, listeners, closing, stop, tasks })
     }

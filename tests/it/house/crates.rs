@@ -5,9 +5,10 @@ use serde_json::Value;
 use std::{collections::BTreeMap, env, process::Command};
 
 /// Which of our crates each of our crates may use. A new crate needs a line here.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("callboard-core", &[]),
-    ("callboard-sidecar", &[]),
+    ("callboard-listener", &[]),
+    ("callboard-sidecar", &["callboard-listener"]),
     ("callboard-catalog", &["callboard-core"]),
     ("callboard-connectors", &["callboard-core"]),
     (
@@ -22,6 +23,7 @@ const MAY_USE: [(&str, &[&str]); 6] = [
             "callboard-catalog",
             "callboard-connectors",
             "callboard-actors",
+            "callboard-listener",
         ],
     ),
 ];

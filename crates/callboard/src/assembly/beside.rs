@@ -3,7 +3,7 @@
 //! The sidecar may come late or go away: the process then says that it is not ready, and lives on.
 
 use super::{listener, parts::Parts, secrets::SidecarSecrets};
-use crate::{cli::Role, config::Config};
+use crate::{cli::Role, config::Config, gateway::Told};
 use anyhow::Context;
 use callboard_actors::{Host, Roles};
 use callboard_sidecar::{Endpoint, Sidecar};
@@ -38,6 +38,7 @@ impl Beside {
         let callbacks = listener::bind(callbacks, "--app-port").await?;
         let address = listener.local_addr().context("the API's address")?;
         let parts = Parts::new(config, None).await?;
+        let doors = listener::doors(config)?;
 
         let endpoint = Endpoint::from_env();
         let sidecar = Sidecar::connect(&endpoint)?;
@@ -56,11 +57,12 @@ impl Beside {
             tracing::warn!("APP_API_TOKEN is not set: any program on this machine can pose as the sidecar");
         }
         let callbacks_stop = CancellationToken::new();
-        let callbacks = listener::serve(callbacks, host.router(app_token), callbacks_stop.clone());
+        let router = host.router(app_token);
+        let callbacks = listener::serve(callbacks, router, doors.without_origins(), callbacks_stop.clone());
         host.start();
-        let gateway = parts.gateway(config, sidecar)?;
+        let gateway = parts.gateway(config, sidecar, Told::Elsewhere)?;
         let router = if roles.workflow { gateway.router() } else { gateway.probes() };
-        let api = listener::serve(listener, router, parts.closed.clone());
+        let api = listener::serve(listener, router, doors, parts.closed.clone());
         Ok(Self {
             url: format!("http://{address}"),
             parts,

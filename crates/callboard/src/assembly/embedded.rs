@@ -9,7 +9,7 @@ use super::{
     parts::Parts,
     secrets::SidecarSecrets,
 };
-use crate::config::Config;
+use crate::{config::Config, gateway::Told};
 use anyhow::{Context, bail};
 use callboard_actors::{Host, Roles};
 use callboard_sidecar::embedded::{App, Config as SidecarConfig, Server, StartError};
@@ -73,10 +73,11 @@ impl Embedded {
         let listener = listener::bind(config.server.listen, "--listen").await?;
         let address = listener.local_addr().context("the API's address")?;
         let parts = Parts::new(config, Some(folder)).await?;
+        let doors = listener::doors(config)?;
 
         let app = Late::default();
         let loopback = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let server = Server::start(SidecarConfig {
+        let sidecar = SidecarConfig {
             app_id: components::APP.into(),
             database: folder.join("sidecar.db"),
             components: components::folder(components, folder, config.ground.trusted)?,
@@ -85,9 +86,9 @@ impl Embedded {
             api_token: token("DAPR_API_TOKEN"),
             app_token: None,
             app: App::InProcess(app.service()),
-        })
-        .await
-        .map_err(|error| with_flag(error, ports))?;
+        };
+        let server = Server::start_behind(sidecar, doors.without_origins()).await;
+        let server = server.map_err(|error| with_flag(error, ports))?;
         let (http, grpc) = (server.http_addr(), server.grpc_addr());
 
         let sidecar = server.sidecar();
@@ -99,8 +100,8 @@ impl Embedded {
         server.app_ready().await;
         host.start();
 
-        let router = parts.gateway(config, sidecar)?.router();
-        let api = listener::serve(listener, router, parts.closed.clone());
+        let router = parts.gateway(config, sidecar, Told::Here)?.router();
+        let api = listener::serve(listener, router, doors, parts.closed.clone());
         let url = format!("http://{address}");
         lock.announce(&url)?;
         let port = |address: Option<SocketAddr>| address.map_or(0, |address| address.port());

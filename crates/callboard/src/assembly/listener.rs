@@ -1,8 +1,10 @@
-//! The process's own sockets: where it may listen, and serving until it is told to stop.
+//! The process's own sockets: where it may listen, who may come, and serving until it is told to stop.
 
+use crate::{config::Config, gateway};
 use anyhow::{Context, bail};
 use axum::Router;
-use std::{future::IntoFuture, io::ErrorKind, net::SocketAddr, time::Duration};
+use callboard_listener::{Doors, host, origin};
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -32,22 +34,28 @@ pub async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener
     }
 }
 
-/// Serves until `stop`; then no new connections, and open ones end.
-pub fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> JoinHandle<()> {
+/// What all our ports have in common, as the settings say it.
+pub fn doors(config: &Config) -> anyhow::Result<Doors> {
+    let read = |texts: &[String], read: fn(&str) -> Result<String, String>| {
+        texts.iter().map(|text| read(text).map_err(anyhow::Error::msg)).collect::<anyhow::Result<Vec<_>>>()
+    };
+    Ok(Doors {
+        hosts: read(&config.server.hosts, host)?.into(),
+        origins: read(&config.server.origins, origin)?.into(),
+        ..Doors::default()
+    })
+}
+
+/// Serves until `stop`; then no new connections, and open ones end, or are cut.
+pub fn serve(listener: TcpListener, router: Router, doors: Doors, stop: CancellationToken) -> JoinHandle<()> {
+    let serving = callboard_listener::serve(listener, router, doors, gateway::refused, stop.clone());
     tokio::spawn(async move {
-        let stopped = stop.clone();
-        let graceful =
-            axum::serve(listener, router).with_graceful_shutdown(async move { stopped.cancelled().await });
         let late = async {
             stop.cancelled().await;
             tokio::time::sleep(LINGER).await;
         };
         tokio::select! {
-            ended = graceful.into_future() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a listener ended");
-                }
-            }
+            () = serving => {}
             () = late => tracing::debug!("connections were cut"),
         }
     })

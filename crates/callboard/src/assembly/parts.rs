@@ -4,7 +4,7 @@ use super::folder::mark;
 use crate::{
     config::Config,
     document::{self, Agents},
-    gateway::{Gateway, Heavy, HttpMetrics, Limits, Readiness, Runs},
+    gateway::{Gateway, Heavy, HttpMetrics, Limits, Readiness, Runs, Told},
     private,
 };
 use anyhow::{Context, bail};
@@ -101,7 +101,7 @@ impl Parts {
         }
     }
 
-    pub fn gateway(&self, config: &Config, sidecar: Sidecar) -> anyhow::Result<Gateway> {
+    pub fn gateway(&self, config: &Config, sidecar: Sidecar, told: Told) -> anyhow::Result<Gateway> {
         let live = self.live.clone();
         let catalog: Arc<dyn Catalog> = self.catalog.clone();
         Ok(Gateway {
@@ -116,6 +116,7 @@ impl Parts {
             readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
             limits: Limits::new(config.server.concurrency, config.server.streams),
             heavy: Heavy::default(),
+            told,
             metrics: HttpMetrics::new(&self.registry)?,
             registry: self.registry.clone(),
             stop: self.stop.clone(),

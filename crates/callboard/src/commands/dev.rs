@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     telemetry::{Telemetry, Voice},
 };
-use std::{io::Write, path::Path};
+use std::{io::Write, net::SocketAddr, path::Path};
 
 /// What the hint starts.
 const INPUT: &str = r#"{"topic": "durable agents"}"#;
@@ -52,6 +52,7 @@ fn hint(engine: &Embedded, data: &Path) {
         }
         false => "answers come from the configured provider",
     };
+    let has_token = std::env::var("DAPR_API_TOKEN").is_ok_and(|token| !token.trim().is_empty());
     // As this process was called, so that the line works where it is pasted.
     let program = std::env::args().next().unwrap_or_else(|| "callboard".into());
     let file = "config/examples/research-crew.yaml";
@@ -67,6 +68,7 @@ fn hint(engine: &Embedded, data: &Path) {
   Sidecar    Dapr HTTP {http}, gRPC {grpc} on 127.0.0.1
   Data       {data}
   Models     {models}
+  Reach      {reach}
 
   Run a workflow of agents and watch it, in another terminal:
 
@@ -83,5 +85,36 @@ fn hint(engine: &Embedded, data: &Path) {
         http = engine.dapr_http,
         grpc = engine.dapr_grpc,
         data = data.display(),
+        reach = reach(&engine.url, has_token),
     );
+}
+
+/// Says who can call, and what closes the sidecar to other users of the machine.
+fn reach(url: &str, has_token: bool) -> String {
+    let address = url.strip_prefix("http://").and_then(|at| at.parse::<SocketAddr>().ok());
+    let who = match address {
+        Some(at) if !at.ip().is_loopback() => "whoever reaches that address, and every user and program here",
+        _ => "every user and program of this machine; no web page, no other machine",
+    };
+    let sidecar = match has_token {
+        true => "The sidecar asks for DAPR_API_TOKEN; the API asks nobody.",
+        false => {
+            "Nobody is asked who they are. Set DAPR_API_TOKEN to a secret before the\n             \
+             start, and the sidecar lets only those in who send it."
+        }
+    };
+    format!("{who}.\n             {sidecar}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_can_reach_it_is_said_at_the_start() {
+        let here = reach("http://127.0.0.1:8080", false);
+        assert!(here.contains("this machine; no web page") && here.contains("DAPR_API_TOKEN"), "{here}");
+        assert!(reach("http://0.0.0.0:8080", false).contains("whoever reaches that address"));
+        assert!(reach("http://[::1]:8080", true).contains("asks for DAPR_API_TOKEN"));
+    }
 }

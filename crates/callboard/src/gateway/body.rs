@@ -2,7 +2,8 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use callboard_listener::{Broken, broken};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use std::time::Duration;
@@ -46,7 +47,13 @@ pub async fn bytes(body: Body, headers: &HeaderMap, limit: usize) -> Result<Byte
             drain(body).await;
             Err(too_large())
         }
-        Err(_) => Err(Error::bad_request("incomplete_body", "the body ended early")),
+        Err(error) => Err(match broken(&*error) {
+            Some(Broken::Slow) => {
+                Error::new(StatusCode::REQUEST_TIMEOUT, "slow_body", Broken::Slow.to_string())
+            }
+            Some(Broken::Full) => Error::unavailable("overloaded", Broken::Full.to_string(), 1),
+            None => Error::bad_request("incomplete_body", "the body ended early"),
+        }),
     }
 }
 
@@ -60,6 +67,25 @@ async fn drain(mut body: Body) {
         }
     };
     let _ = tokio::time::timeout(DRAINING, all).await;
+}
+
+/// Refuses, of requests that change something, the kinds that a web page can make a browser send anywhere: nobody who
+/// means this API sends a form, not even an empty one.
+pub fn not_a_form(method: &Method, headers: &HeaderMap) -> Result<(), Error> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let form = |value: &http::HeaderValue| {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        let mut kinds = text.split([';', ',']).map(str::trim);
+        kinds.any(|kind| {
+            matches!(kind, "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain")
+        })
+    };
+    match headers.get_all(header::CONTENT_TYPE).iter().any(form) {
+        true => Err(unsupported("application/json, or none where there is no body")),
+        false => Ok(()),
+    }
 }
 
 /// Reads a JSON body; an empty one is none.
@@ -160,6 +186,30 @@ mod tests {
         assert_eq!(of("application/json; charset=latin1"), Err(415));
         assert_eq!(of("text/plain"), Err(415));
         assert_eq!(language(&HeaderMap::new()).map_err(|error| error.status.as_u16()), Err(415));
+    }
+
+    #[test]
+    fn forms_are_refused_where_they_would_change_something() {
+        let refused = |method: Method, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::CONTENT_TYPE, HeaderValue::from_static(value));
+            not_a_form(&method, &headers).map_err(|error| error.status.as_u16())
+        };
+        for form in [
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "text/plain",
+            "Text/Plain;charset=utf-8",
+            "text/plain; x=application/json",
+            "application/json, text/plain",
+            " text/plain ",
+        ] {
+            assert_eq!(refused(Method::POST, form), Err(415), "{form}");
+            assert_eq!(refused(Method::DELETE, form), Err(415), "{form}");
+            assert_eq!(refused(Method::GET, form), Ok(()), "{form}");
+        }
+        assert_eq!(refused(Method::POST, "application/json"), Ok(()));
+        assert_eq!(not_a_form(&Method::POST, &HeaderMap::new()).map_err(|error| error.code), Ok(()));
     }
 
     #[test]

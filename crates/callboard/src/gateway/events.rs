@@ -4,11 +4,9 @@
 //! asked again from there it answers 204, which tells an `EventSource` to stay away.
 
 use super::{
-    Error, Gateway, Id,
-    heavy::{self, Heavy, Turn},
+    Error, Gateway, Id, heavy,
     limits::Place,
     paging::{Items, Params},
-    reach::POLL,
     runs::event,
     trace::Trace,
 };
@@ -23,15 +21,18 @@ use axum::{
 };
 use callboard_actors::{Listening, Recorded, Said};
 use callboard_catalog::{Catalog, Entry, RunRow};
-use callboard_core::workflow::Event;
+use callboard_core::{Datum, workflow::Event};
 use futures::stream;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use std::{convert::Infallible, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 
-/// Events read at once for a stream.
+/// Events read at once for a stream, and bytes of them beside the first one.
 const BATCH: u32 = 100;
+const BATCH_BYTES: u64 = 256 << 10;
+/// After a notice that says nothing more will be said.
+const PAUSE: Duration = Duration::from_millis(500);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// When a browser comes back after a lost connection.
 const RECONNECT: Duration = Duration::from_secs(2);
@@ -74,8 +75,9 @@ pub async fn history(
     gateway.runs.caught_up(&trace, &run).await?;
     let entries = gateway.catalog.history(&run, after, limit + 1).await?;
     let more = entries.len() > limit as usize;
-    let entries = &entries[..entries.len().min(limit as usize)];
-    let (items, cut, room) = shown(&*gateway.catalog, Some(&gateway.heavy), &run, entries).await?;
+    let batch = Batch::of(&run, &entries[..entries.len().min(limit as usize)], u64::MAX);
+    let room = gateway.heavy.data(batch.data.size()).await?;
+    let (items, cut) = batch.show(&*gateway.catalog, &run).await?;
     let next = items.last().filter(|_| more || cut).map(|item| item.seq.to_string());
     heavy::answer(&Items { items, next }, room)
 }
@@ -85,36 +87,52 @@ fn is_told(row: &RunRow, after: u64) -> bool {
     row.ended_at.is_some() && after >= row.seq
 }
 
-/// Shows entries with their data; fewer than asked for (and true) if those fill an answer. The place, where one is asked
-/// for, is to be held while the data is in memory.
-async fn shown(
-    catalog: &dyn Catalog,
-    heavy: Option<&Heavy>,
-    run: &str,
-    entries: &[Entry],
-) -> Result<(Vec<Item>, bool, Option<Turn>), Error> {
-    let (mut data, mut events) = (Data::default(), Vec::<Option<Event>>::new());
-    for entry in entries {
-        let event = event(run, entry);
-        let fits = event.iter().flat_map(|event| event.what.data()).all(|datum| data.want(datum));
-        if !fits && !events.is_empty() {
-            break;
+/// Entries that are shown together, with the data that they show.
+struct Batch<'a> {
+    entries: &'a [Entry],
+    /// Nothing where one can't be read.
+    events: Vec<Option<Event>>,
+    data: Data,
+    bytes: u64,
+}
+
+// === impl Batch ===
+
+impl<'a> Batch<'a> {
+    /// Takes as many entries as fill an answer, or so many bytes; always the first.
+    fn of(run: &str, entries: &'a [Entry], most: u64) -> Self {
+        let mut batch = Self { entries, events: Vec::new(), data: Data::default(), bytes: 0 };
+        for entry in entries {
+            let event = event(run, entry);
+            let data: Vec<&Datum> = event.iter().flat_map(|event| event.what.data()).collect();
+            let stored = data.iter().map(|datum| match datum {
+                Datum::Inline(_) => 0,
+                Datum::Stored(reference) => reference.size,
+            });
+            let bytes = batch.bytes.saturating_add(stored.sum::<u64>() + entry.event.len() as u64);
+            let fits = data.into_iter().all(|datum| batch.data.want(datum)) && bytes <= most;
+            if !fits && !batch.events.is_empty() {
+                break;
+            }
+            batch.bytes = bytes;
+            batch.events.push(event);
         }
-        events.push(event);
+        batch
     }
-    let room = match heavy {
-        Some(heavy) => heavy.data(data.size()).await?,
-        None => None,
-    };
-    data.load(catalog, run).await?;
-    let shown = entries.iter().zip(&events);
-    let items: Vec<_> = shown
-        .map(|(entry, event)| {
-            event.as_ref().map_or_else(|| unreadable(entry), |event| item(entry, event, &data))
-        })
-        .collect();
-    let cut = items.len() < entries.len();
-    Ok((items, cut, room))
+
+    /// Loads the data; fewer items than entries, and true, if those fill an answer.
+    async fn show(mut self, catalog: &dyn Catalog, run: &str) -> Result<(Vec<Item>, bool), Error> {
+        self.data.load(catalog, run).await?;
+        let pairs = self.entries.iter().zip(&self.events);
+        let items: Vec<_> = pairs
+            .map(|(entry, event)| match event {
+                Some(event) => item(entry, event, &self.data),
+                None => unreadable(entry),
+            })
+            .collect();
+        let cut = items.len() < self.entries.len();
+        Ok((items, cut))
+    }
 }
 
 /// A stream under way.
@@ -123,6 +141,8 @@ struct Told {
     run: String,
     after: u64,
     ready: std::vec::IntoIter<Item>,
+    /// Of what is ready, until it is written.
+    room: Option<OwnedSemaphorePermit>,
     notices: broadcast::Receiver<Recorded>,
     words: Option<broadcast::Receiver<Said>>,
     _listening: Listening,
@@ -139,6 +159,7 @@ fn stream_of(gateway: Gateway, run: String, after: u64, said: bool, place: Owned
         run,
         after,
         ready: Vec::new().into_iter(),
+        room: None,
         notices,
         words,
         _listening: listening,
@@ -184,6 +205,8 @@ impl Told {
                 self.after = item.seq;
                 return Some(News::Recorded(Box::new(item)));
             }
+            // Asked again: what was ready is on its way.
+            self.room = None;
             match self.load().await {
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -195,7 +218,7 @@ impl Told {
                 notice = self.notices.recv() => {
                     if let Err(broadcast::error::RecvError::Closed) = notice {
                         self.notices = self.gateway.runs.watch(&self.run);
-                        tokio::time::sleep(POLL).await;
+                        tokio::time::sleep(PAUSE).await;
                     }
                 }
                 said = heard(&mut self.words) => match said {
@@ -204,7 +227,7 @@ impl Told {
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => self.words = None,
                 },
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(self.gateway.told.every()) => {}
                 () = stop.cancelled() => return None,
             }
         }
@@ -222,8 +245,16 @@ impl Told {
             tracing::warn!(run = self.run, %error, "a stream ends early");
             Over
         })?;
-        let (items, _, _) =
-            shown(&*self.gateway.catalog, None, &self.run, &entries).await.map_err(|_| Over)?;
+        let batch = Batch::of(&self.run, &entries, BATCH_BYTES);
+        if !entries.is_empty() {
+            // A stream that nobody reads keeps its room until its connection is cut, and others wait for theirs.
+            let stop = self.gateway.stop.clone();
+            tokio::select! {
+                room = self.gateway.limits.show(batch.bytes) => self.room = room,
+                () = stop.cancelled() => return Err(Over),
+            }
+        }
+        let (items, _) = batch.show(&*self.gateway.catalog, &self.run).await.map_err(|_| Over)?;
         self.ready = items.into_iter();
         Ok(self.ready.len() > 0)
     }
@@ -262,6 +293,25 @@ impl Since {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_reads_ahead_by_bytes_not_only_by_events() {
+        use callboard_core::{Hash, Timestamp, ValueRef, workflow::What};
+        let entry = |seq: u64, size: u64| {
+            let stored = ValueRef { key: format!("t.{seq}").into(), hash: Hash::of(b"v"), size };
+            let event =
+                Event { at: Timestamp(1), what: What::RunCompleted { output: Datum::Stored(stored) } };
+            let event = serde_json::to_string(&event).expect("JSON");
+            Entry { seq, at: Timestamp(1), hash: Hash::of(b"h"), event }
+        };
+        let taken = |sizes: &[u64], most: u64| {
+            let entries: Vec<_> = (1..).zip(sizes).map(|(seq, size)| entry(seq, *size)).collect();
+            Batch::of("r", &entries, most).events.len()
+        };
+        assert_eq!(taken(&[100 << 10, 100 << 10, 100 << 10], BATCH_BYTES), 2);
+        assert_eq!(taken(&[16 << 20, 1], BATCH_BYTES), 1);
+        assert_eq!(taken(&[100 << 10, 100 << 10, 100 << 10], u64::MAX), 3);
+    }
 
     #[test]
     fn the_last_event_seen_wins_over_the_address() {

@@ -1,7 +1,8 @@
 //! How much is done at once. Whoever is too many is told so at once, and when to come back.
 
-use super::Error;
+use super::{Error, body};
 use axum::{
+    body::Body,
     extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -12,12 +13,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of all headers together.
 const HEADERS: usize = 16 << 10;
+/// KiB of events that all streams together have read and not yet written.
+const SHOWN: usize = 64 << 10;
 
 /// Places for requests, and places for those that last: event streams and waits.
 #[derive(Clone)]
 pub struct Limits {
     requests: Arc<Semaphore>,
     lasting: Arc<Semaphore>,
+    shown: Arc<Semaphore>,
 }
 
 /// A request's place; given back at its end, or when it turns into a lasting one.
@@ -34,7 +38,16 @@ impl Limits {
         Self {
             requests: Arc::new(Semaphore::new(requests as usize)),
             lasting: Arc::new(Semaphore::new(lasting as usize)),
+            shown: Arc::new(Semaphore::new(SHOWN)),
         }
+    }
+
+    /// Waits for room for so many bytes of a stream's events. What is larger than all the room takes all of it.
+    pub async fn show(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let all = u32::try_from(SHOWN).unwrap_or(u32::MAX);
+        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(all).min(all);
+        // Never closed.
+        self.shown.clone().acquire_many_owned(wanted).await.ok()
     }
 }
 
@@ -66,8 +79,17 @@ fn overloaded(detail: &str, retry_after: u32) -> Error {
     Error::unavailable("overloaded", detail, retry_after)
 }
 
-/// Lets a request in if there is a place.
-pub async fn admit(State(limits): State<Limits>, mut request: Request, next: Next) -> Response {
+/// Lets a request in if there is a place. Its body is read first: whoever takes long to send one holds up nobody.
+pub async fn admit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    if let Err(error) = body::not_a_form(&parts.method, &parts.headers) {
+        return error.into_response();
+    }
+    let body = match body::bytes(body, &parts.headers, body::DEFINITION).await {
+        Ok(body) => Body::from(body),
+        Err(error) => return error.into_response(),
+    };
+    let mut request = Request::from_parts(parts, body);
     let Ok(permit) = limits.requests.clone().try_acquire_owned() else {
         return overloaded("too many requests are being answered", 1).into_response();
     };

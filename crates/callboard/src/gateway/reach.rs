@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// So long a read waits for the actor before the catalog's picture has to do.
 const GLANCE: Duration = Duration::from_millis(1500);
 /// How often the catalog is looked at where no notice comes, as when another process runs the actor.
-pub const POLL: Duration = Duration::from_millis(500);
+pub(super) const POLL: Duration = Duration::from_millis(500);
 /// How long an answer waits for the catalog to have what it says.
 const SETTLE: Duration = Duration::from_secs(2);
 

@@ -4,12 +4,7 @@
 //! way to start a run, not only this one.
 
 use super::{
-    Error, Gateway, Id, body,
-    fields::Fields,
-    limits::Place,
-    paging::Params,
-    reach::{POLL, Runs, is_final},
-    trace::Trace,
+    Error, Gateway, Id, body, fields::Fields, limits::Place, paging::Params, reach::is_final, trace::Trace,
 };
 use axum::{Extension, Json, body::Body, extract::State, response::IntoResponse, response::Response};
 use callboard_actors::Recorded;
@@ -19,7 +14,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// The longest wait for an end.
@@ -108,7 +102,7 @@ async fn started(
     let mut body = json!({"run_id": run, "workflow_id": workflow, "status": status});
     if let Some(wait) = wait {
         let _place = place.lasting()?;
-        let mut whole = until_final(&gateway.runs, trace, run, notices, running, wait, &gateway.stop).await?;
+        let mut whole = until_final(gateway, trace, run, notices, running, wait).await?;
         if let Some(fields) = whole.as_object_mut() {
             fields.insert("run_id".into(), json!(run));
         }
@@ -123,20 +117,20 @@ async fn started(
 
 /// Returns the whole run when it has ended, or as it is when the time is up or the server stops.
 async fn until_final(
-    runs: &Runs,
+    gateway: &Gateway,
     trace: &Trace,
     run: &str,
     mut notices: broadcast::Receiver<Recorded>,
     mut running: bool,
     wait: Duration,
-    stop: &CancellationToken,
 ) -> Result<Value, Error> {
+    let (runs, stop) = (&gateway.runs, &gateway.stop);
     let until = tokio::time::Instant::now() + wait;
     loop {
         if running {
             tokio::select! {
                 () = maybe_ended(&mut notices) => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(gateway.told.every()) => {}
                 () = tokio::time::sleep_until(until) => {}
                 () = stop.cancelled() => {}
             }

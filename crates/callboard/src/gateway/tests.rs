@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+mod doors;
+
 struct Api {
     router: Router,
     catalog: Arc<dyn Catalog>,
+    notices: broadcast::Sender<Recorded>,
     _folder: Option<TempDir>,
 }
 
@@ -49,7 +52,8 @@ impl Api {
         let agents = crate::document::agents(std::path::Path::new("")).expect("agents");
         let registry = prometheus::Registry::new();
         let stop = CancellationToken::new();
-        let (sender, _) = broadcast::channel(1);
+        let (notices, _) = broadcast::channel(8);
+        let sender = notices.clone();
         let gateway = Gateway {
             runs: Runs {
                 sidecar: sidecar.clone(),
@@ -62,11 +66,12 @@ impl Api {
             readiness: Readiness { sidecar, catalog, stop: stop.clone() },
             limits,
             heavy: Heavy::default(),
+            told: Told::Here,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
             stop,
         };
-        Self { catalog: gateway.catalog.clone(), router: gateway.router(), _folder: None }
+        Self { catalog: gateway.catalog.clone(), notices, router: gateway.router(), _folder: None }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -348,6 +353,12 @@ async fn a_start_with_a_key_finds_the_same_run_and_an_actors_refusal_is_a_proble
 
 /// A run of four events that has ended, as its actor would journal it.
 async fn recorded(catalog: &dyn Catalog, run: &str) {
+    append(catalog, run, 1, 4).await;
+    assert!(catalog.mark_cleaned(run, 4).await.expect("marked"));
+}
+
+/// Of its events those from `first` to `last`.
+async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
     use callboard_catalog::{Append, Entry, NO_HASH, RunProjection};
     use callboard_core::{
         Datum, Hash,
@@ -387,29 +398,29 @@ async fn recorded(catalog: &dyn Catalog, run: &str) {
         What::RunCompleted { output: Datum::Stored(stored) },
     ];
     let events: Vec<_> = (0..).zip(whats).map(|(at, what)| Event { at: Timestamp(at), what }).collect();
-    let summary = Summary::of(&Run::fold(run, &events)).expect("a run");
-    let entries = events.iter().zip(1..).map(|(event, seq)| Entry {
-        seq,
-        at: event.at,
-        hash: Hash::of(&[u8::try_from(seq).expect("a few")]),
-        event: serde_json::to_string(event).expect("JSON"),
+    let summary = Summary::of(&Run::fold(run, &events[..last])).expect("a run");
+    let hash = |seq: usize| Hash::of(&[u8::try_from(seq).expect("a few")]);
+    let entries = (first..=last).map(|seq| Entry {
+        seq: seq as u64,
+        at: events[seq - 1].at,
+        hash: hash(seq),
+        event: serde_json::to_string(&events[seq - 1]).expect("JSON"),
     });
     let append = Append {
         run: run.into(),
-        first_seq: 1,
-        prev_hash: NO_HASH,
+        first_seq: first as u64,
+        prev_hash: if first == 1 { NO_HASH } else { hash(first - 1) },
         entries: entries.collect(),
         values: vec![("t.1".into(), bytes::Bytes::from_static(b"\"large\""))],
         next_check_at: None,
         row: RunProjection {
-            status: "completed".into(),
+            status: if last == 4 { "completed" } else { "running" }.into(),
             summary: serde_json::to_string(&summary).expect("JSON"),
-            ended_at: Some(Timestamp(3)),
+            ended_at: (last == 4).then_some(Timestamp(3)),
             ..RunProjection::default()
         },
     };
     catalog.append(append).await.expect("appended");
-    assert!(catalog.mark_cleaned(run, 4).await.expect("marked"));
 }
 
 #[tokio::test]

@@ -21,12 +21,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::app::Channel;
 use super::fault::Fault;
+use super::names;
 use super::store::{Store, Write};
+use super::times;
 use crate::components::{Components, Origin, Retry, Rule, Subscription};
 
 pub(super) use publish::{Entry, Outgoing};
@@ -49,6 +52,11 @@ const AWAY: Duration = Duration::from_secs(1);
 const PROCESSING: Duration = Duration::from_secs(60);
 /// How long a topic keeps messages after its last subscriber left, or after a start without one.
 const UNATTENDED: Duration = Duration::from_secs(60);
+/// How long a dead letter is kept for a reader who does not come, and how often that is looked at.
+const DEAD_LETTERS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const DEAD_LETTERS_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Rows removed at once.
+const REMOVED: usize = 1000;
 
 type Topics = HashMap<String, HashMap<String, Vec<Arc<Topic>>>>;
 
@@ -101,6 +109,16 @@ impl Bus {
     /// Returns the subscriptions as the metadata document lists them.
     pub(super) fn subscriptions(&self) -> Vec<Subscription> {
         self.listed.lock().clone()
+    }
+
+    /// Whether messages are delivered to this path of the app, in its plain reading.
+    pub(super) fn delivers_to(&self, plain: &[String]) -> bool {
+        let listed = self.listed.lock();
+        let routes = listed.iter().filter(|known| known.origin != Origin::Streaming);
+        routes.flat_map(|known| &known.rules).any(|rule| {
+            let route = names::plain_path(&rule.path).unwrap_or_default();
+            !route.is_empty() && route == plain
+        })
     }
 
     /// Takes the app's own subscriptions beside the declared ones and starts delivering.
@@ -164,6 +182,7 @@ impl Bus {
         if topic.is_empty() {
             return Err(Fault::topic_empty(pubsub));
         }
+        names::check_topic(topic)?;
         if !component.may_subscribe(topic) {
             return Err(Fault::pubsub_forbidden(topic, &self.app_id));
         }
@@ -371,12 +390,50 @@ impl Bus {
         }
     }
 
+    /// Gives what lies in a dead letter topic that nobody reads an end, and removes what is past its own.
+    pub(super) async fn limit_dead_letters(&self) -> Result<(), super::store::Error> {
+        let unread: Vec<Arc<Topic>> = {
+            let topics = self.topics.lock();
+            let queues = topics.values().flat_map(HashMap::values).flatten();
+            queues.filter(|queue| queue.is_kept() && queue.is_unread()).cloned().collect()
+        };
+        for queue in unread {
+            let (pubsub, topic) = (queue.pubsub(), queue.name());
+            let keep = i64::try_from(DEAD_LETTERS.as_millis()).unwrap_or(i64::MAX);
+            let expires = times::steady().saturating_add(keep);
+            let limit = Write::Limit { pubsub: pubsub.to_owned(), topic: topic.to_owned(), expires };
+            self.store.write(vec![limit]).await?;
+            loop {
+                let ids = self.store.expired(pubsub, topic, REMOVED).await?;
+                if ids.is_empty() {
+                    break;
+                }
+                tracing::info!(
+                    pubsub,
+                    topic,
+                    messages = ids.len(),
+                    "dead letters that nobody read are removed"
+                );
+                self.store.write(ids.iter().copied().map(Write::Forget).collect()).await?;
+                queue.forgotten(&ids);
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets topics that have had no subscriber for long.
     async fn sweep(&self) {
+        let mut limited: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(UNATTENDED / 6) => {}
+            }
+            if limited.is_none_or(|at| at.elapsed() >= DEAD_LETTERS_EVERY) {
+                limited = Some(Instant::now());
+                if let Err(error) = self.limit_dead_letters().await {
+                    tracing::warn!(%error, "old dead letters could not be removed");
+                }
             }
             let mut idle = Vec::new();
             for topics in self.topics.lock().values_mut() {

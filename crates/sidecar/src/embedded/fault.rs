@@ -1,5 +1,6 @@
 //! What a refused or failed call answers: Dapr's error code, over both APIs (`dapr-contract` 3.2).
 
+use callboard_listener::{Broken, Refusal};
 use http::StatusCode;
 use serde_json::json;
 use tonic::Code;
@@ -107,6 +108,26 @@ impl Fault {
                 },
             ],
         })
+    }
+}
+
+/// Who may not come, in Dapr's form; daprd itself has no such check.
+pub(super) fn at_the_door(refusal: &Refusal) -> Fault {
+    let (code, grpc) = match refusal {
+        Refusal::NoHost | Refusal::BadHost => ("ERR_BAD_HOST", Code::InvalidArgument),
+        Refusal::Misdirected(_) => ("ERR_HOST_NOT_ALLOWED", Code::PermissionDenied),
+        Refusal::ForeignOrigin(_) | Refusal::CrossSite(_) => {
+            ("ERR_ORIGIN_NOT_ALLOWED", Code::PermissionDenied)
+        }
+    };
+    Fault::new(code, refusal.status().as_u16(), grpc, refusal.to_string())
+}
+
+/// A body that is not read to its end.
+pub(super) fn of_body(broken: Broken) -> Fault {
+    match broken {
+        Broken::Slow => Fault::new("ERR_SLOW_BODY", 408, Code::DeadlineExceeded, broken.to_string()),
+        Broken::Full => Fault::new("ERR_OVERLOADED", 503, Code::ResourceExhausted, broken.to_string()),
     }
 }
 

@@ -9,17 +9,27 @@ mod state;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use callboard_listener::{Doors, Refusal, broken};
 use dapr::dapr::proto::runtime::v1::dapr_server::DaprServer;
+use http_body_util::BodyExt;
 use tokio::net::TcpListener;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
 
+use super::fault;
 use super::guard::{Guarded, Token};
 use super::runtime::Runtime;
 
 pub(super) use service::Embedded;
+
+/// An application keeps its whole traffic on one connection.
+const STREAMS: u32 = 4096;
+const WINDOWS: (u32, u32) = (1 << 20, 8 << 20);
 
 /// The service as sockets and the in-process client use it.
 pub(super) type Service = Guarded<DaprServer<Embedded>>;
@@ -63,19 +73,34 @@ fn headers(metadata: HashMap<String, String>) -> http::HeaderMap {
 }
 
 /// Serves until told to close, then lets running calls end.
-pub(super) async fn serve(listener: TcpListener, service: Service, closing: CancellationToken) {
-    let incoming = TcpListenerStream::new(listener).map(|socket| {
-        let socket = socket?;
-        socket.set_nodelay(true)?;
-        Ok::<_, std::io::Error>(socket)
-    });
-    let server = tonic::transport::Server::builder()
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(8 << 20)
-        .max_concurrent_streams(4096)
-        .add_service(service)
-        .serve_with_incoming_shutdown(incoming, closing.cancelled_owned());
-    if let Err(error) = server.await {
-        tracing::error!(%error, "the gRPC API has ended");
+pub(super) async fn serve(
+    listener: TcpListener,
+    service: Service,
+    mut doors: Doors,
+    closing: CancellationToken,
+) {
+    doors.limits.streams = STREAMS;
+    doors.limits.windows = WINDOWS;
+    let router = Routes::new(service).into_axum_router().layer(axum::middleware::map_request(told));
+    callboard_listener::serve(listener, router, doors, at_the_door, closing).await;
+}
+
+/// Says of a body that was broken off why, as a status: the reader of messages passes those on.
+async fn told(request: Request) -> Request {
+    request.map(|body| {
+        Body::new(body.map_err(|error| match broken(&error) {
+            Some(broken) => axum::Error::new(Status::from(fault::of_body(broken))),
+            None => error,
+        }))
+    })
+}
+
+/// A request that is refused before its path is looked at; in gRPC's words to whoever speaks it.
+fn at_the_door(refusal: &Refusal, headers: &http::HeaderMap) -> axum::response::Response {
+    let fault = fault::at_the_door(refusal);
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return Status::from(fault).into_http();
     }
+    (fault.http, fault.message).into_response()
 }

@@ -17,15 +17,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::serve::ListenerExt;
 use bytes::Bytes;
+use callboard_listener::{Broken, Doors, Refusal, broken};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use super::fault::Fault;
+use super::fault::{self, Fault};
 use super::guard::Token;
 use super::runtime::Runtime;
 
@@ -51,21 +51,19 @@ pub(super) async fn serve(
     listener: TcpListener,
     runtime: Arc<Runtime>,
     token: Token,
+    doors: Doors,
     closing: CancellationToken,
 ) {
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "no delay cannot be set");
-        }
-    });
     let router = Router::new().fallback(move |request: Request| {
         let (runtime, token) = (runtime.clone(), token.clone());
         async move { answer(&runtime, &token, request).await }
     });
-    let server = axum::serve(listener, router).with_graceful_shutdown(closing.cancelled_owned());
-    if let Err(error) = server.await {
-        tracing::error!(%error, "the HTTP API has ended");
-    }
+    callboard_listener::serve(listener, router, doors, at_the_door, closing).await;
+}
+
+/// A request that is refused before its path is looked at.
+fn at_the_door(refusal: &Refusal, _: &HeaderMap) -> Response {
+    refused(&fault::at_the_door(refusal))
 }
 
 async fn answer(runtime: &Arc<Runtime>, token: &Token, request: Request) -> Response {
@@ -85,8 +83,14 @@ async fn answer(runtime: &Arc<Runtime>, token: &Token, request: Request) -> Resp
     let body = match Limited::new(body, crate::client::MAX_MESSAGE).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
-            let fault = Fault::new("ERR_BAD_REQUEST", 400, Code::InvalidArgument, error.to_string());
-            let mut response = refused(&fault);
+            let mut response = refused(&match broken(&*error) {
+                Some(broken) => fault::of_body(broken),
+                None => Fault::new("ERR_BAD_REQUEST", 400, Code::InvalidArgument, error.to_string()),
+            });
+            if broken(&*error) == Some(Broken::Full) {
+                let seconds = http::HeaderValue::from_static("1");
+                response.headers_mut().insert(http::header::RETRY_AFTER, seconds);
+            }
             // The rest of the body stays unread, so the connection ends here: its caller must not use it again.
             let close = http::HeaderValue::from_static("close");
             response.headers_mut().insert(http::header::CONNECTION, close);

@@ -14,13 +14,16 @@ use super::actors::{Actors, Hosted};
 use super::app::{Answer, Channel};
 use super::bus::Bus;
 use super::fault::Fault;
+use super::names;
 use super::store::Store;
 use crate::components::{Components, Origin, Subscription};
 
 /// The release whose contract this server follows.
 pub(super) const VERSION: &str = "1.18.3";
-/// Values an app may add to the metadata document.
+/// Values an app may add to the metadata document, and bytes of each and of its name.
 const EXTENDED: usize = 256;
+const EXTENDED_VALUE: usize = 4 << 10;
+const EXTENDED_NAME: usize = 256;
 
 /// One app's sidecar, without its sockets.
 pub(super) struct Runtime {
@@ -112,7 +115,11 @@ impl Runtime {
     }
 
     /// Calls a method of the app itself; there is no other app to call.
-    pub(super) async fn invoke(&self, app_id: &str, request: http::Request<Bytes>) -> Result<Answer, Fault> {
+    pub(super) async fn invoke(
+        &self,
+        app_id: &str,
+        mut request: http::Request<Bytes>,
+    ) -> Result<Answer, Fault> {
         if app_id != &*self.app_id {
             return Err(Fault::new(
                 "ERR_DIRECT_INVOKE",
@@ -120,6 +127,20 @@ impl Runtime {
                 Code::Internal,
                 format!("failed to invoke, id: {app_id}, err: couldn't find service: {app_id}"),
             ));
+        }
+        if self.is_callback(request.uri().path()) {
+            return Err(Fault::new(
+                "ERR_DIRECT_INVOKE",
+                403,
+                Code::PermissionDenied,
+                "this path of the app is for its sidecar alone and can't be invoked: publish to the topic, call the \
+                 actor, or ask the sidecar for its own health",
+            ));
+        }
+        // As daprd: an app tells by these that another one calls, and not its sidecar.
+        if let Ok(name) = http::HeaderValue::from_str(&self.app_id) {
+            request.headers_mut().insert("dapr-caller-app-id", name.clone());
+            request.headers_mut().insert("dapr-callee-app-id", name);
         }
         self.app.call(request).await.map_err(|error| {
             Fault::new(
@@ -131,7 +152,20 @@ impl Runtime {
         })
     }
 
+    /// Whether a path is one that only the sidecar calls, however it is written: an app may read more into a path than
+    /// we do, so what decides is the plainest reading of it.
+    fn is_callback(&self, path: &str) -> bool {
+        let Some(plain) = names::plain_path(path) else { return true };
+        let first = plain.first().map(String::as_str);
+        matches!(first, Some("actors" | "dapr" | "job" | "healthz")) || self.bus.delivers_to(&plain)
+    }
+
     pub(super) fn set_metadata(&self, key: &str, value: String) -> Result<(), Fault> {
+        if key.len() > EXTENDED_NAME || value.len() > EXTENDED_VALUE {
+            return Err(Fault::malformed(format!(
+                "a metadata value has at most {EXTENDED_VALUE} bytes, and its name {EXTENDED_NAME}"
+            )));
+        }
         let mut extended = self.extended.lock();
         if extended.len() >= EXTENDED && !extended.contains_key(key) {
             return Err(Fault::malformed("there are too many metadata values"));

@@ -11,13 +11,14 @@
 pub(super) mod sql;
 mod writer;
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::bus::{Message, Topic};
@@ -69,6 +70,12 @@ pub(super) enum Write {
     },
     /// Forgets a message that needs no delivery any more.
     Forget(i64),
+    /// Gives an end to what a topic keeps without one.
+    Limit {
+        pubsub: String,
+        topic: String,
+        expires: i64,
+    },
     /// Forgets what a topic nobody reads has kept.
     Purge {
         pubsub: String,
@@ -285,6 +292,19 @@ impl Store {
         .await
     }
 
+    /// Returns up to so many of a topic's messages that are past their end.
+    pub(super) async fn expired(&self, pubsub: &str, topic: &str, limit: usize) -> Result<Vec<i64>, Error> {
+        let (pubsub, topic) = (pubsub.to_owned(), topic.to_owned());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.read(move |reader| {
+            let mut statement = reader.prepare_cached(sql::EXPIRED_MESSAGES)?;
+            let rows =
+                statement.query_map(params![pubsub, topic, times::steady(), limit], |row| row.get("id"))?;
+            rows.collect()
+        })
+        .await
+    }
+
     pub(super) async fn reminders(&self) -> Result<Vec<Reminder>, Error> {
         self.read(|reader| reader.prepare(sql::REMINDERS)?.query_map((), reminder)?.collect()).await
     }
@@ -314,7 +334,15 @@ impl Store {
 }
 
 fn connect(file: &Path) -> Result<Connection, rusqlite::Error> {
-    let connection = Connection::open(file)?;
+    let file = private(file).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+    })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let pragmas: [(&str, &dyn rusqlite::ToSql); 6] = [
@@ -330,6 +358,51 @@ fn connect(file: &Path) -> Result<Connection, rusqlite::Error> {
         connection.pragma_update_and_check(None, name, setting, |_| Ok(())).optional()?;
     }
     Ok(connection)
+}
+
+/// Makes sure that the file is there and is its owner's alone, as SQLite's files beside it then are, too; returns its
+/// path without links on the way. A link in its own place is refused: it could lead to anything.
+fn private(file: &Path) -> io::Result<PathBuf> {
+    let name = file.file_name().ok_or_else(|| io::Error::other("the path names no file"))?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = folder.canonicalize()?.join(name);
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(&file) {
+        Ok(_) => return Ok(file),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    for beside in ["", "-wal", "-shm"] {
+        let mut path = file.clone().into_os_string();
+        path.push(beside);
+        let path = Path::new(&path);
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if !found.is_file() => {
+                return Err(io::Error::other(format!("{} is not a file of its own", path.display())));
+            }
+            Ok(found) => tighten(path, &found)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn tighten(file: &Path, found: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    if found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn tighten(_: &Path, _: &std::fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, rusqlite::Error> {
@@ -364,7 +437,7 @@ fn reminder(row: &Row<'_>) -> Result<Reminder, rusqlite::Error> {
         period: row.get("period")?,
         ttl: row.get("ttl")?,
         due: row.get("due")?,
-        every: row.get("every")?,
+        every: row.get::<_, Option<i64>>("every")?.map(|every| every.max(times::shortest())),
         left: small(row.get("left_over")?),
         expires: row.get("expires")?,
         retry_every: row.get("retry_every")?,

@@ -2,6 +2,7 @@
 
 mod actors;
 mod bus;
+mod doors;
 mod http;
 mod state;
 

@@ -7,6 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Nothing is repeated more often: daprd takes periods of a millisecond, and a single reminder of that kind would keep
+/// the actor, the store and us busy for nothing.
+pub(crate) const SHORTEST: Duration = Duration::from_millis(100);
+/// No time is written longer.
+const WRITTEN: usize = 128;
+
 /// A parsed `dueTime` or `ttl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
@@ -27,6 +33,9 @@ pub(crate) struct Period {
 pub(crate) fn go_duration(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
+    }
+    if text.len() > WRITTEN {
+        return None;
     }
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest.is_empty() {
@@ -77,6 +86,9 @@ struct Iso {
 
 /// Reads `PnYnMnWnDTnHnMnS`, integers only.
 fn iso(text: &str) -> Option<Iso> {
+    if text.len() > WRITTEN {
+        return None;
+    }
     let mut rest = text.strip_prefix('P')?;
     let (mut clock_part, mut seen) = (false, false);
     let mut found = Iso { calendar: 0, clock: 0 };
@@ -121,7 +133,8 @@ pub(crate) fn when(text: &str) -> Option<When> {
     text.parse::<jiff::Timestamp>().ok().map(|at| When::At(at.as_millisecond()))
 }
 
-/// Reads a `period`; ISO ones with years, months, weeks or days are refused as the Scheduler refuses them.
+/// Reads a `period`, which is [`SHORTEST`] at least; ISO ones with years, months, weeks or days are refused as the
+/// Scheduler refuses them.
 pub(crate) fn period(text: &str) -> Option<Period> {
     let (times, text) = match text.strip_prefix('R') {
         Some(rest) => {
@@ -135,7 +148,7 @@ pub(crate) fn period(text: &str) -> Option<Period> {
         (None, Some(Iso { calendar: 0, clock })) => Duration::from_secs(clock),
         (None, _) => return None,
     };
-    (every > Duration::ZERO).then_some(Period { every, times })
+    (every > Duration::ZERO).then_some(Period { every: every.max(SHORTEST), times })
 }
 
 impl When {
@@ -156,6 +169,11 @@ pub(crate) fn steady() -> i64 {
     static BEGAN: OnceLock<(i64, Instant)> = OnceLock::new();
     let (wall, since) = BEGAN.get_or_init(|| (now(), Instant::now()));
     wall.saturating_add(i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Returns [`SHORTEST`] in milliseconds.
+pub(crate) fn shortest() -> i64 {
+    i64::try_from(SHORTEST.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Returns the wall clock in milliseconds since the epoch.
@@ -186,6 +204,10 @@ mod tests {
             (".s", None),
             ("99999999999999999999h", None),
             ("9999999h", None),
+            (
+                "0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s0s",
+                None,
+            ),
         ];
         for (text, nanos) in table {
             assert_eq!(go_duration(text).map(|d| d.as_nanos()), nanos, "{text}");
@@ -208,6 +230,8 @@ mod tests {
     fn periods_refuse_days_and_count_repetitions() {
         assert_eq!(period("R3/PT2S"), Some(Period { every: Duration::from_secs(2), times: Some(3) }));
         assert_eq!(period("2s"), Some(Period { every: Duration::from_secs(2), times: None }));
+        assert_eq!(period("1ms"), Some(Period { every: SHORTEST, times: None }));
+        assert_eq!(period("R5/20ms"), Some(Period { every: SHORTEST, times: Some(5) }));
         for text in ["P1D", "P1W", "PT0.5S", "", "0s", "Rx/PT1S", "R3"] {
             assert_eq!(period(text), None, "{text}");
         }

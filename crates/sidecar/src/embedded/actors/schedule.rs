@@ -14,6 +14,8 @@ use super::super::times::{self, When};
 
 /// Reminders and timers together, after which new ones are refused.
 const MOST: usize = 1_000_000;
+/// Bytes of data that they hold together, after which new ones are refused.
+const MOST_DATA: usize = 256 << 20;
 
 /// What an entry is registered under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,13 +58,16 @@ struct Index {
     ticks: BTreeMap<(i64, u64), Arc<Key>>,
     places: HashMap<Arc<Key>, (i64, u64)>,
     next: u64,
+    /// Of the entries' data.
+    data: usize,
 }
 
 // === impl Schedule ===
 
 impl Schedule {
     pub(super) fn is_full(&self) -> bool {
-        self.index.lock().entries.len() >= MOST
+        let index = self.index.lock();
+        index.entries.len() >= MOST || index.data >= MOST_DATA
     }
 
     /// Registers an entry in place of one of the same name.
@@ -148,12 +153,17 @@ impl Index {
         self.next += 1;
         self.ticks.insert(place, key.clone());
         self.places.insert(key.clone(), place);
-        self.entries.insert(key, entry);
+        self.data += entry.what.data.len();
+        if let Some(replaced) = self.entries.insert(key, entry) {
+            self.data -= replaced.what.data.len();
+        }
     }
 
     fn remove(&mut self, key: &Key) {
         self.unplace(key);
-        self.entries.remove(key);
+        if let Some(removed) = self.entries.remove(key) {
+            self.data -= removed.what.data.len();
+        }
     }
 
     fn unplace(&mut self, key: &Key) {
@@ -310,6 +320,21 @@ mod tests {
         assert_eq!((fired.kind, fired.at), (Kind::Reminder, 2_000));
         assert_eq!(schedule.due(2_000).unwrap_err(), Some(9_000), "instants stay");
         assert_eq!(entry(Kind::Reminder, 10_000, Some(30_000), None).after_tick(2_000).unwrap().at, 32_000);
+    }
+
+    #[test]
+    fn the_data_of_all_entries_is_counted() {
+        let schedule = Schedule::default();
+        let mut large = entry(Kind::Reminder, 5, Some(10), None);
+        large.what.data = "x".repeat(MOST_DATA / 2);
+        schedule.put(large.clone());
+        schedule.put(large.clone());
+        assert!(!schedule.is_full());
+        large.what.name = "m".into();
+        schedule.put(large.clone());
+        assert!(schedule.is_full());
+        schedule.remove(&large.key());
+        assert!(!schedule.is_full());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tonic::Code;
 
 use super::super::fault::Fault;
+use super::super::names;
 use super::super::store::{self, Write};
 use super::{Bus, Message, Topic, envelope};
 
@@ -98,6 +99,7 @@ impl Bus {
         if topic.is_empty() {
             return Err(Fault::topic_empty(pubsub));
         }
+        names::check_topic(topic)?;
         if !component.may_publish(topic) {
             return Err(Fault::pubsub_forbidden(topic, &self.app_id));
         }

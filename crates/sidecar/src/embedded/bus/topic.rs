@@ -287,6 +287,27 @@ impl Topic {
         targets.unattended_since = None;
     }
 
+    /// Whether it keeps its messages for somebody who has not come.
+    pub(super) fn is_unread(&self) -> bool {
+        let targets = self.targets.lock();
+        targets.pinned && targets.list.is_empty()
+    }
+
+    /// Takes messages out of memory whose rows are gone.
+    pub(super) fn forgotten(&self, ids: &[i64]) {
+        let mut queue = self.queue.lock();
+        let queue = &mut *queue;
+        let gone = |delivery: &Delivery| ids.contains(&delivery.message.id);
+        let mut freed = 0;
+        queue.ready.retain(|delivery| {
+            let gone = gone(delivery);
+            freed += if gone { delivery.message.event.len() } else { 0 };
+            !gone
+        });
+        queue.bytes = queue.bytes.saturating_sub(freed);
+        queue.backlog = queue.backlog.saturating_sub(ids.len() as u64);
+    }
+
     pub(super) fn stream_count(&self) -> usize {
         let targets = self.targets.lock();
         targets.list.iter().filter(|target| matches!(target, Target::Stream(_))).count()

@@ -8,8 +8,10 @@ use tonic::Request;
 
 use super::super::actors::{Call, Change, Failure, Registration};
 use super::super::fault::Fault;
+use super::super::names;
 use super::super::state::expiry;
 use super::super::store::Reminder;
+use super::super::times;
 use super::Embedded;
 
 const BYTES: &str = "type.googleapis.com/google.protobuf.BytesValue";
@@ -44,7 +46,7 @@ impl Embedded {
             due_time: request.due_time,
             period: request.period,
             ttl: request.ttl,
-            data: quoted(&request.data),
+            data: quoted(&request.data)?,
             callback: String::new(),
             keep_existing: request.overwrite == Some(false),
             failure: failure(request.failure_policy),
@@ -103,6 +105,7 @@ impl Embedded {
         request: Request<RegisterActorTimerRequest>,
     ) -> Result<(), Fault> {
         let request = request.into_inner();
+        names::check_callback(&request.callback)?;
         self.runtime.actors.register_timer(Registration {
             actor_type: request.actor_type,
             actor_id: request.actor_id,
@@ -110,7 +113,7 @@ impl Embedded {
             due_time: request.due_time,
             period: request.period,
             ttl: request.ttl,
-            data: quoted(&request.data),
+            data: quoted(&request.data)?,
             callback: request.callback,
             ..Registration::default()
         })
@@ -159,8 +162,13 @@ impl Embedded {
 }
 
 /// Bytes become a base64 JSON string, which is what callbacks of gRPC registrations carry.
-fn quoted(data: &[u8]) -> String {
-    if data.is_empty() { String::new() } else { format!("\"{}\"", BASE64_STANDARD.encode(data)) }
+fn quoted(data: &[u8]) -> Result<String, Fault> {
+    if data.is_empty() {
+        return Ok(String::new());
+    }
+    let text = format!("\"{}\"", BASE64_STANDARD.encode(data));
+    names::check_data(&text)?;
+    Ok(text)
 }
 
 fn failure(policy: Option<JobFailurePolicy>) -> Failure {
@@ -171,7 +179,7 @@ fn failure(policy: Option<JobFailurePolicy>) -> Failure {
             let every = constant.interval.map_or(1000, |interval| {
                 interval.seconds.saturating_mul(1000).saturating_add(i64::from(interval.nanos) / 1_000_000)
             });
-            Failure::Constant { every, times: constant.max_retries }
+            Failure::Constant { every: every.max(times::shortest()), times: constant.max_retries }
         }
     }
 }

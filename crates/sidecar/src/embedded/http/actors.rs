@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::super::actors::{self, Change, Failure, Registration};
 use super::super::fault::Fault;
+use super::super::names;
 use super::super::runtime::Runtime;
 use super::super::state::{Item, expiry, version};
 use super::super::times;
@@ -128,6 +129,8 @@ pub(super) fn timer(
 
 fn registration(actor_type: &str, id: &str, name: &str, call: &Call) -> Result<Registration, Fault> {
     let wanted: body::Callback = call.json()?;
+    names::check_callback(&wanted.callback)?;
+    names::check_data(wanted.data.as_deref().map_or("", RawValue::get))?;
     let failure = match wanted.failure_policy {
         None => Failure::Default,
         Some(body::FailurePolicy { drop: Some(_), .. }) => Failure::Drop,
@@ -141,7 +144,7 @@ fn registration(actor_type: &str, id: &str, name: &str, call: &Call) -> Result<R
                     i64::try_from(every.as_millis()).unwrap_or(i64::MAX)
                 }
             };
-            Failure::Constant { every, times: constant.max_retries }
+            Failure::Constant { every: every.max(times::shortest()), times: constant.max_retries }
         }
     };
     Ok(Registration {

@@ -84,6 +84,12 @@ pub(super) const FORGET: &str = "delete from message where id in (select value f
 
 pub(super) const PURGE: &str = "delete from message where pubsub = ?1 and topic = ?2 and id <= ?3";
 
+pub(super) const LIMIT_MESSAGES: &str = "
+update message set expires = ?3 where pubsub = ?1 and topic = ?2 and expires is null";
+
+pub(super) const EXPIRED_MESSAGES: &str = "
+select id from message where pubsub = ?1 and topic = ?2 and expires <= ?3 order by id limit ?4";
+
 pub(super) const MESSAGES: &str = "
 select id, event, metadata, expires from message
 where pubsub = ?1 and topic = ?2 and id > ?3 order by id limit ?4";

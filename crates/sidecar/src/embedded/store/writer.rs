@@ -275,6 +275,10 @@ fn apply(
         }
         // Done for the whole batch in one statement.
         Write::Forget(_) => return Ok(Outcome::Done),
+        Write::Limit { pubsub, topic, expires } => {
+            cached(sql::LIMIT_MESSAGES)?.execute(params![pubsub, topic, expires])?;
+            return Ok(Outcome::Done);
+        }
         Write::Purge { pubsub, topic, upto } => {
             cached(sql::PURGE)?.execute(params![pubsub, topic, upto])?;
             return Ok(Outcome::Done);
