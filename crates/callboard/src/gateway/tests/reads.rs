@@ -129,14 +129,6 @@ impl Catalog for Growing {
     async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, CatalogError> {
         Ok(Vec::new())
     }
-    async fn open_runs(
-        &self,
-        _: &str,
-        _: Option<&str>,
-        _: u32,
-    ) -> Result<Vec<callboard_catalog::OpenRun>, CatalogError> {
-        Ok(Vec::new())
-    }
     async fn append(&self, _: Append) -> Result<(), AppendError> {
         Ok(())
     }
