@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod expr;
+pub mod json;
 pub mod problem;
 pub mod retry;
 pub mod schema;
