@@ -6,7 +6,7 @@ use crate::{Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, WORKF
 use bytes::Bytes;
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
-    http::Guarded,
+    http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models},
     secret::{Secret, Secrets},
 };
@@ -24,6 +24,8 @@ use std::{
 };
 use tower::ServiceExt;
 
+mod secrets;
+
 /// A process's worth of Callboard over a folder.
 struct World {
     server: Option<Server>,
@@ -34,6 +36,16 @@ struct World {
 
 impl World {
     async fn start(folder: &Path, settings: Settings) -> Self {
+        Self::with(folder, settings, Vec::new(), BTreeMap::new()).await
+    }
+
+    /// The same with servers that may be called, and secrets.
+    async fn with(
+        folder: &Path,
+        settings: Settings,
+        exempt: Vec<Origin>,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Self {
         let components = folder.join("components");
         std::fs::create_dir_all(&components).expect("a folder");
         let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/local");
@@ -67,12 +79,11 @@ impl World {
             "json": {"model": "scripted", "output_schema": {"type": "object"}}
         }});
         let agents: Agents = serde_json::from_value(agents).expect("agents");
-        let secrets: BTreeMap<String, Secret> = BTreeMap::new();
         let services = Services {
             sidecar: sidecar.clone(),
             catalog: catalog.clone(),
             models: Arc::new(Models::new(ModelsConfig::default()).expect("models")),
-            http: Arc::new(Guarded::new(Vec::new(), Vec::new())),
+            http: Arc::new(Guarded::new(exempt, Vec::new())),
             secrets: Arc::new(secrets) as Arc<dyn Secrets>,
             agents: Arc::new(agents),
             settings,

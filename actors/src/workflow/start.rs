@@ -129,7 +129,11 @@ impl Workflows {
 
     /// Reads and compiles a definition; returns the plan and the document to pin.
     fn check(&self, definition: Value) -> Result<(Plan, Value), Fault> {
-        let around = Surroundings { agents: self.services.agents.agents.keys().cloned().collect() };
+        let around = Surroundings {
+            agents: self.services.agents.agents.keys().cloned().collect(),
+            bound_secrets: self.services.secrets.hosts().bound(),
+            ..Surroundings::default()
+        };
         let invalid = |problems: Vec<Problem>| {
             let n = problems.len();
             let s = if n == 1 { "" } else { "s" };

@@ -30,7 +30,7 @@ use callboard_actors::Recorded;
 use callboard_catalog::Catalog;
 use callboard_core::{Timestamp, agent::spec::Agents, workflow::definition::is_id};
 use http::{StatusCode, request::Parts};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,8 @@ pub struct Gateway {
     pub runs: Runs,
     pub catalog: Arc<dyn Catalog>,
     pub agents: Arc<Agents>,
+    /// Secrets that say to which hosts they may go.
+    pub bound_secrets: Arc<BTreeSet<String>>,
     pub readiness: Readiness,
     pub limits: Limits,
     pub metrics: HttpMetrics,

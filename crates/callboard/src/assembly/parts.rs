@@ -11,7 +11,7 @@ use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models, Provider, Script},
-    secret::Secrets,
+    secret::{Hosts, Secrets},
 };
 use callboard_sidecar::Sidecar;
 use prometheus::Registry;
@@ -36,6 +36,8 @@ pub struct Parts {
     pub live: Live,
     pub stop: CancellationToken,
     exempt: Vec<Origin>,
+    /// Where secrets may go.
+    pub hosts: Hosts,
 }
 
 // === impl Parts ===
@@ -45,6 +47,13 @@ impl Parts {
     pub async fn new(config: &Config, folder: Option<&Path>) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let agents = document::agents(Path::new(&config.agents.file)).map_err(anyhow::Error::msg)?;
+        let hosts =
+            Hosts::new(&config.secrets.hosts).map_err(|error| anyhow::anyhow!("secrets.hosts.{error}"))?;
+        let problems = agents.check_hosts(&hosts.bound());
+        if !problems.is_empty() {
+            let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            bail!("the agents can't be used:{}", lines.concat());
+        }
         let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
         let exempt =
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
@@ -57,6 +66,7 @@ impl Parts {
             live: Live::default(),
             stop: CancellationToken::new(),
             exempt,
+            hosts,
         })
     }
 
@@ -103,6 +113,7 @@ impl Parts {
             },
             catalog: catalog.clone(),
             agents: self.agents.clone(),
+            bound_secrets: Arc::new(self.hosts.bound()),
             readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
             limits: Limits::new(config.server.concurrency, config.server.streams),
             metrics: HttpMetrics::new(&self.registry)?,

@@ -11,7 +11,7 @@ use std::{collections::HashMap, fmt, path::Path};
 const DEFAULTS: &str = include_str!("../../../../config/default.toml");
 const PREFIX: &str = "CALLBOARD";
 /// Sections whose keys the operator chooses.
-const OPEN: [&str; 1] = ["models.providers"];
+const OPEN: [&str; 2] = ["models.providers", "secrets.hosts"];
 /// What an entry of an open section may hold.
 const PROVIDER: [&str; 4] = ["base_url", "api_key", "timeout", "parallel"];
 /// Variables of other programs that say the same as a setting of ours, which wins.

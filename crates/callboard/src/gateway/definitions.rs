@@ -8,6 +8,7 @@ use callboard_core::{
     workflow::definition::{Format, parse},
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 pub use crate::document::Checked;
 
@@ -18,6 +19,7 @@ pub fn read(
     text: &[u8],
     language: Language,
     agents: &Agents,
+    bound: &BTreeSet<String>,
     trim: impl FnOnce(&mut Map<String, Value>),
 ) -> Result<Checked, Error> {
     let (format, code) = match language {
@@ -35,5 +37,5 @@ pub fn read(
         return Err(Error::invalid("invalid_definition", "the definition", vec![problem]));
     };
     trim(&mut document);
-    Ok(document::check(Value::Object(document), agents))
+    Ok(document::check(Value::Object(document), agents, bound))
 }

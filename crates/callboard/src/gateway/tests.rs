@@ -49,6 +49,7 @@ impl Api {
             },
             catalog: catalog.clone(),
             agents: Arc::new(agents),
+            bound_secrets: Arc::default(),
             readiness: Readiness { sidecar, catalog, stop: stop.clone() },
             limits,
             metrics: HttpMetrics::new(&registry).expect("metrics"),

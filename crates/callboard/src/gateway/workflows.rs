@@ -137,7 +137,7 @@ async fn accepted(
         return Err(Error::bad_request("empty_body", "the body is empty; it should be a definition"));
     }
     let mut version = None;
-    let checked = definitions::read(&text, language, &gateway.agents, |document| {
+    let checked = definitions::read(&text, language, &gateway.agents, &gateway.bound_secrets, |document| {
         // What `GET` added comes back with the edited document.
         version = document.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
         document.retain(|name, _| !OURS.contains(&name.as_str()));

@@ -15,7 +15,11 @@ use super::{
 use crate::{Datum, Hash, Machine, Span, Stop, Timestamp, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+};
 
 use calls::call_hash;
 pub use calls::check_call;
@@ -39,8 +43,11 @@ pub struct Task {
     #[serde(default)]
     pub budgeted: bool,
     /// Another agent asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub origin: Option<Origin>,
+    /// Secrets of the run, whose values are taken out of all that comes from outside.
+    #[serde(default)]
+    pub secrets: BTreeSet<String>,
 }
 
 /// What the machine needs of its surroundings, resolved by the shell from the agents' file.

@@ -11,7 +11,7 @@ impl Plan {
     /// Compiles a definition that was checked before; its agents need not exist any more.
     pub fn pinned(definition: Definition) -> Result<Plan, Vec<Problem>> {
         let agents = definition.agents();
-        Plan::compile(definition, &Surroundings { agents })
+        Plan::compile(definition, &Surroundings { agents, recorded: true, ..Surroundings::default() })
     }
 }
 

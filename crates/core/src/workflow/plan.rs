@@ -37,6 +37,8 @@ pub struct Plan {
     /// All nodes of all graphs.
     pub nodes: Vec<PlanNode>,
     pub by_id: BTreeMap<String, NodeIx>,
+    /// Names of the secrets that its calls refer to.
+    pub secrets: BTreeSet<String>,
 }
 
 /// A graph of nodes: the workflow, or the body of a `for_each` or `loop`.
@@ -94,6 +96,10 @@ pub struct Link {
 pub struct Surroundings {
     /// Ids of the agents that exist.
     pub agents: BTreeSet<String>,
+    /// Secrets that say to which hosts they may go.
+    pub bound_secrets: BTreeSet<String>,
+    /// The definition was checked when it was recorded: rules about calls that came later are not asked.
+    pub recorded: bool,
 }
 
 // === impl Plan ===

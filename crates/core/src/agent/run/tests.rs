@@ -20,6 +20,7 @@ fn task(origin: Option<Origin>) -> Task {
         at_most_once: false,
         budgeted: false,
         origin,
+        secrets: BTreeSet::new(),
     }
 }
 
