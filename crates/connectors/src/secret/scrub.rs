@@ -17,7 +17,7 @@ const MASK: &str = "***";
 const SHORTEST: usize = 4;
 
 /// The values of one run, or of one provider.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Scrub(Option<Arc<Patterns>>);
 
 /// Scrubs a text that comes in pieces: what may be the beginning of a value is held back.
@@ -63,12 +63,6 @@ impl Scrub {
 
     pub fn pieces(&self) -> Pieces {
         Pieces { scrub: self.clone(), held: String::new() }
-    }
-}
-
-impl Default for Scrub {
-    fn default() -> Self {
-        Self(None)
     }
 }
 

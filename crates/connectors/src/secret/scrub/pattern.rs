@@ -339,6 +339,9 @@ fn hit(text: &[u8], pattern: &Pattern, at: usize, found: &mut Vec<Range<usize>>)
         };
         start -= usize::from(start > 0 && of_base64(start - 1));
         end += usize::from(of_base64(end));
+        for _ in 0..2 {
+            end += usize::from(text.get(end) == Some(&b'='));
+        }
     }
     found.push(start..end);
 }

@@ -267,8 +267,7 @@ impl Below<'_> {
                 let name = format!("&{};", std::str::from_utf8(name).ok()?);
                 let decoded = html_escape::decode_html_entities(&name);
                 let mut chars = decoded.chars();
-                let c = chars.next().filter(|_| chars.next().is_none())?;
-                c
+                chars.next().filter(|_| chars.next().is_none())?
             }
         };
         Some((Unit::Char(c), next))

@@ -160,3 +160,19 @@ fn a_sum_with_an_estimate_in_it_is_one() {
             .expect("what was recorded before");
     assert_eq!(before, told);
 }
+
+#[test]
+fn a_task_is_written_as_before_where_it_names_no_secrets() {
+    let plain = task(None);
+    let json = serde_json::to_value(&plain).expect("JSON");
+    assert!(json.get("origin").is_none() && json.get("secrets").is_none(), "{json}");
+    for (origin, secrets) in
+        [(None, vec![]), (None, vec!["a"]), (Some(origin(1)), vec![]), (Some(origin(1)), vec!["a"])]
+    {
+        let secrets = secrets.into_iter().map(str::to_owned).collect();
+        let task = Task { origin, secrets, ..task(None) };
+        let json = serde_json::to_value(&task).expect("JSON");
+        let read: Task = serde_json::from_value(json).expect("a task");
+        assert_eq!(read, task);
+    }
+}
