@@ -39,6 +39,8 @@ pub struct Plan {
     pub by_id: BTreeMap<String, NodeIx>,
     /// Names of the secrets that its calls refer to.
     pub secrets: BTreeSet<String>,
+    /// Names of the agents that it asks.
+    pub agents: BTreeSet<String>,
 }
 
 /// A graph of nodes: the workflow, or the body of a `for_each` or `loop`.

@@ -134,7 +134,14 @@ fn assemble(
             secrets.extend(request::references(call));
         }
     }
-    Plan { definition: Arc::new(definition.clone()), graphs, nodes, by_id, secrets }
+    Plan {
+        definition: Arc::new(definition.clone()),
+        graphs,
+        nodes,
+        by_id,
+        secrets,
+        agents: definition.agents(),
+    }
 }
 
 /// By place, and each mistake once: reading and compiling may both see it.
