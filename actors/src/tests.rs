@@ -9,7 +9,7 @@ use crate::{Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, WORKF
 use bytes::Bytes;
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
-    http::Guarded,
+    http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models},
     secret::{Secret, Secrets},
 };
@@ -28,6 +28,7 @@ use std::{
 use tower::ServiceExt;
 
 mod poison;
+mod secrets;
 mod time;
 
 /// A process's worth of Callboard over a folder.
@@ -47,10 +48,29 @@ impl World {
     /// The same with agents and models of its own.
     async fn with(folder: &Path, settings: Settings, agents: Value, models: ModelsConfig) -> Self {
         let models = Models::new(models).expect("models");
-        Self::open(folder, settings, agents, models, Clock::system()).await
+        let nothing = (Vec::new(), BTreeMap::new());
+        Self::open(folder, settings, agents, models, Clock::system(), nothing).await
     }
 
-    async fn open(folder: &Path, settings: Settings, agents: Value, models: Models, clock: Clock) -> Self {
+    /// The same with servers that may be called, and secrets.
+    async fn reaching(
+        folder: &Path,
+        settings: Settings,
+        exempt: Vec<Origin>,
+        secrets: BTreeMap<String, Secret>,
+    ) -> Self {
+        let models = Models::new(ModelsConfig::default()).expect("models");
+        Self::open(folder, settings, usual(), models, Clock::system(), (exempt, secrets)).await
+    }
+
+    async fn open(
+        folder: &Path,
+        settings: Settings,
+        agents: Value,
+        models: Models,
+        clock: Clock,
+        (exempt, secrets): (Vec<Origin>, BTreeMap<String, Secret>),
+    ) -> Self {
         let components = folder.join("components");
         std::fs::create_dir_all(&components).expect("a folder");
         let local = Path::new(env!("CARGO_MANIFEST_DIR")).join("../components/local");
@@ -80,13 +100,12 @@ impl World {
         let sidecar = server.sidecar();
         let catalog = Arc::new(SqliteCatalog::open(&folder.join("catalog.db")).await.expect("a catalog"));
         let agents: Agents = serde_json::from_value(agents).expect("agents");
-        let secrets: BTreeMap<String, Secret> = BTreeMap::new();
         let metrics = prometheus::Registry::new();
         let services = Services {
             sidecar: sidecar.clone(),
             catalog: catalog.clone(),
             models: Arc::new(models),
-            http: Arc::new(Guarded::new(Vec::new(), Vec::new())),
+            http: Arc::new(Guarded::new(exempt, Vec::new())),
             secrets: Arc::new(secrets) as Arc<dyn Secrets>,
             agents: Arc::new(agents),
             settings,

@@ -86,7 +86,7 @@ pub fn network(world: &Arc<World>) -> StandIn {
                 http::header::CONTENT_TYPE,
                 http::HeaderValue::from_static("application/json"),
             )]);
-            Ok(Response { status: 200, headers, body })
+            Ok(Response { status: 200, headers, body, ..Response::default() })
         })
     })
 }

@@ -107,6 +107,7 @@ impl Agents {
                 iteration,
                 call: call.id.clone(),
             }),
+            secrets: task.secrets.clone(),
         };
         let body = json!({
             "run": target.map(|t| &t.run), "step": target.map(|t| &t.step), "task": part,

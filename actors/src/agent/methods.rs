@@ -15,7 +15,10 @@ use callboard_core::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A run's task.
 #[derive(Deserialize)]
@@ -105,6 +108,7 @@ impl Agents {
             at_most_once: false,
             budgeted: false,
             origin: None,
+            secrets: BTreeSet::new(),
         };
         let ended = match self.boxes.enter(id).await {
             Ok(actor) => Arc::clone(&actor.ended),

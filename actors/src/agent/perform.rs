@@ -9,7 +9,11 @@ use crate::{
     trace, values,
 };
 use bytes::Bytes;
-use callboard_connectors::tools;
+use callboard_connectors::{
+    http::{Held, node},
+    secret,
+    tools::{self, Around},
+};
 use callboard_core::{
     Datum, Machine, Span,
     agent::{
@@ -20,7 +24,7 @@ use callboard_core::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -65,7 +69,11 @@ impl Agents {
             Effect::CallTool { iteration, call } => drop(self.tasks.spawn(async move {
                 let Some(_call) = this.tasks.begin(Called::Tool) else { return };
                 failpoint!("tool.before_call");
-                let result = this.use_tool(&run, &call, &task.key).await;
+                let (result, _held) = match this.use_tool(&run, &call, &task.key).await {
+                    // The answer keeps its places in memory until it is recorded.
+                    Ok(answer) => (Ok(answer.output), answer.held),
+                    Err(error) => (Err(error), Held::default()),
+                };
                 failpoint!("tool.after_call");
                 this.report(&id, Input::ToolAnswered { attempt, iteration, id: call.id, result }).await;
             })),
@@ -143,6 +151,12 @@ impl Agents {
                 return self.report(id, Input::Replied { attempt, iteration, reply: Err(error) }).await;
             }
         };
+        let scrub = match secret::scrub(&self.secrets_of(&run), &*self.services.secrets).await {
+            Ok(scrub) => scrub,
+            Err(error) => {
+                return self.report(id, Input::Replied { attempt, iteration, reply: Err(error) }).await;
+            }
+        };
         let began = Instant::now();
         let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
         // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it. What agents say
@@ -161,7 +175,7 @@ impl Agents {
         });
         let on_delta = say.as_ref().map(|say| say as &(dyn Fn(&str) + Send + Sync));
         failpoint!("model.before_call");
-        let reply = self.services.models.call(&request, on_delta).instrument(span).await;
+        let reply = self.services.models.call_scrubbed(&request, on_delta, &scrub).instrument(span).await;
         failpoint!("model.after_call");
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
         self.services.metrics.model_called(&request.model, began.elapsed(), usage);
@@ -245,7 +259,7 @@ impl Agents {
     }
 
     /// A tool's failure is data for the model.
-    async fn use_tool(&self, run: &Run, call: &ToolCall, key: &str) -> Result<Value, CallError> {
+    async fn use_tool(&self, run: &Run, call: &ToolCall, key: &str) -> Result<node::Answer, CallError> {
         let nobody = Profile::default();
         let profile = run.profile.as_deref().unwrap_or(&nobody);
         let (checked, asked) = (profile.clone(), call.clone());
@@ -263,7 +277,22 @@ impl Agents {
         }
         let services = &self.services;
         let key = format!("{key}/{}/{}", run.iterations, call.id);
-        tools::perform(&tool, &arguments, &services.http, &*services.secrets, &key, None).await
+        let around = Around {
+            guarded: &services.http,
+            secrets: &*services.secrets,
+            names: &self.secrets_of(run),
+            idempotency_key: &key,
+            timeout: None,
+        };
+        tools::perform(&tool, &arguments, around).await
+    }
+
+    /// Returns the names of all secrets that may come back: those of the run, and of the agent's tools.
+    fn secrets_of(&self, run: &Run) -> BTreeSet<String> {
+        let Some(task) = &run.task else { return BTreeSet::new() };
+        let mut names = self.services.agents.secrets([&task.agent]);
+        names.extend(task.secrets.iter().cloned());
+        names
     }
 
     /// Asks the run for one more call. Without an answer the call is not made.

@@ -13,6 +13,7 @@ use callboard_core::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{
         Arc,
@@ -60,7 +61,15 @@ fn clock(off: i64) -> Clock {
 
 async fn world(folder: &Path, model: &Slow, clock: &Clock) -> World {
     let models = Models::only(Arc::new(model.clone()));
-    World::open(folder, Settings::default(), super::usual(), models, clock.clone()).await
+    World::open(
+        folder,
+        Settings::default(),
+        super::usual(),
+        models,
+        clock.clone(),
+        (Vec::new(), BTreeMap::new()),
+    )
+    .await
 }
 
 fn chain(nodes: Vec<Value>) -> Value {

@@ -73,6 +73,8 @@ struct Described<'a> {
     at_most_once: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     budgeted: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    secrets: &'a BTreeSet<String>,
 }
 
 impl Workflows {
@@ -151,18 +153,13 @@ impl Workflows {
                     if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
                         let fresh = InFlight { since: now, published: Arc::default(), agent: false };
                         actor.in_flight.insert(key, fresh);
-                        let node = node_of(&mem.run, &step);
-                        let allowed = match node.map(|n| &n.kind) {
-                            Some(NodeKind::Http(config)) => {
-                                callboard_connectors::http::node::references(config)
-                            }
-                            _ => BTreeSet::new(),
-                        };
-                        let timeout = node.and_then(|n| n.timeout);
-                        self.call_http(
-                            run,
-                            HttpStep { step, attempt, input, expect, at_most_once, allowed, timeout },
-                        );
+                        if let (Some(plan), Some(node)) = (&mem.run.plan, node_of(&mem.run, &step)) {
+                            let (plan, timeout) = (Arc::clone(plan), node.timeout);
+                            self.call_http(
+                                run,
+                                HttpStep { step, attempt, input, expect, at_most_once, plan, timeout },
+                            );
+                        }
                     }
                 }
                 Effect::CancelAgent { step, attempt } => {
@@ -191,6 +188,7 @@ impl Workflows {
         let plan = state.plan.clone();
         let budgeted = plan.as_ref().is_some_and(|p| p.definition.settings.budget.is_some());
         let now = self.services.clock.now();
+        let secrets = plan.as_ref().map(|plan| self.secrets_of(plan)).unwrap_or_default();
         let messages: Vec<Bytes> = tasks
             .iter()
             .map(|task| {
@@ -212,6 +210,7 @@ impl Workflows {
                         output_schema: schema,
                         at_most_once: task.at_most_once,
                         budgeted,
+                        secrets: &secrets,
                     },
                 };
                 events::envelope(&id, events::TASK_READY, run, now, &data)

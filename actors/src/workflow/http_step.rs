@@ -6,13 +6,16 @@ use crate::{
     mutant::{Rule, holds},
     tasks::{Called, pause},
 };
-use callboard_connectors::http::node::{self, Call};
+use callboard_connectors::http::{
+    Held,
+    node::{self, Answer, Call},
+};
 use callboard_core::{
     Datum, Span,
     agent::message::{CallError, Usage},
-    workflow::{Input, Outcome, StepKey, definition::HttpNode, run::StepState},
+    request::Request,
+    workflow::{Input, NodeKind, Outcome, Plan, StepKey, definition::HttpNode, run::StepState},
 };
-use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// A step's call, on its way.
@@ -23,8 +26,8 @@ pub(super) struct HttpStep {
     pub input: Datum,
     pub expect: Vec<u16>,
     pub at_most_once: bool,
-    /// Secrets that the definition itself names.
-    pub allowed: BTreeSet<String>,
+    /// Its definition, and the secrets of the whole run.
+    pub plan: Arc<Plan>,
     pub timeout: Option<Span>,
 }
 
@@ -45,9 +48,14 @@ impl Workflows {
                 return;
             }
             failpoint!("http.before_call");
+            // The answer keeps its places in memory until it is recorded.
+            let mut _held = Held::default();
             let outcome = match this.request(&run, &call).await {
                 Ok(Some(request)) => match this.perform(&run, &call, &request).await {
-                    Ok(value) => Outcome::Done(Datum::inline(value)),
+                    Ok(Answer { output, held }) => {
+                        _held = held;
+                        Outcome::Done(Datum::inline(output))
+                    }
                     Err(error) => Outcome::Failed(error),
                 },
                 // The request could not be read: the next wake tries again.
@@ -94,22 +102,23 @@ impl Workflows {
         )
     }
 
-    async fn request(&self, run: &str, call: &HttpStep) -> Result<Option<HttpNode>, CallError> {
+    async fn request(&self, run: &str, call: &HttpStep) -> Result<Option<Request>, CallError> {
         let Some(input) = self.content(run, &call.input).await else { return Ok(None) };
-        let request: HttpNode = serde_json::from_value((*input).clone()).map_err(|e| CallError {
-            code: "http_invalid_request".into(),
-            message: e.to_string(),
-            retryable: false,
-            retry_after: None,
-        })?;
-        Ok(Some(HttpNode { expect: call.expect.clone(), ..request }))
+        let request = serde_json::from_value((*input).clone()).map_err(|e| invalid(e.to_string()))?;
+        Ok(Some(request))
     }
 
-    async fn perform(&self, run: &str, call: &HttpStep, request: &HttpNode) -> Result<Value, CallError> {
+    async fn perform(&self, run: &str, call: &HttpStep, request: &Request) -> Result<Answer, CallError> {
+        let node = call.plan.by_id.get(&*call.step.node).map(|ix| &call.plan.node(*ix).node.kind);
+        let Some(NodeKind::Http(node)) = node else {
+            return Err(invalid("the run's definition has no such call".into()));
+        };
+        let node = HttpNode { expect: call.expect.clone(), ..node.clone() };
         let key = format!("{run}/{}/{}", call.step, call.attempt);
         let call = Call {
-            node: request,
-            allowed: call.allowed.clone(),
+            node: &node,
+            request,
+            secrets: &self.secrets_of(&call.plan),
             idempotency_key: &key,
             timeout: call.timeout,
         };
@@ -120,4 +129,15 @@ impl Workflows {
             _ => error,
         })
     }
+
+    /// Returns the names of all secrets that a run may use: of its calls, and of its agents' tools.
+    pub(super) fn secrets_of(&self, plan: &Plan) -> BTreeSet<String> {
+        let mut names = self.services.agents.secrets(&plan.agents);
+        names.extend(plan.secrets.iter().cloned());
+        names
+    }
+}
+
+fn invalid(message: String) -> CallError {
+    CallError { code: "http_invalid_request".into(), message, retryable: false, retry_after: None }
 }

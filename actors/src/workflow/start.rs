@@ -12,10 +12,7 @@ use callboard_core::{
 };
 use serde::Deserialize;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A plan, and the document it was compiled from.
 pub(super) type Compiled = (Arc<Plan>, Arc<Value>);
@@ -132,8 +129,11 @@ impl Workflows {
         if let Some(known) = key.as_ref().and_then(|key| self.plans.lock().get(key).cloned()) {
             return Ok(known);
         }
-        let agents = self.services.agents.agents.keys().cloned().collect();
-        let checked = self.tasks.pool.check(move || check(definition, agents)).await.map_err(Fault::busy)?;
+        let around = Surroundings {
+            agents: self.services.agents.agents.keys().cloned().collect(),
+            bound_secrets: self.services.secrets.hosts().bound(),
+        };
+        let checked = self.tasks.pool.check(move || check(definition, &around)).await.map_err(Fault::busy)?;
         let (plan, pinned) = checked?;
         let compiled = (Arc::new(plan), Arc::new(pinned));
         if let Some(key) = key {
@@ -178,14 +178,14 @@ fn is_value(datum: &Datum, value: &Value) -> bool {
 }
 
 /// Reads and compiles a definition; returns the plan and the document to pin.
-fn check(definition: Value, agents: BTreeSet<String>) -> Result<(Plan, Value), Fault> {
+fn check(definition: Value, around: &Surroundings) -> Result<(Plan, Value), Fault> {
     let invalid = |problems: Vec<Problem>| {
         let n = problems.len();
         let s = if n == 1 { "" } else { "s" };
         Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}"))
             .with_problems(problems)
     };
-    let plan = Plan::compile_value(definition, &Surroundings { agents }).map_err(invalid)?;
+    let plan = Plan::compile_value(definition, around).map_err(invalid)?;
     let pinned = serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
     Ok((plan, pinned))
 }

@@ -9,6 +9,7 @@ mod load;
 mod secret;
 
 use crate::user::User;
+use callboard_connectors::secret::Hosts;
 use callboard_core::{
     Span,
     workflow::definition::{RETENTION_LIMIT, Retention},
@@ -105,6 +106,8 @@ pub struct Http {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Secrets {
     pub store: String,
+    /// Hosts by the name of the secret.
+    pub hosts: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -182,6 +185,9 @@ impl Config {
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.telemetry.level) {
             wrong.push(("telemetry.level", error.to_string()));
+        }
+        if let Err(error) = Hosts::new(&self.secrets.hosts) {
+            wrong.push(("secrets.hosts", error));
         }
         let catalog = self.catalog.url.expose();
         if !catalog.is_empty() && !catalog.starts_with("sqlite:") && !catalog.starts_with("postgres") {

@@ -14,7 +14,7 @@ use callboard_core::{
     },
 };
 use serde_json::Value;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 pub use callboard_core::agent::spec::Agents;
 
@@ -32,11 +32,15 @@ pub struct Checked {
     pub problems: Vec<Problem>,
 }
 
-/// Finds everything that is wrong with a definition.
-pub fn check(document: Value, agents: &Agents) -> Checked {
+/// Finds everything that is wrong with a definition. `bound` are the secrets that say to which hosts they may go.
+pub fn check(document: Value, agents: &Agents, bound: &BTreeSet<String>) -> Checked {
     let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
     let (name, description) = (text("name").unwrap_or_default(), text("description"));
-    let around = Surroundings { agents: agents.agents.keys().cloned().collect() };
+    let around = Surroundings {
+        agents: agents.agents.keys().cloned().collect(),
+        bound_secrets: bound.clone(),
+        ..Surroundings::default()
+    };
     let compiled = Plan::compile_value(document.clone(), &around);
     Checked { name, description, problems: compiled.err().unwrap_or_default(), document }
 }
@@ -96,7 +100,6 @@ pub fn loosened(config: &Config, agents: &Agents) -> Option<String> {
 mod tests {
     use super::*;
     use callboard_core::workflow::{Definition, NodeKind};
-    use std::collections::BTreeSet;
 
     /// Every example with its definition.
     fn examples() -> Vec<(String, Value)> {
@@ -110,7 +113,7 @@ mod tests {
     fn every_example_has_no_problems() {
         let agents = Agents::read(AGENTS).expect("the built-in agents");
         for (file, document) in examples() {
-            assert_eq!(check(document, &agents).problems, [], "{file}");
+            assert_eq!(check(document, &agents, &BTreeSet::new()).problems, [], "{file}");
         }
     }
 

@@ -32,7 +32,7 @@ use callboard_catalog::Catalog;
 use callboard_core::{Timestamp, agent::spec::Agents, workflow::definition::is_id};
 use callboard_listener::Refusal;
 use http::{HeaderMap, StatusCode, request::Parts};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -73,6 +73,8 @@ pub struct Gateway {
     pub runs: Runs,
     pub catalog: Arc<dyn Catalog>,
     pub agents: Arc<Agents>,
+    /// Secrets that say to which hosts they may go.
+    pub bound_secrets: Arc<BTreeSet<String>>,
     pub readiness: Readiness,
     pub limits: Limits,
     pub heavy: Heavy,

@@ -9,43 +9,36 @@ pub(crate) mod body;
 pub(crate) mod errors;
 pub mod node;
 mod resolver;
+pub(crate) mod room;
 
 use crate::{CallError, failed};
 use address::Rules;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use callboard_core::request::{LARGEST_BODY, USUAL_BODY, is_reserved};
+use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::Mutex;
 use resolver::{Checked, Lookup};
+use room::Room;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::Instant};
 use url::{Host, Url};
+use zeroize::Zeroizing;
 
 pub use address::Origin;
+pub use room::Held;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const TOTAL: Duration = Duration::from_secs(60);
 const LONGEST_TOTAL: Duration = Duration::from_secs(600);
 const REDIRECTS: usize = 5;
 pub(crate) const HEADERS: usize = 64 << 10;
-pub(crate) const BODY: usize = 16 << 20;
+/// The largest answer that a call may ask for.
+pub(crate) const BODY: usize = LARGEST_BODY as usize;
 const URL: usize = 8 << 10;
 /// Calls at the same time; more wait within their own time.
 const CALLS: usize = 256;
 /// Ports with a client of their own; further ones take the place of another.
 const CLIENTS: usize = 32;
-
-/// Headers that frame the message or speak to proxies; they are not the caller's to set.
-const RESERVED: [HeaderName; 9] = [
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::TRANSFER_ENCODING,
-    header::CONNECTION,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::PROXY_AUTHORIZATION,
-    header::ACCEPT_ENCODING,
-];
 
 /// The client.
 pub struct Guarded {
@@ -54,6 +47,7 @@ pub struct Guarded {
     /// By port, see `Checked`.
     clients: Mutex<BTreeMap<u16, reqwest::Client>>,
     calls: Semaphore,
+    room: Room,
     #[cfg(feature = "stand-in")]
     stand_in: Option<StandIn>,
 }
@@ -69,22 +63,31 @@ pub type StandIn = Arc<
 /// A call.
 pub struct Request {
     pub method: Method,
-    pub url: String,
-    /// Values marked as sensitive are dropped on a redirect to another origin, as `Authorization` and `Cookie` are.
+    /// It may hold a secret, and so may the others; their memory is overwritten when they go.
+    pub url: Zeroizing<String>,
     pub headers: HeaderMap,
     pub body: Bytes,
     /// URL or body hold a secret: a redirect to another origin is refused.
     pub confidential: bool,
     /// For the whole call; default 60 s, at most 10 min.
     pub timeout: Option<Duration>,
+    /// Bytes of the largest answer that is read; default 1 MiB, at most 16 MiB.
+    pub max_body: Option<u64>,
+    /// Asked of every URL that the request goes to with secrets.
+    pub allowed: Option<Allowed>,
 }
 
+/// Says whether a request with its secrets may go to a URL.
+pub type Allowed = Box<dyn Fn(&Url) -> Result<(), CallError> + Send + Sync>;
+
 /// An answer, whatever its status.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Default)]
 pub struct Response {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// Its places in memory; they are to be held until the answer is recorded.
+    pub held: Held,
 }
 
 // === impl Guarded ===
@@ -102,9 +105,15 @@ impl Guarded {
             lookup,
             clients: Mutex::default(),
             calls: Semaphore::new(CALLS),
+            room: Room::new(),
             #[cfg(feature = "stand-in")]
             stand_in: None,
         }
+    }
+
+    /// Where the values of an answer have their places.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     #[cfg(feature = "stand-in")]
@@ -159,19 +168,26 @@ impl Guarded {
     }
 
     async fn follow(&self, mut request: Request, mut url: Url, end: Instant) -> Result<Response, CallError> {
-        if RESERVED.iter().any(|name| request.headers.contains_key(name)) {
-            return Err(failed("http_invalid_request", "the request sets a reserved header", false));
+        if let Some(name) = request.headers.keys().find(|name| is_reserved(name.as_str())) {
+            let message = format!("the request sets {name}, which is made for each call");
+            return Err(failed("http_invalid_request", message, false));
         }
         body::check_headers(&request.headers)?;
+        let most = usize::try_from(request.max_body.unwrap_or(USUAL_BODY)).unwrap_or(BODY).min(BODY);
         for _ in 0..=REDIRECTS {
+            if let Some(allowed) = &request.allowed {
+                allowed(&url)?;
+            }
             let response = self.send(&request, &url, end).await?;
             body::check_headers(response.headers())?;
             let Some(target) = target(&response, &url) else {
                 let status = response.status().as_u16();
                 let headers = response.headers().clone();
-                let limit = if request.method == Method::HEAD { 0 } else { BODY };
-                let body = if limit == 0 { Bytes::new() } else { body::read(response, limit).await? };
-                return Ok(Response { status, headers, body });
+                let (body, held) = match request.method {
+                    Method::HEAD => Default::default(),
+                    _ => body::read_in(response, most, Some(&self.room)).await?,
+                };
+                return Ok(Response { status, headers, body, held });
             };
             let target = self.vet(target?.as_str())?;
             redirect(&mut request, response.status());
@@ -234,6 +250,11 @@ pub(crate) fn build(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqw
         .map_err(|_| failed("http_invalid_request", "no HTTP client can be built on this machine", false))
 }
 
+/// Bytes whose memory is overwritten when the last of those who share them has gone.
+pub(crate) fn owned(mut text: Zeroizing<String>) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(std::mem::take(&mut *text).into_bytes()))
+}
+
 /// Returns where a redirect leads, if the response is one.
 fn target(response: &reqwest::Response, url: &Url) -> Option<Result<Url, CallError>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
@@ -260,22 +281,27 @@ fn redirect(request: &mut Request, status: StatusCode) {
     }
 }
 
-/// Takes off what another origin must not see.
+/// Takes off what another origin must not see: all that the definition or we have put in, but what kind of answer is
+/// wanted.
 fn leave_origin(request: &mut Request) -> Result<(), CallError> {
     if request.confidential {
         return Err(errors::forbidden_url("a request with a secret was redirected to another origin"));
     }
-    let drop: Vec<HeaderName> = request
-        .headers
-        .iter()
-        .filter(|(name, value)| {
-            value.is_sensitive() || **name == header::AUTHORIZATION || **name == header::COOKIE
-        })
-        .map(|(name, _)| name.clone())
-        .collect();
-    for name in drop {
-        request.headers.remove(name);
+    if !request.body.is_empty() {
+        return Err(errors::forbidden_url(
+            "a request with a body was redirected to another origin; call it by its own URL",
+        ));
     }
+    let kept = [header::ACCEPT, header::ACCEPT_LANGUAGE];
+    let kept: HeaderMap = kept
+        .into_iter()
+        .filter_map(|name| {
+            let value = request.headers.remove(&name).filter(|value| !value.is_sensitive())?;
+            Some((name, value))
+        })
+        .collect();
+    request.headers = kept;
+    request.allowed = None;
     Ok(())
 }
 
@@ -285,11 +311,13 @@ impl Request {
     pub fn new(method: Method, url: impl Into<String>) -> Self {
         Self {
             method,
-            url: url.into(),
+            url: Zeroizing::new(url.into()),
             headers: HeaderMap::new(),
             body: Bytes::new(),
             confidential: false,
             timeout: None,
+            max_body: None,
+            allowed: None,
         }
     }
 }

@@ -6,12 +6,16 @@
 mod openai;
 mod scripted;
 
-use crate::{CallError, failed};
+use crate::{
+    CallError, failed,
+    secret::{Pieces, Scrub},
+};
 use async_trait::async_trait;
 use callboard_core::{
     Problem, Span,
     agent::message::{Message, ModelReply, ModelRequest, Usage},
 };
+use parking_lot::Mutex;
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::OwnedSemaphorePermit;
@@ -151,6 +155,19 @@ impl Models {
         }
     }
 
+    /// Makes one call, and takes the values of a run's secrets out of all that comes of it.
+    pub async fn call_scrubbed(
+        &self,
+        request: &ModelRequest,
+        on_delta: OnDelta<'_>,
+        scrub: &Scrub,
+    ) -> Result<ModelReply, CallError> {
+        let said = on_delta.map(|to| Said::new(scrub, to));
+        let listen = |text: &str| said.iter().for_each(|said| said.add(text));
+        let reply = self.call(request, said.as_ref().map(|_| &listen as _)).await;
+        scrubbed(reply, scrub, said.as_ref())
+    }
+
     /// Makes one call, for which the caller has a place, at the provider the model's name means.
     pub async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
         if let Some((provider, model)) = request.model.split_once('/')
@@ -160,6 +177,59 @@ impl Models {
             return provider.call(&request, on_delta).await;
         }
         self.default.call(request, on_delta).await
+    }
+}
+
+/// Hears an answer's pieces and says them on without the values of secrets, also of one that stands across pieces.
+struct Said<'a> {
+    pieces: Mutex<Pieces>,
+    to: &'a (dyn Fn(&str) + Send + Sync),
+}
+
+impl<'a> Said<'a> {
+    fn new(scrub: &Scrub, to: &'a (dyn Fn(&str) + Send + Sync)) -> Self {
+        Self { pieces: Mutex::new(scrub.pieces()), to }
+    }
+
+    fn add(&self, text: &str) {
+        let shown = self.pieces.lock().push(text);
+        self.say(&shown);
+    }
+
+    fn finish(&self) {
+        let shown = self.pieces.lock().finish();
+        self.say(&shown);
+    }
+
+    fn say(&self, text: &str) {
+        if !text.is_empty() {
+            (self.to)(text);
+        }
+    }
+}
+
+/// Takes the values of secrets out of what a call came to.
+fn scrubbed(
+    reply: Result<ModelReply, CallError>,
+    scrub: &Scrub,
+    said: Option<&Said<'_>>,
+) -> Result<ModelReply, CallError> {
+    match reply {
+        Ok(mut reply) => {
+            said.into_iter().for_each(Said::finish);
+            scrub.text(&mut reply.text);
+            scrub.text(&mut reply.model);
+            for call in &mut reply.tool_calls {
+                scrub.text(&mut call.id);
+                scrub.text(&mut call.name);
+                scrub.text(&mut call.arguments);
+            }
+            Ok(reply)
+        }
+        Err(mut error) => {
+            scrub.error(&mut error);
+            Err(error)
+        }
     }
 }
 

@@ -1,19 +1,22 @@
 //! Secrets: references in definitions, values only for the moment of a call, and nothing of them afterwards.
 //!
-//! `secret://name` stands in a definition; it is resolved right before the call (S-07), and whatever the call gives
-//! back is scrubbed of the value in its usual encodings (S-08), since an echo server returns your own headers.
+//! `secret://name` stands in a definition; it is resolved right before the call (S-07) at the places that the core says
+//! are the definition's own, it goes to its hosts only (S-10), and whatever comes back is scrubbed of the values of all
+//! secrets that the run may use (S-08), since an echo server returns your own headers.
 
+mod hosts;
 mod scrub;
 
 use crate::{CallError, failed};
 use async_trait::async_trait;
+use callboard_core::secret::{Place, SCHEME};
 use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
-pub use scrub::Scrub;
+pub use hosts::Hosts;
+pub use scrub::{Pieces, Scrub};
 
-const SCHEME: &str = "secret://";
-const LONGEST_NAME: usize = 128;
+static NO_HOSTS: Hosts = Hosts::none();
 
 /// A secret's value. It has neither `Debug` nor `Serialize`, and its memory is overwritten when it goes.
 #[derive(Clone)]
@@ -24,6 +27,16 @@ pub struct Secret(Zeroizing<String>);
 pub trait Secrets: Send + Sync + 'static {
     /// Returns a value, or nothing if there is no secret of that name.
     async fn secret(&self, name: &str) -> Result<Option<Secret>, CallError>;
+
+    /// Returns the values to look for in answers: those of today, and of a moment ago where they change.
+    async fn known(&self, name: &str) -> Result<Vec<Secret>, CallError> {
+        Ok(self.secret(name).await?.into_iter().collect())
+    }
+
+    /// Returns where secrets may go.
+    fn hosts(&self) -> &Hosts {
+        &NO_HOSTS
+    }
 }
 
 /// Values that are there from the start: of the environment, or of a test.
@@ -51,84 +64,48 @@ impl Secret {
     }
 }
 
-/// Returns the names of all references in a text.
-pub fn references(text: &str) -> BTreeSet<String> {
-    pieces(text).filter_map(|piece| piece.ok()).map(str::to_owned).collect()
-}
-
-/// Replaces each reference by what `to` makes of its name.
-pub fn replace(text: &str, mut to: impl FnMut(&str) -> String) -> String {
-    pieces(text).fold(String::with_capacity(text.len()), |mut out, piece| {
-        match piece {
-            Ok(name) => out.push_str(&to(name)),
-            Err(plain) => out.push_str(plain),
-        }
-        out
-    })
-}
-
-/// Splits a text into names of references (`Ok`) and what stands between (`Err`).
-fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (plain, after) = match rest.find(SCHEME) {
-            Some(0) => {
-                let tail = &rest[SCHEME.len()..];
-                let end = tail.find(|c: char| !is_name(c)).unwrap_or(tail.len()).min(LONGEST_NAME);
-                // A full stop ends the sentence, not the name.
-                let name = tail[..end].trim_end_matches('.');
-                if name.is_empty() {
-                    (SCHEME, tail)
-                } else {
-                    rest = &tail[name.len()..];
-                    return Some(Ok(name));
-                }
-            }
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
-        rest = after;
-        Some(Err(plain))
-    })
-}
-
-fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
+/// Returns what takes the values of the named secrets out of answers. What is not there can't come back.
+pub async fn scrub(names: &BTreeSet<String>, secrets: &dyn Secrets) -> Result<Scrub, CallError> {
+    let values = futures::future::try_join_all(names.iter().map(|name| secrets.known(name))).await?;
+    Ok(Scrub::new(values.iter().flatten()))
 }
 
 // === impl Used ===
 
 impl Used {
     /// Fetches all the named secrets; a missing one fails the call.
-    pub async fn fetch(names: BTreeSet<String>, secrets: &dyn Secrets) -> Result<Self, CallError> {
+    pub async fn fetch(names: &BTreeSet<&str>, secrets: &dyn Secrets) -> Result<Self, CallError> {
         let mut used = BTreeMap::new();
         for name in names {
-            let Some(secret) = secrets.secret(&name).await? else {
+            let Some(secret) = secrets.secret(name).await? else {
                 return Err(failed("secret_unknown", format!("there is no secret {name}"), false));
             };
-            used.insert(name, secret);
+            used.insert((*name).to_owned(), secret);
         }
         Ok(Self(used))
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Puts the values in for their references; an unknown reference stays as it is.
-    pub fn reveal(&self, text: &str) -> Zeroizing<String> {
-        Zeroizing::new(replace(text, |name| match self.0.get(name) {
-            Some(secret) => secret.expose().to_owned(),
-            None => format!("{SCHEME}{name}"),
-        }))
-    }
-
-    /// Returns what takes these values out of answers.
-    pub fn scrub(&self) -> Scrub {
-        Scrub::new(self.0.values())
+    /// Puts the values in at `places`, which stand in order, and nowhere else.
+    pub fn reveal(&self, text: &str, places: &[&Place]) -> Result<Zeroizing<String>, CallError> {
+        let more: usize = places.iter().filter_map(|p| self.0.get(&p.name)).map(|s| s.expose().len()).sum();
+        // Large enough from the start, so that no copy is left where it grew.
+        let mut out = Zeroizing::new(String::with_capacity(text.len() + more));
+        let mut from = 0;
+        for place in places {
+            let end = place.from + SCHEME.len() + place.name.len();
+            let stands = text.get(place.from..end).and_then(|t| t.strip_prefix(SCHEME)) == Some(&*place.name);
+            let (Some(plain), Some(secret), true) =
+                (text.get(from..place.from), self.0.get(&place.name), stands)
+            else {
+                let message = format!("the recorded request has no secret at {}", place.at);
+                return Err(failed("http_invalid_request", message, false));
+            };
+            out.push_str(plain);
+            out.push_str(secret.expose());
+            from = end;
+        }
+        out.push_str(&text[from..]);
+        Ok(out)
     }
 }
 
@@ -137,22 +114,22 @@ impl Used {
 mod tests {
     use super::*;
 
-    #[test]
-    fn references_are_found_wherever_they_stand() {
-        let names = |text| references(text).into_iter().collect::<Vec<_>>();
-        assert_eq!(names("secret://key"), ["key"]);
-        assert_eq!(names("Bearer secret://a.b-c_1, secret://key."), ["a.b-c_1", "key"]);
-        assert_eq!(names("secret:// secret:/key SECRET://key"), Vec::<String>::new());
-        assert_eq!(names("secret://secret://x"), ["secret"]);
-        assert_eq!(names("é secret://käse"), ["k"]);
-    }
-
     #[tokio::test]
-    async fn values_take_the_place_of_references() {
+    async fn values_stand_at_their_places_only() {
         let secrets = BTreeMap::from([("key".to_owned(), Secret::new("s3cr3t"))]);
-        let used = Used::fetch(references("Bearer secret://key!"), &secrets).await.unwrap();
-        assert_eq!(*used.reveal("Bearer secret://key! secret://other"), "Bearer s3cr3t! secret://other");
-        let missing = Used::fetch(references("secret://nope"), &secrets).await.err().unwrap();
+        let used = Used::fetch(&BTreeSet::from(["key"]), &secrets).await.unwrap();
+        let place = |from| Place { at: "/url".into(), from, name: "key".into() };
+        let text = "é secret://key secret://key!";
+        assert_eq!(*used.reveal(text, &[&place(3)]).unwrap(), "é s3cr3t secret://key!");
+        assert_eq!(*used.reveal(text, &[&place(3), &place(16)]).unwrap(), "é s3cr3t s3cr3t!");
+        assert_eq!(*used.reveal(text, &[]).unwrap(), text);
+        for wrong in [vec![place(1)], vec![place(4)], vec![place(99)], vec![place(16), place(3)]] {
+            assert_eq!(
+                used.reveal(text, &wrong.iter().collect::<Vec<_>>()).err().unwrap().code,
+                "http_invalid_request"
+            );
+        }
+        let missing = Used::fetch(&BTreeSet::from(["nope"]), &secrets).await.err().unwrap();
         assert_eq!(missing.code, "secret_unknown");
     }
 }

@@ -8,6 +8,7 @@ mod bounds;
 mod convert;
 mod costly;
 mod engine;
+mod marked;
 mod measure;
 pub mod meter;
 mod names;
@@ -15,6 +16,7 @@ mod references;
 mod scan;
 
 pub use engine::{Context, Expression, Fuel};
+pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
 pub use meter::{Brake, Meter};
 pub use references::References;
 
@@ -134,7 +136,12 @@ pub(crate) fn each_text(template: &Value, f: &mut impl FnMut(&str)) {
     }
 }
 
-fn render_in(template: &Value, context: &Context, fuel: &mut Fuel<'_>, depth: usize) -> Result<Value, Error> {
+pub(crate) fn render_in(
+    template: &Value,
+    context: &Context,
+    fuel: &mut Fuel<'_>,
+    depth: usize,
+) -> Result<Value, Error> {
     if depth > DEPTH_LIMIT {
         return Err(Error::Limit(format!("the template is nested deeper than {DEPTH_LIMIT} levels")));
     }

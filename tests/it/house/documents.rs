@@ -48,7 +48,7 @@ fn agents() -> Agents {
 
 /// Returns what is wrong with a definition, each with where it stands.
 fn problems(text: &str, format: Format, place: &str) -> Vec<String> {
-    let around = Surroundings { agents: agents().agents.into_keys().collect() };
+    let around = Surroundings { agents: agents().agents.into_keys().collect(), ..Surroundings::default() };
     let found = match Definition::read(text, format) {
         Ok(definition) => Plan::compile(definition, &around).err().unwrap_or_default(),
         Err(found) => found,

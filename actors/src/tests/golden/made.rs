@@ -188,6 +188,7 @@ fn task(full: bool) -> Task {
             iteration: 2,
             call: "call_1".into(),
         }),
+        secrets: std::collections::BTreeSet::new(),
     }
 }
 

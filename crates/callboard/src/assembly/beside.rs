@@ -49,7 +49,12 @@ impl Beside {
             Role::Ai => Roles { workflow: false, ai: true },
             Role::All => Roles { workflow: true, ai: true },
         };
-        let secrets = Arc::new(SidecarSecrets::new(sidecar.clone(), &config.secrets.store, "secrets"));
+        let secrets = Arc::new(SidecarSecrets::new(
+            sidecar.clone(),
+            &config.secrets.store,
+            "secrets",
+            parts.hosts.clone(),
+        ));
         let host = Host::new(parts.services(config, sidecar.clone(), secrets, own, true), roles);
 
         let app_token = std::env::var("APP_API_TOKEN").ok().filter(|token| !token.trim().is_empty());

@@ -93,7 +93,12 @@ impl Embedded {
 
         let sidecar = server.sidecar();
         let own = [Some(address), http, grpc].into_iter().flatten().collect();
-        let secrets = Arc::new(SidecarSecrets::new(sidecar.clone(), &config.secrets.store, "secretstore"));
+        let secrets = Arc::new(SidecarSecrets::new(
+            sidecar.clone(),
+            &config.secrets.store,
+            "secretstore",
+            parts.hosts.clone(),
+        ));
         let services = parts.services(config, sidecar.clone(), secrets, own, false);
         let host = Host::new(services, Roles { workflow: true, ai: true });
         app.set(host.router(None));

@@ -13,7 +13,7 @@ use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models, Provider, Script},
-    secret::Secrets,
+    secret::{Hosts, Secrets},
 };
 use callboard_sidecar::Sidecar;
 use prometheus::Registry;
@@ -40,6 +40,8 @@ pub struct Parts {
     /// The stop has come so far that nothing is answered any more.
     pub closed: CancellationToken,
     exempt: Vec<Origin>,
+    /// Where secrets may go.
+    pub hosts: Hosts,
 }
 
 // === impl Parts ===
@@ -51,6 +53,13 @@ impl Parts {
         let agents = document::agents_of(config).map_err(anyhow::Error::msg)?;
         if let Some(loose) = document::loosened(config, &agents) {
             eprintln!("callboard: {loose} (you trust this folder)");
+        }
+        let hosts =
+            Hosts::new(&config.secrets.hosts).map_err(|error| anyhow::anyhow!("secrets.hosts.{error}"))?;
+        let problems = agents.check_hosts(&hosts.bound());
+        if !problems.is_empty() {
+            let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+            bail!("the agents can't be used:{}", lines.concat());
         }
         let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
         let exempt =
@@ -65,6 +74,7 @@ impl Parts {
             stop: CancellationToken::new(),
             closed: CancellationToken::new(),
             exempt,
+            hosts,
         })
     }
 
@@ -113,6 +123,7 @@ impl Parts {
             },
             catalog: catalog.clone(),
             agents: self.agents.clone(),
+            bound_secrets: Arc::new(self.hosts.bound()),
             readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
             limits: Limits::new(config.server.concurrency, config.server.streams),
             heavy: Heavy::default(),

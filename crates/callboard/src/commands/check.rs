@@ -3,12 +3,12 @@
 use super::{Exit, Misuse};
 use crate::{
     cli::Check,
-    config::Sources,
+    config::{Config, Sources},
     document::{self, Agents},
 };
 use callboard_core::{Problem, workflow::Definition};
 use serde_json::Value;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 pub fn perform(check: Check) -> anyhow::Result<Exit> {
     if check.schema {
@@ -18,10 +18,13 @@ pub fn perform(check: Check) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let agents = document::agents(check.agents.as_deref().unwrap_or(Path::new(""))).map_err(Misuse)?;
+    // Mistakes of the settings are not those of these files.
+    let settings = Config::load(None).ok();
+    let bound = settings.map(|config| config.secrets.hosts.into_keys().collect()).unwrap_or_default();
     let mut wrong = 0;
     for file in &check.files {
         let name = file.display();
-        let problems = look(file, &agents)?;
+        let problems = look(file, &agents, &bound)?;
         if problems.is_empty() {
             // The schema on standard output may be read by a program.
             eprintln!("{name}: ok");
@@ -34,7 +37,7 @@ pub fn perform(check: Check) -> anyhow::Result<Exit> {
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
-fn look(file: &Path, agents: &Agents) -> anyhow::Result<Vec<Problem>> {
+fn look(file: &Path, agents: &Agents, bound: &BTreeSet<String>) -> anyhow::Result<Vec<Problem>> {
     let text = std::fs::read_to_string(file);
     let text = text.map_err(|error| Misuse(format!("{}: {error}", file.display())))?;
     if file.extension().is_some_and(|extension| extension == "toml") {
@@ -48,8 +51,11 @@ fn look(file: &Path, agents: &Agents) -> anyhow::Result<Vec<Problem>> {
     Ok(match document::read(file, &text) {
         Err(error) => vec![Problem::new("", "unreadable", error)],
         Ok(Value::Object(fields)) if fields.contains_key("agents") && !fields.contains_key("nodes") => {
-            Agents::from_value(Value::Object(fields)).err().unwrap_or_default()
+            match Agents::from_value(Value::Object(fields)) {
+                Ok(agents) => agents.check_hosts(bound),
+                Err(problems) => problems,
+            }
         }
-        Ok(value) => document::check(value, agents).problems,
+        Ok(value) => document::check(value, agents, bound).problems,
     })
 }

@@ -95,7 +95,9 @@ fn input(text: &str) -> anyhow::Result<Value> {
 /// Checks before anything is started; says everything that is wrong.
 fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Config) -> anyhow::Result<bool> {
     let agents = document::agents_of(config).map_err(Misuse)?;
-    let problems = document::check(definition.clone(), &agents).problems;
+    let problems =
+        document::check(definition.clone(), &agents, &config.secrets.hosts.keys().cloned().collect())
+            .problems;
     for problem in &problems {
         eprintln!("{}: {problem}", file.display());
     }

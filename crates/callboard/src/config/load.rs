@@ -15,7 +15,7 @@ const DEFAULTS_NAME: &str = "the defaults";
 const FOLDER: &str = "config";
 const PREFIX: &str = "CALLBOARD";
 /// Sections whose keys the operator chooses.
-pub(super) const OPEN: [&str; 1] = ["models.providers"];
+pub(super) const OPEN: [&str; 2] = ["models.providers", "secrets.hosts"];
 /// What an entry of an open section may hold.
 const PROVIDER: [&str; 4] = ["base_url", "api_key", "timeout", "parallel"];
 /// Variables of other programs that say the same as a setting of ours, which wins.

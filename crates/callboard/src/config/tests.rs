@@ -28,6 +28,19 @@ fn a_variable_wins_over_a_file_and_a_file_over_the_default() {
 }
 
 #[test]
+fn a_secret_says_its_hosts() {
+    let load = |text: &str| sources(&[("a.toml", text)], &[]).load();
+    let config =
+        load("[secrets.hosts]\nShop_Token = [\"api.x.com\", \"*.y.com\"]\n\"a.b\" = []").expect("settings");
+    let hosts: Vec<_> =
+        config.secrets.hosts.iter().map(|(name, hosts)| (name.as_str(), hosts.len())).collect();
+    assert_eq!(hosts, [("Shop_Token", 2), ("a.b", 0)]);
+    let Mistakes(wrong) = load("[secrets.hosts]\ntok = [\"https://x.com/\"]").expect_err("a mistake");
+    assert_eq!(wrong[0].path, "secrets.hosts");
+    assert!(wrong[0].message.contains("https://x.com/"), "{}", wrong[0].message);
+}
+
+#[test]
 fn retention_is_one_duration_or_one_for_each_way_to_end() {
     let load = |file: &str, variables: &[(&str, &str)]| sources(&[("a.toml", file)], variables).load();
     let week = Span::secs(7 * 24 * 3600);

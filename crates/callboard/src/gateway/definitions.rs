@@ -10,6 +10,7 @@ use callboard_core::{
 };
 use http::StatusCode;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 pub use crate::document::Checked;
 
@@ -20,6 +21,7 @@ pub fn read(
     text: &[u8],
     language: Language,
     agents: &Agents,
+    bound: &BTreeSet<String>,
     trim: impl FnOnce(&mut Map<String, Value>),
 ) -> Result<Checked, Error> {
     let (format, code) = match language {
@@ -47,5 +49,5 @@ pub fn read(
         return Err(Error::invalid("invalid_definition", "the definition", vec![problem]));
     };
     trim(&mut document);
-    Ok(document::check(Value::Object(document), agents))
+    Ok(document::check(Value::Object(document), agents, bound))
 }

@@ -63,6 +63,7 @@ impl Api {
             },
             catalog: catalog.clone(),
             agents: Arc::new(agents),
+            bound_secrets: Arc::default(),
             readiness: Readiness { sidecar, catalog, stop: stop.clone() },
             limits,
             heavy: Heavy::default(),

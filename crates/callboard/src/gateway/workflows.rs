@@ -141,11 +141,11 @@ async fn accepted(
     if text.is_empty() {
         return Err(Error::bad_request("empty_body", "the body is empty; it should be a definition"));
     }
-    let (agents, draft) = (gateway.agents.clone(), saving.draft);
+    let (agents, bound, draft) = (gateway.agents.clone(), gateway.bound_secrets.clone(), saving.draft);
     let turn = gateway.heavy.check(text.len()).await?;
     off_the_reactor(move || {
         let mut version = None;
-        let checked = definitions::read(&text, language, &agents, |document| {
+        let checked = definitions::read(&text, language, &agents, &bound, |document| {
             // What `GET` added comes back with the edited document.
             version = document.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
             document.retain(|name, _| !OURS.contains(&name.as_str()));

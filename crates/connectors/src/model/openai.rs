@@ -8,7 +8,7 @@ mod reading;
 mod stream;
 mod wire;
 
-use super::{ChatModel, OnDelta, Place, Provider, invalid};
+use super::{ChatModel, OnDelta, Place, Provider, Said, invalid, scrubbed};
 use crate::{
     CallError, failed,
     http::{self as client, errors},
@@ -20,6 +20,7 @@ use callboard_core::agent::message::{ModelReply, ModelRequest};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// For a whole call: long answers of large models take minutes.
 const TOTAL: Duration = Duration::from_secs(600);
@@ -54,7 +55,7 @@ impl OpenAi {
             .ok_or_else(|| wrong("the base URL is not an http or https URL"))?;
         let key = provider.api_key.as_deref().map(str::trim).filter(|key| !key.is_empty());
         let authorization = key
-            .map(|key| HeaderValue::from_str(&format!("Bearer {key}")))
+            .map(|key| HeaderValue::from_maybe_shared(client::owned(Zeroizing::new(format!("Bearer {key}")))))
             .transpose()
             .map_err(|_| wrong("the API key can't stand in a header"))?
             .map(|mut value| {
@@ -124,12 +125,12 @@ impl ChatModel for OpenAi {
 
     async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
         let late = || failed("model_timeout", "the model did not answer in time", true);
-        let exchange = tokio::time::timeout(self.timeout, self.exchange(request, on_delta));
-        exchange.await.unwrap_or_else(|_| Err(late())).map_err(|mut error| {
-            // Some providers repeat the key they refuse.
-            self.scrub.error(&mut error);
-            error
-        })
+        // Some providers repeat the key, in what they refuse and in what they answer.
+        let said = on_delta.map(|to| Said::new(&self.scrub, to));
+        let listen = |text: &str| said.iter().for_each(|said| said.add(text));
+        let exchange = self.exchange(request, said.as_ref().map(|_| &listen as _));
+        let reply = tokio::time::timeout(self.timeout, exchange).await.unwrap_or_else(|_| Err(late()));
+        scrubbed(reply, &self.scrub, said.as_ref())
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use super::*;
+use crate::secret::Secret;
 use axum::{
     Router,
     body::Body,
@@ -66,6 +67,16 @@ async fn answer(
             event(json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": "c9", "function": {"name": "add", "arguments": "{\"a\""}}]}}]})),
             event(json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}, "finish_reason": "tool_calls"}]})),
             event(json!({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}})),
+            Ok("data: [DONE]\n\n".to_owned()),
+        ]),
+        "key" => json_text(
+            json!({"choices": [{"finish_reason": "tool_calls", "message": {"content": "It is sk-secret-key or c2stc2VjcmV0LWtleQ==.",
+                "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"k\":\"sk\\u002dsecret-key\"}"}}]}}]})
+            .to_string(),
+        ),
+        "key-stream" => sse(vec![
+            text("It is sk-"), text("secret"), text("-key, or s"), text("k."),
+            event(json!({"choices": [{"delta": {}, "finish_reason": "stop"}]})),
             Ok("data: [DONE]\n\n".to_owned()),
         ]),
         "no-done" => sse(vec![text("a"), event(json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}))]),
@@ -344,4 +355,29 @@ fn the_shipped_files_are_readable() {
         ]
     );
     assert_eq!(agents.agents["research"].retry_policy.as_ref().unwrap().max_retries, 3);
+}
+
+#[tokio::test]
+async fn a_providers_answer_does_not_hold_its_key() {
+    let (base, _) = provider().await;
+    let said = Mutex::new(Vec::new());
+    let on_delta = |text: &str| said.lock().push(text.to_owned());
+    for heard in [None, Some(&on_delta as &(dyn Fn(&str) + Send + Sync))] {
+        let reply = model(&base, "key").call(&request("q"), heard).await.unwrap();
+        assert_eq!(
+            (reply.text.as_str(), reply.tool_calls[0].arguments.as_str()),
+            ("It is *** or ***.", r#"{"k":"***"}"#)
+        );
+    }
+    assert_eq!(said.lock().drain(..).collect::<String>(), "It is *** or ***.");
+    let reply = model(&base, "key-stream").call(&request("q"), Some(&on_delta)).await.unwrap();
+    assert_eq!(reply.text, "It is ***, or sk.");
+    let pieces: Vec<String> = said.lock().drain(..).collect();
+    assert_eq!(pieces.concat(), "It is ***, or sk.");
+    assert_eq!(pieces[0], "It is ", "what may be no key is not held back");
+    // The same for the secrets of a run.
+    let models = Models::only(Arc::new(model(&base, "plain")));
+    let scrub = Scrub::new(&[Secret::new("gpt-4-0613")]);
+    let reply = models.call_scrubbed(&request("q"), None, &scrub).await.unwrap();
+    assert_eq!(reply.model, "***");
 }

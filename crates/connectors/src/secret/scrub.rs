@@ -1,75 +1,58 @@
-//! Takes secret values out of what comes back, in the encodings in which they usually do.
+//! Takes secret values out of what comes back, however a server has encoded them.
+//!
+//! `scrub/spelled` says how a character may be spelled, `scrub/pattern` finds the values. Not found are values that are
+//! turned around, shifted, cut into pieces, or encrypted.
+
+mod pattern;
+mod spelled;
 
 use super::Secret;
 use crate::CallError;
-use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+use pattern::{Patterns, Scan};
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::fmt::Write;
-use zeroize::Zeroizing;
+use std::{borrow::Cow, sync::Arc};
 
 const MASK: &str = "***";
 /// Shorter values are not looked for: they would tear every text apart.
 const SHORTEST: usize = 4;
-/// The same for encoded pieces, which lose characters at their ends.
-const SHORTEST_PIECE: usize = 6;
 
-/// The forms of the values that one call used.
+/// The values of one run, or of one provider.
 #[derive(Clone, Default)]
-pub struct Scrub(Vec<Zeroizing<String>>);
+pub struct Scrub(Option<Arc<Patterns>>);
+
+/// Scrubs a text that comes in pieces: what may be the beginning of a value is held back.
+pub struct Pieces {
+    scrub: Scrub,
+    held: String,
+}
 
 // === impl Scrub ===
 
 impl Scrub {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut forms = BTreeSet::new();
-        for secret in secrets {
-            let value = secret.expose();
-            if value.len() >= SHORTEST {
-                add_forms(value, &mut forms);
-            }
+        let values = secrets.into_iter().map(Secret::expose).filter(|value| value.len() >= SHORTEST);
+        let patterns = Patterns::new(values);
+        Self((!patterns.is_empty()).then(|| Arc::new(patterns)))
+    }
+
+    /// Scrubs bytes before anybody decodes them.
+    pub fn bytes<'t>(&self, bytes: &'t [u8]) -> Cow<'t, [u8]> {
+        match &self.0 {
+            Some(patterns) => masked(&mut patterns.scan(), bytes).map_or(Cow::Borrowed(bytes), Cow::Owned),
+            None => Cow::Borrowed(bytes),
         }
-        let mut forms: Vec<_> = forms.into_iter().map(Zeroizing::new).collect();
-        // A form inside another one must not break the longer one up.
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        Self(forms)
     }
 
     pub fn text(&self, text: &mut String) {
-        for form in &self.0 {
-            if text.contains(form.as_str()) {
-                *text = text.replace(form.as_str(), MASK);
-            }
+        if let Some(patterns) = &self.0 {
+            in_text(&mut patterns.scan(), text);
         }
     }
 
     /// Scrubs every text in a value, keys included.
     pub fn value(&self, value: &mut Value) {
-        if self.0.is_empty() {
-            return;
-        }
-        match value {
-            Value::String(text) => self.text(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
-            Value::Object(fields) => {
-                *fields = std::mem::take(fields)
-                    .into_iter()
-                    .map(|(mut key, mut value)| {
-                        self.text(&mut key);
-                        self.value(&mut value);
-                        (key, value)
-                    })
-                    .collect();
-            }
-            Value::Number(number) => {
-                let mut text = number.to_string();
-                let before = text.len();
-                self.text(&mut text);
-                if text.len() != before || text.contains(MASK) {
-                    *value = Value::String(text);
-                }
-            }
-            Value::Null | Value::Bool(_) => {}
+        if let Some(patterns) = &self.0 {
+            in_value(patterns, &mut patterns.scan(), value);
         }
     }
 
@@ -77,108 +60,84 @@ impl Scrub {
         self.text(&mut error.message);
         self.text(&mut error.code);
     }
-}
 
-fn add_forms(value: &str, forms: &mut BTreeSet<String>) {
-    forms.insert(value.to_owned());
-    for hex in [hex(value.as_bytes()), hex(value.as_bytes()).to_uppercase()] {
-        forms.insert(hex);
-    }
-    for form in percent(value) {
-        forms.insert(form);
-    }
-    let json = Value::from(value).to_string();
-    forms.insert(json.trim_matches('"').to_owned());
-    for base64 in base64(value.as_bytes()) {
-        forms.insert(base64.replace('+', "-").replace('/', "_"));
-        forms.insert(base64);
+    pub fn pieces(&self) -> Pieces {
+        Pieces { scrub: self.clone(), held: String::new() }
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-/// URL encodings: of everything but unreserved characters, in both cases, and as forms write it.
-fn percent(value: &str) -> [String; 3] {
-    let upper = value.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
+fn in_value(patterns: &Patterns, scan: &mut Scan<'_>, value: &mut Value) {
+    match value {
+        Value::String(text) => in_text(scan, text),
+        Value::Array(items) => items.iter_mut().for_each(|item| in_value(patterns, scan, item)),
+        Value::Object(fields) => {
+            let mut renamed = Vec::new();
+            for (key, item) in fields.iter_mut() {
+                in_value(patterns, scan, item);
+                if let Some(bytes) = masked(scan, key.as_bytes()) {
+                    renamed.push((key.clone(), bytes));
+                }
+            }
+            for (key, bytes) in renamed {
+                if let Some(item) = fields.remove(&key) {
+                    fields.insert(String::from_utf8_lossy(&bytes).into_owned(), item);
+                }
+            }
         }
-        out
-    });
-    let lower = value.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02x}");
+        Value::Number(number) if patterns.numeric => {
+            if let Some(bytes) = masked(scan, number.to_string().as_bytes()) {
+                *value = Value::String(String::from_utf8_lossy(&bytes).into_owned());
+            }
         }
-        out
-    });
-    let form = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    [upper, lower, form]
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
-/// Base64 as it stands inside a longer encoded text (`user:password`): it depends on where the value begins, and
-/// the characters at its ends are shared with its neighbours.
-fn base64(bytes: &[u8]) -> Vec<String> {
-    let mut forms: Vec<String> = (0..3)
-        .filter_map(|offset| {
-            let mut padded = vec![0; offset];
-            padded.extend_from_slice(bytes);
-            let text = BASE64_STANDARD_NO_PAD.encode(&padded);
-            let start = [0, 2, 3][offset];
-            let end = if padded.len() % 3 == 0 { text.len() } else { text.len() - 1 };
-            text.get(start..end).filter(|piece| piece.len() >= SHORTEST_PIECE).map(str::to_owned)
-        })
-        .collect();
-    // The value alone, with its last character.
-    forms.push(BASE64_STANDARD_NO_PAD.encode(bytes));
-    forms
+fn in_text(scan: &mut Scan<'_>, text: &mut String) {
+    if let Some(bytes) = masked(scan, text.as_bytes()) {
+        *text = String::from_utf8_lossy(&bytes).into_owned();
+    }
+}
+
+/// Returns the text without what was found, if anything was.
+fn masked(scan: &mut Scan<'_>, bytes: &[u8]) -> Option<Vec<u8>> {
+    let found = scan.find(bytes);
+    if found.is_empty() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for range in found {
+        out.extend_from_slice(&bytes[from..range.start]);
+        out.extend_from_slice(MASK.as_bytes());
+        from = range.end;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    Some(out)
+}
+
+// === impl Pieces ===
+
+impl Pieces {
+    /// Takes the next piece and returns what can be shown of all so far.
+    pub fn push(&mut self, piece: &str) -> String {
+        let Some(patterns) = &self.scrub.0 else { return piece.to_owned() };
+        self.held.push_str(piece);
+        in_text(&mut patterns.scan(), &mut self.held);
+        let mut open = patterns.open_end(self.held.as_bytes());
+        while !self.held.is_char_boundary(open) {
+            open -= 1;
+        }
+        let rest = self.held.split_off(open);
+        std::mem::replace(&mut self.held, rest)
+    }
+
+    /// Returns what was held back, after the last piece.
+    pub fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
-    use serde_json::json;
-
-    #[test]
-    fn no_encoding_of_the_value_stays() {
-        let value = "p/ss+w \"rd?ü~";
-        let scrub = Scrub::new([&Secret::new(value)]);
-        let mut texts = vec![
-            value.to_owned(),
-            hex(value.as_bytes()),
-            hex(value.as_bytes()).to_uppercase(),
-            Value::from(value).to_string(),
-            BASE64_STANDARD.encode(value),
-            BASE64_URL_SAFE.encode(value),
-        ];
-        texts.extend(percent(value));
-        for user in ["", "u", "us", "user"] {
-            texts.push(BASE64_STANDARD.encode(format!("{user}:{value}")));
-            texts.push(BASE64_STANDARD.encode(format!("{user}:{value}:more")));
-        }
-        for text in texts {
-            let mut scrubbed = format!("before {text} after");
-            scrub.text(&mut scrubbed);
-            assert!(scrubbed.contains(MASK), "{text}");
-            assert!(!scrubbed.contains(&text), "{text}");
-        }
-    }
-
-    #[test]
-    fn keys_numbers_and_nested_texts_are_scrubbed_and_others_kept() {
-        let scrub = Scrub::new([&Secret::new("12345678"), &Secret::new("abc")]);
-        let mut value = json!({"k12345678": [1, true, 12345678, {"x": "a12345678b"}], "abc": "abc"});
-        scrub.value(&mut value);
-        assert_eq!(value, json!({"k***": [1, true, "***", {"x": "a***b"}], "abc": "abc"}));
-    }
-}
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -14,9 +14,13 @@ use super::{
     spec::{Spec, Tool},
 };
 use crate::{Datum, Hash, Machine, Span, Stop, Timestamp, Values};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+};
 
 use calls::call_hash;
 pub use calls::check_call;
@@ -24,7 +28,7 @@ pub(super) use calls::failed;
 pub use places::echo;
 
 /// One task of an agent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Task {
     /// The agent's name in `agents.yaml`.
     pub agent: String,
@@ -41,8 +45,35 @@ pub struct Task {
     #[serde(default)]
     pub budgeted: bool,
     /// Another agent asked for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub origin: Option<Origin>,
+    /// Secrets of the run, whose values are taken out of all that comes from outside.
+    #[serde(default)]
+    pub secrets: BTreeSet<String>,
+}
+
+/// In documents the fields stand in order, without names: those at the end are left out where nothing follows them.
+impl Serialize for Task {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (with_origin, with_secrets) =
+            (self.origin.is_some() || !self.secrets.is_empty(), !self.secrets.is_empty());
+        let fields = 7 + usize::from(with_origin) + usize::from(with_secrets);
+        let mut task = serializer.serialize_struct("Task", fields)?;
+        task.serialize_field("agent", &self.agent)?;
+        task.serialize_field("input", &self.input)?;
+        task.serialize_field("key", &self.key)?;
+        task.serialize_field("attempt", &self.attempt)?;
+        task.serialize_field("output_schema", &self.output_schema)?;
+        task.serialize_field("at_most_once", &self.at_most_once)?;
+        task.serialize_field("budgeted", &self.budgeted)?;
+        if with_origin {
+            task.serialize_field("origin", &self.origin)?;
+        }
+        if with_secrets {
+            task.serialize_field("secrets", &self.secrets)?;
+        }
+        task.end()
+    }
 }
 
 /// What the machine needs of its surroundings, resolved by the shell from the agents' file.

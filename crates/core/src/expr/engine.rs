@@ -1,6 +1,6 @@
-//! minijinja behind our bounds: two environments that differ in what becomes of a printed value.
+//! minijinja behind our bounds: environments that differ in what becomes of a printed value.
 
-use super::{Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly, measure};
+use super::{Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly, marked, measure};
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
@@ -37,6 +37,10 @@ const RECURSION: usize = 50;
 
 /// Prints into the output.
 static TEXT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print));
+/// The same, without anything that could be taken for a mark.
+pub(super) static MARKED: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print_unmarked));
+/// The same, percent-encoded and between marks.
+pub(super) static URL: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print_in_url));
 /// Keeps the printed value instead.
 static VALUE: LazyLock<Environment<'static>> = LazyLock::new(|| environment(keep));
 
@@ -68,6 +72,10 @@ fn environment(
     env.add_filter("max", costly::max);
     env.add_filter("tojson", to_json);
     env.add_filter("fromjson", from_json);
+    env.add_filter("escape", escape);
+    env.add_filter("e", escape);
+    env.add_filter("urlencode", url_encode);
+    env.add_filter("raw_url", raw_url);
     env
 }
 
@@ -92,11 +100,22 @@ pub(super) fn is_template(text: &str) -> bool {
 
 /// Renders a template to text.
 pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<String, Error> {
-    bounds::template(template)?;
     if !is_template(template) {
+        bounds::template(template)?;
         return Ok(template.to_owned());
     }
-    let env = fuel.environment(&TEXT, template)?;
+    printed(&TEXT, template, context, fuel)
+}
+
+/// Renders a template that has tags in one of the environments that print.
+pub(super) fn printed(
+    env: &'static LazyLock<Environment<'static>>,
+    template: &str,
+    context: &Context,
+    fuel: &mut Fuel<'_>,
+) -> Result<String, Error> {
+    bounds::template(template)?;
+    let env = fuel.environment(env, template)?;
     let measured = measure::template(template);
     let compiled = env.template_from_str(&measured).map_err(error)?;
     let mut out = Bounded::default();
@@ -282,12 +301,35 @@ impl<'m> Fuel<'m> {
 
 /// Strings as they are, everything else as JSON.
 fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
-    let written = match value.kind() {
-        ValueKind::Undefined => Ok(()),
-        ValueKind::String => out.write_str(value.as_str().unwrap_or_default()),
-        _ => out.write_str(&convert::to_json(value).map_err(failed)?.to_string()),
-    };
-    written.map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "the text is too large"))
+    write(out, &printable(value)?)
+}
+
+fn print_unmarked(
+    out: &mut Output<'_>,
+    _: &mut State<'_, '_>,
+    value: &Jinja,
+) -> Result<(), minijinja::Error> {
+    let mut text = String::new();
+    marked::escape(&printable(value)?, &mut text);
+    write(out, &text)
+}
+
+fn print_in_url(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
+    let encoded = value.kind() == ValueKind::String && value.is_safe();
+    write(out, &marked::in_url(&printable(value)?, encoded))
+}
+
+/// Returns a value as it is printed.
+fn printable(value: &Jinja) -> Result<Cow<'_, str>, minijinja::Error> {
+    Ok(match value.kind() {
+        ValueKind::Undefined => Cow::Borrowed(""),
+        ValueKind::String => Cow::Borrowed(value.as_str().unwrap_or_default()),
+        _ => Cow::Owned(convert::to_json(value).map_err(failed)?.to_string()),
+    })
+}
+
+fn write(out: &mut Output<'_>, text: &str) -> Result<(), minijinja::Error> {
+    out.write_str(text).map_err(|_| minijinja::Error::new(ErrorKind::WriteFailure, "the text is too large"))
 }
 
 fn keep(_: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
@@ -313,6 +355,46 @@ fn from_json(state: &State<'_, '_>, text: &str) -> Result<Jinja, minijinja::Erro
         minijinja::Error::new(ErrorKind::InvalidOperation, format!("the text is not JSON: {e}"))
     })?;
     convert::from_json(&value).map_err(failed)
+}
+
+/// Minijinja's, but the text is not taken for one that is safe everywhere: that of HTML is not one of a URL.
+fn escape(state: &mut State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
+    state.consume_fuel(value.as_str().map_or(0, str::len) as u64 / 8)?;
+    let escaped = minijinja::filters::escape(state, value)?;
+    Ok(escaped.as_str().map_or(escaped.clone(), Jinja::from))
+}
+
+/// Encodes for a URL: a text, a number, or an object as `name=value&…`. In a URL it is not encoded again.
+fn url_encode(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
+    let mut out = String::new();
+    let mut encode = |value: &Jinja, after: Option<char>| -> Result<(), minijinja::Error> {
+        let text = printable(value)?;
+        state.consume_fuel(text.len() as u64 / 8 + 1)?;
+        out.extend(after);
+        marked::percent_encode(&text, &mut out);
+        Ok(())
+    };
+    match value.kind() {
+        ValueKind::Undefined => return Err(minijinja::Error::from(ErrorKind::UndefinedError)),
+        ValueKind::Map => {
+            for (i, name) in value.try_iter()?.enumerate() {
+                encode(&name, (i > 0).then_some('&'))?;
+                encode(&value.get_item(&name)?, Some('='))?;
+            }
+        }
+        _ => encode(value, None)?,
+    }
+    Ok(Jinja::from_safe_string(out))
+}
+
+/// Says that a text is a part of a URL as it is.
+fn raw_url(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
+    if value.is_undefined() {
+        return Err(minijinja::Error::from(ErrorKind::UndefinedError));
+    }
+    let text = printable(value)?;
+    state.consume_fuel(text.len() as u64 / 64)?;
+    Ok(Jinja::from_safe_string(text.into_owned()))
 }
 
 // === errors ===

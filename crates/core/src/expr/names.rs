@@ -5,7 +5,7 @@ use super::{
     scan::{Kind, Piece, pieces, tokens},
 };
 
-pub(super) const FILTERS: [&str; 47] = [
+pub(super) const FILTERS: [&str; 49] = [
     "abs",
     "attr",
     "batch",
@@ -35,6 +35,7 @@ pub(super) const FILTERS: [&str; 47] = [
     "map",
     "max",
     "min",
+    "raw_url",
     "reject",
     "rejectattr",
     "replace",
@@ -52,6 +53,7 @@ pub(super) const FILTERS: [&str; 47] = [
     "trim",
     "unique",
     "upper",
+    "urlencode",
     "zip",
 ];
 

@@ -38,6 +38,10 @@ pub struct Plan {
     /// All nodes of all graphs.
     pub nodes: Vec<PlanNode>,
     pub by_id: BTreeMap<String, NodeIx>,
+    /// Names of the secrets that its calls refer to.
+    pub secrets: BTreeSet<String>,
+    /// Names of the agents that it asks.
+    pub agents: BTreeSet<String>,
 }
 
 /// A graph of nodes: the workflow, or the body of a `for_each` or `loop`.
@@ -99,6 +103,8 @@ pub struct Link {
 pub struct Surroundings {
     /// Ids of the agents that exist.
     pub agents: BTreeSet<String>,
+    /// Secrets that say to which hosts they may go.
+    pub bound_secrets: BTreeSet<String>,
 }
 
 // === impl Plan ===

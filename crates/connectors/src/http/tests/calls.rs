@@ -3,8 +3,9 @@
 use super::*;
 use crate::{
     http::node::{self, Call},
-    secret::Secret,
+    secret::{Hosts, Secret, Secrets},
 };
+use async_trait::async_trait;
 use axum::{
     body::Body,
     extract::Request as Incoming,
@@ -12,10 +13,11 @@ use axum::{
     response::IntoResponse,
     routing::{any, get as on_get},
 };
-use callboard_core::{Span, workflow::definition::HttpNode};
+use callboard_core::{Span, request, workflow::definition::HttpNode};
 use flate2::{Compression, write::GzEncoder};
+use http::HeaderName;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, io::Write};
+use std::io::Write;
 
 /// Answers with what it was asked.
 async fn echo(request: Incoming) -> axum::Json<Value> {
@@ -87,8 +89,10 @@ async fn limits_hold_before_and_after_decompression() {
         ("broken", "http_invalid_response"),
         ("busy", "status 429"),
     ] {
-        assert_eq!(code(&guarded, get(format!("http://{server}/{path}"))).await, expected, "{path}");
+        let request = Request { max_body: Some(LARGEST_BODY), ..get(format!("http://{server}/{path}")) };
+        assert_eq!(code(&guarded, request).await, expected, "{path}");
     }
+    assert_eq!(code(&guarded, get(format!("http://{server}/exact"))).await, "http_too_large");
     let zipped = guarded.call(get(format!("http://{server}/gzip"))).await.unwrap();
     assert_eq!(&zipped.body[..], b"hello");
     let quick =
@@ -129,70 +133,146 @@ async fn credentials_do_not_follow_to_another_origin() {
     let exempt = [first, server].map(|address| address.to_string().parse().unwrap()).to_vec();
     let guarded = Guarded::new(exempt, vec![]);
     let mut request = get(format!("http://{first}/"));
-    for name in ["authorization", "cookie", "x-key", "x-plain"] {
+    for name in ["authorization", "cookie", "x-key", "x-plain", "idempotency-key", "content-type", "accept"] {
         let mut value = http::HeaderValue::from_static("v");
         value.set_sensitive(name == "x-key");
         request.headers.insert(name, value);
     }
     let answer: Value = serde_json::from_slice(&guarded.call(request).await.unwrap().body).unwrap();
     let headers = answer["headers"].as_object().unwrap();
-    assert!(headers.contains_key("x-plain"));
-    for name in ["authorization", "cookie", "x-key"] {
-        assert!(!headers.contains_key(name), "{name}");
-    }
+    let left: Vec<&str> = headers.keys().map(String::as_str).collect();
+    assert_eq!(left, ["accept", "accept-encoding", "host", "user-agent"]);
     let confidential = Request { confidential: true, ..get(format!("http://{first}/")) };
     assert_eq!(code(&guarded, confidential).await, "http_forbidden_url");
+    let post = Request { method: Method::POST, body: "data".into(), ..get(format!("http://{first}/")) };
+    assert_eq!(code(&guarded, post).await, "http_forbidden_url");
 }
 
 #[tokio::test]
 async fn reserved_headers_are_refused() {
     let (server, guarded) = start().await;
-    for name in RESERVED {
+    for name in [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ] {
         let mut request = get(format!("http://{server}/echo"));
-        request.headers.insert(name.clone(), http::HeaderValue::from_static("1"));
+        request.headers.insert(HeaderName::from_static(name), http::HeaderValue::from_static("1"));
         assert_eq!(code(&guarded, request).await, "http_invalid_request", "{name}");
     }
+}
+
+fn node(config: Value) -> HttpNode {
+    serde_json::from_value(config).unwrap()
+}
+
+/// Renders and performs, as a step and a tool do.
+async fn perform(
+    guarded: &Guarded,
+    secrets: &dyn Secrets,
+    config: Value,
+    context: Value,
+    others: &[&str],
+) -> Result<Value, CallError> {
+    let node = node(config);
+    let others = others.iter().map(|name| (*name).to_owned()).collect();
+    let call = Call {
+        node: &node,
+        request: &request::render(&node, &context).unwrap(),
+        secrets: &others,
+        idempotency_key: "run/step/1",
+        timeout: Some(Span::secs(5)),
+    };
+    node::perform(guarded, secrets, call).await.map(|answer| answer.output)
+}
+
+fn two_secrets() -> BTreeMap<String, Secret> {
+    ["key", "other"].map(|name| (name.to_owned(), Secret::new(format!("s3cr3t {name}/")))).into()
 }
 
 #[tokio::test]
 async fn a_node_sends_its_secret_and_gives_none_of_it_back() {
     let (server, guarded) = start().await;
-    let node: HttpNode = serde_json::from_value(json!({
+    let config = json!({
         "method": "POST", "url": format!("http://{server}/echo"),
-        "headers": {"Authorization": "Bearer secret://key", "X-Data": "secret://other"},
-        "query": {"k": "secret://key", "n": 1},
-        "body": {"token": "secret://key", "nested": ["secret://key!"]}
-    }))
-    .unwrap();
-    let secrets = BTreeMap::from(
-        ["key", "other"].map(|name| (name.to_owned(), Secret::new(format!("s3cr3t {name}/")))),
-    );
-    let call = Call {
-        node: &node,
-        allowed: BTreeSet::from(["key".to_owned()]),
-        idempotency_key: "run/step/1",
-        timeout: Some(Span::secs(5)),
-    };
-    let output = node::perform(&guarded, &secrets, call).await.unwrap();
+        "headers": {"Authorization": "Bearer secret://key", "X-Data": "{{ input.x }}"},
+        "query": {"k": "secret://key", "n": 1, "x": "{{ input.x }}", "list": ["secret://key"]},
+        "body": {"token": "secret://key", "nested": ["secret://key!", "{{ input.x }}"], "x/~": {"y": "secret://key"}}
+    });
+    let context = json!({"input": {"x": "secret://key"}});
+    let output = perform(&guarded, &two_secrets(), config, context, &[]).await.unwrap();
     let asked = &output["body"];
     assert_eq!(output["status"], 200);
     assert_eq!(asked["headers"]["authorization"], "Bearer ***");
     assert_eq!(asked["headers"]["idempotency-key"], "run/step/1");
-    assert_eq!(asked["headers"]["x-data"], "secret://other", "data may not name secrets");
-    assert_eq!(asked["uri"], "/echo?k=***&n=1");
+    assert_eq!(asked["headers"]["x-data"], "secret://key", "data may not name secrets");
+    assert_eq!(asked["uri"], "/echo?k=***&n=1&x=secret%3A%2F%2Fkey&list=%5B%22***%22%5D");
     let sent: Value = serde_json::from_str(asked["body"].as_str().unwrap()).unwrap();
-    assert_eq!(sent, json!({"nested": ["***!"], "token": "***"}));
+    assert_eq!(sent, json!({"nested": ["***!", "secret://key"], "token": "***", "x/~": {"y": "***"}}));
     assert!(!output.to_string().contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn what_another_step_left_is_scrubbed_too() {
+    let (server, guarded) = start().await;
+    let kept = json!({"method": "POST", "url": format!("http://{server}/echo"), "body": "{{ input.x }}"});
+    let context = json!({"input": {"x": "s3cr3t other/ s3cr3t%20key%2F"}});
+    let output = perform(&guarded, &two_secrets(), kept, context, &["key", "other", "gone"]).await.unwrap();
+    assert_eq!(output["body"]["body"], "*** ***");
+}
+
+struct Bound(BTreeMap<String, Secret>, Hosts);
+
+#[async_trait]
+impl Secrets for Bound {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, CallError> {
+        self.0.secret(name).await
+    }
+
+    fn hosts(&self) -> &Hosts {
+        &self.1
+    }
+}
+
+#[tokio::test]
+async fn a_secret_goes_to_its_hosts_only() {
+    let (server, guarded) = start().await;
+    let hosts =
+        |host: &str| Hosts::new(&BTreeMap::from([("key".to_owned(), vec![host.to_owned()])])).unwrap();
+    let fixed = format!("http://{server}/echo");
+    for (url, host, name, expected) in [
+        (fixed.as_str(), "127.0.0.1", "key", ""),
+        (fixed.as_str(), "api.example.com", "key", "secret_forbidden_host"),
+        ("{{ input.u }}", "127.0.0.1", "key", ""),
+        ("{{ input.u }}", "api.example.com", "key", "secret_forbidden_host"),
+        ("{{ input.u }}", "127.0.0.1", "other", "secret_forbidden_host"),
+        (fixed.as_str(), "127.0.0.1", "other", ""),
+    ] {
+        let secrets = Bound(two_secrets(), hosts(host));
+        for part in ["headers", "query", "body"] {
+            let config = json!({"method": "POST", "url": url, part: {"x": format!("secret://{name}")}});
+            let result = perform(&guarded, &secrets, config, json!({"input": {"u": fixed}}), &[]).await;
+            let code = result.err().map(|e| e.code).unwrap_or_default();
+            assert_eq!(code, expected, "{url} {host} {name} {part}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn an_unexpected_status_is_an_error_that_says_whether_to_try_again() {
     let (server, guarded) = start().await;
     let perform = async |path: &str, expect: Vec<u16>| {
-        let url = format!("http://{server}/{path}");
-        let node: HttpNode = serde_json::from_value(json!({"url": url, "expect": expect})).unwrap();
-        let call = Call { node: &node, allowed: BTreeSet::new(), idempotency_key: "k", timeout: None };
-        node::perform(&guarded, &BTreeMap::new(), call).await
+        let config = json!({"url": format!("http://{server}/{path}"), "expect": expect});
+        perform(&guarded, &BTreeMap::new(), config, json!({}), &[]).await
     };
     let busy = perform("busy", vec![]).await.unwrap_err();
     assert_eq!(
@@ -203,4 +283,58 @@ async fn an_unexpected_status_is_an_error_that_says_whether_to_try_again() {
     assert_eq!((missing.code.as_str(), missing.retryable), ("http_status", false));
     assert_eq!(perform("missing", vec![404]).await.unwrap()["status"], 404);
     assert_eq!(perform("gzip", vec![404]).await.unwrap_err().code, "http_status");
+}
+
+#[tokio::test]
+async fn an_answer_has_its_places_until_it_is_recorded() {
+    let (server, guarded) = start().await;
+    let all = guarded.room().free();
+    let large = Request { max_body: Some(LARGEST_BODY), ..get(format!("http://{server}/exact")) };
+    let answer = guarded.call(large).await.unwrap();
+    assert_eq!(guarded.room().free().0, all.0 - 4 * BODY);
+    // Four of these are all there is: a fifth waits, small ones do not.
+    let others: Vec<_> = futures::future::join_all((0..2).map(|_| {
+        guarded.call(Request { max_body: Some(LARGEST_BODY), ..get(format!("http://{server}/exact")) })
+    }))
+    .await;
+    let waits = Request {
+        max_body: Some(LARGEST_BODY),
+        timeout: Some(Duration::from_millis(300)),
+        ..get(format!("http://{server}/exact"))
+    };
+    let (small, _) = (guarded.call(get(format!("http://{server}/gzip"))).await.unwrap(), &others);
+    assert_eq!(guarded.room().free().0, all.0 - 3 * 4 * BODY - 1024);
+    drop(small);
+    let fourth = guarded.call(get(format!("http://{server}/exact"))).await.err().unwrap();
+    assert_eq!(fourth.code, "http_too_large");
+    let held =
+        guarded.call(Request { max_body: Some(LARGEST_BODY), ..get(format!("http://{server}/exact")) }).await;
+    assert_eq!(code(&guarded, waits).await, "http_timeout");
+    drop((answer, others, held));
+    assert_eq!(guarded.room().free(), all);
+}
+
+#[tokio::test]
+async fn many_streams_of_nothing_and_many_values_are_refused() {
+    let nothing = ([(CONTENT_ENCODING, "gzip")], gzip(b"").repeat(200_000));
+    let halves = ([(CONTENT_ENCODING, "gzip")], [gzip(b"he"), gzip(b"llo")].concat());
+    let zeros = |n: usize| ([(CONTENT_TYPE, "application/json")], format!("[{}0]", "0,".repeat(n)));
+    let (many, most) = (zeros(250_000), zeros(249_998));
+    let app = Router::new()
+        .route("/nothing", on_get(|| async { nothing }))
+        .route("/halves", on_get(|| async { halves }))
+        .route("/many", on_get(|| async { many }))
+        .route("/most", on_get(|| async { most }));
+    let server = serve(app).await;
+    let guarded = Guarded::new(vec![server.to_string().parse().unwrap()], vec![]);
+    let call = async |path: &str| {
+        let config = json!({"url": format!("http://{server}/{path}"), "max_body": LARGEST_BODY});
+        perform(&guarded, &BTreeMap::new(), config, json!({}), &[]).await.map(|o| o["body"].clone())
+    };
+    assert_eq!(call("nothing").await.unwrap_err().code, "http_too_large");
+    assert_eq!(call("halves").await.unwrap(), "hello");
+    let error = call("many").await.unwrap_err();
+    assert_eq!(error.code, "http_too_large");
+    assert!(error.message.contains("250000 values"), "{}", error.message);
+    assert_eq!(call("most").await.unwrap().as_array().unwrap().len(), 249_999);
 }

@@ -27,6 +27,7 @@ fn task(origin: Option<Origin>) -> Task {
         at_most_once: false,
         budgeted: false,
         origin,
+        secrets: BTreeSet::new(),
     }
 }
 
@@ -199,4 +200,20 @@ fn a_part_is_passed_on_only_to_whom_the_one_who_passed_it_could_have_asked() {
     let nobody =
         Task { input: Datum::inline(json!({"prompt": "p", "delegate_to": []})), ..task(Some(origin(1))) };
     assert!(!delegate::leaves_open(&nobody, "clerk"));
+}
+
+#[test]
+fn a_task_is_written_as_before_where_it_names_no_secrets() {
+    let plain = task(None);
+    let json = serde_json::to_value(&plain).expect("JSON");
+    assert!(json.get("origin").is_none() && json.get("secrets").is_none(), "{json}");
+    for (origin, secrets) in
+        [(None, vec![]), (None, vec!["a"]), (Some(origin(1)), vec![]), (Some(origin(1)), vec!["a"])]
+    {
+        let secrets = secrets.into_iter().map(str::to_owned).collect();
+        let task = Task { origin, secrets, ..task(None) };
+        let json = serde_json::to_value(&task).expect("JSON");
+        let read: Task = serde_json::from_value(json).expect("a task");
+        assert_eq!(read, task);
+    }
 }

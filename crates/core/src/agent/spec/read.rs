@@ -5,6 +5,7 @@ use crate::{
     Problem,
     agent::delegate,
     expr::{self, References},
+    request,
     schema::{self, Validator, join, shape},
     workflow::definition::{Format, HttpNode, is_id, read},
 };
@@ -44,6 +45,35 @@ impl Agents {
         problems.sort();
         problems.dedup();
         Err(problems)
+    }
+
+    /// Returns the names of the secrets that the tools of some agents refer to, and those of the agents they may ask.
+    pub fn secrets<'a>(&self, of: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
+        let specs: Vec<&Spec> = of.into_iter().filter_map(|id| self.agents.get(id)).collect();
+        // Whoever is asked may ask others.
+        let specs = match specs.iter().any(|spec| spec.allow_delegation) {
+            true => self.agents.values().collect(),
+            false => specs,
+        };
+        let tools = specs.into_iter().flat_map(|spec| &spec.tools).filter_map(|id| self.tools.get(id));
+        let mut names = BTreeSet::new();
+        for tool in tools {
+            if let ToolKind::Http(http) = &tool.kind {
+                names.extend(request::references(http));
+            }
+        }
+        names
+    }
+
+    /// Finds the tools whose secrets go wherever data says. `bound` are the secrets that say to which hosts they may go.
+    pub fn check_hosts(&self, bound: &BTreeSet<String>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (id, tool) in &self.tools {
+            if let ToolKind::Http(http) = &tool.kind {
+                problems.extend(mistakes(http, &join(&join("tools", id), "config"), Some(bound)));
+            }
+        }
+        problems
     }
 
     /// Returns the JSON Schema of the file.
@@ -204,6 +234,19 @@ fn check_http(http: &HttpNode, config: &str, problems: &mut Vec<Problem>) {
             problems.push(Problem::new(join(config, &format!("expect[{i}]")), "out_of_range", message));
         }
     }
+    problems.extend(mistakes(http, config, None));
+}
+
+/// The mistakes of a call; without `bound`, but those that only the settings can tell.
+fn mistakes<'a>(
+    http: &HttpNode,
+    config: &'a str,
+    bound: Option<&BTreeSet<String>>,
+) -> impl Iterator<Item = Problem> + use<'a> {
+    let of_settings = bound.is_some();
+    let found = request::mistakes(http, bound.unwrap_or(&BTreeSet::new()));
+    let found = found.into_iter().filter(move |m| (m.code == request::WITHOUT_HOSTS) == of_settings);
+    found.map(move |m| Problem::new(join(config, &m.field), m.code, m.message))
 }
 
 /// A tool sees its arguments and nothing else.

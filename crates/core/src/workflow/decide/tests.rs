@@ -30,7 +30,7 @@ struct World {
 impl World {
     fn start(definition: Value, input: Value) -> Self {
         let parsed: Definition = serde_json::from_value(definition.clone()).expect("a readable definition");
-        let around = Surroundings { agents: ["a", "b"].map(String::from).into() };
+        let around = Surroundings { agents: ["a", "b"].map(String::from).into(), ..Surroundings::default() };
         let plan = Arc::new(Plan::compile(parsed, &around).expect("a valid definition"));
         let mut run = Run::new("r1");
         run.attach(plan.clone());

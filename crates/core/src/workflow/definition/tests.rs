@@ -217,7 +217,7 @@ fn any_definition() -> impl Strategy<Value = Definition> {
 }
 
 fn surroundings() -> Surroundings {
-    Surroundings { agents: ["a".to_owned()].into() }
+    Surroundings { agents: ["a".to_owned()].into(), ..Surroundings::default() }
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use super::{
     scope::{Place, Scopes},
 };
 use crate::{
-    Problem,
+    Problem, request,
     workflow::definition::{Body, Definition, Edge, Node, NodeKind, RETENTION_LIMIT, is_id},
 };
 use serde_json::Value;
@@ -138,7 +138,20 @@ fn assemble(
         });
     }
     let by_id = flat.by_id.iter().map(|(id, ix)| ((*id).to_owned(), *ix)).collect();
-    Plan { definition: Arc::new(definition.clone()), graphs, nodes, by_id }
+    let mut secrets = BTreeSet::new();
+    for node in &flat.nodes {
+        if let NodeKind::Http(call) = &node.node.kind {
+            secrets.extend(request::references(call));
+        }
+    }
+    Plan {
+        definition: Arc::new(definition.clone()),
+        graphs,
+        nodes,
+        by_id,
+        secrets,
+        agents: definition.agents(),
+    }
 }
 
 /// By place, and each mistake once: reading and compiling may both see it.

@@ -7,7 +7,7 @@ use super::{
     scope::{Place, Scopes},
 };
 use crate::{
-    Problem, Timestamp, expr,
+    Problem, Timestamp, expr, request,
     schema::{Validator, join},
     transform::Change,
     workflow::definition::{
@@ -69,7 +69,7 @@ pub(super) fn check(
             }
         }
         NodeKind::Approval(n) => check.approval(n),
-        NodeKind::Http(n) => check.http(n),
+        NodeKind::Http(n) => check.http(n, around),
     }
     (check.reads, until)
 }
@@ -201,7 +201,7 @@ impl Check<'_> {
         }
     }
 
-    fn http(&mut self, node: &HttpNode) {
+    fn http(&mut self, node: &HttpNode, around: Option<&Surroundings>) {
         self.text(&node.url, "url");
         // Only what stands before the first tag is known now.
         let literal = node.url.split("{{").next().unwrap_or("");
@@ -224,6 +224,12 @@ impl Check<'_> {
             if !(100..=599).contains(status) {
                 let message = format!("{status} is not a status; they are 100 to 599");
                 self.problem(&format!("expect[{i}]"), "out_of_range", message);
+            }
+        }
+        // A definition that was recorded keeps going by the rules it was checked by.
+        if let Some(around) = around {
+            for mistake in request::mistakes(node, &around.bound_secrets) {
+                self.problem(&mistake.field, mistake.code, mistake.message);
             }
         }
     }

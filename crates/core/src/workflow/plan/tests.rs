@@ -3,7 +3,7 @@
 use super::*;
 
 fn surroundings() -> Surroundings {
-    Surroundings { agents: ["research".to_owned(), "analysis".to_owned()].into() }
+    Surroundings { agents: ["research".to_owned(), "analysis".to_owned()].into(), ..Surroundings::default() }
 }
 
 fn plan(yaml: &str) -> Plan {
@@ -186,4 +186,18 @@ fn more_than_the_largest_is_refused() {
     let problems = Plan::compile_value(value, &surroundings()).expect_err("problems");
     let found: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.code.as_str())).collect();
     assert_eq!(found, [("edges", "too_large"), ("nodes", "too_large")]);
+}
+
+#[test]
+fn a_definition_that_was_recorded_is_not_asked_for_rules_that_came_later() {
+    let text = include_str!("../../../tests/corpus/definitions/http_secrets.yaml");
+    // The bound of `max_body` came with the field.
+    let text = text.replace("max_body: 16777217", "max_body: 1");
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let definition: Definition = serde_saphyr::from_str_with_options(&text, options).expect("a definition");
+    let bound = Surroundings { bound_secrets: ["tok".to_owned()].into(), ..surroundings() };
+    let found = Plan::compile(definition.clone(), &bound).expect_err("problems");
+    assert_eq!(found.len(), 4, "{found:?}");
+    let plan = Plan::pinned(definition).expect("a plan");
+    assert_eq!(plan.secrets, BTreeSet::from(["tok".to_owned()]));
 }

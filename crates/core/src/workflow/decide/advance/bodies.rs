@@ -45,6 +45,16 @@ impl Decision<'_> {
         let now = self.iterations(key);
         let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
         if is_open && now.open.is_empty() && (now.next >= len || self.run.wrap_up) && !self.is_full() {
+            let too_large = || permanent("value_too_large", "the list of its outputs is larger than 16 MiB");
+            // What will be too large together is not brought together.
+            let sizes = now.outputs.values().map(|output| match output {
+                Datum::Inline(value) => crate::value::json_len(value),
+                Datum::Stored(stored) => usize::try_from(stored.size).unwrap_or(usize::MAX),
+            });
+            if sizes.fold(0, usize::saturating_add) > crate::value::VALUE_LIMIT {
+                self.fail(key, 1, too_large(), None);
+                return Ok(());
+            }
             let mut missing = Vec::new();
             let mut list = Vec::with_capacity(now.outputs.len());
             for output in now.outputs.values() {
@@ -58,8 +68,7 @@ impl Decision<'_> {
             }
             let list = Value::Array(list);
             if crate::value::json_len(&list) > crate::value::VALUE_LIMIT {
-                let message = "the list of its outputs is larger than 16 MiB";
-                self.fail(key, 1, permanent("value_too_large", message), None);
+                self.fail(key, 1, too_large(), None);
             } else {
                 self.complete(key, 1, Datum::inline(list), None, None);
             }

@@ -1,8 +1,8 @@
 //! What a node's configuration comes to, with the data there is: an output at once, or the input of a step.
 
 use super::{Decision, permanent};
-use crate::{Timestamp, agent::message::CallError, expr, workflow::definition::NodeKind};
-use serde_json::{Map, Value, json};
+use crate::{Timestamp, agent::message::CallError, expr, request, workflow::definition::NodeKind};
+use serde_json::{Value, json};
 
 /// What starting a node comes to.
 pub(super) enum Prepared {
@@ -74,19 +74,10 @@ impl Decision<'_> {
                 open(json!({"title": title, "detail": detail}), n.timeout.map(|t| self.at + t))
             }
             NodeKind::Http(n) => {
-                let url = expr::render_text_under(self.meter, &n.url, context)
-                    .map_err(|e| permanent("template_error", format!("url: {e}")))?;
-                let object = |what, map: &Map<String, Value>| render(what, &Value::Object(map.clone()));
-                let mut request = json!({"method": n.method, "url": url});
-                if !n.headers.is_empty() {
-                    request["headers"] = object("headers", &n.headers)?;
-                }
-                if !n.query.is_empty() {
-                    request["query"] = object("query", &n.query)?;
-                }
-                if let Some(body) = &n.body {
-                    request["body"] = render("body", body)?;
-                }
+                let request = request::render_under(self.meter, n, context)
+                    .map_err(|e| permanent("template_error", e.to_string()))?;
+                let request =
+                    serde_json::to_value(&request).map_err(|e| permanent("template_error", e.to_string()))?;
                 open(request, None)
             }
         }

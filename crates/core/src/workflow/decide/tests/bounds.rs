@@ -27,7 +27,7 @@ fn schemas_that_take_too_much_work_are_mistakes_of_a_definition() {
     let definition = json!({"name": "w", "input": lattice(), "nodes": [
         {"id": "x", "type": "agent", "config": {"agent": "a", "prompt": "p", "output_schema": lattice()}},
     ]});
-    let around = Surroundings { agents: ["a".to_owned()].into() };
+    let around = Surroundings { agents: ["a".to_owned()].into(), ..Surroundings::default() };
     let problems = Plan::compile(read(&definition), &around).expect_err("problems");
     let found: Vec<(&str, &str, Option<&str>)> =
         problems.iter().map(|p| (p.path.as_str(), p.code.as_str(), p.node.as_deref())).collect();
@@ -61,15 +61,19 @@ fn use_that_can_not_be_neither_wraps_nor_counts() {
 }
 
 #[test]
-fn reservations_do_not_wrap() {
+fn reservations_that_were_recorded_do_not_wrap() {
     let mut world = World::start(
         json!({"name": "w", "nodes": [{"id": "x", "type": "agent", "config": {"agent": "a", "prompt": "p"}}]}),
         json!({}),
     );
-    let step = StepKey::new(1, "x", "");
     for op in ["a", "b"] {
-        let reserved = Reserved { calls: u64::MAX, tokens: u64::MAX };
-        world.give(Input::Reserve { op: op.into(), step: step.clone(), attempt: 1, reserved });
+        let what = What::BudgetReserved {
+            step: StepKey::new(1, "x", ""),
+            attempt: 1,
+            reserved: Reserved { calls: u64::MAX, tokens: u64::MAX },
+            op: op.into(),
+        };
+        world.run.apply(&Event { at: Timestamp(1), what });
     }
     assert_eq!(world.run.reserved, Reserved { calls: u64::MAX, tokens: u64::MAX });
 }

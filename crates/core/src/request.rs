@@ -1,0 +1,280 @@
+//! An HTTP call as it goes out: what the templates of a node or tool come to, and where its own secrets stand in it.
+//!
+//! One function renders for nodes and for agents' tools. What data prints into a URL stays one part of it; what it
+//! prints elsewhere never becomes a reference to a secret.
+
+mod check;
+
+use crate::{
+    expr::{self, Context, Fuel, Meter},
+    secret::{self, Place},
+    value::json_len,
+    workflow::definition::{HttpMethod, HttpNode},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{collections::BTreeSet, fmt};
+
+pub(crate) use check::{WITHOUT_HOSTS, mistakes};
+
+/// The largest answer that is read where a node or tool does not say otherwise, in bytes.
+pub const USUAL_BODY: u64 = 1 << 20;
+/// The largest that it may ask for.
+pub const LARGEST_BODY: u64 = 16 << 20;
+
+/// A rendered call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    #[serde(default)]
+    pub method: HttpMethod,
+    pub url: String,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub query: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// Where the definition's own references stand. None where it names no secret, and in requests that an earlier
+    /// version recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<Vec<Place>>,
+}
+
+/// A configuration that can't be rendered with this data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    pub field: &'static str,
+    pub error: expr::Error,
+}
+
+/// A request of an earlier version in which the definition's references can't be told from those of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ambiguous {
+    pub at: String,
+}
+
+/// Renders a configuration over `context`.
+pub fn render(node: &HttpNode, context: &Value) -> Result<Request, Unusable> {
+    render_under(&Meter::default(), node, context)
+}
+
+/// The same, counted with others.
+pub fn render_under(meter: &Meter<'_>, node: &HttpNode, context: &Value) -> Result<Request, Unusable> {
+    let in_field = |field| move |error| Unusable { field, error };
+    meter.enter(context).map_err(in_field("url"))?;
+    let context = &Context::new(context).map_err(in_field("url"))?;
+    let fuel = || Fuel::default().under(meter);
+    let url = expr::render_url(&node.url, context, &mut fuel()).map_err(in_field("url"))?;
+    check_segments(&url.text, &url.data).map_err(in_field("url"))?;
+    let mut secrets: Vec<Place> =
+        url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();
+    let mut part = |field: &'static str, template: &Value| {
+        let mut rendering = Rendering { context, fuel: fuel(), secrets: &mut secrets };
+        let rendered = rendering.value(template, &format!("/{field}"), 0).map_err(in_field(field))?;
+        // Each text is bounded by itself; together they must be, too.
+        if json_len(&rendered) > expr::OUTPUT_LIMIT.max(2 * json_len(template)) {
+            let message = format!("the result is larger than {} bytes", expr::OUTPUT_LIMIT);
+            return Err(in_field(field)(expr::Error::Limit(message)));
+        }
+        Ok(rendered)
+    };
+    let mut object = |field, map: &Map<String, Value>| match part(field, &Value::Object(map.clone()))? {
+        Value::Object(map) => Ok(map),
+        _ => Ok(Map::new()),
+    };
+    let headers = object("headers", &node.headers)?;
+    let query = object("query", &node.query)?;
+    let body = node.body.as_ref().map(|body| part("body", body)).transpose()?;
+    let secrets = (!references(node).is_empty()).then_some(secrets);
+    Ok(Request { method: node.method, url: url.text, headers, query, body, secrets })
+}
+
+/// Returns the names of all secrets that a configuration itself refers to.
+pub fn references(node: &HttpNode) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    each_template(node, &mut |text| names.extend(expr::own_references(text).into_iter().map(str::to_owned)));
+    names
+}
+
+/// Returns whether a URL's host and port are the definition's own, whatever the data.
+pub fn is_host_fixed(url: &str) -> bool {
+    let tag = ["{{", "{%", "{#"].iter().filter_map(|open| url.find(open)).min();
+    let literal = &url[..tag.unwrap_or(url.len())];
+    let Some((_, rest)) = literal.split_once("://") else { return false };
+    let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let ends = host.len() < rest.len() || tag.is_none();
+    ends && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+}
+
+/// Returns whether a header frames the message or speaks to proxies: it is not a definition's to set.
+pub fn is_reserved(header: &str) -> bool {
+    const RESERVED: [&str; 11] = [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name = header.to_ascii_lowercase();
+    RESERVED.contains(&name.as_str()) || name.starts_with("proxy-")
+}
+
+/// Calls `f` with every text of a configuration that is a template.
+fn each_template(node: &HttpNode, f: &mut impl FnMut(&str)) {
+    f(&node.url);
+    node.headers.values().chain(node.query.values()).chain(&node.body).for_each(|v| expr::each_text(v, f));
+}
+
+/// Finds a `.` or `..` that data made a segment of the path: whoever reads the URL would leave the path by it, however
+/// its dots are encoded.
+fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr::Error> {
+    let from = url.find("://").map_or(0, |at| at + 3);
+    let end = url[from..].find(['?', '#']).map_or(url.len(), |n| from + n);
+    let mut start = from;
+    for segment in url[from..end].split(['/', '\\']) {
+        let stop = start + segment.len();
+        let touched = data.iter().any(|range| range.start <= stop && range.end >= start);
+        if touched {
+            let plain: String = segment.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
+            let plain = plain.trim_matches(|c: char| c <= ' ').to_ascii_lowercase().replace("%2e", ".");
+            if matches!(plain.as_str(), "." | "..") {
+                let message = format!(
+                    "data makes `{plain}` a segment of the path, which would lead to another path; check it before, \
+                     for instance by a `pattern` in the schema"
+                );
+                return Err(expr::Error::Evaluation(message));
+            }
+        }
+        start = stop + 1;
+    }
+    Ok(())
+}
+
+struct Rendering<'a> {
+    context: &'a Context,
+    fuel: Fuel<'a>,
+    secrets: &'a mut Vec<Place>,
+}
+
+impl Rendering<'_> {
+    fn value(&mut self, template: &Value, at: &str, depth: usize) -> Result<Value, expr::Error> {
+        if depth > expr::DEPTH_LIMIT {
+            let message = format!("the template is nested deeper than {} levels", expr::DEPTH_LIMIT);
+            return Err(expr::Error::Limit(message));
+        }
+        Ok(match template {
+            Value::String(text) if expr::whole(text).is_some() => {
+                expr::render_in(template, self.context, &mut self.fuel, depth)?
+            }
+            Value::String(text) => {
+                let rendered = expr::render_marked(text, self.context, &mut self.fuel)?;
+                let places = rendered.secrets.into_iter();
+                self.secrets.extend(places.map(|(from, name)| Place { at: at.to_owned(), from, name }));
+                Value::String(rendered.text)
+            }
+            Value::Array(items) => Value::Array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| self.value(item, &format!("{at}/{i}"), depth + 1))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Object(map) => Value::Object(
+                map.iter()
+                    .map(|(key, item)| Ok((key.clone(), self.value(item, &inside(at, key), depth + 1)?)))
+                    .collect::<Result<Map<_, _>, expr::Error>>()?,
+            ),
+            Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
+        })
+    }
+}
+
+/// Extends a JSON pointer by a key.
+fn inside(at: &str, key: &str) -> String {
+    format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+// === impl Request ===
+
+impl Request {
+    /// Returns where the references of the configuration stand.
+    ///
+    /// A request that an earlier version recorded does not say so. There a text keeps its references only if it must have
+    /// them of the configuration: the template has no blocks and the same references in the same order.
+    pub fn places(&self, node: &HttpNode) -> Result<Vec<Place>, Ambiguous> {
+        if let Some(places) = &self.secrets {
+            return Ok(places.clone());
+        }
+        let mut places = Vec::new();
+        recorded(
+            &Value::from(node.url.as_str()),
+            Some(&Value::from(self.url.as_str())),
+            "/url",
+            &mut places,
+        )?;
+        for (field, template, rendered) in
+            [("/headers", &node.headers, &self.headers), ("/query", &node.query, &self.query)]
+        {
+            for (key, template) in template {
+                recorded(template, rendered.get(key), &inside(field, key), &mut places)?;
+            }
+        }
+        if let Some(template) = &node.body {
+            recorded(template, self.body.as_ref(), "/body", &mut places)?;
+        }
+        Ok(places)
+    }
+}
+
+fn recorded(
+    template: &Value,
+    rendered: Option<&Value>,
+    at: &str,
+    places: &mut Vec<Place>,
+) -> Result<(), Ambiguous> {
+    match (template, rendered) {
+        (Value::String(template), rendered) => {
+            let own = expr::own_references(template);
+            if own.is_empty() {
+                return Ok(());
+            }
+            let text = rendered.and_then(Value::as_str).unwrap_or_default();
+            let found: Vec<(usize, &str)> = secret::places(text).collect();
+            let same = found.iter().map(|(_, name)| *name).eq(own);
+            if !same || template != text && expr::has_blocks(template) {
+                return Err(Ambiguous { at: at.to_owned() });
+            }
+            places.extend(found.into_iter().map(|(from, name)| Place {
+                at: at.to_owned(),
+                from,
+                name: name.to_owned(),
+            }));
+            Ok(())
+        }
+        (Value::Array(items), Some(Value::Array(rendered))) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(i, item)| recorded(item, rendered.get(i), &format!("{at}/{i}"), places)),
+        (Value::Object(map), Some(Value::Object(rendered))) => {
+            map.iter().try_for_each(|(key, item)| recorded(item, rendered.get(key), &inside(at, key), places))
+        }
+        (Value::Array(_) | Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_), _) => Ok(()),
+    }
+}
+
+// === impl Unusable ===
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.error)
+    }
+}
+
+#[cfg(test)]
+mod tests;
