@@ -2,7 +2,12 @@
 //! tries all that a page can: nothing is started, written, published or read.
 
 use super::target::Target;
-use crate::harness::{Callboard, Launch, Process, Upstream, scratch};
+use crate::{
+    e2e::api::Api,
+    harness::{
+        Callboard, DaprCluster, DaprRun, Launch, Model, Overrides, Process, Redis, Upstream, root, scratch,
+    },
+};
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -70,6 +75,44 @@ async fn a_name_that_was_rebound_to_this_machine_starts_reads_and_changes_nothin
     };
     assert!(reports.iter().all(answered), "INVALID: a page of the same origin can see answers");
     victim.unharmed(&reports).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_reaches_no_port_of_an_app_beside_dapr() {
+    let (redis, cluster, model) = (Redis::start().await, DaprCluster::start().await, Model::start().await);
+    let env = [
+        ("OPENAI_BASE_URL".to_owned(), model.base_url()),
+        ("OPENAI_API_KEY".to_owned(), "sk-test".to_owned()),
+    ];
+    let overrides = Overrides { redis: redis.address(), env: env.into(), ..Overrides::default() };
+    let mut apps = DaprRun::start(&root().join("dapr"), &cluster, overrides).await;
+    let app = apps.app("workflow-service");
+    let api = Api::new(&app.url, &app.sidecar.http());
+    let waits =
+        json!({"name": "waits", "nodes": [{"id": "a", "type": "signal", "config": {"name": "never"}}]});
+    let workflow = api.create(&waits).await;
+    let run = api.start(&workflow, json!({})).await;
+    api.until(&run, "waiting").await;
+    // The API, and where daprd calls back, of both.
+    let ports = |app: &crate::harness::App| [app.url.clone(), format!("http://127.0.0.1:{}", app.app_port)];
+    let bases: Vec<_> = apps.apps.iter().flat_map(ports).collect();
+    let mut pages = Pages::new();
+    let config = json!({"bases": bases, "marker": MARKER, "run": run, "workflow": workflow, "next": null, "short": true});
+    let port = pages.serve("127.0.0.1", 0, config, None).await;
+    let rules = format!("MAP evil.example:{port} 127.0.0.1:{port}");
+    let reports = pages.open(&format!("http://evil.example:{port}/"), &rules, 1).await;
+    let seen = reports[0]["seen"].as_array().expect("a list");
+    let read: Vec<_> = seen.iter().filter(|one| has_read(one)).collect();
+    let runs = api.get("/runs").await["items"].as_array().map_or(0, Vec::len);
+    let status = api.get(&format!("/runs/{run}")).await["status"].clone();
+    eprintln!(
+        "{} tries: {} answers read, {} runs started, {} calls of the model, the run is {status}",
+        seen.len(),
+        read.len(),
+        runs - 1,
+        model.script().calls()
+    );
+    assert_eq!((read.first(), runs, status, model.script().calls()), (None, 1, json!("waiting"), 0));
 }
 
 /// A server with something to lose.

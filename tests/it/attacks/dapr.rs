@@ -41,6 +41,8 @@ impl Place {
             ("OPENAI_API_KEY".to_owned(), "sk-test".to_owned()),
             ("CALLBOARD__HTTP__ALLOW".to_owned(), upstream.addr().to_string()),
             ("APP_API_TOKEN".to_owned(), TOKEN.to_owned()),
+            // The workflow role checks their names.
+            ("CALLBOARD__AGENTS__FILE".to_owned(), agents.display().to_string()),
         ];
         let overrides = Overrides {
             redis: redis.address(),

@@ -132,7 +132,7 @@ async fn no_usage_that_is_reported_wraps_a_budget() {
     {
         let outside = |id: &str| json!({"id": id, "type": "agent", "config": {"agent": "x", "prompt": "x", "worker": "external"}});
         let ask = json!({"id": "ask", "type": "agent", "config": {"agent": "once", "prompt": format!("usage {n}")}});
-        let edges = json!([{"source": "one", "target": "two"}, {"source": "two", "target": "ask"}]);
+        let edges = json!([{"source": "one", "target": "ask"}, {"source": "two", "target": "ask"}]);
         // The first worker uses up the whole budget; the second one's number must not give any of it back.
         let definition = json!({"name": "budget", "nodes": [outside("one"), outside("two"), ask], "edges": edges,
             "settings": {"budget": {"calls": 5, "tokens": 1000, "on_breach": "stop"}}});

@@ -1,9 +1,9 @@
 //! A run that kills its server: recorded by an older build, it is set aside by the third start at the latest, and
 //! everybody else's runs go on.
 
-use super::{canary, limits::GIBIBYTE, target::Target};
-use crate::harness::{Callboard, Model, Reply, root, scratch};
-use serde_json::json;
+use super::{canary, limits::gibibyte, target::Target};
+use crate::harness::{Callboard, Model, Process, Reply, http, root, scratch};
+use serde_json::{Value, json};
 use std::{
     process::Command,
     time::{Duration, Instant},
@@ -30,7 +30,7 @@ async fn a_run_that_ends_its_server_is_set_aside_by_the_third_start() {
             .env("OPENAI_BASE_URL", model.base_url())
             .env("OPENAI_API_KEY", "sk-test")
             .data(folder.path().join("data"))
-            .under(["prlimit", GIBIBYTE])
+            .under(["prlimit", gibibyte()])
     };
     let mut starts = 0;
     let mut lived = None;
@@ -38,8 +38,8 @@ async fn a_run_that_ends_its_server_is_set_aside_by_the_third_start() {
         let (mut process, dir) = dev().spawn();
         starts += 1;
         let began = Instant::now();
-        while process.is_running() && began.elapsed() < Duration::from_secs(12) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        while process.is_running() && began.elapsed() < Duration::from_secs(15) && !is_over(&process).await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         if process.is_running() {
             lived = Some((process, dir));
@@ -70,6 +70,18 @@ async fn a_run_that_ends_its_server_is_set_aside_by_the_third_start() {
         assert_eq!((status, &cancelled["status"]), (200, &json!("cancelled")), "{cancelled:#}");
     }
     process.kill();
+}
+
+/// Whether the run that kills is set aside or has ended.
+async fn is_over(process: &Process) -> bool {
+    let log = process.log();
+    let Some(url) = log.lines().find_map(|line| line.strip_prefix("ready ")?.split(' ').next()) else {
+        return false;
+    };
+    let request = http().get(format!("{url}/api/v1/runs/poisoned")).timeout(Duration::from_secs(2));
+    let Ok(answer) = request.send().await else { return false };
+    let run: Value = answer.json().await.unwrap_or_default();
+    run["status"] == "paused" || run["status"] == "failed"
 }
 
 /// Makes the fixture with a build of that time: `CALLBOARD_BIN=… CALLBOARD_ATTACKS=fixture`, see `tests/fixtures/poisoned/make`.

@@ -27,7 +27,6 @@ pub struct Setup {
     env: Vec<(String, String)>,
     under: Vec<String>,
     program: Option<PathBuf>,
-    data: Option<PathBuf>,
 }
 
 impl Target {
@@ -114,11 +113,6 @@ impl Setup {
         self
     }
 
-    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.data = Some(folder.into());
-        self
-    }
-
     pub async fn start(self) -> Target {
         let (model, http) = (Model::start().await, Upstream::start().await);
         let folder = scratch();
@@ -139,9 +133,6 @@ impl Setup {
         }
         if let Some(program) = self.program {
             dev = dev.program(program);
-        }
-        if let Some(data) = self.data {
-            dev = dev.data(data);
         }
         let dev = dev.under(self.under).start().await;
         let api = Api::new(&dev.url, &dev.dapr_http());
