@@ -15,6 +15,9 @@ test: test-fast test-dapr test-sim
 test-fast:
 	$(CARGO) test --locked --workspace --lib --bins
 
+# They measure, and they take all of the machine that they can: nothing else runs beside them.
+MEASURED = attacks::limits attacks::senders attacks::clocks
+
 test-dapr:
 	scripts/dapr-build
 	scripts/redis-ensure
@@ -22,7 +25,8 @@ test-dapr:
 	scripts/browser-ensure
 	scripts/clock-ensure
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked --workspace --test it -- --test-threads 4
+	$(CARGO) test --locked --workspace --test it -- --test-threads 4 $(addprefix --skip ,$(MEASURED))
+	$(CARGO) test --locked --workspace --test it -- --test-threads 1 $(MEASURED)
 
 # Seeds and mutants of the shipped turn in simulated time. It has a build of its own: optimized, and with switches that
 # no other build may have.
