@@ -208,6 +208,8 @@ async fn a_cloned_folder_gets_no_key_and_no_variable_of_the_user() {
             .args(["run", "w.json", "--data"])
             .arg(folder.path().join("data"))
             .dir(&repository)
+            .env("XDG_CONFIG_HOME", folder.path().join("user").display().to_string())
+            .env("XDG_STATE_HOME", folder.path().join("user").display().to_string())
             .env("OPENAI_API_KEY", "sk-USERS-OWN-KEY")
             .env("AWS_SECRET_ACCESS_KEY", "aws-USERS-OWN")
             .env("CALLBOARD__SERVER__LISTEN", format!("127.0.0.1:{}", ports[0]));

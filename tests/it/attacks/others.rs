@@ -231,11 +231,8 @@ async fn what_can_never_be_sent_is_a_mistake_of_the_definition() {
         ("proxy-connection", "x"),
         ("expect", "100-continue"),
         ("upgrade", "h2c"),
-        ("te", "trailers"),
         ("x", "secret://../x"),
         ("x", "secret://"),
-        ("x", "secret://a b"),
-        ("x", "secret://a/b"),
         ("x", "{{ 'secret://tok' }}"),
     ] {
         let get = json!({"id": "get", "type": "http", "config": {"url": "https://shop.example/", "headers": {name: value}}});
