@@ -99,10 +99,11 @@ async fn a_prepared_folder_leads_no_write_elsewhere() {
 async fn a_folder_that_others_may_write_or_own_is_refused() {
     let mut wrong = Vec::new();
     let root = fs::metadata("/proc/self").expect("a process has an owner").uid() == 0;
-    for (what, mode, owner) in [
-        ("writable by all", 0o777, None),
-        ("writable by its group", 0o770, None),
-        ("somebody else's", 0o755, Some(65_534)),
+    for (what, mode, owner, holds) in [
+        ("writable by all", 0o777, None, true),
+        ("writable by its group", 0o770, None, true),
+        ("writable by all, and empty", 0o777, None, false),
+        ("somebody else's", 0o755, Some(65_534), false),
     ] {
         if owner.is_some() && !root {
             // Nobody but root can give a folder away, so it can't be tried.
@@ -112,6 +113,9 @@ async fn a_folder_that_others_may_write_or_own_is_refused() {
         let data = folder.path().join("data");
         private(&data);
         fs::set_permissions(&data, fs::Permissions::from_mode(mode)).expect("a mode");
+        if holds {
+            fs::write(data.join("planted"), "by anybody").expect("a file");
+        }
         if let Some(owner) = owner {
             chown(&data, Some(owner), Some(owner)).expect("an owner");
         }
@@ -121,7 +125,13 @@ async fn a_folder_that_others_may_write_or_own_is_refused() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let log = process.log();
-        if process.is_running() {
+        let now = fs::metadata(&data).expect("the folder").mode() & 0o777;
+        if process.is_running() && !holds && owner.is_none() {
+            // Nothing can have been put into it, if it is closed now.
+            if now != 0o700 {
+                wrong.push(format!("{what}: it runs in it, and its mode is {now:o}"));
+            }
+        } else if process.is_running() {
             wrong.push(format!("{what}: it runs"));
         } else if !log.contains("data") {
             wrong.push(format!("{what}: it ended without saying which folder: {log}"));

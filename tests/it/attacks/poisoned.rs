@@ -18,6 +18,7 @@ async fn a_run_that_ends_its_server_is_set_aside_by_the_third_start() {
     let model = Model::start().await;
     // What the poisoned agent's schema is asked about, and what the others' answer is.
     model.script().when(|request| request.prompt() == "poison", Reply::Json(json!({"a": 1})));
+    model.script().when(|request| request.prompt() == "fine", Reply::Json(json!("fine")));
     let agents = folder.path().join("agents.json");
     std::fs::write(
         &agents,
