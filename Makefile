@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: run test test-fast test-sim test-dapr chaos bench real-model lint fmt
+.PHONY: run test test-fast test-sim test-dapr chaos attacks bench real-model lint fmt
 
 ## Serves everything in one process on http://127.0.0.1:8080
 run:
@@ -15,12 +15,18 @@ test: test-fast test-dapr test-sim
 test-fast:
 	$(CARGO) test --locked --workspace --lib --bins
 
+# They measure, and they take all of the machine that they can: nothing else runs beside them.
+MEASURED = attacks::limits attacks::senders attacks::clocks
+
 test-dapr:
 	scripts/dapr-build
 	scripts/redis-ensure
 	scripts/python-ensure
+	scripts/browser-ensure
+	scripts/clock-ensure
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked --workspace --test it -- --test-threads 4
+	$(CARGO) test --locked --workspace --test it -- --test-threads 4 $(addprefix --skip ,$(MEASURED))
+	$(CARGO) test --locked --workspace --test it -- --test-threads 1 $(MEASURED)
 
 # Seeds and mutants of the shipped turn in simulated time. It has a build of its own: optimized, and with switches that
 # no other build may have.
@@ -33,6 +39,16 @@ chaos:
 	scripts/redis-ensure
 	$(CARGO) build --locked --workspace --bins
 	CALLBOARD_CHAOS=full $(CARGO) test --locked --workspace --test it chaos -- --test-threads 1 --nocapture
+
+## The long attacks, with the bounds of a release; a short part of each is in `make test`
+attacks:
+	scripts/dapr-build
+	scripts/redis-ensure
+	scripts/browser-ensure
+	scripts/clock-ensure
+	$(CARGO) build --release --locked -p callboard
+	$(CARGO) build --locked --workspace --bins
+	CALLBOARD_ATTACKS=full $(CARGO) test --locked --workspace --test it attacks -- --test-threads 1 --nocapture
 
 ## Steps per second, latency, memory and cost per step, embedded and beside daprd with Redis
 bench:

@@ -2,6 +2,7 @@
 //!
 //! `harness` starts what a suite needs and ends it; nothing is skipped when something is missing.
 
+mod attacks;
 mod chaos;
 mod conformance;
 mod e2e;

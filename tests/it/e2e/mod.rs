@@ -2,7 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
-mod api;
+pub mod api;
 mod bad_input;
 mod bad_model;
 mod crash;

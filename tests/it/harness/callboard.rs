@@ -22,6 +22,8 @@ pub struct Callboard {
 /// How to start one; made by [`Callboard::with`].
 pub struct Dev {
     launch: Launch,
+    /// A program and its arguments that start it: `prlimit --as=…`.
+    under: Vec<String>,
     data: PathBuf,
     dir: TempDir,
 }
@@ -42,7 +44,7 @@ impl Callboard {
             .dir(dir.path())
             .env("XDG_CONFIG_HOME", &own)
             .env("XDG_STATE_HOME", &own);
-        Dev { launch, data, dir }
+        Dev { launch, under: Vec::new(), data, dir }
     }
 
     /// Returns the base of the embedded sidecar's HTTP API.
@@ -118,6 +120,18 @@ impl Dev {
         self
     }
 
+    /// Starts it by another program that becomes it, with these arguments before its own.
+    pub fn under<S: Into<String>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.under = words.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Starts it in this folder, where it finds settings and components.
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.launch.dir = Some(dir.into());
+        self
+    }
+
     /// Starts it and waits for nothing: for a start that is meant to fail.
     pub fn spawn(mut self) -> (Process, TempDir) {
         let [listen, http, grpc] = [(); 3].map(|()| free_port());
@@ -130,6 +144,14 @@ impl Dev {
             .args(["--dapr-http-port", &http.to_string(), "--dapr-grpc-port", &grpc.to_string()])
             .arg("--data")
             .arg(&self.data);
+        let launch = match self.under.split_first() {
+            Some((program, words)) => {
+                let own = [launch.program.clone().into_os_string()].into_iter().chain(launch.args);
+                let args = words.iter().map(Into::into).chain(own).collect();
+                Launch { program: program.into(), args, ..launch }
+            }
+            None => launch,
+        };
         (Process::start(launch, self.dir.path()), self.dir)
     }
 

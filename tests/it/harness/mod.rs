@@ -35,7 +35,7 @@ mod upstream;
 mod selftest;
 mod smoke;
 
-pub use callboard::Callboard;
+pub use callboard::{Callboard, Dev};
 pub use cluster::DaprCluster;
 pub use components::Components;
 pub use dapr_run::{App, DaprRun, Overrides};
