@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What the names of our files in a data folder begin with.
-const OURS: [&str; 4] = ["callboard.", "catalog.db", "sidecar.db", "components"];
+const OURS: [&str; 6] = ["callboard.", "catalog.db", "sidecar.db", "components", "turns.", "suspects."];
 
 /// Lets this process make files and folders for its user only.
 pub fn umask() {
@@ -204,7 +204,15 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a folder");
         let (data, target) = (scratch.path().join("data"), scratch.path().join("authorized_keys"));
         std::fs::write(&target, "precious").expect("written");
-        for name in ["callboard.lock", "catalog.db", "catalog.db-wal", "sidecar.db-shm", "components"] {
+        for name in [
+            "callboard.lock",
+            "catalog.db",
+            "catalog.db-wal",
+            "sidecar.db-shm",
+            "components",
+            "turns.0",
+            "suspects.0.json",
+        ] {
             let link = data.join(name);
             make(&data).expect("a folder");
             symlink(&target, &link).expect("a link");
