@@ -1,6 +1,6 @@
 //! Marks of what could kill the process: a run that did so at three starts in a row is set aside.
 //!
-//! While a run is read and decided, its id stands in a file. Nothing syncs it: what the process wrote is there after its
+//! While a run is read, or decided with more than a little work, its id stands in a file. Nothing syncs it: what the process wrote is there after its
 //! death, whatever ended it, and a machine that lost its power was not killed by a run. At the next start the runs
 //! found there are suspects, each with a count; one that is not found there again is none any more. Suspects are let
 //! in one at a time, so that the next death names the one that caused it and not whoever was beside it. What is set

@@ -2,7 +2,6 @@
 
 use super::tail::Tail;
 use crate::document::{Document, Page};
-use crate::marks::UnderWay;
 use callboard_core::{
     Timestamp, Values,
     workflow::{Run, StepKey},
@@ -38,8 +37,6 @@ pub struct Actor {
     pub told: Arc<parking_lot::Mutex<BTreeSet<(StepKey, u32)>>>,
     /// What the run's own time is more than the steady one, in milliseconds, as of its last event.
     pub ahead: Option<i64>,
-    /// While the run is read and decided: what could kill the process.
-    pub under_way: Option<UnderWay>,
 }
 
 /// A run's state with what it takes to save the next one.

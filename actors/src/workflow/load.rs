@@ -60,11 +60,10 @@ impl Workflows {
         let tail = Arc::clone(&actor.tail);
         let _still = tail.still().await;
         let entry = services.sidecar.get(&services.settings.statestore, &document_key(run)).await?;
-        // From here on it is this run's own data that is worked on. One mark at a time: a suspect waits for its turn.
-        actor.under_way = None;
-        if entry.is_some() {
-            actor.under_way = Some(self.marks.enter(run).await);
-        }
+        // From here on it is this run's own data that is worked on.
+        let _under_way = if entry.is_some() { Some(self.marks.enter(run).await) } else { None };
+        #[cfg(debug_assertions)]
+        crate::failpoint::hit(&format!("turn.of.{run}"));
         let (doc, etag) = match entry {
             Some(entry) => match Document::decode(&entry.data) {
                 Ok(doc) => (Some(doc), Some(entry.etag)),

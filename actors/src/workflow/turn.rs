@@ -120,7 +120,6 @@ impl Workflows {
             })?;
             this.services.metrics.turns.inc();
             let done = this.take(&mut actor, &run, &turn).await;
-            actor.under_way = None;
             let gone = actor.mem.is_none() && done.is_err();
             drop(actor);
             if gone {
@@ -172,8 +171,6 @@ impl Workflows {
             };
             let Some(mut mem) = mem else { continue };
             failpoint!("turn.loaded");
-            #[cfg(debug_assertions)]
-            crate::failpoint::hit(&format!("turn.of.{run}"));
             self.clean_refused(run, &mem, &mut refused).await;
             let purging = mem.run.purging;
             if purging && !turn.is_wake() && !matches!(turn, Turn::Look) {
@@ -204,8 +201,6 @@ impl Workflows {
                     continue;
                 }
             };
-            // What waits for a write kills nobody.
-            actor.under_way = None;
             let rested = mem.run.pending().is_empty();
             let begun = begun(&events);
             if !events.is_empty() {
@@ -355,7 +350,6 @@ impl Workflows {
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<(Vec<Event>, Option<(String, Bytes)>), Undecided> {
-        let marked = actor.under_way.is_some();
         self.tell_time(actor, run, mem);
         let adopted = match self.adopt(run, mem, turn).await {
             Ok(adopted) => adopted,
@@ -365,17 +359,11 @@ impl Workflows {
                 return Err(Undecided::Refused(Fault::new(410, "value_lost", message)));
             }
         };
-        Ok((self.decide(run, mem, turn, marked).await?, adopted))
+        Ok((self.decide(run, mem, turn).await?, adopted))
     }
 
     /// Asks the core, bringing the values it misses.
-    async fn decide(
-        &self,
-        run: &str,
-        mem: &mut Mem,
-        turn: &Turn,
-        marked: bool,
-    ) -> Result<Vec<Event>, Undecided> {
+    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
         let input = match turn {
             Turn::Input(input) => input,
@@ -394,7 +382,7 @@ impl Workflows {
             apart = decided.is_none();
             let decided = match decided {
                 Some(decided) => decided,
-                None => self.decide_apart(mem, at, input, marked).await.map_err(Undecided::Refused)?,
+                None => self.decide_apart(mem, at, input).await.map_err(Undecided::Refused)?,
             };
             match decided {
                 Ok(events) => return Ok(events),
@@ -419,15 +407,14 @@ impl Workflows {
         mem: &Mem,
         at: Timestamp,
         input: &Input,
-        marked: bool,
     ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
         let name = mem.run.id.to_string();
         // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
         // else is marked for waiting.
-        let suspect = !marked && self.marks.is_suspect(&name);
+        let suspect = self.marks.is_suspect(&name);
         let _alone = if suspect { Some(self.marks.enter(&name).await) } else { None };
         let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
-        let _under_way = if marked || suspect { None } else { Some(self.marks.enter(&name).await) };
+        let _under_way = if suspect { None } else { Some(self.marks.enter(&name).await) };
         let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
         let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
         self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)

@@ -9,7 +9,7 @@ use super::pattern;
 use jsonschema::{Draft, Registry, uri};
 use serde_json::{Map, Value};
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::DefaultHasher},
+    collections::{BTreeMap, hash_map::DefaultHasher},
     hash::{Hash, Hasher},
 };
 
@@ -94,7 +94,7 @@ impl Graph {
         let registry = Registry::new().draft(draft).add(BASE, draft.create_resource_ref(schema));
         // What can't be resolved is told by whoever compiles the schema.
         let Ok(registry) = registry.and_then(|r| r.prepare()) else { return Ok(()) };
-        let mut known: HashMap<*const Value, usize> = HashMap::new();
+        let mut known: BTreeMap<*const Value, usize> = BTreeMap::new();
         let mut patterns = pattern::Measured::default();
         let dynamic = anchored(schema);
         let mut open = vec![(schema, registry.resolver(base), draft)];
@@ -309,7 +309,7 @@ impl Graph {
     /// Whether all errors there could be, each with the value it is about, are within `most` values.
     pub fn explainable(&self, value: &Value, most: u64) -> bool {
         // Sizes of what holds others, by where they are.
-        let mut sizes: HashMap<*const Value, u64> = HashMap::new();
+        let mut sizes: BTreeMap<*const Value, u64> = BTreeMap::new();
         size(value, &mut sizes, most) <= most
             && self.within(value, most, |value| sizes.get(&std::ptr::from_ref(value)).copied().unwrap_or(1))
     }
@@ -399,7 +399,7 @@ fn matching(bytes: u64, places: u64) -> u64 {
 /// What it costs to find out that no two items are equal. The validator hashes them, but not how lists nest, and
 /// compares those of one hash each with each.
 fn comparisons(items: &[Value]) -> u64 {
-    let mut alike: HashMap<u64, u64> = HashMap::new();
+    let mut alike: BTreeMap<u64, u64> = BTreeMap::new();
     let mut all = 0u64;
     for item in items {
         let mut hasher = DefaultHasher::new();
@@ -433,7 +433,7 @@ fn flat(value: &Value, hasher: &mut impl Hasher) {
 }
 
 /// Notes the sizes of all lists, objects and long texts inside; stops noting past `most`.
-fn size(value: &Value, sizes: &mut HashMap<*const Value, u64>, most: u64) -> u64 {
+fn size(value: &Value, sizes: &mut BTreeMap<*const Value, u64>, most: u64) -> u64 {
     let mut sum = 1u64;
     match value {
         Value::Array(items) => {
