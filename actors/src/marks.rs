@@ -1,10 +1,11 @@
 //! Marks of what could kill the process: a run that did so at three starts in a row is set aside.
 //!
-//! While a run is read, or decided with more than a little work, its id stands in a file. Nothing syncs it: what the process wrote is there after its
+//! While a run is read, or works on something heavy, what it does and its id stand in a file. Nothing syncs it: what the process wrote is there after its
 //! death, whatever ended it, and a machine that lost its power was not killed by a run. At the next start the runs
 //! found there are suspects, each with a count; one that is not found there again is none any more. Suspects are let
-//! in one at a time, so that the next death names the one that caused it and not whoever was beside it. What is set
-//! aside stays so over restarts, until somebody resumes or cancels it; the others go on.
+//! in one at a time, so that the next death names the one that caused it and not whoever was beside it; and one that
+//! comes through what it was suspected of is no suspect any more, for its work is on record then and not done again.
+//! What is set aside stays so over restarts, until somebody resumes or cancels it; the others go on.
 
 use parking_lot::Mutex;
 use std::{
@@ -26,6 +27,19 @@ const STARTS: u32 = 3;
 /// Processes that share a folder.
 const PROCESSES: u32 = 64;
 
+/// What a run does while it is marked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Work {
+    /// Its document is taken apart and the state put together.
+    Load,
+    /// A decision that evaluates more than a little.
+    Decide,
+    /// An agent's answer is held against its schema.
+    Check,
+    /// A tool's arguments are checked, and what it computes.
+    Tool,
+}
+
 /// The marks of this process; a clone is the same.
 #[derive(Clone, Default)]
 pub(crate) struct Marks(Option<Arc<Inner>>);
@@ -34,7 +48,7 @@ struct Inner {
     file: File,
     /// Slots that nobody uses.
     free: Mutex<Vec<u64>>,
-    /// At how many starts in a row a run was found marked.
+    /// At how many starts in a row a run was found at the same work.
     counts: Mutex<BTreeMap<String, u32>>,
     /// Where the counts are kept.
     kept: PathBuf,
@@ -45,6 +59,8 @@ struct Inner {
 #[must_use]
 pub(crate) struct UnderWay {
     slot: Option<(Arc<Inner>, u64)>,
+    /// A suspect, and what of.
+    suspect: Option<(Arc<Inner>, String)>,
     _alone: Option<OwnedSemaphorePermit>,
 }
 
@@ -62,15 +78,21 @@ impl Marks {
             .map(|run| (run.clone(), before.get(run).map_or(1, |n| n.saturating_add(1))))
             .collect();
         counts.extend(before.into_iter().filter(|(run, n)| *n >= STARTS && !found.contains(run)));
-        for (run, n) in counts.iter().filter(|(_, n)| **n >= STARTS) {
+        for (name, n) in counts.iter().filter(|(_, n)| **n >= STARTS) {
+            let (run, work) = (run_of(name), name.split(' ').next());
             tracing::error!(
                 run,
+                work,
                 starts = n,
                 "the run is set aside: a turn of it was under way when the process died, at three starts in a row; \
                  `resume` lets it go on, `cancel` ends it"
             );
         }
-        // First what is known, then the marks go: a death between the two counts no start twice over.
+        let suspects = counts.values().filter(|n| **n < STARTS).count();
+        if suspects > 0 {
+            let most = counts.values().filter(|n| **n < STARTS).max();
+            tracing::warn!(suspects, starts = most, "the process died while runs were read or decided");
+        }
         keep(&kept, &counts)?;
         file.set_len(0)?;
         file.set_len(SLOTS * SLOT)?;
@@ -84,42 +106,76 @@ impl Marks {
     }
 
     /// Marks a run until what is returned is dropped. A suspect waits until it is the only one of them.
-    pub async fn enter(&self, run: &str) -> UnderWay {
-        let Some(inner) = &self.0 else { return UnderWay { slot: None, _alone: None } };
-        let suspect = self.is_suspect(run);
+    pub async fn enter(&self, run: &str, work: Work) -> UnderWay {
+        let Some(inner) = &self.0 else { return UnderWay { slot: None, suspect: None, _alone: None } };
+        let (name, suspect) = (work.of(run), self.is_suspect(run));
         // Never closed.
         let alone = if suspect { Arc::clone(&inner.gate).acquire_owned().await.ok() } else { None };
-        UnderWay { slot: inner.mark(run).map(|slot| (Arc::clone(inner), slot)), _alone: alone }
+        UnderWay {
+            slot: inner.mark(&name).map(|slot| (Arc::clone(inner), slot)),
+            suspect: suspect.then(|| (Arc::clone(inner), name)),
+            _alone: alone,
+        }
     }
 
     /// Whether the last start found it marked.
     pub fn is_suspect(&self, run: &str) -> bool {
-        self.0.as_ref().is_some_and(|inner| inner.counts.lock().contains_key(run))
+        self.any(run, |_| true)
     }
 
     pub fn is_set_aside(&self, run: &str) -> bool {
-        self.0.as_ref().is_some_and(|inner| inner.counts.lock().get(run).is_some_and(|n| *n >= STARTS))
+        self.any(run, |n| n >= STARTS)
+    }
+
+    fn any(&self, run: &str, is: impl Fn(u32) -> bool) -> bool {
+        self.0.as_ref().is_some_and(|inner| {
+            let counts = inner.counts.lock();
+            !counts.is_empty()
+                && Work::ALL.iter().any(|work| counts.get(&work.of(run)).is_some_and(|n| is(*n)))
+        })
     }
 
     /// Forgets what is held against a run.
     pub fn lift(&self, run: &str) {
-        let Some(inner) = &self.0 else { return };
-        let mut counts = inner.counts.lock();
-        if counts.remove(run).is_some()
-            && let Err(error) = keep(&inner.kept, &counts)
-        {
-            tracing::warn!(run, %error, "the run may be set aside again at the next start");
+        if let Some(inner) = &self.0 {
+            inner.forget(|name| run_of(name) == run);
         }
     }
 }
 
+impl Work {
+    const ALL: [Work; 4] = [Work::Load, Work::Decide, Work::Check, Work::Tool];
+
+    /// Returns the name of this work of a run.
+    fn of(self, run: &str) -> String {
+        let work = match self {
+            Work::Load => "load",
+            Work::Decide => "decide",
+            Work::Check => "check",
+            Work::Tool => "tool",
+        };
+        format!("{work} {run}")
+    }
+}
+
 impl Inner {
-    fn mark(&self, run: &str) -> Option<u64> {
-        let length = u8::try_from(run.len()).ok().filter(|n| (1..SLOT).contains(&u64::from(*n)))?;
+    fn forget(&self, is: impl Fn(&str) -> bool) {
+        let mut counts = self.counts.lock();
+        let before = counts.len();
+        counts.retain(|name, _| !is(name));
+        if counts.len() < before
+            && let Err(error) = keep(&self.kept, &counts)
+        {
+            tracing::warn!(%error, "what runs are suspected of is not kept");
+        }
+    }
+
+    fn mark(&self, name: &str) -> Option<u64> {
+        let length = u8::try_from(name.len()).ok().filter(|n| (1..SLOT).contains(&u64::from(*n)))?;
         let slot = self.free.lock().pop()?;
         let mut text = Vec::with_capacity(SLOT as usize);
         text.push(length);
-        text.extend_from_slice(run.as_bytes());
+        text.extend_from_slice(name.as_bytes());
         if let Err(error) = self.file.write_all_at(&text, slot * SLOT) {
             tracing::debug!(%error, "a mark is not written");
         }
@@ -134,7 +190,15 @@ impl Drop for UnderWay {
             let _ = inner.file.write_all_at(&[0], slot * SLOT);
             inner.free.lock().push(slot);
         }
+        if let Some((inner, name)) = self.suspect.take() {
+            inner.forget(|known| known == name);
+        }
     }
+}
+
+/// Returns the run in the name of a work.
+fn run_of(name: &str) -> &str {
+    name.split_once(' ').map_or(name, |(_, run)| run)
 }
 
 /// Takes the first file of the folder that no living process has.
@@ -178,8 +242,8 @@ fn keep(kept: &Path, counts: &BTreeMap<String, u32>) -> io::Result<()> {
     use io::Write;
     let next = kept.with_extension("next");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    // Not synced either: see above.
     file.write_all(&serde_json::to_vec(counts)?)?;
-    file.sync_all()?;
     std::fs::rename(next, kept)
 }
 
@@ -194,7 +258,9 @@ mod tests {
             under_way.iter().filter(|run| marks.is_set_aside(run)).map(|run| (*run).to_owned()).collect();
         for run in under_way {
             // As if it died inside: the mark stays, the gate is free in the next life.
-            let entered = tokio::time::timeout(std::time::Duration::from_millis(20), marks.enter(run)).await;
+            let entered =
+                tokio::time::timeout(std::time::Duration::from_millis(20), marks.enter(run, Work::Load))
+                    .await;
             entered.map(std::mem::forget).unwrap_or_default();
         }
         // What is forgotten keeps the file open, which a death does not.
@@ -237,17 +303,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn one_that_comes_through_is_no_suspect_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for _ in 0..4 {
+            assert!(life(folder.path(), &["r"]).await.is_empty());
+            let marks = Marks::open(folder.path()).expect("marks");
+            assert!(marks.is_suspect("r"));
+            // Other work says nothing about the one it was found at.
+            drop(marks.enter("r", Work::Tool).await);
+            assert!(marks.is_suspect("r"));
+            drop(marks.enter("r", Work::Load).await);
+            assert!(!marks.is_suspect("r"));
+        }
+    }
+
+    #[tokio::test]
     async fn what_ended_leaves_no_mark_and_processes_have_files_of_their_own() {
         let folder = tempfile::tempdir().expect("a folder");
         let (one, two) =
             (Marks::open(folder.path()).expect("marks"), Marks::open(folder.path()).expect("marks"));
         for _ in 0..3000 {
-            drop(one.enter("r").await);
+            drop(one.enter("r", Work::Load).await);
         }
-        let held = two.enter("s").await;
+        let held = two.enter("s", Work::Load).await;
         let left_by = |n: u32| left(&File::open(folder.path().join(format!("turns.{n}"))).expect("a file"));
         assert_eq!(left_by(0).expect("readable"), Vec::<String>::new());
-        assert_eq!(left_by(1).expect("readable"), ["s"]);
+        assert_eq!(left_by(1).expect("readable"), ["load s"]);
         drop(held);
         assert_eq!(left_by(1).expect("readable"), Vec::<String>::new());
     }

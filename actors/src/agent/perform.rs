@@ -4,6 +4,7 @@ use super::{Actor, Agents, Mem, Target, home};
 use crate::{
     Busy, Said, WORKFLOW,
     failpoint::failpoint,
+    marks::Work,
     mutant::{Rule, holds},
     tasks::{Called, pause},
     trace, values,
@@ -269,7 +270,7 @@ impl Agents {
         };
         let busy = |busy: Busy| super::delegate::failed("tool_failed", &busy.to_string());
         let owner = key.split('/').next().unwrap_or_default().to_owned();
-        let under_way = self.marks.enter(&owner).await;
+        let under_way = self.marks.enter(&owner, Work::Tool).await;
         let (computed, tool, arguments) = self.tasks.pool.check(work).await.map_err(busy)??;
         drop(under_way);
         if let Some(computed) = computed {

@@ -4,6 +4,7 @@ use super::{Actor, Agents, Document, Mem, Target, document_key, home, perform::p
 use crate::{
     AGENT, Busy, document,
     failpoint::failpoint,
+    marks::Work,
     mutant::{Rule, holds},
     reply::Fault,
     values, wake,
@@ -121,10 +122,7 @@ impl Agents {
                 mem.run.profile = self.profile(task);
             }
             let now = self.time(actor, &mem.run);
-            let under_way = self.marks.enter(home(id)).await;
-            let decided = self.decide(&mem.run, now, input).await;
-            drop(under_way);
-            let Ok(events) = decided else {
+            let Ok(events) = self.decide(id, &mem.run, now, input).await else {
                 actor.mem = Some(mem);
                 continue;
             };
@@ -145,12 +143,13 @@ impl Agents {
     }
 
     /// The agent's machine refuses nothing and misses nothing. An answer with a schema is checked on a thread for that.
-    async fn decide(&self, run: &Run, now: Timestamp, input: &Input) -> Result<Vec<Event>, Busy> {
+    async fn decide(&self, id: &str, run: &Run, now: Timestamp, input: &Input) -> Result<Vec<Event>, Busy> {
         let schema = run.task.as_ref().is_some_and(|t| t.output_schema.is_some())
             || run.profile.as_ref().is_some_and(|p| p.spec.output_schema.is_some());
         if !(schema && matches!(input, Input::Replied { reply: Ok(_), .. })) {
             return Ok(run.decide(now, input, &Values::default()).unwrap_or_default());
         }
+        let _under_way = self.marks.enter(home(id), Work::Check).await;
         let (run, input) = (run.clone(), input.clone());
         let decide = move || run.decide(now, &input, &Values::default()).unwrap_or_default();
         self.tasks.pool.check(decide).await

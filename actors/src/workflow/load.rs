@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     document::{self, Document, HeadPart, Page, Snapshot},
+    marks::Work,
     mutant::{Rule, holds},
     reply::Fault,
     values,
@@ -61,7 +62,7 @@ impl Workflows {
         let _still = tail.still().await;
         let entry = services.sidecar.get(&services.settings.statestore, &document_key(run)).await?;
         // From here on it is this run's own data that is worked on.
-        let _under_way = if entry.is_some() { Some(self.marks.enter(run).await) } else { None };
+        let _under_way = if entry.is_some() { Some(self.marks.enter(run, Work::Load).await) } else { None };
         #[cfg(debug_assertions)]
         crate::failpoint::hit(&format!("turn.of.{run}"));
         let (doc, etag) = match entry {

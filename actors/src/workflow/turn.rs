@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     failpoint::failpoint,
+    marks::Work,
     mutant::{Rule, holds},
     reply::Fault,
     values,
@@ -412,9 +413,9 @@ impl Workflows {
         // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
         // else is marked for waiting.
         let suspect = self.marks.is_suspect(&name);
-        let _alone = if suspect { Some(self.marks.enter(&name).await) } else { None };
+        let _alone = if suspect { Some(self.marks.enter(&name, Work::Decide).await) } else { None };
         let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
-        let _under_way = if suspect { None } else { Some(self.marks.enter(&name).await) };
+        let _under_way = if suspect { None } else { Some(self.marks.enter(&name, Work::Decide).await) };
         let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
         let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
         self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)

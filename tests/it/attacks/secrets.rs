@@ -334,7 +334,7 @@ async fn a_secret_that_says_its_hosts_goes_to_no_other() {
     let good = Upstream::start().await;
     let target = Target::with()
         .env("CALLBOARD_SECRET_tok", TOKEN)
-        .env("CALLBOARD__SECRETS__HOSTS__TOK", "shop.example")
+        .settings("[secrets.hosts]\ntok = [\"shop.example\"]\n")
         .env("CALLBOARD__HTTP__ALLOW", format!("{},{}", thief.addr(), good.addr()))
         .start()
         .await;

@@ -25,6 +25,7 @@ pub struct Setup {
     agents: Option<Value>,
     tools: Option<fn(&str) -> Value>,
     env: Vec<(String, String)>,
+    settings: Option<&'static str>,
     under: Vec<String>,
     program: Option<PathBuf>,
 }
@@ -97,6 +98,12 @@ impl Setup {
         self
     }
 
+    /// Settings that no variable can give.
+    pub fn settings(mut self, text: &'static str) -> Self {
+        self.settings = Some(text);
+        self
+    }
+
     /// Starts it by another program that becomes it.
     pub fn under(mut self, words: &[&str]) -> Self {
         self.under = words.iter().map(|word| (*word).to_owned()).collect();
@@ -128,6 +135,11 @@ impl Setup {
             .env("OPENAI_BASE_URL", model.base_url())
             .env("OPENAI_API_KEY", "sk-test")
             .env("CALLBOARD__HTTP__ALLOW", http.addr().to_string());
+        if let Some(text) = self.settings {
+            let file = folder.path().join("settings.toml");
+            std::fs::write(&file, text).expect("the settings");
+            dev = dev.args(["--config", &file.display().to_string()]);
+        }
         for (name, value) in self.env {
             dev = dev.env(name, value);
         }

@@ -171,7 +171,7 @@ async fn large_values_arrive_whole(w: World) {
                 move |request| request.target == format!("/large-{size}"),
                 move |_| Reply::Text("x".repeat(size)),
             );
-            let get = json!({"id": "get", "type": "http", "config": {"url": format!("{}/large-{size}", w.http_url)}});
+            let get = json!({"id": "get", "type": "http", "config": {"url": format!("{}/large-{size}", w.http_url), "max_body": 16 << 20}});
             let run = w.api.run(&json!({"name": "large", "nodes": [get]}), json!({})).await;
             let (seen, steps) = w.ended(&run, "completed").await;
             let length = |output: &Value| output["body"].as_str().map(str::len);

@@ -82,7 +82,7 @@ impl Pattern {
         match self.kind {
             Kind::Text => false,
             Kind::Base64 => is_space(byte),
-            Kind::Hex => is_space(byte) || matches!(byte, b':' | b'-'),
+            Kind::Hex => is_space(byte) || matches!(byte, b':' | b'-' | b','),
         }
     }
 
@@ -132,7 +132,8 @@ impl Pattern {
                 };
                 if spelled::is_starter(byte) {
                     // An escape may be cut off.
-                    unknown |= text.len() - at < 12 && matches!(byte, b'%' | b'\\' | b'&' | b'=');
+                    unknown |=
+                        text.len() - at < 12 && matches!(byte, b'%' | b'\\' | b'&' | b'=' | b'\'' | b'"');
                     edges(text, at, &mut |edge| {
                         if let Some(next) = self.step(state, edge.bytes())
                             && seen.insert((edge.to, next))
@@ -167,11 +168,25 @@ impl Patterns {
             numeric |=
                 value.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
             add(Kind::Text, Zeroizing::new(value.as_bytes().to_vec()));
+            // What was not UTF-8 on its way: a character of Latin-1, or bytes of UTF-8 torn apart.
+            if !value.is_ascii() {
+                let lost = |times: fn(char) -> usize| -> String {
+                    let lose = |c: char| if c.is_ascii() { c.into() } else { "\u{fffd}".repeat(times(c)) };
+                    value.chars().map(lose).collect()
+                };
+                for lost in [lost(|_| 1), lost(char::len_utf8)] {
+                    // Nearly nothing of the value may be left in it.
+                    if lost.bytes().filter(u8::is_ascii).count() >= SHORTEST_PIECE {
+                        add(Kind::Text, Zeroizing::new(lost.into_bytes()));
+                    }
+                }
+            }
             let latin: Option<Vec<u8>> = value.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
             let latin = latin.filter(|_| !value.is_ascii()).map(Zeroizing::new);
             for bytes in [Some(value.as_bytes()), latin.as_ref().map(|l| l.as_slice())].into_iter().flatten()
             {
-                add(Kind::Hex, hex(bytes));
+                add(Kind::Hex, hex(bytes, ""));
+                add(Kind::Hex, hex(bytes, "0x"));
                 base64(bytes).into_iter().for_each(|piece| add(Kind::Base64, piece));
             }
         }
@@ -358,10 +373,12 @@ fn merged(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
     out
 }
 
-fn hex(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
+/// Two digits a byte, each after `prefix`.
+fn hex(bytes: &[u8], prefix: &str) -> Zeroizing<Vec<u8>> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * 2));
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len() * (2 + prefix.len())));
     for byte in bytes {
+        out.extend_from_slice(prefix.as_bytes());
         out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
     out

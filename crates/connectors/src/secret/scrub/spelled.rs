@@ -52,9 +52,14 @@ pub(super) fn edges(text: &[u8], at: usize, f: &mut impl FnMut(Edge)) {
         // The other half of UTF-16.
         0 => f(Edge::new(b"", at + 1)),
         b'"' | b'\'' => {
-            // Tables and SQL write a quote twice.
+            // Tables and SQL write a quote twice; for a shell it stands between quotes of the other kind, or escaped.
             if text.get(at + 1) == Some(&byte) {
                 f(Edge::new(&[byte], at + 2));
+            }
+            for quoted in [br#"'"'"'"#.as_slice(), br"'\''"] {
+                if text[at..].starts_with(quoted) {
+                    f(Edge::new(b"'", at + quoted.len()));
+                }
             }
         }
         0x80.. => {

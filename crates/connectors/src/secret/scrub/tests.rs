@@ -60,6 +60,30 @@ fn twice(json: &str) -> String {
 
 /// Encodings that servers use, each with its name.
 fn spelled(v: &str) -> Vec<(&'static str, String)> {
+    let mut all = encoded(v);
+    // Of a value that is hardly ASCII nothing is left there.
+    if v.bytes().filter(u8::is_ascii).count() >= 6 {
+        all.extend(lost(v));
+    }
+    all
+}
+
+/// What is left where bytes were taken for UTF-8 that were none.
+fn lost(v: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("not UTF-8 on its way", every(v, |c| if c.is_ascii() { c.into() } else { "\u{fffd}".into() })),
+        (
+            "quotemeta, taken for UTF-8",
+            every(v, |c| match c.is_ascii() {
+                true if c.is_ascii_alphanumeric() || c == '_' => c.into(),
+                true => format!("\\{c}"),
+                false => "\\\u{fffd}".repeat(c.len_utf8()),
+            }),
+        ),
+    ]
+}
+
+fn encoded(v: &str) -> Vec<(&'static str, String)> {
     let all_percent = every(v, |c| c.to_string().bytes().map(|b| format!("%{b:02X}")).collect());
     let lines = |n: usize, end: &str| {
         let text = BASE64_STANDARD.encode(format!("{}{v}{}", "x".repeat(50), "y".repeat(50)));
@@ -92,6 +116,10 @@ fn spelled(v: &str) -> Vec<(&'static str, String)> {
         ("go QueryEscape", percent(v, "-_.~ ", true).replace(' ', "+")),
         ("go PathEscape", percent(v, "-_.~$&+=:@", true)),
         ("java URLEncoder", percent(v, "-_.* ", true).replace(' ', "+")),
+        ("hex like bytes of C", v.bytes().map(|b| format!("0x{b:02X}, ")).collect()),
+        ("go % #x", v.bytes().map(|b| format!("0x{b:02x} ")).collect()),
+        ("shlex.quote", format!("'{}'", v.replace('\'', r#"'"'"'"#))),
+        ("sh, escaped", format!("'{}'", v.replace('\'', r"'\''"))),
         ("json", Value::from(v).to_string()),
         ("json ascii", json_ascii(v)),
         ("json ascii upper", every(v, |c| if c.is_ascii_alphanumeric() { c.into() } else { utf16(c) })),
