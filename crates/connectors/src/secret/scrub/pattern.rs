@@ -197,7 +197,7 @@ impl Patterns {
             begins: vec![Vec::new(); 256],
             pairs: vec![false; 1 << 16],
             high: patterns.iter().any(|p: &Pattern| !p.bytes[0].is_ascii()),
-            shortest: patterns.iter().map(|p| p.bytes.len()).min().unwrap_or(usize::MAX),
+            shortest: patterns.iter().map(|p| characters(&p.bytes)).min().unwrap_or(usize::MAX),
             longest: patterns.iter().map(|p| p.bytes.len()).max().unwrap_or(0),
             numeric,
             patterns,
@@ -359,6 +359,11 @@ fn hit(text: &[u8], pattern: &Pattern, at: usize, found: &mut Vec<Range<usize>>)
         }
     }
     found.push(start..end);
+}
+
+/// Returns how many characters a text has; in Latin-1 it has as many bytes.
+fn characters(utf8: &[u8]) -> usize {
+    utf8.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 fn merged(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {

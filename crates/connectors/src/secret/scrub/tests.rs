@@ -252,6 +252,9 @@ fn no_encoding_of_the_value_stays() {
 fn bytes_are_scrubbed_before_they_are_decoded() {
     let latin: Vec<u8> = format!("a {VALUE} b").chars().map(|c| c as u8).collect();
     assert_eq!(scrub().bytes(&latin).as_ref(), b"a *** b");
+    // Shorter than the value itself.
+    let alone: Vec<u8> = VALUE.chars().map(|c| c as u8).collect();
+    assert_eq!(scrub().bytes(&alone).as_ref(), b"***");
     let wide: Vec<u8> = VALUE.encode_utf16().flat_map(u16::to_be_bytes).collect();
     assert!(scrub().bytes(&wide).len() < 6);
 }
