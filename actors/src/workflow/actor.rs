@@ -51,6 +51,8 @@ pub struct Mem {
     pub expires: bool,
     /// When it was read or begun, the catalog had nothing of this run.
     pub unheard: bool,
+    /// Nobody could say whether the catalog knows the run, and its document may still have the expiry of a first one.
+    pub unsure: bool,
     /// Bytes of each event in the tail.
     pub sizes: Vec<usize>,
     /// Of the snapshot: what its head lists.
@@ -102,6 +104,7 @@ impl Mem {
             etag,
             expires: false,
             unheard: false,
+            unsure: false,
             sizes,
             pages: Vec::new(),
             listed: Vec::new(),

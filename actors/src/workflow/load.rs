@@ -146,6 +146,7 @@ impl Workflows {
         let mut mem = self.build(run, doc, etag).await?;
         mem.expires = mem.doc.tail_from == 1;
         mem.unheard = known.as_ref().is_some_and(|tip| tip.seq == 0);
+        mem.unsure = mem.expires && known.is_none();
         self.queue_tail(actor, run, &mem, known.as_ref()).await?;
         Ok(Loaded::Run(Box::new(mem)))
     }

@@ -202,6 +202,12 @@ impl Workflows {
                     continue;
                 }
             };
+            // A run that nobody was told of is to expire, one that somebody relies on is not. Where the catalog can't say which
+            // this is, nothing is written over it.
+            if mem.unsure && !events.is_empty() {
+                actor.mem = None;
+                continue;
+            }
             let rested = mem.run.pending().is_empty();
             let begun = begun(&events);
             if !events.is_empty() {
@@ -268,6 +274,7 @@ impl Workflows {
             mem.values.forget_over(VALUES_KEPT);
             // The sweeper comes to every run that waits: none of them is worth memory for that.
             let rests = matches!(turn, Turn::Sweep)
+                && holds(Rule::WakePast)
                 && mem.run.ended.is_none()
                 && mem.run.pending().is_empty()
                 && actor.in_flight.is_empty();
