@@ -48,7 +48,7 @@ attacks:
 	scripts/clock-ensure
 	$(CARGO) build --release --locked -p callboard
 	$(CARGO) build --locked --workspace --bins
-	CALLBOARD_ATTACKS=full $(CARGO) test --locked --workspace --test it attacks -- --test-threads 1 --nocapture
+	CALLBOARD_ATTACKS=full $(CARGO) test --locked --workspace --test it attacks -- --test-threads 1 --nocapture --include-ignored
 
 ## Steps per second, latency, memory and cost per step, embedded and beside daprd with Redis
 bench:

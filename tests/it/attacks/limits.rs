@@ -90,10 +90,8 @@ async fn answers_and_definitions_that_unfold_to_gigabytes_stop_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "two minutes, with the bounds of a release: make attacks"]
 async fn a_mixture_of_both_stops_nobody() {
-    if !full() {
-        return;
-    }
     let zeros = Zeros::start().await;
     let setup = Target::with().env("CALLBOARD__HTTP__ALLOW", zeros.0.to_string());
     let (_target, seen) = beside(setup, |target| async {
