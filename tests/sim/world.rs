@@ -70,6 +70,9 @@ pub enum Fault {
     TickBurst,
 }
 
+/// Far more calls of actors than the busiest seed makes.
+const CALLS: u64 = 20_000;
+
 pub struct World {
     pub plan: Plan,
     pub state: Mutex<State>,
@@ -100,6 +103,8 @@ pub struct State {
     /// Who owns a run or an agent, and who did before.
     pub owner: BTreeMap<String, (usize, usize)>,
     pub violation: Option<String>,
+    /// Calls of actors so far.
+    pub calls: u64,
     /// How often things that a campaign must see have happened.
     pub seen: BTreeMap<&'static str, u64>,
 }
@@ -327,6 +332,16 @@ impl World {
     /// Calls an actor's method through the sidecars: lost, doubled, late, or heard by nobody.
     pub async fn invoke(self: &Arc<Self>, kind: &str, id: &str, method: &str, body: Bytes) -> Option<Bytes> {
         self.hop().await;
+        let calls = {
+            let mut state = self.state.lock();
+            state.calls += 1;
+            state.calls
+        };
+        if calls > CALLS {
+            self.violated("calls of actors make ever more of them");
+            // Nobody hears anything any more, so that time goes on to the end.
+            return std::future::pending().await;
+        }
         if self.fault(Fault::CallLost, 0.02) {
             return None;
         }
