@@ -290,7 +290,7 @@ impl Workflows {
     /// Missed ticks are replayed in a burst after a pause; one is enough.
     fn is_repeated_tick(&self, actor: &mut Actor, run: &str) -> bool {
         let now = self.services.clock.steady();
-        if !actor.ticked.is_some_and(|t| now < t + self.services.settings.paced(TICK_SKIP)) {
+        if actor.ticked.is_none_or(|t| now >= t + self.services.settings.paced(TICK_SKIP)) {
             return false;
         }
         let Some(mut mem) = actor.mem.take() else { return true };

@@ -36,11 +36,8 @@ pub struct Checked {
 pub fn check(document: Value, agents: &Agents, bound: &BTreeSet<String>) -> Checked {
     let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
     let (name, description) = (text("name").unwrap_or_default(), text("description"));
-    let around = Surroundings {
-        agents: agents.agents.keys().cloned().collect(),
-        bound_secrets: bound.clone(),
-        ..Surroundings::default()
-    };
+    let around =
+        Surroundings { agents: agents.agents.keys().cloned().collect(), bound_secrets: bound.clone() };
     let compiled = Plan::compile_value(document.clone(), &around);
     Checked { name, description, problems: compiled.err().unwrap_or_default(), document }
 }

@@ -107,8 +107,8 @@ impl Canary {
         for task in self.tasks {
             task.await.expect("the canary does not panic");
         }
-        let seen = self.seen.lock().unwrap().clone();
-        seen
+
+        self.seen.lock().unwrap().clone()
     }
 }
 

@@ -185,7 +185,7 @@ async fn whatever_waits_for_longer_than_half_a_minute_ends_on_time() {
     let mut late = Vec::new();
     for (kind, lasting, run) in &runs {
         let step = target.api.step(run, "a").await;
-        let at = |name: &str| step[name].as_str().and_then(|text| Timestamp::parse(text)).map(|at| at.0);
+        let at = |name: &str| step[name].as_str().and_then(Timestamp::parse).map(|at| at.0);
         match (at("started_at"), at("ended_at")) {
             (Some(from), Some(to)) if to - from <= *lasting as i64 * 1000 + 1000 => {}
             (Some(from), Some(to)) => late.push(format!("{kind} of {lasting} s took {} ms", to - from)),

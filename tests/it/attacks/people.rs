@@ -140,7 +140,7 @@ async fn no_usage_that_is_reported_wraps_a_budget() {
         for (node, usage) in [("one", json!({"calls": 5, "prompt_tokens": 1000})), ("two", usage.clone())] {
             let there = eventually(Duration::from_secs(10), || async {
                 let run = target.api.get(&format!("/runs/{run}")).await;
-                let step = target.api.step(&run["id"].as_str().unwrap_or_default().to_owned(), node).await;
+                let step = target.api.step(run["id"].as_str().unwrap_or_default(), node).await;
                 if step["status"] == "running" || run["status"] == "failed" {
                     Ok(run["status"] != "failed")
                 } else {

@@ -91,7 +91,7 @@ fn definition(kind: &str, n: usize, upstream: &str) -> Value {
         "agent" => json!({"agent": "once", "prompt": format!("call {n}")}),
         _ => json!({"method": "POST", "url": format!("{upstream}/call/{n}")}),
     };
-    let effect = if n % 2 == 0 { "at_most_once" } else { "retry" };
+    let effect = if n.is_multiple_of(2) { "at_most_once" } else { "retry" };
     json!({"name": "call", "nodes": [{"id": "call", "type": kind, "config": config, "timeout": "60s", "effect": effect,
         "retry": {"max_retries": 3, "initial": "100ms"}}]})
 }

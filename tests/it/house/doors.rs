@@ -113,7 +113,7 @@ async fn raw(at: SocketAddr, line: &str, headers: &str, body: &str) -> (u16, Str
         Ok::<_, std::io::Error>(String::from_utf8_lossy(&answer).into_owned())
     };
     let answer = tokio::time::timeout(Duration::from_secs(20), sent).await.expect("an answer in time");
-    let answer = answer.unwrap_or_else(|error| panic!("{line} {headers:?}: {error}"));
+    let answer = answer.map_err(|error| format!("{line} {headers:?}: {error}")).expect("an answer");
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
     (status, answer)
 }

@@ -298,7 +298,7 @@ mod tests {
     fn a_stream_reads_ahead_by_bytes_not_only_by_events() {
         use callboard_core::{Hash, Timestamp, ValueRef, workflow::What};
         let entry = |seq: u64, size: u64| {
-            let stored = ValueRef { key: format!("t.{seq}").into(), hash: Hash::of(b"v"), size };
+            let stored = ValueRef { key: format!("t.{seq}"), hash: Hash::of(b"v"), size };
             let event =
                 Event { at: Timestamp(1), what: What::RunCompleted { output: Datum::Stored(stored) } };
             let event = serde_json::to_string(&event).expect("JSON");

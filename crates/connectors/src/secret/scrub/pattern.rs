@@ -397,7 +397,7 @@ fn base64(bytes: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
         padded.extend_from_slice(bytes);
         let text = Zeroizing::new(BASE64_STANDARD_NO_PAD.encode(&*padded));
         let start = [0, 2, 3][offset];
-        let end = if padded.len() % 3 == 0 { text.len() } else { text.len() - 1 };
+        let end = if padded.len().is_multiple_of(3) { text.len() } else { text.len() - 1 };
         text.as_bytes().get(start..end).map(|piece| Zeroizing::new(piece.to_vec()))
     };
     (0..3).filter_map(encoded).filter(|piece| piece.len() >= SHORTEST_PIECE).collect()
