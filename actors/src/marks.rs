@@ -5,7 +5,9 @@
 //! found there are suspects, each with a count; one that is not found there again is none any more. Suspects are let
 //! in one at a time, so that the next death names the one that caused it and not whoever was beside it; and one that
 //! comes through what it was suspected of is no suspect any more, for its work is on record then and not done again.
-//! What is set aside stays so over restarts, until somebody resumes or cancels it; the others go on.
+//! A death tells more about work that had taken a while: three of these set a run aside, and nine where the process was
+//! gone at once, for a process may as well be killed from outside while it begins. What is set aside stays so over
+//! restarts, until somebody resumes or cancels it; the others go on.
 
 use parking_lot::Mutex;
 use std::{
@@ -14,16 +16,26 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Runs that can be marked at once; more go unmarked.
 const SLOTS: u64 = 1024;
-/// Bytes of a slot: the length of an id, and the id.
+/// Bytes of a slot: a name's length, since when it stands there, and the name.
 const SLOT: u64 = 128;
-/// So many starts in a row set a run aside.
-const STARTS: u32 = 3;
+/// Where the name begins.
+const NAME: usize = 9;
+/// Behind the slots: how far the process had come, in milliseconds of its own. Written while anything is marked.
+const PULSE: u64 = SLOTS * SLOT;
+const BEAT: Duration = Duration::from_millis(100);
+/// What was at work for so long is likely to have ended the process.
+const LONG: Duration = Duration::from_millis(500);
+/// What a death counts for against whoever was at work: for long, or just then.
+const WEIGHTS: (u32, u32) = (3, 1);
+/// So much, by deaths in a row, sets a run aside.
+const ASIDE: u32 = 9;
 /// Processes that share a folder.
 const PROCESSES: u32 = 64;
 
@@ -46,9 +58,10 @@ pub(crate) struct Marks(Option<Arc<Inner>>);
 
 struct Inner {
     file: File,
+    began: Instant,
     /// Slots that nobody uses.
     free: Mutex<Vec<u64>>,
-    /// At how many starts in a row a run was found at the same work.
+    /// What speaks against a run, by its work: deaths in a row, each by its weight.
     counts: Mutex<BTreeMap<String, u32>>,
     /// Where the counts are kept.
     kept: PathBuf,
@@ -75,34 +88,38 @@ impl Marks {
         let before = read(&kept);
         let mut counts: BTreeMap<String, u32> = found
             .iter()
-            .map(|run| (run.clone(), before.get(run).map_or(1, |n| n.saturating_add(1))))
+            .map(|(name, weight)| {
+                (name.clone(), before.get(name).map_or(*weight, |n| n.saturating_add(*weight)))
+            })
             .collect();
-        counts.extend(before.into_iter().filter(|(run, n)| *n >= STARTS && !found.contains(run)));
-        for (name, n) in counts.iter().filter(|(_, n)| **n >= STARTS) {
+        counts.extend(before.into_iter().filter(|(name, n)| *n >= ASIDE && !found.contains_key(name)));
+        for (name, _) in counts.iter().filter(|(_, n)| **n >= ASIDE) {
             let (run, work) = (run_of(name), name.split(' ').next());
             tracing::error!(
                 run,
                 work,
-                starts = n,
-                "the run is set aside: a turn of it was under way when the process died, at three starts in a row; \
-                 `resume` lets it go on, `cancel` ends it"
+                "the run is set aside: it was at this work when the process died, again and again; `resume` lets it go \
+                 on, `cancel` ends it"
             );
         }
-        let suspects = counts.values().filter(|n| **n < STARTS).count();
+        let suspects = counts.values().filter(|n| **n < ASIDE).count();
         if suspects > 0 {
-            let most = counts.values().filter(|n| **n < STARTS).max();
-            tracing::warn!(suspects, starts = most, "the process died while runs were read or decided");
+            tracing::warn!(suspects, "the process died while runs were read or decided");
         }
         keep(&kept, &counts)?;
         file.set_len(0)?;
-        file.set_len(SLOTS * SLOT)?;
-        Ok(Self(Some(Arc::new(Inner {
+        file.set_len(PULSE + 8)?;
+        let inner = Arc::new(Inner {
             file,
+            began: Instant::now(),
             free: Mutex::new((0..SLOTS).rev().collect()),
             counts: Mutex::new(counts),
             kept,
             gate: Arc::new(Semaphore::new(1)),
-        }))))
+        });
+        let beating = Arc::downgrade(&inner);
+        std::thread::Builder::new().name("marks".into()).spawn(move || beat(&beating))?;
+        Ok(Self(Some(inner)))
     }
 
     /// Marks a run until what is returned is dropped. A suspect waits until it is the only one of them.
@@ -124,7 +141,7 @@ impl Marks {
     }
 
     pub fn is_set_aside(&self, run: &str) -> bool {
-        self.any(run, |n| n >= STARTS)
+        self.any(run, |n| n >= ASIDE)
     }
 
     fn any(&self, run: &str, is: impl Fn(u32) -> bool) -> bool {
@@ -159,6 +176,10 @@ impl Work {
 }
 
 impl Inner {
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn forget(&self, is: impl Fn(&str) -> bool) {
         let mut counts = self.counts.lock();
         let before = counts.len();
@@ -171,10 +192,12 @@ impl Inner {
     }
 
     fn mark(&self, name: &str) -> Option<u64> {
-        let length = u8::try_from(name.len()).ok().filter(|n| (1..SLOT).contains(&u64::from(*n)))?;
+        let length =
+            u8::try_from(name.len()).ok().filter(|n| *n > 0 && name.len() + NAME <= SLOT as usize)?;
         let slot = self.free.lock().pop()?;
         let mut text = Vec::with_capacity(SLOT as usize);
         text.push(length);
+        text.extend_from_slice(&self.now().to_le_bytes());
         text.extend_from_slice(name.as_bytes());
         if let Err(error) = self.file.write_all_at(&text, slot * SLOT) {
             tracing::debug!(%error, "a mark is not written");
@@ -216,19 +239,39 @@ fn take(folder: &Path) -> io::Result<(File, u32)> {
     Err(io::Error::other(format!("{PROCESSES} processes use the folder already")))
 }
 
-/// Returns the runs whose marks are in the file.
-fn left(file: &File) -> io::Result<Vec<String>> {
-    let size = file.metadata()?.len().min(SLOTS * SLOT);
+/// Says how far the process has come, as long as there is one and something is marked.
+#[expect(clippy::disallowed_methods, reason = "a thread of its own, which beats also when the reactor can't")]
+fn beat(marks: &Weak<Inner>) {
+    while let Some(inner) = marks.upgrade() {
+        if inner.free.lock().len() < SLOTS as usize {
+            // One that is missed makes a death count for less.
+            let _ = inner.file.write_all_at(&inner.now().to_le_bytes(), PULSE);
+        }
+        drop(inner);
+        std::thread::sleep(BEAT);
+    }
+}
+
+/// Returns what is marked in the file, each with what that counts for.
+fn left(file: &File) -> io::Result<BTreeMap<String, u32>> {
+    let size = file.metadata()?.len().min(PULSE + 8);
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
     file.read_exact_at(&mut bytes, 0)?;
-    let slots = bytes.chunks(SLOT as usize).filter_map(|slot| {
-        let (length, rest) = slot.split_first()?;
-        let id = rest.get(..usize::from(*length)).filter(|id| !id.is_empty())?;
-        std::str::from_utf8(id).ok().map(str::to_owned)
+    let number = |bytes: Option<&[u8]>| bytes.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+    let pulse = number(bytes.get(PULSE as usize..PULSE as usize + 8));
+    let slots = bytes.chunks(SLOT as usize).take(SLOTS as usize).filter_map(|slot| {
+        let length = usize::from(*slot.first()?);
+        let name = slot.get(NAME..NAME + length).filter(|name| !name.is_empty())?;
+        let since = number(slot.get(1..NAME));
+        let long = pulse.saturating_sub(since) >= LONG.as_millis() as u64;
+        let weight = if long { WEIGHTS.0 } else { WEIGHTS.1 };
+        Some((std::str::from_utf8(name).ok()?.to_owned(), weight))
     });
-    let mut found: Vec<String> = slots.collect();
-    found.sort();
-    found.dedup();
+    let mut found = BTreeMap::new();
+    for (name, weight) in slots {
+        let known = found.entry(name).or_insert(weight);
+        *known = weight.max(*known);
+    }
     Ok(found)
 }
 
@@ -254,6 +297,7 @@ mod tests {
     /// A life of a process that dies while these are under way.
     async fn life(folder: &Path, under_way: &[&str]) -> Vec<String> {
         let marks = Marks::open(folder).expect("marks");
+        let inner = marks.0.clone().expect("opened");
         let aside =
             under_way.iter().filter(|run| marks.is_set_aside(run)).map(|run| (*run).to_owned()).collect();
         for run in under_way {
@@ -263,8 +307,13 @@ mod tests {
                     .await;
             entered.map(std::mem::forget).unwrap_or_default();
         }
+        // They had been there for a while.
+        let later = inner.now() + LONG.as_millis() as u64 + 200;
+        inner.free.lock().extend(0..SLOTS);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        inner.file.write_all_at(&later.to_le_bytes(), PULSE).expect("written");
         // What is forgotten keeps the file open, which a death does not.
-        marks.0.as_ref().expect("opened").file.unlock().expect("unlocked");
+        inner.file.unlock().expect("unlocked");
         aside
     }
 
@@ -327,9 +376,9 @@ mod tests {
         }
         let held = two.enter("s", Work::Load).await;
         let left_by = |n: u32| left(&File::open(folder.path().join(format!("turns.{n}"))).expect("a file"));
-        assert_eq!(left_by(0).expect("readable"), Vec::<String>::new());
-        assert_eq!(left_by(1).expect("readable"), ["load s"]);
+        assert!(left_by(0).expect("readable").is_empty());
+        assert_eq!(left_by(1).expect("readable"), BTreeMap::from([("load s".to_owned(), WEIGHTS.1)]));
         drop(held);
-        assert_eq!(left_by(1).expect("readable"), Vec::<String>::new());
+        assert!(left_by(1).expect("readable").is_empty());
     }
 }

@@ -97,7 +97,7 @@ impl Workflows {
         // Loading it may be what kills, so that not even a look is had; a cancel is somebody's own risk.
         if self.marks.is_set_aside(run) && !matches!(turn, Turn::Input(Input::Cancel { .. })) {
             let message = format!(
-                "run {run} is set aside: the process died at three starts in a row while a turn of it was under way; \
+                "run {run} is set aside: the process died again and again while a turn of it was under way; \
                  resume it, or cancel it"
             );
             return Err(Fault::new(409, "quarantined", message));
