@@ -1,4 +1,4 @@
-//! Marks of what could kill the process: a run that did so at three starts in a row is set aside.
+//! Marks of what could kill the process: a run that did so at several starts in a row is set aside.
 //!
 //! While a run is read, or works on something heavy, what it does and its id stand in a file. Nothing syncs it: what the process wrote is there after its
 //! death, whatever ended it, and a machine that lost its power was not killed by a run. At the next start the runs
