@@ -8,8 +8,8 @@ mod document;
 mod events;
 mod failpoint;
 pub mod host;
+mod kernel;
 mod live;
-mod mailbox;
 mod marks;
 mod metrics;
 #[cfg(feature = "mutants")]
@@ -22,10 +22,10 @@ mod pool;
 pub mod process;
 mod reply;
 pub mod services;
+mod stored_values;
 mod sweeper;
 mod tasks;
 mod trace;
-mod values;
 mod wake;
 mod workflow;
 

@@ -1,15 +1,17 @@
 //! The rules of the turn that the simulator switches off one by one, to prove that it would notice.
 //!
-//! Without the feature `mutants` every rule holds, and nothing of this is compiled in.
+//! `rule!` stands where a condition is a rule, `mutant!` where without the rule something else would be done; both read
+//! in place, and a search for them lists the protocol. Rules that the simulated store, bus and catalog can break from
+//! outside are switched off there, and stand here only for their names. Without the feature `mutants` a `rule!` is its
+//! condition, a `mutant!` is nothing, and there is no list.
 
+#[cfg(feature = "mutants")]
 macro_rules! rules {
-    ($($(#[doc = $doc:literal])* $rule:ident = $name:literal,)*) => {
-        #[cfg_attr(not(feature = "mutants"), allow(dead_code, reason = "some are only asked with the feature"))]
+    ($($rule:ident = $name:literal,)*) => {
         /// A rule of the protocol, named by what happens without it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Rule { $($(#[doc = $doc])* $rule,)* }
+        pub enum Rule { $($rule,)* }
 
-        #[cfg(feature = "mutants")]
         impl Rule {
             pub const ALL: &[Rule] = &[$(Rule::$rule,)*];
 
@@ -20,6 +22,7 @@ macro_rules! rules {
     };
 }
 
+#[cfg(feature = "mutants")]
 rules! {
     Fence = "document saved without etag",
     DropCache = "cache kept after a failed save",
@@ -70,19 +73,45 @@ rules! {
     UnknownIsFailed = "unknown commit is answered as a failure",
 }
 
+/// A condition of the protocol: what stands here, and false where the simulator has switched the rule off.
+#[cfg(not(feature = "mutants"))]
+macro_rules! rule {
+    ($rule:ident, $condition:expr) => {
+        $condition
+    };
+}
+
+#[cfg(feature = "mutants")]
+macro_rules! rule {
+    ($rule:ident, $condition:expr) => {
+        ($condition) && $crate::mutant::holds($crate::mutant::Rule::$rule)
+    };
+}
+
+/// What is done where the simulator has switched the rule off. In every other build there is nothing here.
+#[cfg(not(feature = "mutants"))]
+macro_rules! mutant {
+    ($rule:ident, $($wrong:tt)*) => {};
+}
+
+#[cfg(feature = "mutants")]
+macro_rules! mutant {
+    ($rule:ident, $($wrong:tt)*) => {
+        if !$crate::mutant::holds($crate::mutant::Rule::$rule) {
+            $($wrong)*
+        }
+    };
+}
+
+pub(crate) use {mutant, rule};
+
 #[cfg(feature = "mutants")]
 thread_local! {
     static OFF: std::cell::Cell<Option<Rule>> = const { std::cell::Cell::new(None) };
     static AUDIT: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Whether the rule holds.
-#[cfg(not(feature = "mutants"))]
-#[inline(always)]
-pub const fn holds(_: Rule) -> bool {
-    true
-}
-
+/// Whether the rule holds on this thread.
 #[cfg(feature = "mutants")]
 pub fn holds(rule: Rule) -> bool {
     OFF.get() != Some(rule)

@@ -2,7 +2,6 @@
 
 use crate::{
     WORKFLOW,
-    mutant::{Rule, holds},
     services::Services,
     tasks::{Tasks, pause},
 };
@@ -33,9 +32,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Sweeps at start and then every ten seconds, until the shutdown.
 pub fn start(services: Services, tasks: &Tasks) {
-    if !holds(Rule::Sweeper) {
-        return;
-    }
     let (stop, own) = (tasks.clone(), tasks.clone());
     tasks.spawn_until_stop(async move {
         // The same for the whole of the first sweep, so that it ends; another start soon finds the same runs again.

@@ -1,7 +1,11 @@
 //! The bus: at least once, in no order, sometimes late; after a handler's error sometimes gone, as with Redis Streams.
 
-use crate::world::{Fault, HOSTS, World};
+use crate::{
+    broken::is_off,
+    world::{Fault, HOSTS, World},
+};
 use bytes::Bytes;
+use callboard_actors::mutant::Rule;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -25,7 +29,11 @@ pub fn take(world: &Arc<World>, topic: &str, event: Bytes) {
         note(world, &read["data"]);
         return;
     }
-    world.log(|| format!("{topic} {}", read["id"].as_str().unwrap_or_default()));
+    let id = read["id"].as_str().unwrap_or_default();
+    world.log(|| format!("{topic} {id}"));
+    if is_off(Rule::Republish) && !world.state.lock().tasks.insert(id.to_owned()) {
+        return;
+    }
     let copies = if world.fault(Fault::MessageTwice, 0.08) { 2 } else { 1 };
     for _ in 0..copies {
         let after = match world.fault(Fault::MessageLate, 0.1) {

@@ -1,9 +1,13 @@
 //! A simulated catalog: histories that only grow, their values, and what the sweeper asks. It never loses anything,
 //! but it can be away, fail after it did what it was asked, or do it later.
 
-use crate::world::{EPOCH, Fault, World};
+use crate::{
+    broken::{self, is_off},
+    world::{EPOCH, Fault, World},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
+use callboard_actors::mutant::Rule;
 use callboard_catalog::{
     Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter,
     RunProjection, RunRow, Tip, Workflow,
@@ -140,7 +144,7 @@ fn append_now(world: &World, batch: &Append) -> Result<(), AppendError> {
 #[async_trait]
 impl Catalog for Desk {
     async fn append(&self, batch: Append) -> Result<(), AppendError> {
-        let world = &self.0;
+        let (world, batch) = (&self.0, broken::append(batch));
         let away = || AppendError::Unavailable("it is away".into());
         self.ask().await.map_err(|_| away())?;
         if world.fault(Fault::AppendLost, 0.015) {
@@ -192,6 +196,9 @@ impl Catalog for Desk {
 
     async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
         self.ask().await?;
+        if is_off(Rule::RestoreValues) {
+            return Ok(BTreeMap::new());
+        }
         let some = |r: &mut Record| {
             keys.iter().filter_map(|k| Some((k.clone(), r.values.get(k)?.clone()))).collect()
         };
@@ -217,6 +224,9 @@ impl Catalog for Desk {
 
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
         self.ask().await?;
+        if is_off(Rule::Sweeper) {
+            return Ok(Vec::new());
+        }
         let state = self.0.state.lock();
         let open = state
             .book
@@ -232,6 +242,9 @@ impl Catalog for Desk {
 
     async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
         self.ask().await?;
+        if is_off(Rule::Sweeper) {
+            return Ok(Vec::new());
+        }
         let mut state = self.0.state.lock();
         let due = state.book.0.iter_mut().filter(|(_, r)| r.next_check_at.is_some_and(|at| at <= now));
         let due = due.take(limit as usize).map(|(id, record)| {
@@ -245,11 +258,11 @@ impl Catalog for Desk {
         self.ask().await?;
         let now = EPOCH + callboard_core::Span(self.0.now());
         let done = self.with(run, |r| {
-            let fits = r.seq() == seq;
+            let fits = r.seq() == seq || is_off(Rule::CleanedSeq);
             if fits {
                 let after = r.row.ended_at.map_or(0, |end| now.since(end).0);
                 r.cleaned_after = r.cleaned_after.max(after);
-                (r.cleaned_seq, r.next_check_at) = (seq, r.row.retain_until);
+                (r.cleaned_seq, r.next_check_at) = (r.seq(), r.row.retain_until);
             }
             fits
         });
@@ -260,6 +273,7 @@ impl Catalog for Desk {
 
     async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
         self.ask().await?;
+        let next_check_at = next_check_at.filter(|_| !is_off(Rule::LookAgain));
         self.with(run, |r| (r.purged, r.next_check_at) = (true, next_check_at));
         self.0.log(|| format!("purged {run}, again {}", next_check_at.is_some()));
         self.0.hop().await;

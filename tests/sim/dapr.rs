@@ -3,10 +3,12 @@
 //! The product's own client talks to it, message by message; only the transport is missing.
 
 use crate::{
+    broken,
     reminders::Reminder,
     store::{Fence, Write},
     world::{Fault, World},
 };
+use callboard_actors::mutant::Rule;
 use dapr::dapr::proto::{
     common::v1 as common,
     runtime::v1::{
@@ -86,7 +88,7 @@ impl Link {
 
     async fn save_state(&self, request: v1::SaveStateRequest) -> Result<(), Status> {
         let world = &self.world();
-        let writes: Vec<Write> = request.states.into_iter().map(write).collect();
+        let writes: Vec<Write> = request.states.into_iter().map(write).map(broken::write).collect();
         let refused = || Status::aborted("possible etag mismatch");
         world.hop().await;
         if world.fault(Fault::SaveLost, 0.02) {
@@ -166,6 +168,9 @@ impl Link {
         if world.fault(Fault::ReminderRefused, 0.1) {
             return Err(Status::unavailable("the scheduler does not answer"));
         }
+        if broken::is_off(Rule::Reminders) {
+            return Ok(());
+        }
         let (due, period) = (go_millis(&request.due_time), go_millis(&request.period));
         let reminder =
             Reminder { kind: request.actor_type, id: request.actor_id, name: request.name, period };
@@ -196,7 +201,9 @@ impl Link {
 
     async fn invoke_actor(&self, request: v1::InvokeActorRequest) -> Result<v1::InvokeActorResponse, Status> {
         let v1::InvokeActorRequest { actor_type, actor_id, method, data, .. } = request;
-        match self.world().invoke(&actor_type, &actor_id, &method, data.into()).await {
+        let world = self.world();
+        let body = broken::call(&world, &actor_type, &actor_id, &method, data.into());
+        match world.invoke(&actor_type, &actor_id, &method, body).await {
             Some(answer) => Ok(v1::InvokeActorResponse { data: answer.into() }),
             None => Err(Status::unavailable("the actor does not answer")),
         }

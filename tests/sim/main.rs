@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
+mod broken;
 mod bus;
 mod campaign;
 mod catalog;

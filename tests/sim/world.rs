@@ -19,7 +19,7 @@ use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition:
 use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -97,6 +97,8 @@ pub struct State {
     pub catalog_down_until: u64,
     pub reminders: Reminders,
     pub published: Published,
+    /// Ids of the tasks that the bus took; kept only where none is taken twice.
+    pub tasks: BTreeSet<String>,
     pub ledger: Ledger,
     pub hosts: [Option<Life>; HOSTS],
     pub lives: u64,

@@ -4,13 +4,13 @@
 //! answer. Nobody waits in a turn: the agent that delegated has its own wake, and asks again while nothing comes. Where it
 //! cannot be called, because somebody outside waits for it, it looks after the answer itself.
 
-use super::{Actor, Agents, Mem, Target, home, perform::Answer};
+use super::{Agents, Mem, Target, home, job::Job, perform::Answer, turn::Turn};
 use crate::{
     AGENT,
-    mutant::{Rule, holds},
+    kernel::Ladder,
+    mutant::rule,
     reply::{Fault, Reply},
-    tasks::pause,
-    values,
+    stored_values,
 };
 use callboard_core::{
     Datum, Hash,
@@ -24,6 +24,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
+/// Waits before the tries to hand a task over.
+const HAND_OVER: Ladder = Ladder::of(&[0, 100, 500, 2000]);
 /// After so long a delegated task may be handed over again.
 const REPEAT: Duration = Duration::from_secs(25);
 
@@ -44,11 +46,6 @@ pub(super) struct Part {
     attempt: u32,
     iteration: u32,
     call: String,
-}
-
-/// Returns the name of the effect, among those under way.
-pub(super) fn name(iteration: u32, call: &str) -> String {
-    format!("delegate {iteration} {call}")
 }
 
 /// Returns the id of the actor that performs a delegated task. Whatever the depth, ids stay short.
@@ -113,8 +110,8 @@ impl Agents {
             "run": target.map(|t| &t.run), "step": target.map(|t| &t.step), "task": part,
         });
         let child = child(id, attempt, iteration, &call.id);
-        for wait in [0, 100, 500, 2000] {
-            pause(Duration::from_millis(wait)).await;
+        let mut tries = HAND_OVER;
+        while tries.climb().await {
             let Some(answer) = self.ask(AGENT, &child, "task", &body).await else { continue };
             if let Some(detail) = answer["error"]["detail"].as_str() {
                 let error = failed("delegate_refused", detail);
@@ -133,7 +130,8 @@ impl Agents {
             }
             break;
         }
-        self.land(id, &name(iteration, &call.id)).await;
+        let job = Job::Delegate { iteration, call: call.id.clone() };
+        self.forget_jobs(id, |known| *known == job).await;
     }
 
     /// Looks after the answer; returns what to report instead if it can't be had. Whoever called `execute` holds this
@@ -175,7 +173,7 @@ impl Agents {
 
     /// Answers what came of a delegated task, nothing while it is under way.
     pub(super) async fn outcome(&self, id: &str) -> Reply {
-        let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let run = self.turn(id, Turn::Look).await?;
         let origin = run.task.as_ref().and_then(|t| t.origin.clone());
         match (&run.phase, origin) {
             (Phase::Done { outcome }, Some(origin)) => Ok(answer(id, &origin, &run, outcome)),
@@ -185,7 +183,7 @@ impl Agents {
 
     /// Answers whether this agent waits for what it delegated by a call.
     pub(super) async fn awaits(&self, id: &str, part: Part) -> Reply {
-        let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let now = self.turn(id, Turn::Look).await?;
         let is_it = now.task.as_ref().is_some_and(|t| t.attempt == part.attempt);
         Ok(json!({ "awaits": is_it && now.delegated().contains(&(part.iteration, part.call)) }))
     }
@@ -199,7 +197,7 @@ impl Agents {
             tracing::warn!(id, "what nobody was asked for is refused");
             return Err(Fault::new(409, "not_asked", message));
         }
-        let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let now = self.turn(id, Turn::Look).await?;
         let waits = now.task.as_ref().is_some_and(|t| t.attempt == attempt)
             && now.delegated().contains(&(iteration, call.clone()));
         if !waits {
@@ -212,7 +210,8 @@ impl Agents {
             Ending::Cancelled => Err(failed("cancelled", "the task was cancelled")),
         };
         let usage = usage.believed();
-        self.turn(id, Input::Delegated { attempt, iteration, id: call, from, result, usage }, None).await?;
+        self.turn(id, Turn::Input(Input::Delegated { attempt, iteration, id: call, from, result, usage }))
+            .await?;
         Ok(json!({}))
     }
 
@@ -223,7 +222,7 @@ impl Agents {
             Datum::Stored(reference) => reference,
         };
         let wanted = [(reference.key.clone(), reference.size)];
-        let found = values::load(&self.services, home(id), &wanted).await;
+        let found = stored_values::load(&self.services, home(id), &wanted).await;
         let found = found.map_err(|_| Fault::unavailable("the answer can't be read now"))?;
         let data = found.get(&reference.key).filter(|data| Hash::of(data) == reference.hash);
         let value = data.and_then(|data| serde_json::from_slice(data).ok()).map(Arc::new);
@@ -261,16 +260,9 @@ impl Before {
 
     pub(super) fn tell(self, agents: &Agents, id: &str, mem: &Mem) {
         let other = mem.run.task.as_ref().is_none_or(|t| t.attempt != self.attempt);
-        if !self.calls.is_empty() && (other || !mem.run.works()) && holds(Rule::CancelAgent) {
+        if !self.calls.is_empty() && rule!(CancelAgent, other || !mem.run.works()) {
             agents.abandon(id, self.attempt, self.calls);
         }
-    }
-}
-
-impl Actor {
-    /// Whether a delegated part is under way.
-    pub(super) fn waits_for_others(&self) -> bool {
-        self.in_flight.iter().any(|(_, name)| name.starts_with("delegate "))
     }
 }
 

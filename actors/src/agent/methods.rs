@@ -1,6 +1,6 @@
 //! The methods of the `Agent` actor.
 
-use super::{Agents, Target, home};
+use super::{Agents, Target, home, turn::Turn};
 use crate::{
     AGENT, WORKFLOW,
     reply::{Fault, Reply, parse},
@@ -57,8 +57,8 @@ impl Agents {
                     return Err(Fault::bad_request("a task is a run's, or an agent's"));
                 }
                 // Only an agent's first attempt: the document of an earlier one is the next one's, too.
-                let new = body.task.attempt == 1 && body.first.is_some_and(|at| self.is_new(id, at));
-                self.turn_on(id, Input::Task(body.task), target, new).await?;
+                let is_new = body.task.attempt == 1 && body.first.is_some_and(|at| self.is_new(id, at));
+                self.turn(id, Turn::Task { task: Box::new(body.task), target, is_new }).await?;
                 Ok(json!({}))
             }
             "delegated" => self.delegated(id, parse(body)?).await,
@@ -66,7 +66,7 @@ impl Agents {
             "awaits" => self.awaits(id, parse(body)?).await,
             "execute" => self.execute(id, parse(body)?).await,
             "status" => {
-                let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+                let run = self.turn(id, Turn::Look).await?;
                 self.show(id, &run).await
             }
             "messages" => self.messages(id).await,
@@ -80,7 +80,7 @@ impl Agents {
 
     /// The reminder fired.
     pub async fn wake(&self, id: &str) -> Reply {
-        self.turn(id, Input::Tick, None).await?;
+        self.turn(id, Turn::Input(Input::Tick)).await?;
         Ok(json!({}))
     }
 
@@ -94,7 +94,7 @@ impl Agents {
             let message = format!("there is no agent {}; there is {}", body.agent, known.join(", "));
             return Err(Fault::new(422, "unknown_agent", message));
         }
-        let before = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let before = self.turn(id, Turn::Look).await?;
         if before.works() {
             return Err(Fault::new(409, "agent_busy", format!("agent {id} is at work already")));
         }
@@ -114,10 +114,11 @@ impl Agents {
             Ok(actor) => Arc::clone(&actor.ended),
             Err(_) => return Err(mailbox_full()),
         };
+        let task = Turn::Task { task: Box::new(task), target: None, is_new: false };
         // Registered before the task begins, so that no end is missed.
         let mut notified = Box::pin(ended.notified());
         notified.as_mut().enable();
-        let mut run = self.turn(id, Input::Task(task), None).await?;
+        let mut run = self.turn(id, task).await?;
         while run.works() {
             tokio::select! {
                 () = &mut notified => {}
@@ -126,14 +127,14 @@ impl Agents {
             }
             notified.set(ended.notified());
             notified.as_mut().enable();
-            run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+            run = self.turn(id, Turn::Look).await?;
         }
         self.show(id, &run).await
     }
 
     /// Ends a task that nobody wants any more. Of what a run still waits for, the run is asked to end it: it would wait on.
     async fn cancel(&self, id: &str, attempt: Option<u32>) -> Reply {
-        let now = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let now = self.turn(id, Turn::Look).await?;
         let current = now.task.as_ref().map_or(0, |t| t.attempt);
         if !now.works() || attempt.is_some_and(|a| a != current) {
             return Ok(json!({}));
@@ -152,7 +153,7 @@ impl Agents {
             );
             return Err(Fault::new(409, "works_for_run", message));
         }
-        if self.turn(id, Input::Cancel { attempt: current }, None).await?.works() {
+        if self.turn(id, Turn::Input(Input::Cancel { attempt: current })).await?.works() {
             return Ok(json!({}));
         }
         if let Ok(mut actor) = self.boxes.enter(id).await
@@ -179,7 +180,7 @@ impl Agents {
     }
 
     async fn messages(&self, id: &str) -> Reply {
-        let run = self.turn(id, Input::Delivered { attempt: 0 }, None).await?;
+        let run = self.turn(id, Turn::Look).await?;
         let wanted: Vec<&Datum> = run.messages.iter().collect();
         let found = self.contents(home(id), &wanted, &BTreeMap::new()).await;
         let found = found.ok_or_else(|| Fault::unavailable("the messages can't be read now"))?;

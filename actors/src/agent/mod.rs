@@ -6,11 +6,17 @@
 //! stays as a tombstone that answers late duplicates.
 
 mod delegate;
+mod job;
 mod methods;
 mod perform;
 mod turn;
 
-use crate::{mailbox::Mailboxes, marks::Marks, services::Services, tasks::Tasks};
+use crate::{
+    kernel::{Mailboxes, Reminder},
+    marks::Marks,
+    services::Services,
+    tasks::Tasks,
+};
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
@@ -56,9 +62,9 @@ struct Ended {
 #[derive(Default)]
 struct Actor {
     mem: Option<Mem>,
-    /// Effects under way, by attempt and name.
-    in_flight: BTreeSet<(u32, String)>,
-    armed: bool,
+    /// Effects under way, by attempt.
+    in_flight: BTreeSet<(u32, job::Job)>,
+    reminder: Reminder,
     /// Names this activation to the run that grants `at_most_once` calls.
     activation: Option<String>,
     /// Wakes whoever waits for the task to end.

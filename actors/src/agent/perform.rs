@@ -1,13 +1,15 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
-use super::{Actor, Agents, Mem, Target, home};
+use super::{Actor, Agents, Mem, Target, home, job::Job, turn::Turn};
 use crate::{
     Busy, Said, WORKFLOW,
     failpoint::failpoint,
+    kernel::Ladder,
     marks::Work,
-    mutant::{Rule, holds},
+    mutant::{mutant, rule},
+    stored_values,
     tasks::{Called, pause},
-    trace, values,
+    trace,
 };
 use bytes::Bytes;
 use callboard_connectors::{
@@ -30,6 +32,24 @@ use std::{
     time::{Duration, Instant},
 };
 use tracing::Instrument;
+
+/// Waits before the tries to give a result back to the agent, to reserve a call, and to deliver the answer.
+const REPORT: Ladder = Ladder::of(&[0, 100, 500, 1000, 2000, 4000, 8000, 8000]);
+const RESERVE: Ladder = Ladder::of(&[0, 200, 2000, 10_000]);
+const DELIVER: Ladder = Ladder::of(&[0, 50, 500, 1000, 2000, 4000, 8000]);
+
+/// A call of the model that is to be made.
+struct Thought {
+    run: Run,
+    contents: BTreeMap<String, Arc<Value>>,
+    target: Option<Target>,
+    iteration: u32,
+    /// The agent's own model, or one of its fallbacks.
+    model: usize,
+    wait: Span,
+    /// Names this activation to the run that grants `at_most_once` calls.
+    activation: String,
+}
 
 /// What is told to whoever asked: an actor and its method.
 pub(super) struct Answer {
@@ -54,15 +74,17 @@ impl Agents {
                 let limit = run.deadline().map(|at| at.since(now));
                 // Only a call that failed is put off.
                 let wait = if run.failures == 0 { Span::ZERO } else { not_before.since(now) };
+                let asker = target.clone();
+                let thought = Thought { run, contents, target, iteration, model, wait, activation };
                 let call = self.tasks.spawn(async move {
-                    if asks && !this.is_wanted(&id, target.as_ref(), attempt).await {
+                    if asks && !this.is_wanted(&id, asker.as_ref(), attempt).await {
                         return;
                     }
                     tokio::select! {
                         biased;
                         // Nobody else looks at the clock while a call is under way.
                         () = past(limit) => this.report(&id, Input::Tick).await,
-                        () = this.think(&id, run.clone(), contents, target, iteration, model, wait, activation) => {}
+                        () = this.think(&id, thought) => {}
                     }
                 });
                 actor.call = Some(call.abort_handle());
@@ -95,9 +117,9 @@ impl Agents {
 
     /// Gives a result back to the agent. One that can't be recorded now is worth waiting for.
     pub(super) async fn report(&self, id: &str, input: Input) {
-        for wait in [0, 100, 500, 1000, 2000, 4000, 8000, 8000] {
-            pause(Duration::from_millis(wait)).await;
-            match self.turn(id, input.clone(), None).await {
+        let mut tries = REPORT;
+        while tries.climb().await {
+            match self.turn(id, Turn::Input(input.clone())).await {
                 Ok(_) => return,
                 Err(fault) => {
                     tracing::debug!(id, detail = fault.detail, "the agent does not take a result now")
@@ -105,21 +127,12 @@ impl Agents {
             }
         }
         tracing::warn!(id, "a result of an agent's call could not be recorded");
-        self.land(id, "").await;
+        self.forget_jobs(id, |_| true).await;
     }
 
-    #[allow(clippy::too_many_arguments)]
-    async fn think(
-        &self,
-        id: &str,
-        run: Run,
-        contents: BTreeMap<String, Arc<Value>>,
-        target: Option<Target>,
-        iteration: u32,
-        model: usize,
-        wait: Span,
-        activation: String,
-    ) {
+    /// Calls the model, and reports what it says.
+    async fn think(&self, id: &str, thought: Thought) {
+        let Thought { run, contents, target, iteration, model, wait, activation } = thought;
         let ready = async {
             pause(Duration::from_millis(wait.0)).await;
             // The provider's place first: who waits for a slow one must not hold what others could use.
@@ -135,15 +148,14 @@ impl Agents {
         let (Ok(_place), Some(_call)) = (place, self.tasks.begin(Called::Model)) else { return };
         let Some(task) = &run.task else { return };
         let attempt = task.attempt;
-        if task.at_most_once
-            && holds(Rule::Grant)
+        if rule!(Grant, task.at_most_once)
             && let Some(target) = &target
         {
             match self.granted(target, task.attempt, &activation).await {
                 Some(true) => {}
                 Some(false) => return self.report(id, Input::Refused { attempt }).await,
                 // Nobody answered: the run's wake tries again.
-                None => return self.land(id, "model").await,
+                None => return self.forget_jobs(id, Job::is_model).await,
             }
         }
         let request = match self.request(id, &run, &contents, model).await {
@@ -246,7 +258,7 @@ impl Agents {
             .filter(|r| !known.contains_key(&r.key))
             .map(|r| (r.key.clone(), r.size))
             .collect();
-        let found = values::load(&self.services, run, &missing).await.ok()?;
+        let found = stored_values::load(&self.services, run, &missing).await.ok()?;
         wanted
             .iter()
             .map(|datum| match datum {
@@ -303,10 +315,11 @@ impl Agents {
         let reserved = Reserved { calls: 1, tokens: u64::from(tokens) };
         let op = format!("{}/{iteration}", task.key);
         let body = json!({"op": op, "step": target.step, "attempt": task.attempt, "reserved": reserved});
-        for wait in [0, 200, 2000, 10_000] {
-            pause(Duration::from_millis(wait)).await;
+        mutant!(Reserve, return true;);
+        let mut tries = RESERVE;
+        while tries.climb().await {
             if let Some(answer) = self.ask(WORKFLOW, &target.run, "reserve", &body).await {
-                return answer["granted"].as_bool().unwrap_or(false) || !holds(Rule::Reserve);
+                return answer["granted"].as_bool().unwrap_or(false);
             }
         }
         false
@@ -332,7 +345,7 @@ impl Agents {
                 self.boxes.forget_if(id, |actor| actor.mem.is_none());
             }
             // Nobody answered: the run's wake tries again.
-            None => self.land(id, "model").await,
+            None => self.forget_jobs(id, Job::is_model).await,
         }
         false
     }
@@ -377,27 +390,28 @@ impl Agents {
         };
         if let Some(Answer { kind, id: asker, method, body }) = answer {
             let mut told = false;
-            for wait in [0, 50, 500, 1000, 2000, 4000, 8000] {
-                pause(Duration::from_millis(wait)).await;
+            let mut tries = DELIVER;
+            while tries.climb().await {
                 failpoint!("deliver.before");
                 let answer = self.ask(kind, &asker, method, &body).await;
                 failpoint!("deliver.after");
                 if answer.as_ref().is_some_and(|a| a["error"]["code"] == "value_lost") {
                     return self.start_over(id, attempt).await;
                 }
-                if answer.is_some() || !holds(Rule::Deliver) {
-                    told = true;
+                told = answer.is_some();
+                mutant!(Deliver, told = true);
+                if told {
                     break;
                 }
                 // It may be long until it is told.
-                let _ = self.turn(id, Input::Delivered { attempt: 0 }, None).await;
+                let _ = self.turn(id, Turn::Look).await;
             }
             if !told {
-                self.land(id, "deliver").await;
+                self.forget_jobs(id, |job| *job == Job::Deliver).await;
                 return;
             }
         }
-        let _ = self.turn(id, Input::Delivered { attempt }, None).await;
+        let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
     }
 
     /// The store has lost what the answer names, so there is no answer: the run's next task finds no trace of it. Where
@@ -422,14 +436,10 @@ impl Agents {
         actor.activation = None;
     }
 
-    /// Nobody here works on effects of this kind, or of this name, any more: a repetition of the task, or a wake, performs
-    /// them again. Without a kind, on any.
-    pub(super) async fn land(&self, id: &str, kind: &str) {
+    /// Nobody here works on these effects any more: a repetition of the task, or a wake, performs them again.
+    pub(super) async fn forget_jobs(&self, id: &str, which: impl Fn(&Job) -> bool) {
         if let Ok(mut actor) = self.boxes.enter(id).await {
-            let is_kind = |name: &str| {
-                name.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-            };
-            actor.in_flight.retain(|(_, name)| !(kind.is_empty() || is_kind(name)));
+            actor.in_flight.retain(|(_, job)| !which(job));
         }
     }
 }

@@ -1,29 +1,42 @@
 //! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
 
-use super::{Actor, Agents, Document, Mem, Target, document_key, home, perform::past};
+use super::{
+    Actor, Agents, Document, Mem, Target, delegate::Before, document_key, home, job::Job, perform::past,
+};
 use crate::{
     AGENT, Busy, document,
     failpoint::failpoint,
+    kernel::{Fenced, reminder::Armed},
     marks::Work,
-    mutant::{Rule, holds},
+    mutant::rule,
     reply::Fault,
-    values, wake,
+    stored_values,
 };
-use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Timestamp, Values,
     agent::{
         delegate,
-        run::{Effect, Event, Input, Phase, Profile, Run, Task},
+        run::{Event, Input, Phase, Profile, Run, Task},
     },
 };
-use callboard_sidecar::client::{Error, Fence, Save, Ttl};
-use std::{sync::Arc, time::Duration};
+use callboard_sidecar::client::{Error, Ttl};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 const VERSION: u8 = 1;
 /// How long an answer stays, to answer late duplicates.
 const TOMBSTONE: u32 = 24 * 3600;
 const TRIES: u32 = 6;
+
+/// Why an agent's turn is taken.
+#[derive(Debug, Clone)]
+pub(super) enum Turn {
+    /// Something reached the agent.
+    Input(Input),
+    /// A task came. Of one that `is_new` nothing can have been saved.
+    Task { task: Box<Task>, target: Option<Target>, is_new: bool },
+    /// Somebody looks. An answer whose save was put off is saved now.
+    Look,
+}
 
 /// Why an agent's document was not loaded.
 enum Unloaded {
@@ -32,29 +45,30 @@ enum Unloaded {
     Newer(document::Unreadable),
 }
 
-impl Agents {
-    /// Takes a turn in a task of its own and returns the agent's state after it.
-    pub(super) async fn turn(&self, id: &str, input: Input, target: Option<Target>) -> Result<Run, Fault> {
-        self.turn_on(id, input, target, false).await
+impl Turn {
+    /// The reminder fired, or the task's time limit is over.
+    fn is_tick(&self) -> bool {
+        matches!(self, Turn::Input(Input::Tick))
     }
 
-    /// The same; of a `new` agent nothing was ever saved.
-    pub(super) async fn turn_on(
-        &self,
-        id: &str,
-        input: Input,
-        target: Option<Target>,
-        new: bool,
-    ) -> Result<Run, Fault> {
+    /// Whether an answer that was told, or can't be for now, is to be saved.
+    fn saves(&self) -> bool {
+        matches!(self, Turn::Look | Turn::Input(Input::Delivered { .. } | Input::Tick))
+    }
+}
+
+impl Agents {
+    /// Takes a turn in a task of its own and returns the agent's state after it.
+    pub(super) async fn turn(&self, id: &str, turn: Turn) -> Result<Run, Fault> {
         let (this, id) = (self.clone(), id.to_owned());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
                 Fault::new(429, "mailbox_full", format!("too many calls wait for agent {id} already"))
             })?;
             this.services.metrics.turns.inc();
-            let result = this.take(&mut actor, &id, &input, target, new).await;
+            let result = this.run_turn(&mut actor, &id, &turn).await;
             let idle = actor.mem.as_ref().is_none_or(|m| !m.run.works() && m.run.pending().is_empty());
-            let forget = idle && !actor.armed && actor.in_flight.is_empty();
+            let forget = idle && actor.reminder.registered().is_none() && actor.in_flight.is_empty();
             drop(actor);
             if forget {
                 this.ended.lock().insert(&id);
@@ -68,82 +82,119 @@ impl Agents {
         })
     }
 
-    async fn take(
-        &self,
-        actor: &mut Actor,
-        id: &str,
-        input: &Input,
-        target: Option<Target>,
-        mut new: bool,
-    ) -> Result<Run, Fault> {
-        if matches!(input, Input::Tick) && holds(Rule::AgentDisarm) {
+    /// Passes through the turn until the outcome of its save is known.
+    async fn run_turn(&self, actor: &mut Actor, id: &str, turn: &Turn) -> Result<Run, Fault> {
+        if rule!(AgentDisarm, turn.is_tick()) {
             // Whoever registered the reminder may be gone: this tick tells that there is one, to be removed when nothing
             // is pending, or nothing was ever saved.
-            actor.armed = true;
+            actor.reminder.note(self.often());
         }
-        let certain = new;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 let wait = (4u64 << attempt) + self.services.clock.spread(8 << attempt);
                 tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            let mut mem = match actor.mem.take() {
-                Some(mem) => mem,
-                // A wrong guess shows when its first save is refused; then the store is asked.
-                None if std::mem::take(&mut new) => Mem::empty(),
-                None => match self.load(id).await {
-                    Ok(Some(mem)) => mem,
-                    Ok(None) => Mem::empty(),
-                    Err(Unloaded::Store(error)) => {
-                        tracing::debug!(id, %error, "the agent can't be read now");
-                        continue;
-                    }
-                    Err(Unloaded::Newer(error)) => {
-                        let message = format!("the document of agent {id} can't be read: {error}");
-                        return Err(Fault::new(503, "newer_version", message));
-                    }
-                },
-            };
-            if mem.run.profile.is_none() {
-                mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(t));
+            if let Some(run) = self.pass(actor, id, turn, attempt == 0).await? {
+                return Ok(run);
             }
-            let before = super::delegate::Before::of(&mem);
-            if let Input::Task(task) = input {
-                if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
-                    mem.target = target.clone();
-                    mem.asks = mem.etag.is_none() && !certain;
-                    actor.in_flight.clear();
-                    actor.activation = None;
-                    actor.ahead = Some(self.services.clock.now().0 - self.services.clock.steady().0);
-                    if let Some(call) = actor.call.take() {
-                        call.abort();
-                    }
-                }
-                mem.run.profile = self.profile(task);
-            }
-            let now = self.time(actor, &mem.run);
-            let Ok(events) = self.decide(id, &mem.run, now, input).await else {
-                actor.mem = Some(mem);
-                continue;
-            };
-            let told = matches!(input, Input::Delivered { .. } | Input::Tick);
-            if let Err(error) = self.commit(id, &mut mem, events, told).await {
-                // Somebody else may have committed this answer; what counts is what is saved.
-                tracing::debug!(id, %error, "the agent's save is refused or unknown");
-                self.services.metrics.conflicts.inc();
-                continue;
-            }
-            before.tell(self, id, &mem);
-            self.act(actor, id, &mem).await;
-            let run = mem.run.clone();
-            actor.mem = Some(mem);
-            return Ok(run);
         }
         Err(Fault::unavailable(format!("agent {id} could not be saved now: try again")))
     }
 
+    /// The turn: load, decide, commit, act. Nothing comes of it where the outcome of a read or a save is unknown.
+    async fn pass(
+        &self,
+        actor: &mut Actor,
+        id: &str,
+        turn: &Turn,
+        is_first: bool,
+    ) -> Result<Option<Run>, Fault> {
+        // Load.
+        let Some(mut mem) = self.obtain(actor, id, turn, is_first).await? else { return Ok(None) };
+        let before = Before::of(&mem);
+        self.take_on(actor, &mut mem, turn);
+
+        // Decide.
+        let now = self.time(actor, &mem.run);
+        let Ok(events) = self.decide(id, &mem.run, now, turn).await else {
+            actor.mem = Some(mem);
+            return Ok(None);
+        };
+
+        // Commit.
+        if let Err(error) = self.commit(id, &mut mem, events, turn.saves()).await {
+            // Somebody else may have committed this answer; what counts is what is saved.
+            tracing::debug!(id, %error, "the agent's save is refused or unknown");
+            self.services.metrics.conflicts.inc();
+            return Ok(None);
+        }
+
+        // Act.
+        before.tell(self, id, &mem);
+        self.act(actor, id, &mem).await;
+        let run = mem.run.clone();
+        actor.mem = Some(mem);
+        Ok(Some(run))
+    }
+
+    /// Returns the agent's state: from memory, as one of which there is nothing yet, or from the store.
+    async fn obtain(
+        &self,
+        actor: &mut Actor,
+        id: &str,
+        turn: &Turn,
+        is_first: bool,
+    ) -> Result<Option<Mem>, Fault> {
+        // A wrong guess shows when its first save is refused; then the store is asked.
+        let is_new = is_first && matches!(turn, Turn::Task { is_new: true, .. });
+        let mut mem = match actor.mem.take() {
+            Some(mem) => mem,
+            None if is_new => Mem::empty(),
+            None => match self.load(id).await {
+                Ok(found) => found.unwrap_or_else(Mem::empty),
+                Err(Unloaded::Store(error)) => {
+                    tracing::debug!(id, %error, "the agent can't be read now");
+                    return Ok(None);
+                }
+                Err(Unloaded::Newer(error)) => {
+                    let message = format!("the document of agent {id} can't be read: {error}");
+                    return Err(Fault::new(503, "newer_version", message));
+                }
+            },
+        };
+        if mem.run.profile.is_none() {
+            mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(t));
+        }
+        Ok(Some(mem))
+    }
+
+    /// Lets go of an earlier attempt's work where a later attempt comes, and finds who performs the task.
+    fn take_on(&self, actor: &mut Actor, mem: &mut Mem, turn: &Turn) {
+        let Turn::Task { task, target, is_new } = turn else { return };
+        if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
+            mem.target.clone_from(target);
+            mem.asks = mem.etag.is_none() && !is_new;
+            actor.in_flight.clear();
+            actor.activation = None;
+            actor.ahead = Some(self.services.clock.now().0 - self.services.clock.steady().0);
+            if let Some(call) = actor.call.take() {
+                call.abort();
+            }
+        }
+        mem.run.profile = self.profile(task);
+    }
+
     /// The agent's machine refuses nothing and misses nothing. An answer with a schema is checked on a thread for that.
-    async fn decide(&self, id: &str, run: &Run, now: Timestamp, input: &Input) -> Result<Vec<Event>, Busy> {
+    async fn decide(&self, id: &str, run: &Run, now: Timestamp, turn: &Turn) -> Result<Vec<Event>, Busy> {
+        let task;
+        let input = match turn {
+            Turn::Input(input) => input,
+            Turn::Task { task: given, .. } => {
+                task = Input::Task((**given).clone());
+                &task
+            }
+            Turn::Look => return Ok(Vec::new()),
+        };
         let schema = run.task.as_ref().is_some_and(|t| t.output_schema.is_some())
             || run.profile.as_ref().is_some_and(|p| p.spec.output_schema.is_some());
         if !(schema && matches!(input, Input::Replied { reply: Ok(_), .. })) {
@@ -156,9 +207,8 @@ impl Agents {
     }
 
     async fn load(&self, id: &str) -> Result<Option<Mem>, Unloaded> {
-        let entry = self.services.sidecar.get(&self.services.settings.statestore, &document_key(id)).await;
-        let entry = entry.map_err(Unloaded::Store)?;
-        let Some(entry) = entry else { return Ok(None) };
+        let entry = Fenced::new(&self.services, document_key(id)).read().await;
+        let Some(entry) = entry.map_err(Unloaded::Store)? else { return Ok(None) };
         let mem = match document::versioned::<Document>(&entry.data) {
             Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), ..Mem::empty() },
             Err(error @ document::Unreadable::Newer(_)) => return Err(Unloaded::Newer(error)),
@@ -207,9 +257,9 @@ impl Agents {
                 }
                 Event::TaskEnded { outcome, .. } => {
                     if let callboard_core::agent::run::Ending::Completed(output) = outcome {
-                        values::move_out(vec![output], &turn, &mut made);
+                        stored_values::move_out(vec![output], &turn, &mut made);
                     }
-                    save = holds(Rule::Tombstone);
+                    save = rule!(Tombstone, true);
                     ended = true;
                 }
                 Event::TaskAccepted { .. }
@@ -223,7 +273,7 @@ impl Agents {
             return Ok(());
         }
         failpoint!("agent.before_values");
-        values::save(services, home(id), &made).await?;
+        stored_values::save(services, home(id), &made).await?;
         failpoint!("agent.after_values");
         for value in made {
             if let Some(content) = value.value {
@@ -241,74 +291,55 @@ impl Agents {
         } else {
             services.settings.value_ttl
         });
-        let fence = mem.etag.clone().map_or(Fence::FirstWrite, Fence::Etag);
-        let fence = if holds(Rule::AgentFence) { fence } else { Fence::None };
         // As if it had not been told: whoever finds it tells it again.
         let run = Run { delivered: false, ..mem.run.clone() };
         let doc = Document { v: VERSION, run, target: mem.target.clone() };
-        let data = Bytes::from(document::encode(&doc));
-        let save = Save { key: document_key(id), data, fence, ttl };
-        services.sidecar.save(&services.settings.statestore, vec![save]).await?;
+        let place = Fenced::new(services, document_key(id));
+        place.save(document::encode(&doc), mem.etag.as_deref(), ttl).await?;
         failpoint!("agent.after_document");
         mem.unsaved = false;
-        mem.etag = match mem.etag.as_deref().map(str::parse::<u64>) {
-            None => Some("1".into()),
-            Some(Ok(n)) => Some((n + 1).to_string()),
-            Some(Err(_)) => {
-                let entry = services.sidecar.get(&services.settings.statestore, &document_key(id)).await?;
-                entry.map(|e| e.etag)
-            }
-        };
+        mem.etag = place.next_etag(mem.etag.as_deref()).await?;
         Ok(())
     }
 
     /// Performs what is pending and not under way here, and keeps the agent's own `wake` in order.
     async fn act(&self, actor: &mut Actor, id: &str, mem: &Mem) {
         let attempt = mem.run.task.as_ref().map_or(0, |t| t.attempt);
-        let mut wanted = std::collections::BTreeSet::new();
+        let mut wanted = BTreeSet::new();
         for effect in mem.run.pending() {
-            let name = match &effect {
-                Effect::Reserve { iteration } => format!("reserve {iteration}"),
-                Effect::CallModel { iteration, .. } => {
-                    format!("model {iteration} {} {}", mem.run.failures, mem.run.model)
-                }
-                Effect::CallTool { iteration, call } => format!("tool {iteration} {}", call.id),
-                Effect::Delegate { iteration, call } => super::delegate::name(*iteration, &call.id),
-                Effect::Deliver { .. } => "deliver".to_owned(),
-            };
-            let key = (attempt, name);
+            let key = (attempt, Job::of(&effect, &mem.run));
             wanted.insert(key.clone());
-            if actor.in_flight.insert(key) || !holds(Rule::InFlight) {
+            let is_under_way = !actor.in_flight.insert(key);
+            if !rule!(InFlight, is_under_way) {
                 self.perform(actor, id, mem, effect);
             }
         }
         actor.in_flight.retain(|key| wanted.contains(key));
         self.watch_limit(actor, id, mem);
-        let long = mem.run.iterations > 1 || actor.waits_for_others();
-        let loops = mem.run.works() && mem.etag.is_some() && long;
-        if loops && !actor.armed {
-            let often = self.services.settings.pause(wake::OFTEN);
-            failpoint!("agent.before_arm");
-            match wake::arm(&self.services, AGENT, id, often, often).await {
-                Ok(()) => actor.armed = true,
-                // Without it, the run's own wake is the way back.
-                Err(error) => tracing::debug!(id, %error, "the agent's wake is not registered"),
-            }
-        }
-        if mem.run.pending().is_empty() && actor.armed {
-            failpoint!("agent.before_disarm");
-            match wake::disarm(&self.services, AGENT, id).await {
-                Ok(()) => actor.armed = false,
-                Err(error) => tracing::debug!(id, %error, "the agent's wake is not removed yet"),
-            }
-        }
+        self.keep_reminder(actor, id, mem).await;
         if matches!(mem.run.phase, Phase::Done { .. }) {
             actor.ended.notify_waiters();
         }
     }
-}
 
-impl Agents {
+    /// An agent that loops has a reminder of its own. Without it, the run's own wake is the way back.
+    async fn keep_reminder(&self, actor: &mut Actor, id: &str, mem: &Mem) {
+        let long = mem.run.iterations > 1 || actor.waits_for_others();
+        let loops = mem.run.works() && mem.etag.is_some() && long;
+        let is_registered = actor.reminder.registered().is_some();
+        if loops && !is_registered && !actor.reminder.cools(&self.services) {
+            failpoint!("agent.before_arm");
+            actor.reminder.register(&self.services, AGENT, id, self.often()).await;
+        }
+        if mem.run.pending().is_empty() && actor.reminder.registered().is_some() {
+            failpoint!("agent.before_disarm");
+            actor.reminder.remove(&self.services, AGENT, id).await;
+        }
+    }
+
+    fn often(&self) -> Armed {
+        Armed { due: self.services.clock.now(), often: true }
+    }
     /// The task's own time limit binds whatever it is doing: asking the model, using tools, waiting for others.
     fn watch_limit(&self, actor: &mut Actor, id: &str, mem: &Mem) {
         let Some(limit) = mem.run.deadline() else {
@@ -336,8 +367,8 @@ impl Agents {
 }
 
 /// Moves a message out under a key of its own.
-fn keep(datum: &mut Datum, turn: &str, made: &mut Vec<values::Made>) {
+fn keep(datum: &mut Datum, turn: &str, made: &mut Vec<stored_values::NewValue>) {
     if let Datum::Inline(value) = datum {
-        *datum = values::store(value.clone(), turn, made);
+        *datum = stored_values::store(value.clone(), turn, made);
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     document::{Document, HeadPart, MAGIC, decode},
-    values,
+    stored_values,
     workflow::document_key,
 };
 use callboard_connectors::model::Script;
@@ -92,21 +92,21 @@ async fn damaged_parts_of_a_snapshot_are_taken_from_the_history() {
     for run in ["head", "pages", "cut", "other"] {
         let doc = Document::decode(&world.stored(&document_key(run)).await).expect("a document");
         let snapshot = doc.snapshot.expect("a snapshot");
-        let head = values::key(run, &snapshot.key);
+        let head = stored_values::key(run, &snapshot.key);
         let part = decode::<HeadPart>(&world.stored(&head).await).expect("a head");
         assert!(!part.pages.is_empty(), "pages");
         match run {
             "head" => world.overwrite(&head, b"rubbish").await,
             "cut" => {
-                let page = values::key(run, &part.pages[0].key);
+                let page = stored_values::key(run, &part.pages[0].key);
                 let data = world.stored(&page).await;
                 world.overwrite(&page, &data[..data.len() / 2]).await;
             }
             // A page that reads, but is another one: an empty list.
-            "other" => world.overwrite(&values::key(run, &part.pages[0].key), b"\x90").await,
+            "other" => world.overwrite(&stored_values::key(run, &part.pages[0].key), b"\x90").await,
             _ => {
                 for page in &part.pages {
-                    world.overwrite(&values::key(run, &page.key), b"{}").await;
+                    world.overwrite(&stored_values::key(run, &page.key), b"{}").await;
                 }
             }
         }

@@ -2,20 +2,15 @@
 
 use super::{
     Workflows,
-    actor::{Actor, InFlight, Mem},
+    actor::{Actor, Mem},
     agent_id,
     alarms::Alarm,
+    attempts::{Attempt, Handle},
     http_step::HttpStep,
     offer::Offer,
     turn::Turn,
 };
-use crate::{
-    AGENT, events,
-    failpoint::failpoint,
-    mutant::{Rule, holds},
-    reply::Fault,
-    trace,
-};
+use crate::{AGENT, events, failpoint::failpoint, kernel::Ladder, mutant::rule, reply::Fault, trace};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
@@ -23,30 +18,25 @@ use callboard_core::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The end of an ended run's retention gets an in-process timer where it is nearer than this: else the sweeper comes.
 const NEAR: Span = Span::secs(30);
 /// How often an unanswered task is published again while its attempt is young, and later.
 const REPUBLISH: (Span, Span) = (Span::secs(25), Span::secs(300));
 const YOUNG: Span = Span::secs(600);
+/// Waits before the tries to publish tasks, and offers.
+pub(super) const PUBLISH: Ladder = Ladder::of(&[0, 20, 200, 1000, 2000, 4000]);
 
 /// A task on its way to an agent.
 struct Task {
-    step: StepKey,
-    attempt: u32,
+    attempt: Attempt,
     agent: String,
     input: Datum,
     at_most_once: bool,
-    first: bool,
-    published: Arc<AtomicI64>,
+    /// No task of this attempt was published before.
+    is_first: bool,
+    handle: Handle,
 }
 
 /// The same as the message says it.
@@ -78,92 +68,47 @@ struct Described<'a> {
 }
 
 impl Workflows {
+    /// Performs everything pending that nobody works on yet. `begun`: the attempts that this turn began.
     pub(super) async fn act(
         &self,
         actor: &mut Actor,
         run: &str,
         mem: &mut Mem,
         turn: &Turn,
-        begun: &BTreeSet<(StepKey, u32)>,
+        begun: &BTreeSet<Attempt>,
     ) -> Result<(), Fault> {
         if mem.run.purging {
             return self.purge(actor, run, mem).await;
         }
-        let settings = &self.services.settings;
-        let now = self.services.clock.steady();
-        let pending = mem.run.pending();
-        let mut wanted: BTreeSet<(StepKey, u32)> = BTreeSet::new();
-        let mut tasks = Vec::new();
-        for effect in pending {
+        let (mut wanted, mut tasks) = (BTreeSet::new(), Vec::new());
+        for effect in mem.run.pending() {
             match effect {
                 Effect::StartAgent { step, attempt, agent, input, at_most_once } => {
-                    let key = (step.clone(), attempt);
-                    wanted.insert(key.clone());
-                    let fresh = InFlight { since: now, published: Arc::default(), agent: true };
-                    let entry = actor.in_flight.entry(key).or_insert(fresh);
-                    let last = Timestamp(entry.published.load(Ordering::Acquire));
-                    let pace =
-                        if now < entry.since + settings.paced(YOUNG) { REPUBLISH.0 } else { REPUBLISH.1 };
-                    let pace = settings.paced(pace);
-                    if last.0 == 0
-                        || turn.is_wake() && now >= last + pace && holds(Rule::Republish)
-                        || !holds(Rule::InFlight)
-                    {
-                        entry.published.store(now.0, Ordering::Release);
-                        let published = entry.published.clone();
-                        let first = begun.contains(&(step.clone(), attempt));
-                        tasks.push(Task { step, attempt, agent, input, at_most_once, first, published });
+                    let attempt = (step, attempt);
+                    wanted.insert(attempt.clone());
+                    if let Some(handle) = self.is_to_be_published(actor, &attempt, turn) {
+                        let is_first = begun.contains(&attempt);
+                        tasks.push(Task { attempt, agent, input, at_most_once, is_first, handle });
                     }
                 }
                 Effect::OfferTask { step, attempt, agent, input, at_most_once } => {
-                    let key = (step.clone(), attempt);
-                    wanted.insert(key.clone());
-                    let fresh = InFlight { since: now, published: Arc::default(), agent: false };
-                    let entry = actor.in_flight.entry(key).or_insert(fresh);
-                    let last = Timestamp(entry.published.load(Ordering::Acquire));
-                    // Workers take minutes, and an offer repeated may be work done twice: it is not repeated soon.
-                    let due = turn.is_wake() && now >= last + settings.paced(REPUBLISH.1);
-                    if last.0 == 0 || due && !at_most_once && holds(Rule::Republish) {
-                        entry.published.store(now.0, Ordering::Release);
-                        let published = entry.published.clone();
-                        let kind = node_of(&mem.run, &step).map(|n| &n.kind);
-                        let output_schema = match kind {
-                            Some(NodeKind::Agent(agent)) => agent.output_schema.clone(),
-                            _ => None,
-                        };
-                        let deadline = mem.run.steps.get(&step).and_then(|s| s.deadline);
-                        self.offer(
-                            run,
-                            Offer {
-                                step,
-                                attempt,
-                                agent,
-                                input,
-                                at_most_once,
-                                output_schema,
-                                deadline,
-                                published,
-                            },
-                        );
+                    let attempt = (step, attempt);
+                    wanted.insert(attempt.clone());
+                    if let Some(handle) = self.is_to_be_offered(actor, &attempt, turn, at_most_once) {
+                        self.offer(run, Offer::new(&mem.run, attempt, agent, input, at_most_once, handle));
                     }
                 }
                 Effect::CallHttp { step, attempt, input, expect, at_most_once } => {
-                    let key = (step.clone(), attempt);
-                    wanted.insert(key.clone());
-                    if !actor.in_flight.contains_key(&key) || !holds(Rule::InFlight) {
-                        let fresh = InFlight { since: now, published: Arc::default(), agent: false };
-                        actor.in_flight.insert(key, fresh);
-                        if let (Some(plan), Some(node)) = (&mem.run.plan, node_of(&mem.run, &step)) {
-                            let (plan, timeout) = (Arc::clone(plan), node.timeout);
-                            self.call_http(
-                                run,
-                                HttpStep { step, attempt, input, expect, at_most_once, plan, timeout },
-                            );
-                        }
+                    let attempt = (step, attempt);
+                    wanted.insert(attempt.clone());
+                    if actor.attempts.begin_here(&attempt, self.services.clock.steady())
+                        && let Some(call) = HttpStep::new(&mem.run, attempt, input, expect, at_most_once)
+                    {
+                        self.call_http(run, call);
                     }
                 }
                 Effect::CancelAgent { step, attempt } => {
-                    if !actor.told.lock().contains(&(step.clone(), attempt)) && holds(Rule::CancelAgent) {
+                    if rule!(CancelAgent, !actor.told.lock().contains(&(step.clone(), attempt))) {
                         self.tell_agent(run, step, attempt, Arc::clone(&actor.told));
                     }
                 }
@@ -171,7 +116,7 @@ impl Workflows {
                 Effect::Purge => {}
             }
         }
-        actor.in_flight.retain(|key, _| wanted.contains(key));
+        actor.attempts.retain(&wanted);
         self.publish_tasks(run, &mem.run, tasks);
         self.set_alarm(actor, run, mem);
         if mem.run.ended.is_some() {
@@ -180,45 +125,42 @@ impl Workflows {
         Ok(())
     }
 
+    /// A task is published when it is new, when it could not be, and on a wake again after a while: the message, or the
+    /// agent's process, may be lost.
+    fn is_to_be_published(&self, actor: &mut Actor, attempt: &Attempt, turn: &Turn) -> Option<Handle> {
+        let (settings, now) = (&self.services.settings, self.services.clock.steady());
+        actor.attempts.publish(attempt, now, true, |since, last| {
+            let pace = if now < since + settings.paced(YOUNG) { REPUBLISH.0 } else { REPUBLISH.1 };
+            turn.is_wake() && now >= last + settings.paced(pace)
+        })
+    }
+
+    /// Workers take minutes, and an offer repeated may be work done twice: it is not repeated soon, and one for
+    /// `at_most_once` never.
+    fn is_to_be_offered(
+        &self,
+        actor: &mut Actor,
+        attempt: &Attempt,
+        turn: &Turn,
+        at_most_once: bool,
+    ) -> Option<Handle> {
+        let now = self.services.clock.steady();
+        let pace = self.services.settings.paced(REPUBLISH.1);
+        let is_due = |_, last| turn.is_wake() && now >= last + pace && !at_most_once;
+        actor.attempts.publish(attempt, now, false, is_due)
+    }
+
     /// Publishes tasks; the ones that fail are published again by the next wake.
     fn publish_tasks(&self, run: &str, state: &Run, tasks: Vec<Task>) {
         if tasks.is_empty() {
             return;
         }
-        let plan = state.plan.clone();
-        let budgeted = plan.as_ref().is_some_and(|p| p.definition.settings.budget.is_some());
         let now = self.services.clock.now();
-        let secrets = plan.as_ref().map(|plan| self.secrets_of(plan)).unwrap_or_default();
-        let messages: Vec<Bytes> = tasks
-            .iter()
-            .map(|task| {
-                let node = node_of(state, &task.step);
-                let schema = node.and_then(|n| match &n.kind {
-                    NodeKind::Agent(agent) => agent.output_schema.as_ref(),
-                    _ => None,
-                });
-                let id = format!("{run}/{}/{}", task.step, task.attempt);
-                let data = Ready {
-                    run,
-                    step: &task.step,
-                    first: task.first.then_some(now),
-                    task: Described {
-                        agent: &task.agent,
-                        input: &task.input,
-                        key: &id,
-                        attempt: task.attempt,
-                        output_schema: schema,
-                        at_most_once: task.at_most_once,
-                        budgeted,
-                        secrets: &secrets,
-                    },
-                };
-                events::envelope(&id, events::TASK_READY, run, now, &data)
-            })
-            .collect();
+        let messages = self.messages(run, state, &tasks, now);
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
-            for wait in [20, 200, 1000, 2000, 4000, 8000] {
+            let mut tries = PUBLISH;
+            while tries.climb().await {
                 failpoint!("tasks.before_publish");
                 match events::send(&this.services, events::TASKS, messages.clone()).await {
                     Ok(()) => {
@@ -230,10 +172,37 @@ impl Workflows {
                 if this.tasks.is_stopping() {
                     break;
                 }
-                tokio::time::sleep(Duration::from_millis(wait)).await;
             }
-            tasks.iter().for_each(|task| task.published.store(0, Ordering::Release));
+            tasks.iter().for_each(|task| task.handle.failed());
         });
+    }
+
+    /// Returns the messages of tasks, as agents read them.
+    fn messages(&self, run: &str, state: &Run, tasks: &[Task], now: Timestamp) -> Vec<Bytes> {
+        let plan = state.plan.as_ref();
+        let budgeted = plan.is_some_and(|p| p.definition.settings.budget.is_some());
+        let secrets = plan.map(|plan| self.secrets_of(plan)).unwrap_or_default();
+        let message = |task: &Task| {
+            let (step, attempt) = &task.attempt;
+            let id = format!("{run}/{step}/{attempt}");
+            let data = Ready {
+                run,
+                step,
+                first: task.is_first.then_some(now),
+                task: Described {
+                    agent: &task.agent,
+                    input: &task.input,
+                    key: &id,
+                    attempt: *attempt,
+                    output_schema: output_schema(state, step),
+                    at_most_once: task.at_most_once,
+                    budgeted,
+                    secrets: &secrets,
+                },
+            };
+            events::envelope(&id, events::TASK_READY, run, now, &data)
+        };
+        tasks.iter().map(message).collect()
     }
 
     /// Publishes the tasks of all runs here that agents work on again, after a while. Whoever works on one is not disturbed:
@@ -244,12 +213,9 @@ impl Workflows {
             tokio::time::sleep(after).await;
             for run in this.boxes.names() {
                 let Ok(actor) = this.boxes.enter(&run).await else { continue };
-                let asked = actor.in_flight.values().filter(|attempt| attempt.agent);
-                let waiting = asked.map(|attempt| attempt.published.store(0, Ordering::Release)).count();
+                let waiting = actor.attempts.ask_agents_again();
                 drop(actor);
-                if waiting > 0
-                    && let Err(fault) = this.turn(&run, Turn::Go).await
-                {
+                if waiting && let Err(fault) = this.turn(&run, Turn::Go).await {
                     tracing::debug!(
                         run,
                         detail = fault.detail,
@@ -304,7 +270,7 @@ impl Workflows {
         self.tell_time(actor, run, mem);
         let left = mem.run.deadline().map(|deadline| deadline.since(mem.now));
         let near = self.services.settings.paced(NEAR);
-        let left = left.filter(|left| holds(Rule::Timer) && (mem.run.ended.is_none() || *left <= near));
+        let left = left.filter(|left| rule!(Timer, mem.run.ended.is_none() || *left <= near));
         let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
         let alarm = left.map(|left| Alarm {
             at: steady + Span(left.0.saturating_add(1)),
@@ -325,8 +291,8 @@ impl Workflows {
         }
         // What is still on its way out is cleaned up after, by whoever sees it out.
         let idle = actor.mem.as_ref().is_none_or(|m| m.run.ended.is_some())
-            && actor.armed.is_none()
-            && !actor.tail.has_work();
+            && actor.reminder.registered().is_none()
+            && !actor.outgoing.has_work();
         drop(actor);
         if idle {
             self.boxes.forget(run);
@@ -335,33 +301,20 @@ impl Workflows {
 
     /// Disarming is the last effect; then the catalog need not look until retention.
     async fn clean(&self, actor: &mut Actor, run: &str, mem: &Mem) {
-        if !actor.tail.is_done(mem.doc.seq) && holds(Rule::DisarmLast) {
+        if rule!(DisarmLast, !actor.outgoing.is_done(mem.doc.seq)) {
             // The follower calls `settle` when it is through.
-            if actor.tail.has_work() {
-                self.follow(run, Arc::clone(&actor.tail));
+            if actor.outgoing.has_work() {
+                self.follow(run, Arc::clone(&actor.outgoing));
             }
             return;
         }
-        {
-            let told = actor.told.lock();
-            let untold = mem.run.pending().into_iter().any(
-                |e| matches!(e, Effect::CancelAgent { step, attempt } if !told.contains(&(step.clone(), attempt))),
-            );
-            if untold && holds(Rule::CancelAgent) {
-                return;
-            }
+        if rule!(CancelAgent, has_untold(actor, &mem.run)) {
+            return;
         }
         // Until then the sweeper comes back.
-        let disarmed = self.disarm(actor, run).await;
-        let mut seq = mem.doc.seq;
-        if !holds(Rule::CleanedSeq)
-            && let Ok(Some(tip)) = self.services.catalog.tip(run, None).await
-        {
-            seq = tip.seq;
-        }
-        if disarmed {
+        if self.disarm(actor, run).await {
             failpoint!("clean.before_mark");
-            if let Err(error) = self.services.catalog.mark_cleaned(run, seq).await {
+            if let Err(error) = self.services.catalog.mark_cleaned(run, mem.doc.seq).await {
                 tracing::debug!(run, %error, "the run is not marked as cleaned up yet");
             }
             failpoint!("clean.after_mark");
@@ -369,8 +322,29 @@ impl Workflows {
     }
 }
 
+/// Whether an agent is still to be told that its answer is not wanted.
+fn has_untold(actor: &Actor, run: &Run) -> bool {
+    let told = actor.told.lock();
+    run.pending().into_iter().any(|effect| match effect {
+        Effect::CancelAgent { step, attempt } => !told.contains(&(step, attempt)),
+        Effect::StartAgent { .. }
+        | Effect::OfferTask { .. }
+        | Effect::CallHttp { .. }
+        | Effect::Continue
+        | Effect::Purge => false,
+    })
+}
+
+/// Returns the schema that the answer of a step's agent must fit, if there is one.
+pub(super) fn output_schema<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Value> {
+    match &node_of(run, step)?.kind {
+        NodeKind::Agent(agent) => agent.output_schema.as_ref(),
+        _ => None,
+    }
+}
+
 /// Returns the definition of a step's node.
-fn node_of<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Node> {
+pub(super) fn node_of<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Node> {
     let plan = run.plan.as_ref()?;
     plan.by_id.get(&*step.node).map(|ix| &plan.node(*ix).node)
 }

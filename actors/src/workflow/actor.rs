@@ -1,19 +1,15 @@
 //! What this process remembers of a run between turns.
 
-use super::tail::Tail;
-use crate::document::{Document, Page};
+use super::{attempts::Attempts, outgoing::Outgoing, snapshot::Pages};
+use crate::{
+    document::{Document, encode_event},
+    kernel::Reminder,
+};
 use callboard_core::{
     Timestamp, Values,
     workflow::{Run, StepKey},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-};
-use tokio::task::AbortHandle;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// One run's place in this process.
 #[derive(Default)]
@@ -21,16 +17,9 @@ pub struct Actor {
     /// The state as committed; thrown away after any failed or unknown write.
     pub mem: Option<Mem>,
     /// What is not journaled or not published yet.
-    pub tail: Arc<Tail>,
-    pub armed: Option<Armed>,
-    /// The run began here, and no reminder was ever asked for.
-    pub unarmed: bool,
-    /// Asks for the first one in a while.
-    pub arming: Option<AbortHandle>,
-    /// Its reminder is left alone until then, in steady time.
-    pub cools_until: Timestamp,
-    /// Attempts under way, by step and attempt.
-    pub in_flight: BTreeMap<(StepKey, u32), InFlight>,
+    pub outgoing: Arc<Outgoing>,
+    pub reminder: Reminder,
+    pub attempts: Attempts,
     /// When a tick last went well, in steady time.
     pub ticked: Option<Timestamp>,
     /// Abandoned attempts whose agents were told.
@@ -45,6 +34,17 @@ pub struct Mem {
     pub run: Run,
     /// The run's own time, as of the turn that was asked last.
     pub now: Timestamp,
+    pub saved: Saved,
+    /// Bytes of each event in the tail.
+    pub sizes: Vec<usize>,
+    pub pages: Pages,
+    /// Contents seen lately.
+    pub values: Values,
+}
+
+/// What is known of the document in the store.
+#[derive(Debug, Clone, Default)]
+pub struct Saved {
     /// Of the document as read or written last; none before the first save.
     pub etag: Option<String>,
     /// The document still has the expiry of a first one.
@@ -53,62 +53,24 @@ pub struct Mem {
     pub unheard: bool,
     /// Nobody could say whether the catalog knows the run, and its document may still have the expiry of a first one.
     pub unsure: bool,
-    /// Bytes of each event in the tail.
-    pub sizes: Vec<usize>,
-    /// Of the snapshot: what its head lists.
-    pub pages: Vec<Page>,
-    /// What stands in lists of pages, at any level.
-    pub listed: Vec<Page>,
-    /// Archived items that stand in pages.
-    pub paged: usize,
-    /// Contents seen lately.
-    pub values: Values,
-}
-
-/// The reminder as it was registered last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Armed {
-    pub due: Timestamp,
-    pub often: bool,
-}
-
-/// An attempt that somebody works on.
-#[derive(Debug, Clone)]
-pub struct InFlight {
-    /// In steady time, as what follows.
-    pub since: Timestamp,
-    /// When its task was published last; 0 if that failed.
-    pub published: Arc<AtomicI64>,
-    /// An agent of ours works on it.
-    pub agent: bool,
-}
-
-impl Actor {
-    /// Whether an attempt is performed in this process, not by an agent: its task was never published.
-    pub fn performs_here(&self) -> bool {
-        self.in_flight.values().any(|attempt| attempt.published.load(Ordering::Acquire) == 0)
-    }
 }
 
 impl Mem {
+    /// A run of which there is nothing yet.
     pub fn new(run: &str) -> Self {
-        Self { unheard: true, ..Self::of(Document::empty(), Run::new(run), None) }
+        let mem = Self::of(Document::empty(), Run::new(run), None);
+        Self { saved: Saved { unheard: true, ..mem.saved }, ..mem }
     }
 
     pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
-        let sizes = doc.tail.iter().map(|(event, _)| crate::document::encode_event(event).len()).collect();
+        let sizes = doc.tail.iter().map(|(event, _)| encode_event(event).len()).collect();
         Self {
             doc,
             run,
             now: Timestamp::default(),
-            etag,
-            expires: false,
-            unheard: false,
-            unsure: false,
+            saved: Saved { etag, ..Saved::default() },
             sizes,
-            pages: Vec::new(),
-            listed: Vec::new(),
-            paged: 0,
+            pages: Pages::default(),
             values: Values::default(),
         }
     }

@@ -1,11 +1,7 @@
 //! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
 
-use super::{Workflows, turn::Turn};
-use crate::{
-    failpoint::failpoint,
-    mutant::{Rule, holds},
-    tasks::{Called, pause},
-};
+use super::{Workflows, act::node_of, attempts::Attempt, turn::Turn};
+use crate::{failpoint::failpoint, kernel::Ladder, mutant::rule, tasks::Called};
 use callboard_connectors::http::{
     Held,
     node::{self, Answer, Call},
@@ -14,21 +10,39 @@ use callboard_core::{
     Datum, Span,
     agent::message::{CallError, Usage},
     request::Request,
-    workflow::{Input, NodeKind, Outcome, Plan, StepKey, definition::HttpNode, run::StepState},
+    workflow::{Input, NodeKind, Outcome, Plan, Run, StepKey, definition::HttpNode, run::StepState},
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Waits before the tries to record an answer.
+const RECORD: Ladder = Ladder::of(&[0, 100, 1000, 5000, 10_000]);
 
 /// A step's call, on its way.
 pub(super) struct HttpStep {
-    pub step: StepKey,
-    pub attempt: u32,
+    step: StepKey,
+    attempt: u32,
     /// The rendered request, as recorded.
-    pub input: Datum,
-    pub expect: Vec<u16>,
-    pub at_most_once: bool,
+    input: Datum,
+    expect: Vec<u16>,
+    at_most_once: bool,
     /// Its definition, and the secrets of the whole run.
-    pub plan: Arc<Plan>,
-    pub timeout: Option<Span>,
+    plan: Arc<Plan>,
+    timeout: Option<Span>,
+}
+
+impl HttpStep {
+    /// Returns the call, nothing where the run's plan does not have it.
+    pub fn new(
+        run: &Run,
+        (step, attempt): Attempt,
+        input: Datum,
+        expect: Vec<u16>,
+        at_most_once: bool,
+    ) -> Option<Self> {
+        let plan = Arc::clone(run.plan.as_ref()?);
+        let timeout = node_of(run, &step)?.timeout;
+        Some(Self { step, attempt, input, expect, at_most_once, plan, timeout })
+    }
 }
 
 impl Workflows {
@@ -43,7 +57,7 @@ impl Workflows {
             };
             // From here on the call counts as made: a stop waits for it, also where it is still to be granted.
             let (Ok(_place), Some(_call)) = (place, this.tasks.begin(Called::Http)) else { return };
-            if call.at_most_once && holds(Rule::Grant) && !this.granted(&run, &call.step, call.attempt).await {
+            if rule!(Grant, call.at_most_once) && !this.granted(&run, &call.step, call.attempt).await {
                 this.land(&run, &call.step, call.attempt).await;
                 return;
             }
@@ -69,8 +83,8 @@ impl Workflows {
             let step = call.step;
             let input = Input::Answer { step: step.clone(), attempt: call.attempt, outcome, usage: Usage::default() };
             // An answer that can't be recorded now is worth waiting for: the call was made.
-            for wait in [0, 100, 1000, 5000, 10_000] {
-                pause(Duration::from_millis(wait)).await;
+            let mut tries = RECORD;
+            while tries.climb().await {
                 match this.turn(&run, Turn::Input(input.clone())).await {
                     Ok(_) => return,
                     Err(fault) if fault.status == 503 || fault.status == 429 => {}
@@ -88,7 +102,7 @@ impl Workflows {
     /// Nobody here works on this attempt any more: the next wake may.
     pub(super) async fn land(&self, run: &str, step: &StepKey, attempt: u32) {
         if let Ok(mut actor) = self.boxes.enter(run).await {
-            actor.in_flight.remove(&(step.clone(), attempt));
+            actor.attempts.forget(&(step.clone(), attempt));
         }
     }
 

@@ -1,20 +1,33 @@
-//! The `Workflow` actor: one run. Its turn is load, decide, arm, commit, journal, act, answer.
+//! The `Workflow` actor: one run. Its turn is load, decide, commit, arm, journal, act, answer.
+//!
+//! `turn` has the phases in their order; `load`, `decide`, `commit`, `reminder`, `journal` and `act` are one each.
 
 mod act;
 mod actor;
 pub(crate) mod alarms;
+mod attempts;
 mod commit;
+mod contents;
+mod decide;
 mod http_step;
+mod journal;
 mod load;
 mod methods;
 mod offer;
+mod outgoing;
 mod purge;
-mod record;
+mod reconcile;
+mod reminder;
+mod snapshot;
 mod start;
-mod tail;
 mod turn;
 
-use crate::{mailbox::Mailboxes, marks::Marks, services::Services, tasks::Tasks};
+use crate::{
+    kernel::{Fenced, Mailboxes},
+    marks::Marks,
+    services::Services,
+    tasks::Tasks,
+};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
@@ -59,7 +72,11 @@ impl Workflows {
     /// stays: whoever loaded it again would perform that a second time. So does one that is still to get its reminder:
     /// nothing else would call it.
     pub fn deactivate(&self, run: &str) {
-        self.0.boxes.forget_if(run, |actor| !actor.performs_here() && actor.arming.is_none());
+        self.0.boxes.forget_if(run, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
+    }
+
+    fn document_of(&self, run: &str) -> Fenced<'_> {
+        Fenced::new(&self.services, document_key(run))
     }
 
     /// Returns how many runs are in memory.

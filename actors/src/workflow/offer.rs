@@ -1,10 +1,15 @@
 //! Tasks for workers outside: offered as messages, answered by messages. Nothing is known of a worker; what an offer
 //! says is all it gets, and its answer counts like any other.
 
-use super::{Workflows, turn::Turn};
+use super::{
+    Workflows,
+    act::{PUBLISH, output_schema},
+    attempts::{Attempt, Handle},
+    turn::Turn,
+};
 use crate::{
     events,
-    mutant::{Rule, holds},
+    mutant::rule,
     reply::{Fault, Reply},
 };
 use callboard_core::{
@@ -20,14 +25,6 @@ use callboard_core::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::Duration,
-};
-
 /// A prompt and a schema together; a message through the sidecar has at most 4 MiB.
 const LARGEST: usize = 2 << 20;
 /// What a worker says went wrong, in bytes.
@@ -35,14 +32,14 @@ const COMPLAINT: usize = 2000;
 
 /// A task on its way out.
 pub(super) struct Offer {
-    pub step: StepKey,
-    pub attempt: u32,
-    pub agent: String,
-    pub input: Datum,
-    pub at_most_once: bool,
-    pub output_schema: Option<Value>,
-    pub deadline: Option<Timestamp>,
-    pub published: Arc<AtomicI64>,
+    step: StepKey,
+    attempt: u32,
+    agent: String,
+    input: Datum,
+    at_most_once: bool,
+    output_schema: Option<Value>,
+    deadline: Option<Timestamp>,
+    handle: Handle,
 }
 
 /// What a worker says about a task.
@@ -86,6 +83,21 @@ struct Used {
     estimated: bool,
 }
 
+impl Offer {
+    pub fn new(
+        run: &Run,
+        (step, attempt): Attempt,
+        agent: String,
+        input: Datum,
+        at_most_once: bool,
+        handle: Handle,
+    ) -> Self {
+        let output_schema = output_schema(run, &step).cloned();
+        let deadline = run.steps.get(&step).and_then(|s| s.deadline);
+        Self { step, attempt, agent, input, at_most_once, output_schema, deadline, handle }
+    }
+}
+
 impl Workflows {
     /// Offers a task, in a task of its own.
     pub(super) fn offer(&self, run: &str, offer: Offer) {
@@ -94,7 +106,7 @@ impl Workflows {
             if this.tasks.is_stopping() {
                 return;
             }
-            let once = offer.at_most_once && holds(Rule::Grant);
+            let once = rule!(Grant, offer.at_most_once);
             // Only the one that is granted it makes an offer that must not be made twice. Should it die before the
             // message is out, the step's timeout is what ends the wait.
             if once && !this.granted(&run, &offer.step, offer.attempt).await {
@@ -103,7 +115,7 @@ impl Workflows {
             }
             let data = match this.offered(&run, &offer).await {
                 Ok(Some(data)) => data,
-                Ok(None) => return offer.published.store(0, Ordering::Release),
+                Ok(None) => return offer.handle.failed(),
                 Err(error) => return this.conclude(&run, &offer, Outcome::Failed(error)).await,
             };
             if this.publish_offer(&run, &offer, &data).await {
@@ -112,7 +124,7 @@ impl Workflows {
             if once {
                 return this.conclude(&run, &offer, Outcome::Unknown).await;
             }
-            offer.published.store(0, Ordering::Release);
+            offer.handle.failed();
         });
     }
 
@@ -140,7 +152,8 @@ impl Workflows {
     async fn publish_offer(&self, run: &str, offer: &Offer, data: &Value) -> bool {
         let id = format!("{run}/{}/{}", offer.step, offer.attempt);
         let message = events::envelope(&id, events::TASK_OFFERED, run, self.services.clock.now(), data);
-        for wait in [20, 200, 1000, 2000, 4000, 8000] {
+        let mut tries = PUBLISH;
+        while tries.climb().await {
             match events::send(&self.services, events::OFFERS, vec![message.clone()]).await {
                 Ok(()) => return true,
                 Err(error) => tracing::warn!(run, %error, "an offer is not published yet"),
@@ -149,7 +162,6 @@ impl Workflows {
             if self.tasks.is_stopping() && !offer.at_most_once {
                 return false;
             }
-            tokio::time::sleep(Duration::from_millis(wait)).await;
         }
         false
     }
@@ -232,7 +244,7 @@ impl Workflows {
         };
         let once = node.is_some_and(|n| n.node.effect == EffectMode::AtMostOnce);
         let ungranted = matches!(known.state, StepState::Started { granted: None });
-        attempt <= known.attempt && !(once && ungranted && attempt == known.attempt && holds(Rule::Grant))
+        attempt <= known.attempt && !rule!(Grant, once && ungranted && attempt == known.attempt)
     }
 
     fn forged(&self, run: &str, fault: Fault) -> Fault {

@@ -5,18 +5,11 @@
 use super::{
     Workflows,
     actor::{Actor, Mem},
-    document_key,
-    load::{Unread, references, state_references},
+    contents::{references, state_references},
+    load::Unread,
     turn::Turn,
 };
-use crate::{
-    agent,
-    document::Document,
-    failpoint::failpoint,
-    mutant::{Rule, holds},
-    reply::Fault,
-    values,
-};
+use crate::{agent, document::Document, failpoint::failpoint, mutant::rule, reply::Fault, stored_values};
 use callboard_core::{
     Span, Timestamp,
     workflow::{Event, StepKey, What},
@@ -30,7 +23,7 @@ impl Workflows {
     pub(super) async fn purge(&self, actor: &mut Actor, run: &str, mem: &Mem) -> Result<(), Fault> {
         let unavailable = |e: Unread| Fault::unavailable(format!("run {run} is not purged yet: {e}"));
         // The document remembers what is still to be published: when it is gone, nobody does.
-        if !actor.tail.publish(&self.services, run).await {
+        if !actor.outgoing.publish(&self.services, run).await {
             return Err(Fault::unavailable(format!(
                 "run {run} is not purged yet: its events are not published"
             )));
@@ -42,12 +35,7 @@ impl Workflows {
         failpoint!("purge.before_values");
         self.delete_all(run, &events, Some(&mem.doc)).await.map_err(unavailable)?;
         failpoint!("purge.before_document");
-        let store = &self.services.settings.statestore;
-        self.services
-            .sidecar
-            .delete(store, &document_key(run), None)
-            .await
-            .map_err(|e| unavailable(e.into()))?;
+        self.document_of(run).delete(None).await.map_err(|e| unavailable(e.into()))?;
         // Before the mark: the sweeper does not come back to a purged run for an hour.
         if !self.disarm(actor, run).await {
             return Err(Fault::unavailable(format!(
@@ -55,7 +43,7 @@ impl Workflows {
             )));
         }
         failpoint!("purge.before_mark");
-        let again = self.look_again_at();
+        let again = Some(self.look_again_at());
         self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
         failpoint!("purge.after_mark");
         self.alarms.set(run, None);
@@ -77,9 +65,8 @@ impl Workflows {
         }
     }
 
-    fn look_again_at(&self) -> Option<Timestamp> {
-        let at = self.services.clock.now() + self.services.settings.paced(LOOK_AGAIN);
-        holds(Rule::LookAgain).then_some(at)
+    fn look_again_at(&self) -> Timestamp {
+        self.services.clock.now() + self.services.settings.paced(LOOK_AGAIN)
     }
 
     /// Deletes every value, part and agent document that the history or the document names.
@@ -95,9 +82,9 @@ impl Workflows {
             }
         }
         if let Some(snapshot) = doc.and_then(|d| d.snapshot.as_ref()) {
-            if let Ok(Some(found)) = self.snapshot(run, snapshot).await {
+            if let Ok(Some(found)) = self.restore(run, snapshot).await {
                 names.extend(state_references(&found.state).into_iter().map(|r| (r.key, r.size)));
-                names.extend(found.pages.into_iter().chain(found.listed).map(|p| (p.key, p.size)));
+                names.extend(found.pages.all().map(|p| (p.key.clone(), p.size)));
             }
             names.insert((snapshot.key.clone(), snapshot.size));
         }
@@ -116,7 +103,7 @@ impl Workflows {
             }
         }
         let names: Vec<(String, u64)> = names.into_iter().collect();
-        values::delete(services, run, &names).await?;
+        stored_values::delete(services, run, &names).await?;
         Ok(())
     }
 
@@ -129,12 +116,10 @@ impl Workflows {
     ) -> Result<(), Unread> {
         let entries = self.entries(run, 0, u64::MAX).await?;
         let events: Vec<Event> = entries.into_iter().map(|(_, _, event)| event).collect();
-        if holds(Rule::ZombieValues) {
+        if rule!(ZombieValues, true) {
             self.delete_all(run, &events, doc).await?;
         }
-        let services = &self.services;
-        services.sidecar.delete(&services.settings.statestore, &document_key(run), Some(etag)).await?;
-        Ok(())
+        Ok(self.document_of(run).delete(Some(etag)).await?)
     }
 
     /// Whether the sweeper meant this look: a call that was late, or came twice, is no look an hour after the purge.
@@ -142,18 +127,18 @@ impl Workflows {
     async fn is_look_due(&self, run: &str) -> bool {
         let half = self.services.clock.now() + self.services.settings.paced(Span(LOOK_AGAIN.0 / 2));
         let row = self.services.catalog.run(run).await;
-        row.is_ok_and(|row| row.is_some_and(|row| row.next_check_at.is_some_and(|at| at < half)))
-            || !holds(Rule::LookDue)
+        let later = |at: Timestamp| rule!(LookDue, at >= half);
+        row.is_ok_and(|row| row.is_some_and(|row| row.next_check_at.is_some_and(|at| !later(at))))
     }
 
     /// A look at a purged run: when it found nothing, it was the last.
-    pub(super) async fn look_at_purged(&self, actor: &mut Actor, run: &str, turn: &Turn, found: bool) {
+    pub(super) async fn look_at_purged(&self, actor: &mut Actor, run: &str, turn: &Turn, came_back: bool) {
         if !turn.is_wake() {
             return;
         }
         self.disarm(actor, run).await;
         if matches!(turn, Turn::Sweep) && self.is_look_due(run).await {
-            let again = if found { self.look_again_at() } else { None };
+            let again = came_back.then(|| self.look_again_at());
             if let Err(error) = self.services.catalog.mark_purged(run, again).await {
                 tracing::debug!(run, %error, "the purged run is looked at again later");
             }

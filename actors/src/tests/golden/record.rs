@@ -4,7 +4,7 @@ use super::{super::World, Line, Recorded, fold, folder, made, state};
 use crate::{
     Settings, agent,
     document::{self, Document, HeadPart, Page},
-    values,
+    stored_values,
     workflow::agent_id,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -29,7 +29,7 @@ fn linear(name: &str, nodes: Vec<Value>) -> Value {
 }
 
 async fn entry(world: &World, run: &str, name: &str) -> Option<Vec<u8>> {
-    let found = world.sidecar.get("statestore", &values::key(run, name)).await.expect("a store");
+    let found = world.sidecar.get("statestore", &stored_values::key(run, name)).await.expect("a store");
     found.map(|entry| entry.data.to_vec())
 }
 

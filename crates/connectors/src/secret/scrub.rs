@@ -31,8 +31,9 @@ pub struct Pieces {
 impl Scrub {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let values = secrets.into_iter().map(Secret::expose).filter(|value| value.len() >= SHORTEST);
-        let patterns = Patterns::new(values);
-        Self((!patterns.is_empty()).then(|| Arc::new(patterns)))
+        let values: Vec<&str> = values.collect();
+        // Most runs have no secrets, and the tables are large.
+        Self((!values.is_empty()).then(|| Arc::new(Patterns::new(values))))
     }
 
     /// Scrubs bytes before anybody decodes them.

@@ -83,13 +83,14 @@ impl<'b> Meter<'b> {
 
     /// Counts a value that is turned into the language's, or copied on its way there; before that is done.
     pub(crate) fn enter(&self, value: &Value) -> Result<(), Error> {
-        match self.allowance {
-            None => self.count(entry(value)),
-            Some(most) => {
-                // What is far too large is not even walked.
-                let mut left = (most.saturating_sub(self.used.get()) + 1).saturating_mul(VALUES);
-                if within(value, &mut left) { self.count(entry(value)) } else { self.over.set(true) }
-            }
+        // What is far too large is not walked to its end.
+        let left =
+            self.allowance.map(|most| (most.saturating_sub(self.used.get()) + 1).saturating_mul(VALUES));
+        let mut size = Size { most: left.unwrap_or(u64::MAX), ..Size::default() };
+        if size.walk(value) {
+            self.count(size.entry())
+        } else {
+            self.over.set(true)
         }
         self.may_go_on()
     }
@@ -127,39 +128,53 @@ impl<'b> Meter<'b> {
 
 /// What it costs that a value is turned into the language's.
 pub(crate) fn entry(value: &Value) -> u64 {
-    let (values, bytes) = size(value);
-    values / VALUES + bytes / BYTES
+    Size::of(value).entry()
 }
 
 /// About how much of a value's memory counts: a number's text is much smaller than the number.
 pub(crate) fn room(value: &Value) -> u64 {
-    let (values, bytes) = size(value);
+    let Size { values, bytes, .. } = Size::of(value);
     values * 8 + bytes
 }
 
-/// Whether a value has no more than `left` values.
-fn within(value: &Value, left: &mut u64) -> bool {
-    let Some(rest) = left.checked_sub(1) else { return false };
-    *left = rest;
-    match value {
-        Value::Array(items) => items.iter().all(|v| within(v, left)),
-        Value::Object(map) => map.values().all(|v| within(v, left)),
-        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => true,
-    }
+/// Lists, objects, keys and scalars of a value, and the bytes of its texts and keys.
+#[derive(Default)]
+struct Size {
+    values: u64,
+    bytes: u64,
+    /// More values than that are not counted.
+    most: u64,
 }
 
-/// Counts values, and the bytes of texts and keys.
-fn size(value: &Value) -> (u64, u64) {
-    match value {
-        Value::Array(items) => items.iter().map(size).fold((1, 0), add),
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| add(size(value), (1, key.len() as u64))).fold((1, 0), add)
+impl Size {
+    fn of(value: &Value) -> Self {
+        let mut size = Self { most: u64::MAX, ..Self::default() };
+        size.walk(value);
+        size
+    }
+
+    fn entry(&self) -> u64 {
+        self.values / VALUES + self.bytes / BYTES
+    }
+
+    /// Counts a value. Returns false if there are too many.
+    fn walk(&mut self, value: &Value) -> bool {
+        self.values += 1;
+        if self.values > self.most {
+            return false;
         }
-        Value::String(text) => (1, text.len() as u64),
-        Value::Null | Value::Bool(_) | Value::Number(_) => (1, 0),
+        match value {
+            Value::Array(items) => items.iter().all(|item| self.walk(item)),
+            Value::Object(map) => map.iter().all(|(key, item)| {
+                self.values += 1;
+                self.bytes += key.len() as u64;
+                self.walk(item)
+            }),
+            Value::String(text) => {
+                self.bytes += text.len() as u64;
+                true
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        }
     }
-}
-
-fn add(a: (u64, u64), b: (u64, u64)) -> (u64, u64) {
-    (a.0 + b.0, a.1 + b.1)
 }

@@ -55,7 +55,7 @@ pub(super) struct Patterns {
 /// The pass over one text after the other; its memory is used again.
 pub(super) struct Scan<'p> {
     of: &'p Patterns,
-    /// Patterns under way at a place, each with its states.
+    /// Patterns under way at a place, each with its states; none until a text may spell something.
     slots: Vec<Vec<(u16, u8)>>,
 }
 
@@ -221,12 +221,19 @@ impl Patterns {
         this
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+    /// Whether some pattern may begin here, as it is.
+    fn begins(&self, text: &[u8], at: usize) -> bool {
+        let next = text.get(at + 1).copied().unwrap_or_default();
+        self.pairs[usize::from(text[at]) << 8 | usize::from(next)]
+    }
+
+    /// Whether some pattern may begin here, spelled in another way.
+    fn spells(&self, byte: u8) -> bool {
+        spelled::is_starter(byte) && (self.high || byte < 0x80)
     }
 
     pub fn scan(&self) -> Scan<'_> {
-        Scan { of: self, slots: vec![Vec::new(); SLOTS] }
+        Scan { of: self, slots: Vec::new() }
     }
 
     /// Returns from where on the end of a text may be the beginning of a pattern.
@@ -250,12 +257,15 @@ impl Scan<'_> {
         if text.len() < of.shortest {
             return found;
         }
-        for at in 0..text.len() {
+        let Some(first) = (0..text.len()).find(|at| of.begins(text, *at) || of.spells(text[*at])) else {
+            return found;
+        };
+        self.slots.resize(SLOTS, Vec::new());
+        for at in first..text.len() {
             let byte = text[at];
-            let next = text.get(at + 1).copied().unwrap_or_default();
-            let begins = of.pairs[usize::from(byte) << 8 | usize::from(next)];
+            let begins = of.begins(text, at);
             let idle = self.slots[at % SLOTS].is_empty();
-            let starter = spelled::is_starter(byte) && !(idle && byte >= 0x80 && !of.high);
+            let starter = if idle { of.spells(byte) } else { spelled::is_starter(byte) };
             if idle && !begins && !starter {
                 continue;
             }

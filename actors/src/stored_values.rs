@@ -17,7 +17,7 @@ const MESSAGE: usize = 2 << 20;
 
 /// A value made by this turn.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct NewValue {
     pub key: String,
     pub data: Bytes,
     pub value: Option<Arc<Value>>,
@@ -35,7 +35,7 @@ fn chunks(name: &str, size: usize) -> impl Iterator<Item = String> + '_ {
 }
 
 /// Moves every datum larger than `INLINE_LIMIT` out under a key of `turn`.
-pub fn move_out(data: Vec<&mut Datum>, turn: &str, made: &mut Vec<Made>) {
+pub fn move_out(data: Vec<&mut Datum>, turn: &str, made: &mut Vec<NewValue>) {
     for datum in data {
         let Datum::Inline(value) = datum else { continue };
         if json_len(value) > INLINE_LIMIT {
@@ -45,16 +45,16 @@ pub fn move_out(data: Vec<&mut Datum>, turn: &str, made: &mut Vec<Made>) {
 }
 
 /// Gives a value a key of `turn`, whatever its size.
-pub fn store(value: Arc<Value>, turn: &str, made: &mut Vec<Made>) -> Datum {
+pub fn store(value: Arc<Value>, turn: &str, made: &mut Vec<NewValue>) -> Datum {
     let data = Bytes::from(value.to_string());
     let name = format!("{turn}.{}", made.len());
     let reference = ValueRef { key: name.clone(), hash: Hash::of(&data), size: data.len() as u64 };
-    made.push(Made { key: name, data, value: Some(value) });
+    made.push(NewValue { key: name, data, value: Some(value) });
     Datum::Stored(reference)
 }
 
 /// Saves values, several in a message where they fit.
-pub async fn save(services: &Services, run: &str, made: &[Made]) -> Result<(), Error> {
+pub async fn save(services: &Services, run: &str, made: &[NewValue]) -> Result<(), Error> {
     let mut batch = Vec::new();
     let mut size = 0;
     for value in made {

@@ -3,9 +3,10 @@
 use super::{
     Workflows,
     actor::{Actor, Mem},
-    tail::{NotJournaled, OUTSTANDING, Tail},
-    turn::Turn,
+    outgoing::{NotJournaled, OUTSTANDING, Outgoing},
+    turn::{Cut, Turn},
 };
+use crate::{mutant::rule, reply::Fault};
 use callboard_catalog::RunProjection;
 use callboard_core::{
     Machine, Span, Timestamp,
@@ -16,26 +17,58 @@ use std::{sync::Arc, time::Duration};
 /// How long committed events wait for more before they are journaled, where nothing waits for that, and published.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// Whether a turn's events are in the catalog before its answer, or follow behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Haste {
+    Now,
+    Behind,
+}
+
+impl Haste {
+    /// `woken`: a run that rested has work again. It is looked at seldom, so that must not be news to the catalog after a
+    /// crash.
+    pub fn of(turn: &Turn, actor: &Actor, mem: &Mem, woken: bool, strict: bool) -> Self {
+        let never_journaled = actor.outgoing.journaled() == 0;
+        let now = strict
+            || turn.is_wake()
+            || rule!(FirstJournaled, never_journaled)
+            || rule!(WokenJournaled, woken)
+            || mem.run.purging;
+        if now { Self::Now } else { Self::Behind }
+    }
+}
+
 impl Workflows {
-    /// Journals the whole unjournaled tail: at once, or behind the turn.
-    pub(super) async fn record(
+    /// Brings what the turn committed into the catalog: before its answer, or behind it.
+    pub(super) async fn journal(
         &self,
         actor: &mut Actor,
         run: &str,
         mem: &Mem,
-        at_once: bool,
+        haste: Haste,
         turn: &Turn,
-    ) -> Result<(), NotJournaled> {
-        actor.tail.describe(self.projection(mem), self.next_check(&mem.run));
+    ) -> Result<(), Cut> {
+        actor.outgoing.describe(self.projection(mem), self.next_check(&mem.run));
         if turn.is_operation() {
-            actor.tail.hurry();
+            actor.outgoing.hurry();
         }
-        let full = actor.tail.outstanding() > OUTSTANDING;
-        if at_once || full {
-            actor.tail.journal(&self.services, run, turn.is_wake()).await?;
+        if haste == Haste::Now || actor.outgoing.outstanding() > OUTSTANDING {
+            match actor.outgoing.journal(&self.services, run, turn.is_wake()).await {
+                Ok(()) => {}
+                Err(NotJournaled::Gap) => {
+                    let message = format!("the history of run {run} lacks events");
+                    return Err(Fault::new(500, "history_gap", message).into());
+                }
+                Err(NotJournaled::Conflict | NotJournaled::Unavailable) => {
+                    if actor.outgoing.journaled() == 0 {
+                        self.arm_at_once(actor, run).await;
+                    }
+                    return Err(Cut::Unknown);
+                }
+            }
         }
-        if actor.tail.has_work() {
-            self.follow(run, Arc::clone(&actor.tail));
+        if actor.outgoing.has_work() {
+            self.follow(run, Arc::clone(&actor.outgoing));
         }
         Ok(())
     }
@@ -70,23 +103,23 @@ impl Workflows {
     }
 
     /// Journals and publishes behind the turns of a run; at most one such worker for each.
-    pub(super) fn follow(&self, run: &str, tail: Arc<Tail>) {
-        if !tail.begin_following() {
+    pub(super) fn follow(&self, run: &str, outgoing: Arc<Outgoing>) {
+        if !outgoing.begin_following() {
             return;
         }
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
             let mut failures = 0;
-            while tail.has_work() && failures < 5 {
+            while outgoing.has_work() && failures < 5 {
                 tokio::select! {
                     biased;
                     () = this.tasks.stopped() => {}
-                    () = tail.gather(this.services.settings.pause(GATHER)) => {}
+                    () = outgoing.gather(this.services.settings.pause(GATHER)) => {}
                 }
-                let journaled = tail.journal(&this.services, &run, false).await;
-                let published = journaled.is_ok() && tail.publish(&this.services, &run).await;
+                let journaled = outgoing.journal(&this.services, &run, false).await;
+                let published = journaled.is_ok() && outgoing.publish(&this.services, &run).await;
                 if matches!(journaled, Err(NotJournaled::Conflict | NotJournaled::Gap)) {
-                    tail.end_following();
+                    outgoing.end_following();
                     // The next turn reads past the cache and follows the history.
                     let _ = this.turn(&run, Turn::Sweep).await;
                     return;
@@ -99,10 +132,10 @@ impl Workflows {
                     tokio::time::sleep(Duration::from_millis(50 << failures)).await;
                 }
             }
-            tail.end_following();
+            outgoing.end_following();
             // What came between the last look and the mark has its own worker, or this one again.
-            if tail.has_work() && failures == 0 && !this.tasks.is_stopping() {
-                this.follow(&run, tail);
+            if outgoing.has_work() && failures == 0 && !this.tasks.is_stopping() {
+                this.follow(&run, outgoing);
                 return;
             }
             this.settle(&run).await;

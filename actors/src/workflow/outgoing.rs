@@ -3,12 +3,7 @@
 //! Turns add what they committed. In strict mode the turn waits for the journal before it acts; in lazy mode one
 //! worker per run follows behind. What is published was journaled before.
 
-use crate::{
-    document, events,
-    failpoint::failpoint,
-    mutant::{Rule, holds},
-    services::Services,
-};
+use crate::{document, events, failpoint::failpoint, mutant::rule, services::Services};
 use bytes::Bytes;
 use callboard_catalog::{Append, AppendError, Entry, RunProjection};
 use callboard_core::{Hash, Timestamp, workflow::Event};
@@ -24,7 +19,7 @@ pub const OUTSTANDING: usize = 64 << 10;
 
 /// What is on its way out of one run.
 #[derive(Default)]
-pub struct Tail {
+pub struct Outgoing {
     queue: Mutex<Queue>,
     /// Held by whoever appends or publishes, so that both stay in order.
     appending: tokio::sync::Mutex<()>,
@@ -62,7 +57,7 @@ pub enum NotJournaled {
     Unavailable,
 }
 
-impl Tail {
+impl Outgoing {
     /// Starts anew from what the catalog has.
     pub fn reset(&self, seq: u64, hash: Hash, published: u64) {
         let mut queue = self.queue.lock();
@@ -203,7 +198,7 @@ impl Tail {
         let _turn = self.publishing.lock().await;
         loop {
             let batch: Vec<(u64, Event)> = {
-                let journaled = if holds(Rule::PublishJournaled) { self.journaled() } else { u64::MAX };
+                let journaled = if rule!(PublishJournaled, true) { self.journaled() } else { u64::MAX };
                 let queue = self.queue.lock();
                 queue.events.iter().take_while(|(seq, _)| *seq <= journaled).take(64).cloned().collect()
             };

@@ -1,0 +1,169 @@
+//! The decision of a turn: the core is asked, with the values it misses, and asked again where its answer could rest on
+//! an old state.
+
+use super::{
+    Workflows,
+    actor::{Actor, Mem},
+    commit::Refused,
+    contents::{Adopted, Unadopted},
+    turn::{Cut, Source, Turn},
+};
+use crate::{marks::Work, mutant::rule, reply::Fault};
+use callboard_core::{
+    Stop, Timestamp,
+    expr::{Brake, Meter},
+    workflow::{Event, Input, StepKey, What, event::Refusal},
+};
+use std::collections::BTreeSet;
+
+/// Work on expressions that a decision may do on the reactor: a millisecond, about.
+const WORK_HERE: u64 = 25_000;
+
+/// What a turn decided, and the state it was decided on.
+pub(super) struct Decided {
+    pub mem: Mem,
+    pub events: Vec<Event>,
+    pub adopted: Option<Adopted>,
+}
+
+/// Why nothing was decided.
+enum Undecided {
+    Refused(Fault),
+    Unknown,
+}
+
+type Decision = Result<(Vec<Event>, Option<Adopted>), Undecided>;
+
+impl Workflows {
+    /// Decides. A commit is fenced, a refusal is not, nor is finding nothing to do: another host may have gone on since this
+    /// one read the run. What would be answered without a write is decided on what is in the store now.
+    pub(super) async fn decide_surely(
+        &self,
+        actor: &mut Actor,
+        run: &str,
+        turn: &Turn,
+        mut mem: Mem,
+        source: Source,
+        refused: &mut Vec<Refused>,
+    ) -> Result<Decided, Cut> {
+        let mut decision = self.decide_with_value(actor, run, &mut mem, turn).await;
+        let writes_nothing = match &decision {
+            Ok((events, _)) => events.is_empty(),
+            Err(Undecided::Refused(_)) => true,
+            Err(Undecided::Unknown) => false,
+        };
+        if rule!(DecideAgain, writes_nothing) && source == Source::Memory && turn.is_asked() {
+            mem = self.obtain(actor, run, turn, Source::Store, refused).await?;
+            decision = self.decide_with_value(actor, run, &mut mem, turn).await;
+        }
+        let (events, adopted) = match decision {
+            Ok(decided) => decided,
+            Err(Undecided::Refused(fault)) => {
+                actor.mem = mem.saved.etag.is_some().then_some(mem);
+                return Err(fault.into());
+            }
+            Err(Undecided::Unknown) => return Err(Cut::Unknown),
+        };
+        // A run that nobody was told of is to expire, one that somebody relies on is not. Where the catalog can't say which
+        // this is, nothing is written over it.
+        if mem.saved.unsure && !events.is_empty() {
+            return Err(Cut::Unknown);
+        }
+        Ok(Decided { mem, events, adopted })
+    }
+
+    /// Decides, with an answer's value at hand.
+    async fn decide_with_value(&self, actor: &mut Actor, run: &str, mem: &mut Mem, turn: &Turn) -> Decision {
+        self.tell_time(actor, run, mem);
+        let adopted = match self.adopt(run, mem, turn).await {
+            Ok(adopted) => adopted,
+            Err(Unadopted::Unknown) => return Err(Undecided::Unknown),
+            Err(Unadopted::Lost) => {
+                let message = format!("the answer's value is not in the store of run {run}");
+                return Err(Undecided::Refused(Fault::new(410, "value_lost", message)));
+            }
+        };
+        Ok((self.decide(run, mem, turn).await?, adopted))
+    }
+
+    /// Asks the core, bringing the values it misses.
+    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
+        let tick = Input::Tick;
+        let input = match turn {
+            Turn::Input(input) => input,
+            Turn::Start { input, .. } => input,
+            Turn::Tick | Turn::Sweep | Turn::Go => &tick,
+            Turn::Look => return Ok(Vec::new()),
+        };
+        let at = mem.now;
+        let mut apart = false;
+        loop {
+            let decided = if apart { None } else { decide_here(mem, at, input) };
+            apart = decided.is_none();
+            let decided = match decided {
+                Some(decided) => decided,
+                None => self.decide_apart(mem, at, input).await.map_err(Undecided::Refused)?,
+            };
+            match decided {
+                Ok(events) => return Ok(events),
+                Err(Stop::Refused(refusal)) => return Err(Undecided::Refused(refusal.into())),
+                Err(Stop::Missing(missing)) => {
+                    let found = self.fetch(run, &missing.0).await.map_err(|_| Undecided::Unknown)?;
+                    if missing.0.iter().any(|r| !found.contains_key(&r.key)) {
+                        tracing::error!(run, ?missing, "values are in neither store nor catalog");
+                        return Err(Undecided::Unknown);
+                    }
+                    for (key, value) in found {
+                        mem.values.insert(key, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Decides on a thread for what only computes, with all the work a decision may do.
+    async fn decide_apart(
+        &self,
+        mem: &Mem,
+        at: Timestamp,
+        input: &Input,
+    ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
+        let name = mem.run.id.to_string();
+        // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
+        // else is marked for waiting.
+        let suspect = self.marks.is_suspect(&name);
+        let _alone = if suspect { Some(self.marks.enter(&name, Work::Decide).await) } else { None };
+        let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
+        let _under_way = if suspect { None } else { Some(self.marks.enter(&name, Work::Decide).await) };
+        let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
+        let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
+        self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)
+    }
+
+    /// Tells a run what time it is. Along a history time does not go backwards, whatever the wall clock says: after it was
+    /// set back, a run's own time goes on from the last event, at the speed of time, until the wall clock has caught up.
+    /// A wait lasts as long as it should, neither less nor as much longer as the clock was wrong.
+    pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
+        let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
+        let last = mem.doc.tail.last().map_or(Timestamp(0), |(event, _)| event.at);
+        let known = actor.ahead.or_else(|| self.alarms.ahead(run)).unwrap_or(i64::MIN);
+        let ahead = known.max(last.0.saturating_sub(steady.0));
+        actor.ahead = Some(ahead);
+        mem.now = wall.max(Timestamp(steady.0.saturating_add(ahead)));
+        mem.run.ahead = mem.now.since(wall);
+    }
+}
+
+/// Decides where it is asked, if that takes little work: most decisions evaluate nothing, or nearly so, and a way over
+/// another thread would cost them more than they do. Nothing of a decision that was too much is used.
+fn decide_here(mem: &Mem, at: Timestamp, input: &Input) -> Option<Result<Vec<Event>, Stop<Refusal>>> {
+    let meter = Meter::up_to(WORK_HERE);
+    let decided = mem.run.decide_under(&meter, at, input, &mem.values);
+    (!meter.is_over()).then_some(decided)
+}
+
+/// Returns the attempts that these events begin.
+pub(super) fn begun(events: &[Event]) -> BTreeSet<(StepKey, u32)> {
+    let begun = events.iter().filter(|event| matches!(event.what, What::StepStarted { .. }));
+    begun.filter_map(|event| event.what.step().map(|(step, n)| (step.clone(), n.unwrap_or(1)))).collect()
+}
