@@ -201,9 +201,7 @@ impl Link {
 
     async fn invoke_actor(&self, request: v1::InvokeActorRequest) -> Result<v1::InvokeActorResponse, Status> {
         let v1::InvokeActorRequest { actor_type, actor_id, method, data, .. } = request;
-        let world = self.world();
-        let body = broken::call(&world, &actor_type, &actor_id, &method, data.into());
-        match world.invoke(&actor_type, &actor_id, &method, body).await {
+        match self.world().invoke(&actor_type, &actor_id, &method, data.into()).await {
             Some(answer) => Ok(v1::InvokeActorResponse { data: answer.into() }),
             None => Err(Status::unavailable("the actor does not answer")),
         }

@@ -3,7 +3,8 @@
 //! All of a seed runs on one thread under tokio's paused clock, so the order of things follows from the seed alone.
 
 use crate::{
-    bus::Published, catalog::Book, dapr::Link, ledger::Ledger, model, reminders::Reminders, store::Store,
+    broken, bus::Published, catalog::Book, dapr::Link, ledger::Ledger, model, reminders::Reminders,
+    store::Store,
 };
 use axum::{Router, body::Body};
 use bytes::Bytes;
@@ -333,6 +334,7 @@ impl World {
 
     /// Calls an actor's method through the sidecars: lost, doubled, late, or heard by nobody.
     pub async fn invoke(self: &Arc<Self>, kind: &str, id: &str, method: &str, body: Bytes) -> Option<Bytes> {
+        let body = broken::call(self, kind, id, method, body);
         self.hop().await;
         let calls = {
             let mut state = self.state.lock();
