@@ -20,7 +20,7 @@ mod outbox;
 mod pool;
 #[cfg(feature = "mutants")]
 pub mod process;
-mod reply;
+pub mod protocol;
 pub mod services;
 mod stored_values;
 mod sweeper;

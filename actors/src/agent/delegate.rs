@@ -4,49 +4,32 @@
 //! answer. Nobody waits in a turn: the agent that delegated has its own wake, and asks again while nothing comes. Where it
 //! cannot be called, because somebody outside waits for it, it looks after the answer itself.
 
-use super::{Agents, Mem, Target, home, job::Job, perform::Answer, turn::Turn};
+use super::{Agents, Mem, Target, home, job::Job, turn::Turn};
 use crate::{
-    AGENT,
     kernel::Ladder,
     mutant::rule,
-    reply::{Fault, Reply},
+    protocol::{
+        Fault, Taken, Unanswered,
+        agent::{AskOutcome, Awaits, Cancel, Delegated, DoesAwait, Outcome, TaskReady},
+        ask,
+    },
     stored_values,
 };
 use callboard_core::{
-    Datum, Hash,
+    Code, Datum, Hash,
     agent::{
         delegate::{self, Origin},
-        message::{CallError, ToolCall, Usage},
+        message::{CallError, ToolCall},
         run::{Ending, Input, Phase, Run, Task},
     },
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 /// Waits before the tries to hand a task over.
 const HAND_OVER: Ladder = Ladder::of(&[0, 100, 500, 2000]);
 /// After so long a delegated task may be handed over again.
 const REPEAT: Duration = Duration::from_secs(25);
-
-/// What came of a delegated task.
-#[derive(Deserialize)]
-pub(super) struct Delegated {
-    attempt: u32,
-    iteration: u32,
-    call: String,
-    from: String,
-    outcome: Ending,
-    usage: Usage,
-}
-
-/// A delegated part of a task.
-#[derive(Deserialize)]
-pub(super) struct Part {
-    attempt: u32,
-    iteration: u32,
-    call: String,
-}
 
 /// Returns the id of the actor that performs a delegated task. Whatever the depth, ids stay short.
 fn child(id: &str, attempt: u32, iteration: u32, call: &str) -> String {
@@ -57,12 +40,16 @@ fn child(id: &str, attempt: u32, iteration: u32, call: &str) -> String {
     format!("{}.sub.{hash}", own.unwrap_or(id))
 }
 
-fn answer(id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Value {
-    let attempt = run.task.as_ref().map_or(0, |t| t.attempt);
-    json!({
-        "attempt": attempt, "iteration": origin.iteration, "call": origin.call, "from": id,
-        "outcome": outcome, "usage": run.usage,
-    })
+/// Returns what is told to the agent that delegated a task.
+pub(super) fn outcome_of(id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Delegated {
+    Delegated {
+        attempt: run.task.as_ref().map_or(0, |t| t.attempt),
+        iteration: origin.iteration,
+        call: origin.call.clone(),
+        from: id.to_owned(),
+        outcome: outcome.clone(),
+        usage: run.usage,
+    }
 }
 
 pub(super) fn failed(code: &str, message: &str) -> CallError {
@@ -106,18 +93,23 @@ impl Agents {
             }),
             secrets: task.secrets.clone(),
         };
-        let body = json!({
-            "run": target.map(|t| &t.run), "step": target.map(|t| &t.step), "task": part,
-        });
+        let ready = TaskReady {
+            run: target.map(|t| t.run.clone()),
+            step: target.map(|t| t.step.clone()),
+            first: None,
+            task: part.clone(),
+        };
         let child = child(id, attempt, iteration, &call.id);
         let mut tries = HAND_OVER;
         while tries.climb().await {
-            let Some(answer) = self.ask(AGENT, &child, "task", &body).await else { continue };
-            if let Some(detail) = answer["error"]["detail"].as_str() {
-                let error = failed("delegate_refused", detail);
-                let input =
-                    Input::ToolAnswered { attempt, iteration, id: call.id.clone(), result: Err(error) };
-                return self.report(id, input).await;
+            match ask(&self.services, &child, &ready).await {
+                Ok(_) => {}
+                Err(Unanswered::Silent(_)) => continue,
+                Err(Unanswered::Refused(fault)) => {
+                    let result = Err(failed("delegate_refused", &fault.detail));
+                    let input = Input::ToolAnswered { attempt, iteration, id: call.id.clone(), result };
+                    return self.report(id, input).await;
+                }
             }
             match target {
                 Some(_) => tokio::time::sleep(self.services.settings.pause(REPEAT)).await,
@@ -144,64 +136,61 @@ impl Agents {
         iteration: u32,
         call: &str,
     ) -> Option<Input> {
-        let (mut wait, body) = (Duration::from_millis(50), json!({ "attempt": part.attempt }));
+        let (mut wait, question) = (Duration::from_millis(50), AskOutcome { attempt: part.attempt });
         loop {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(2));
-            let Some(answer) = self.ask(AGENT, child, "outcome", &body).await else { continue };
-            if answer["works"] == false {
+            let done = match ask(&self.services, child, &question).await {
                 // It has lost the task: it is handed over again.
-                return None;
-            }
-            if let Ok(done) = serde_json::from_value::<Delegated>(answer) {
-                match self.delegated(id, done).await {
-                    Ok(_) => return None,
-                    Err(fault) if matches!(fault.status, 429 | 500..) => {}
-                    Err(fault) => {
-                        let result = Err(failed(&fault.code, &fault.detail));
-                        return Some(Input::ToolAnswered {
-                            attempt: part.attempt,
-                            iteration,
-                            id: call.to_owned(),
-                            result,
-                        });
-                    }
+                Ok(Outcome::Open { works: false }) => return None,
+                Ok(Outcome::Done(done)) => done,
+                Ok(Outcome::Open { works: true }) | Err(_) => continue,
+            };
+            match self.delegated(id, done).await {
+                Ok(_) => return None,
+                Err(fault) if fault.is_transient() => {}
+                Err(fault) => {
+                    let (attempt, id) = (part.attempt, call.to_owned());
+                    let result = Err(failed(fault.code.as_str(), &fault.detail));
+                    return Some(Input::ToolAnswered { attempt, iteration, id, result });
                 }
             }
         }
     }
 
     /// Answers what came of a delegated task, nothing while it is under way.
-    pub(super) async fn outcome(&self, id: &str) -> Reply {
+    pub(super) async fn outcome(&self, id: &str) -> Result<Outcome, Fault> {
         let run = self.turn(id, Turn::Look).await?;
         let origin = run.task.as_ref().and_then(|t| t.origin.clone());
         match (&run.phase, origin) {
-            (Phase::Done { outcome }, Some(origin)) => Ok(answer(id, &origin, &run, outcome)),
-            _ => Ok(json!({ "works": run.works() })),
+            (Phase::Done { outcome }, Some(origin)) => {
+                Ok(Outcome::Done(outcome_of(id, &origin, &run, outcome)))
+            }
+            _ => Ok(Outcome::Open { works: run.works() }),
         }
     }
 
     /// Answers whether this agent waits for what it delegated by a call.
-    pub(super) async fn awaits(&self, id: &str, part: Part) -> Reply {
+    pub(super) async fn awaits(&self, id: &str, part: DoesAwait) -> Result<Awaits, Fault> {
         let now = self.turn(id, Turn::Look).await?;
         let is_it = now.task.as_ref().is_some_and(|t| t.attempt == part.attempt);
-        Ok(json!({ "awaits": is_it && now.delegated().contains(&(part.iteration, part.call)) }))
+        Ok(Awaits { awaits: is_it && now.delegated().contains(&(part.iteration, part.call)) })
     }
 
     /// Takes the answer of an agent that a part of this one's task was delegated to.
-    pub(super) async fn delegated(&self, id: &str, body: Delegated) -> Reply {
+    pub(super) async fn delegated(&self, id: &str, body: Delegated) -> Result<Taken, Fault> {
         let Delegated { attempt, iteration, call, from, outcome, usage } = body;
         if from != child(id, attempt, iteration, &call) {
             self.services.metrics.refused("delegated");
             let message = format!("agent {id} has delegated nothing to this one");
             tracing::warn!(id, "what nobody was asked for is refused");
-            return Err(Fault::new(409, "not_asked", message));
+            return Err(Fault::new(409, Code::NotAsked, message));
         }
         let now = self.turn(id, Turn::Look).await?;
         let waits = now.task.as_ref().is_some_and(|t| t.attempt == attempt)
             && now.delegated().contains(&(iteration, call.clone()));
         if !waits {
-            return Ok(json!({}));
+            return Ok(Taken {});
         }
         let result = match outcome {
             Ending::Completed(output) => Ok((*self.adopted(id, &output).await?).clone()),
@@ -212,7 +201,7 @@ impl Agents {
         let usage = usage.believed();
         self.turn(id, Turn::Input(Input::Delegated { attempt, iteration, id: call, from, result, usage }))
             .await?;
-        Ok(json!({}))
+        Ok(Taken {})
     }
 
     /// Reads an answer that another agent saved.
@@ -226,13 +215,7 @@ impl Agents {
         let found = found.map_err(|_| Fault::unavailable("the answer can't be read now"))?;
         let data = found.get(&reference.key).filter(|data| Hash::of(data) == reference.hash);
         let value = data.and_then(|data| serde_json::from_slice(data).ok()).map(Arc::new);
-        value.ok_or_else(|| Fault::new(410, "value_lost", "the answer's value is not in the store"))
-    }
-
-    /// What is told to the agent that delegated a task.
-    pub(super) fn answer_to(&self, id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Answer {
-        let body = answer(id, origin, run, outcome);
-        Answer { kind: AGENT, id: origin.agent.clone(), method: "delegated", body }
+        value.ok_or_else(|| Fault::new(410, Code::ValueLost, "the answer's value is not in the store"))
     }
 
     /// Tells the agents that work for a task which is not under way any more.
@@ -241,7 +224,7 @@ impl Agents {
             let (this, child) = (self.clone(), child(id, attempt, iteration, &call));
             self.tasks.spawn_until_stop(async move {
                 // Best effort: one that is not told works for nobody, and its answer changes nothing.
-                this.ask(AGENT, &child, "cancel", &json!({ "attempt": attempt })).await;
+                let _ = ask(&this.services, &child, &Cancel { attempt: Some(attempt) }).await;
             });
         }
     }

@@ -1,57 +1,30 @@
 //! The methods of the `Agent` actor.
 
 use super::{Agents, Target, home, turn::Turn};
-use crate::{
-    AGENT, WORKFLOW,
-    reply::{Fault, Reply, parse},
+use crate::protocol::{
+    Fault, Message as _, Reply, Taken, Unanswered,
+    agent::{AskOutcome, Cancel, Delegated, DoesAwait, Execute, TaskReady},
+    ask, parse, reply,
+    run::IsWanted,
 };
 use callboard_core::{
-    Datum, Timestamp,
+    Code, Datum,
     agent::{
         message::Message,
         run::{Ending, Input, Phase, Run, Task, echo},
     },
-    workflow::StepKey,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-/// A run's task.
-#[derive(Deserialize)]
-struct TaskBody {
-    /// None where an outside caller's agent delegated it.
-    run: Option<String>,
-    step: Option<StepKey>,
-    task: Task,
-    /// When it was published for the first time, so that nobody had saved anything for it.
-    #[serde(default)]
-    first: Option<Timestamp>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Execute {
-    agent: String,
-    prompt: String,
-    #[serde(default)]
-    output_schema: Option<Value>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Cancel {
-    attempt: Option<u32>,
-}
-
 impl Agents {
-    pub async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
+    pub(super) async fn call_method(&self, id: &str, method: &str, body: &[u8]) -> Reply {
         match method {
-            "task" => {
-                let body: TaskBody = parse(body)?;
+            TaskReady::METHOD => {
+                let body: TaskReady = parse(body)?;
                 let target = body.run.zip(body.step).map(|(run, step)| Target { run, step });
                 if target.is_none() && body.task.origin.is_none() {
                     return Err(Fault::bad_request("a task is a run's, or an agent's"));
@@ -59,27 +32,27 @@ impl Agents {
                 // Only an agent's first attempt: the document of an earlier one is the next one's, too.
                 let is_new = body.task.attempt == 1 && body.first.is_some_and(|at| self.is_new(id, at));
                 self.turn(id, Turn::Task { task: Box::new(body.task), target, is_new }).await?;
-                Ok(json!({}))
+                reply(Ok(Taken {}))
             }
-            "delegated" => self.delegated(id, parse(body)?).await,
-            "outcome" => self.outcome(id).await,
-            "awaits" => self.awaits(id, parse(body)?).await,
-            "execute" => self.execute(id, parse(body)?).await,
+            Delegated::METHOD => reply(self.delegated(id, parse(body)?).await),
+            AskOutcome::METHOD => reply(self.outcome(id).await),
+            DoesAwait::METHOD => reply(self.awaits(id, parse(body)?).await),
+            Execute::METHOD => self.execute(id, parse(body)?).await,
             "status" => {
                 let run = self.turn(id, Turn::Look).await?;
                 self.show(id, &run).await
             }
             "messages" => self.messages(id).await,
-            "cancel" => {
+            Cancel::METHOD => {
                 let body: Cancel = parse(body)?;
                 self.cancel(id, body.attempt).await
             }
-            _ => Err(Fault::new(404, "unknown_method", format!("Agent has no method {method}"))),
+            _ => Err(Fault::new(404, Code::UnknownMethod, format!("Agent has no method {method}"))),
         }
     }
 
     /// The reminder fired.
-    pub async fn wake(&self, id: &str) -> Reply {
+    pub(super) async fn tick(&self, id: &str) -> Reply {
         self.turn(id, Turn::Input(Input::Tick)).await?;
         Ok(json!({}))
     }
@@ -92,11 +65,11 @@ impl Agents {
         if !self.services.agents.agents.contains_key(&body.agent) {
             let known: Vec<&str> = self.services.agents.agents.keys().map(String::as_str).collect();
             let message = format!("there is no agent {}; there is {}", body.agent, known.join(", "));
-            return Err(Fault::new(422, "unknown_agent", message));
+            return Err(Fault::new(422, Code::UnknownAgent, message));
         }
         let before = self.turn(id, Turn::Look).await?;
         if before.works() {
-            return Err(Fault::new(409, "agent_busy", format!("agent {id} is at work already")));
+            return Err(Fault::new(409, Code::AgentBusy, format!("agent {id} is at work already")));
         }
         let attempt = before.task.as_ref().map_or(0, |t| t.attempt) + 1;
         let task = Task {
@@ -151,7 +124,7 @@ impl Agents {
                 "agent {id} works for run {run}, which waits for its answer in step {step}: cancel the run, or give the \
                  node a `timeout`"
             );
-            return Err(Fault::new(409, "works_for_run", message));
+            return Err(Fault::new(409, Code::WorksForRun, message));
         }
         if self.turn(id, Turn::Input(Input::Cancel { attempt: current })).await?.works() {
             return Ok(json!({}));
@@ -169,14 +142,21 @@ impl Agents {
         let Some(task) = &now.task else { return Ok(false) };
         let silent =
             || Fault::unavailable("whoever waits for the agent's answer can't be asked now: try again");
-        let body = json!({"step": target.step, "attempt": task.attempt});
-        let run = self.ask(WORKFLOW, &target.run, "wanted", &body).await.ok_or_else(silent)?;
-        let Some(origin) = task.origin.as_ref().filter(|_| run["wanted"] == true) else {
-            return Ok(run["wanted"] == true);
+        let question = IsWanted { step: target.step.clone(), attempt: task.attempt };
+        let wanted = match ask(&self.services, &target.run, &question).await {
+            Ok(answer) => answer.wanted,
+            // There is no such run any more.
+            Err(Unanswered::Refused(_)) => false,
+            Err(Unanswered::Silent(_)) => return Err(silent()),
         };
-        let body = json!({"attempt": task.attempt, "iteration": origin.iteration, "call": origin.call});
-        let asker = self.ask(AGENT, &origin.agent, "awaits", &body).await.ok_or_else(silent)?;
-        Ok(asker["awaits"] == true)
+        let Some(origin) = task.origin.as_ref().filter(|_| wanted) else { return Ok(wanted) };
+        let (iteration, call) = (origin.iteration, origin.call.clone());
+        let question = DoesAwait { attempt: task.attempt, iteration, call };
+        match ask(&self.services, &origin.agent, &question).await {
+            Ok(answer) => Ok(answer.awaits),
+            Err(Unanswered::Refused(_)) => Ok(false),
+            Err(Unanswered::Silent(_)) => Err(silent()),
+        }
     }
 
     async fn messages(&self, id: &str) -> Reply {
@@ -225,5 +205,5 @@ impl Agents {
 }
 
 fn mailbox_full() -> Fault {
-    Fault::new(429, "mailbox_full", "too many calls wait for this agent already")
+    Fault::new(429, Code::MailboxFull, "too many calls wait for this agent already")
 }

@@ -12,15 +12,19 @@ mod perform;
 mod turn;
 
 use crate::{
+    AGENT,
+    host::ActorType,
     kernel::{Mailboxes, Reminder},
     marks::Marks,
+    protocol::Reply,
     services::Services,
     tasks::Tasks,
 };
+use async_trait::async_trait;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
-    workflow::StepKey,
+    workflow::{StepKey, definition::is_id},
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -33,6 +37,8 @@ use tokio::sync::{Notify, Semaphore};
 
 /// A first message older than this may have come before.
 const YOUNG: Span = Span::secs(5);
+/// The longest id, in bytes.
+const ID: usize = 256;
 /// Agents whose end is remembered: more than end within that time.
 const ENDED: usize = 16_384;
 
@@ -154,14 +160,36 @@ impl Agents {
         let ahead = actor.ahead.get_or_insert_with(|| wall.max(run.accepted_at).0 - steady.0);
         Timestamp(steady.0.saturating_add(*ahead))
     }
+}
 
-    /// Forgets an agent that nobody is in. One that calls its model, or delivers, stays: its task is nowhere but here, and
-    /// it forgets itself when it is through.
-    pub fn deactivate(&self, id: &str) {
+#[async_trait]
+impl ActorType for Agents {
+    fn name(&self) -> &'static str {
+        AGENT
+    }
+
+    /// An outside caller's id is like a run's; agents of runs have more behind the run's id, after a dot.
+    fn is_id(&self, id: &str) -> bool {
+        let part = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        };
+        id.len() <= ID && is_id(home(id)) && id.split('.').all(part)
+    }
+
+    async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
+        self.call_method(id, method, body).await
+    }
+
+    async fn wake(&self, id: &str) -> Reply {
+        self.tick(id).await
+    }
+
+    /// One that calls its model, or delivers, stays: its task is nowhere but here, and it forgets itself when it is through.
+    fn deactivate(&self, id: &str) {
         self.boxes.forget_if(id, |actor| actor.in_flight.is_empty());
     }
 
-    pub fn active(&self) -> usize {
+    fn active(&self) -> usize {
         self.boxes.len()
     }
 }

@@ -1,31 +1,30 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
-use super::{Actor, Agents, Mem, Target, home, job::Job, turn::Turn};
+use super::{Actor, Agents, Mem, Target, delegate::outcome_of, home, job::Job, turn::Turn};
 use crate::{
-    Busy, Said, WORKFLOW,
+    Busy, Said,
     failpoint::failpoint,
     kernel::Ladder,
     marks::Work,
     mutant::{mutant, rule},
+    protocol::{Unanswered, agent::Delegated, ask, run as message},
     stored_values,
     tasks::{Called, pause},
-    trace,
 };
-use bytes::Bytes;
 use callboard_connectors::{
     http::{Held, node},
     secret,
     tools::{self, Around},
 };
 use callboard_core::{
-    Datum, Machine, Span,
+    Code, Datum, Machine, Span,
     agent::{
         message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
         run::{Effect, Input, Phase, Profile, Run, check_call, echo},
     },
     workflow::event::Reserved,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -51,12 +50,10 @@ struct Thought {
     activation: String,
 }
 
-/// What is told to whoever asked: an actor and its method.
-pub(super) struct Answer {
-    pub kind: &'static str,
-    pub id: String,
-    pub method: &'static str,
-    pub body: Value,
+/// What is told to whoever asked.
+enum Delivery {
+    ToRun(String, message::Answer),
+    ToAgent(String, Delegated),
 }
 
 impl Agents {
@@ -314,12 +311,14 @@ impl Agents {
         let tokens = run.profile.as_ref().and_then(|p| p.spec.max_tokens).unwrap_or(0);
         let reserved = Reserved { calls: 1, tokens: u64::from(tokens) };
         let op = format!("{}/{iteration}", task.key);
-        let body = json!({"op": op, "step": target.step, "attempt": task.attempt, "reserved": reserved});
+        let reserve = message::Reserve { op, step: target.step.clone(), attempt: task.attempt, reserved };
         mutant!(Reserve, return true;);
         let mut tries = RESERVE;
         while tries.climb().await {
-            if let Some(answer) = self.ask(WORKFLOW, &target.run, "reserve", &body).await {
-                return answer["granted"].as_bool().unwrap_or(false);
+            match ask(&self.services, &target.run, &reserve).await {
+                Ok(answer) => return answer.granted,
+                Err(Unanswered::Refused(_)) => return false,
+                Err(Unanswered::Silent(why)) => tracing::debug!(why, "the run does not answer now"),
             }
         }
         false
@@ -329,10 +328,10 @@ impl Agents {
     /// answer may have died before it was saved here. If not, the agent forgets the task.
     async fn is_wanted(&self, id: &str, target: Option<&Target>, attempt: u32) -> bool {
         let Some(target) = target else { return true };
-        let body = json!({"step": target.step, "attempt": attempt});
-        match self.ask(WORKFLOW, &target.run, "wanted", &body).await {
-            Some(answer) if answer["wanted"] == true => return true,
-            Some(_) => {
+        let question = message::IsWanted { step: target.step.clone(), attempt };
+        match ask(&self.services, &target.run, &question).await {
+            Ok(answer) if answer.wanted => return true,
+            Ok(_) | Err(Unanswered::Refused(_)) => {
                 let is_it = |mem: &Mem| {
                     mem.asks && mem.run.works() && mem.run.task.as_ref().is_some_and(|t| t.attempt == attempt)
                 };
@@ -345,73 +344,60 @@ impl Agents {
                 self.boxes.forget_if(id, |actor| actor.mem.is_none());
             }
             // Nobody answered: the run's wake tries again.
-            None => self.forget_jobs(id, Job::is_model).await,
+            Err(Unanswered::Silent(_)) => self.forget_jobs(id, Job::is_model).await,
         }
         false
     }
 
     async fn granted(&self, target: &Target, attempt: u32, activation: &str) -> Option<bool> {
-        let body = json!({"step": target.step, "attempt": attempt, "activation": activation});
-        self.ask(WORKFLOW, &target.run, "grant", &body).await?["granted"].as_bool()
-    }
-
-    /// Calls the run, or another agent; nothing if it does not answer now.
-    pub(super) async fn ask(&self, kind: &str, id: &str, method: &str, body: &Value) -> Option<Value> {
-        let body = Bytes::from(body.to_string());
-        match trace::through(&self.services.sidecar).invoke_actor(kind, id, method, body).await {
-            Ok(answer) => {
-                let answer: Value = serde_json::from_slice(&answer).ok()?;
-                let status = answer["error"]["status"].as_u64();
-                (!matches!(status, Some(429 | 500..))).then_some(answer)
-            }
-            Err(error) => {
-                tracing::debug!(kind, id, method, %error, "an actor does not answer now");
-                None
-            }
-        }
+        let activation = activation.to_owned();
+        let grant = message::Grant { step: target.step.clone(), attempt, activation };
+        ask(&self.services, &target.run, &grant).await.ok().map(|answer| answer.granted)
     }
 
     /// Gives the answer to whoever asked until it is acknowledged; after a while they ask again by themselves.
     async fn deliver(&self, id: &str, run: &Run, target: Option<Target>, attempt: u32) {
         let Phase::Done { outcome } = &run.phase else { return };
         let origin = run.task.as_ref().and_then(|t| t.origin.as_ref());
-        let answer = match (origin, &target) {
-            (Some(origin), Some(_)) => Some(self.answer_to(id, origin, run, outcome)),
-            // Whoever asked looks after it.
-            (Some(_), None) => None,
-            // One that was cancelled, too: where the run did not want that, it would wait for ever.
-            (None, Some(target)) => {
-                let body = json!({
-                    "step": target.step, "attempt": attempt, "outcome": outcome, "usage": run.usage,
-                });
-                Some(Answer { kind: WORKFLOW, id: target.run.clone(), method: "answer", body })
+        let delivery = match (origin, &target) {
+            (Some(origin), Some(_)) => {
+                Some(Delivery::ToAgent(origin.agent.clone(), outcome_of(id, origin, run, outcome)))
             }
-            (None, None) => None,
+            // Whoever asked looks after it.
+            (Some(_), None) | (None, None) => None,
+            // One that was cancelled, too: where the run did not want that, it would wait for ever.
+            (None, Some(Target { run: asker, step })) => {
+                let (step, outcome, usage) = (step.clone(), outcome.clone(), run.usage);
+                Some(Delivery::ToRun(asker.clone(), message::Answer { step, attempt, outcome, usage }))
+            }
         };
-        if let Some(Answer { kind, id: asker, method, body }) = answer {
-            let mut told = false;
-            let mut tries = DELIVER;
-            while tries.climb().await {
-                failpoint!("deliver.before");
-                let answer = self.ask(kind, &asker, method, &body).await;
-                failpoint!("deliver.after");
-                if answer.as_ref().is_some_and(|a| a["error"]["code"] == "value_lost") {
+        let Some(delivery) = delivery else {
+            let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
+            return;
+        };
+        let mut tries = DELIVER;
+        while tries.climb().await {
+            failpoint!("deliver.before");
+            let told = match &delivery {
+                Delivery::ToRun(run, answer) => ask(&self.services, run, answer).await,
+                Delivery::ToAgent(agent, delegated) => ask(&self.services, agent, delegated).await,
+            };
+            failpoint!("deliver.after");
+            let is_told = match told {
+                Err(Unanswered::Refused(fault)) if fault.code == Code::ValueLost => {
                     return self.start_over(id, attempt).await;
                 }
-                told = answer.is_some();
-                mutant!(Deliver, told = true);
-                if told {
-                    break;
-                }
-                // It may be long until it is told.
-                let _ = self.turn(id, Turn::Look).await;
-            }
-            if !told {
-                self.forget_jobs(id, |job| *job == Job::Deliver).await;
+                Ok(_) | Err(Unanswered::Refused(_)) => true,
+                Err(Unanswered::Silent(_)) => false,
+            };
+            if is_told || !rule!(Deliver, true) {
+                let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
                 return;
             }
+            // It may be long until it is told.
+            let _ = self.turn(id, Turn::Look).await;
         }
-        let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
+        self.forget_jobs(id, |job| *job == Job::Deliver).await;
     }
 
     /// The store has lost what the answer names, so there is no answer: the run's next task finds no trace of it. Where

@@ -9,11 +9,11 @@ use crate::{
     kernel::{Fenced, reminder::Armed},
     marks::Work,
     mutant::rule,
-    reply::Fault,
+    protocol::Fault,
     stored_values,
 };
 use callboard_core::{
-    Datum, Machine, Timestamp, Values,
+    Code, Datum, Machine, Timestamp, Values,
     agent::{
         delegate,
         run::{Event, Input, Phase, Profile, Run, Task},
@@ -63,7 +63,7 @@ impl Agents {
         let (this, id) = (self.clone(), id.to_owned());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
-                Fault::new(429, "mailbox_full", format!("too many calls wait for agent {id} already"))
+                Fault::new(429, Code::MailboxFull, format!("too many calls wait for agent {id} already"))
             })?;
             this.services.metrics.turns.inc();
             let result = this.run_turn(&mut actor, &id, &turn).await;
@@ -78,7 +78,7 @@ impl Agents {
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "an agent's turn panicked");
-            Err(Fault::new(500, "internal", "the turn failed unexpectedly"))
+            Err(Fault::new(500, Code::Internal, "the turn failed unexpectedly"))
         })
     }
 
@@ -158,7 +158,7 @@ impl Agents {
                 }
                 Err(Unloaded::Newer(error)) => {
                     let message = format!("the document of agent {id} can't be read: {error}");
-                    return Err(Fault::new(503, "newer_version", message));
+                    return Err(Fault::new(503, Code::NewerVersion, message));
                 }
             },
         };

@@ -3,21 +3,24 @@
 //! Ids are checked before anything is routed; every route but the health check refuses without the app token, and
 //! whatever another app sent (see `door`).
 
+mod actors;
 mod door;
 mod topics;
 
 use crate::{
-    AGENT, WORKFLOW,
     agent::Agents,
     live::bus,
     marks::Marks,
-    reply::{Fault, Reply, response},
+    protocol::response,
     services::Services,
     sweeper,
     tasks::Tasks,
     trace, wake,
     workflow::{Workflows, alarms},
 };
+pub(crate) use actors::ActorType;
+
+use actors::ActorTypes;
 use axum::{
     Json, Router,
     body::{Body, Bytes},
@@ -49,6 +52,8 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     services: Services,
     roles: Roles,
+    /// The roles' actors.
+    types: ActorTypes,
     workflows: Workflows,
     agents: Agents,
     tasks: Tasks,
@@ -71,7 +76,15 @@ impl Host {
         let workflows = Workflows::new(services.clone(), tasks.clone(), marks.clone());
         let agents = Agents::new(services.clone(), tasks.clone(), marks);
         let here = bus::Here::new(&services.clock);
-        Self(Arc::new(Inner { services, roles, workflows, agents, tasks, here }))
+        let mut types: Vec<Arc<dyn ActorType>> = Vec::new();
+        if roles.workflow {
+            types.push(Arc::new(workflows.clone()));
+        }
+        if roles.ai {
+            types.push(Arc::new(agents.clone()));
+        }
+        let types = ActorTypes::new(types);
+        Self(Arc::new(Inner { services, roles, types, workflows, agents, tasks, here }))
     }
 
     /// Returns the routes that the sidecar calls.
@@ -131,16 +144,11 @@ impl Host {
     pub fn active(&self) -> (usize, usize) {
         (self.0.workflows.active(), self.0.agents.active())
     }
-
-    fn hosts(&self, kind: &str) -> bool {
-        kind == WORKFLOW && self.0.roles.workflow || kind == AGENT && self.0.roles.ai
-    }
 }
 
 async fn config(State(host): State<Host>) -> impl IntoResponse {
-    let kinds: Vec<&str> = [WORKFLOW, AGENT].into_iter().filter(|kind| host.hosts(kind)).collect();
     Json(json!({
-        "entities": kinds,
+        "entities": host.0.types.names(),
         "actorIdleTimeout": "60m",
         // Shorter than placement's round of 8 s: a drain that outlasts it leaves the type locked at the sidecar for good.
         "drainOngoingCallTimeout": "2s",
@@ -157,9 +165,8 @@ async fn call(
 ) -> Response<Body> {
     let span = tracing::info_span!("actor", otel.kind = "server", otel.name = format!("{kind}/{method}"), id);
     let reply = async {
-        match checked(&host, &kind, &id) {
-            Ok(()) if kind == WORKFLOW => host.0.workflows.call(&id, &method, &body).await,
-            Ok(()) => host.0.agents.call(&id, &method, &body).await,
+        match host.0.types.of(&kind, &id) {
+            Ok(actors) => actors.call(&id, &method, &body).await,
             Err(fault) => Err(fault),
         }
     };
@@ -171,47 +178,18 @@ async fn remind(
     State(host): State<Host>,
     Path((kind, id, name)): Path<(String, String, String)>,
 ) -> Response<Body> {
-    let reply: Reply = match checked(&host, &kind, &id) {
-        Ok(()) if name == wake::NAME && kind == WORKFLOW => host.0.workflows.wake(&id).await,
-        Ok(()) if name == wake::NAME => host.0.agents.wake(&id).await,
-        _ => Ok(json!({})),
-    };
-    if let Err(fault) = &reply {
+    if name == wake::NAME
+        && let Ok(actors) = host.0.types.of(&kind, &id)
+        && let Err(fault) = actors.wake(&id).await
+    {
         tracing::debug!(id, detail = fault.detail, "a wake did not go through");
     }
     (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], "{}").into_response()
 }
 
 async fn deactivate(State(host): State<Host>, Path((kind, id)): Path<(String, String)>) -> StatusCode {
-    match kind.as_str() {
-        WORKFLOW => host.0.workflows.deactivate(&id),
-        AGENT => host.0.agents.deactivate(&id),
-        _ => {}
+    if let Some(actors) = host.0.types.get(&kind) {
+        actors.deactivate(&id);
     }
     StatusCode::OK
-}
-
-/// Checks a type and an id before anything is done with them.
-fn checked(host: &Host, kind: &str, id: &str) -> Result<(), Fault> {
-    if !host.hosts(kind) {
-        return Err(Fault::new(
-            404,
-            "unknown_actor_type",
-            format!("no actors of type {kind:?} are hosted here"),
-        ));
-    }
-    let fine = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let mut parts = id.split('.');
-    let run = parts.next().unwrap_or_default();
-    let head = (1..=64).contains(&run.len()) && run.chars().all(fine);
-    let rest =
-        kind == AGENT && id.len() <= 256 && parts.clone().all(|p| !p.is_empty() && p.chars().all(fine));
-    if head && (rest || !id.contains('.')) {
-        return Ok(());
-    }
-    let message = format!(
-        "{:?} is no id: it must match [A-Za-z0-9_-]{{1,64}}",
-        id.chars().take(80).collect::<String>()
-    );
-    Err(Fault::new(400, "invalid_id", message))
 }

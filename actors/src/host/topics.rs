@@ -4,7 +4,17 @@
 //! A message is dropped when it can never be handled, tried again when it can't be handled now.
 
 use super::Host;
-use crate::{AGENT, WORKFLOW, events, failpoint::failpoint, live::bus, trace, workflow};
+use crate::{
+    AGENT, WORKFLOW, events,
+    failpoint::failpoint,
+    live::bus,
+    protocol::{
+        self, Message, Unanswered,
+        agent::TaskReady,
+        run::{Finished, Start},
+    },
+    trace, workflow,
+};
 use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{Hash, workflow::StepKey};
 use serde::Deserialize;
@@ -87,7 +97,8 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
     let span = tracing::info_span!("task", otel.kind = "consumer", id);
     failpoint!("tasks.before_accept");
     let data = Bytes::from(event.data.get().to_owned());
-    let done = trace::within(event.trace(), span, hand_over(&host, AGENT, &id, "task", data)).await;
+    let done =
+        trace::within(event.trace(), span, hand_over(&host, AGENT, &id, TaskReady::METHOD, data)).await;
     failpoint!("tasks.after_accept");
     verdict(done)
 }
@@ -109,7 +120,7 @@ pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Value> {
         tracing::warn!(id = event.id, kind = event.r#type, "a result that nobody knows is dropped");
         return verdict(Verdict::Drop);
     }
-    to_run(&host, event, "finished").await
+    to_run(&host, event, Finished::METHOD).await
 }
 
 /// Reads an event whose names are as long as names are.
@@ -140,7 +151,7 @@ async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Val
     let identity = Hash::chain(&[event.source.as_bytes(), event.id.as_bytes()]);
     let run = match data.remove("run_id") {
         Some(Value::String(run)) => run,
-        None if method == "start" => identity.to_string(),
+        None if method == Start::METHOD => identity.to_string(),
         _ => {
             tracing::warn!(id = event.id, kind = event.r#type, "an event without a run_id is dropped");
             return verdict(Verdict::Drop);
@@ -174,22 +185,15 @@ pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
 }
 
 async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: Bytes) -> Verdict {
-    let answer = trace::through(&host.0.services.sidecar).invoke_actor(kind, id, method, data).await;
-    match answer {
-        Ok(answer) => {
-            let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-            match answer["error"]["status"].as_u64() {
-                None => Verdict::Success,
-                Some(429 | 500..) => Verdict::Retry,
-                Some(_) => {
-                    let detail = answer["error"]["detail"].as_str().unwrap_or_default();
-                    tracing::warn!(kind, id, method, detail, "a message that can't be handled is dropped");
-                    Verdict::Drop
-                }
-            }
+    match protocol::hand_over(&host.0.services, kind, id, method, data).await {
+        Ok(()) => Verdict::Success,
+        Err(Unanswered::Refused(fault)) => {
+            let detail = fault.detail;
+            tracing::warn!(kind, id, method, detail, "a message that can't be handled is dropped");
+            Verdict::Drop
         }
-        Err(error) => {
-            tracing::debug!(kind, id, method, %error, "a message is tried again");
+        Err(Unanswered::Silent(why)) => {
+            tracing::debug!(kind, id, method, why, "a message is tried again");
             Verdict::Retry
         }
     }

@@ -5,34 +5,37 @@ use axum::{
     http::{HeaderValue, Response, header},
 };
 use callboard_core::{
-    Problem, json,
+    Code, Problem, json,
     workflow::event::{Refusal, RefusalKind},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// Why a method did not do what was asked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Fault {
+    /// As HTTP has it.
     pub status: u16,
-    pub code: String,
+    pub code: Code,
+    #[serde(default)]
     pub detail: String,
+    #[serde(default)]
     pub problems: Vec<Problem>,
 }
 
 pub type Reply = Result<Value, Fault>;
 
 impl Fault {
-    pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), detail: detail.into(), problems: Vec::new() }
+    pub fn new(status: u16, code: Code, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), problems: Vec::new() }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(400, "bad_request", detail)
+        Self::new(400, Code::BadRequest, detail)
     }
 
     pub fn not_found(run: &str) -> Self {
-        Self::new(404, "unknown_run", format!("there is no run {run}"))
+        Self::new(404, Code::UnknownRun, format!("there is no run {run}"))
     }
 
     /// Too much is computed already.
@@ -42,12 +45,17 @@ impl Fault {
 
     /// The caller may try again: nothing is known to have happened.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self::new(503, "unavailable", detail)
+        Self::new(503, Code::Unavailable, detail)
     }
 
     pub fn with_problems(mut self, problems: Vec<Problem>) -> Self {
         self.problems = problems;
         self
+    }
+
+    /// Whether the caller should try again: the actor could not answer now.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.status, 429 | 500..)
     }
 
     fn title(&self) -> &'static str {
@@ -81,7 +89,7 @@ impl From<Refusal> for Fault {
             RefusalKind::Invalid => 422,
             RefusalKind::TooMany => 429,
         };
-        Self::new(status, &refusal.code, refusal.message)
+        Self::new(status, refusal.code, refusal.message)
     }
 }
 

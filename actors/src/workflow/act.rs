@@ -10,14 +10,24 @@ use super::{
     offer::Offer,
     turn::Turn,
 };
-use crate::{AGENT, events, failpoint::failpoint, kernel::Ladder, mutant::rule, reply::Fault, trace};
+use crate::{
+    events,
+    failpoint::failpoint,
+    kernel::Ladder,
+    mutant::rule,
+    protocol::{
+        Fault, Unanswered,
+        agent::{Cancel, TaskReady},
+        ask,
+    },
+};
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
+    agent::run::Task as AgentTask,
     workflow::{Effect, Node, NodeKind, Run, StepKey},
 };
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The end of an ended run's retention gets an in-process timer where it is nearer than this: else the sweeper comes.
@@ -37,34 +47,6 @@ struct Task {
     /// No task of this attempt was published before.
     is_first: bool,
     handle: Handle,
-}
-
-/// The same as the message says it.
-#[derive(Serialize)]
-struct Ready<'a> {
-    run: &'a str,
-    step: &'a StepKey,
-    /// When it was published, of a message that no other came before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<Timestamp>,
-    task: Described<'a>,
-}
-
-/// An agent's task: [`callboard_core::agent::Task`] reads it.
-#[derive(Serialize)]
-struct Described<'a> {
-    agent: &'a str,
-    input: &'a Datum,
-    key: &'a str,
-    attempt: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_schema: Option<&'a Value>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    at_most_once: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    budgeted: bool,
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
-    secrets: &'a BTreeSet<String>,
 }
 
 impl Workflows {
@@ -185,19 +167,20 @@ impl Workflows {
         let message = |task: &Task| {
             let (step, attempt) = &task.attempt;
             let id = format!("{run}/{step}/{attempt}");
-            let data = Ready {
-                run,
-                step,
+            let data = TaskReady {
+                run: Some(run.to_owned()),
+                step: Some(step.clone()),
                 first: task.is_first.then_some(now),
-                task: Described {
-                    agent: &task.agent,
-                    input: &task.input,
-                    key: &id,
+                task: AgentTask {
+                    agent: task.agent.clone(),
+                    input: task.input.clone(),
+                    key: id.clone(),
                     attempt: *attempt,
-                    output_schema: output_schema(state, step),
+                    output_schema: output_schema(state, step).cloned(),
                     at_most_once: task.at_most_once,
                     budgeted,
-                    secrets: &secrets,
+                    origin: None,
+                    secrets: secrets.clone(),
                 },
             };
             events::envelope(&id, events::TASK_READY, run, now, &data)
@@ -236,19 +219,13 @@ impl Workflows {
     ) {
         let (this, run) = (self.clone(), run.to_owned());
         self.tasks.spawn(async move {
-            let body = Bytes::from(json!({ "attempt": attempt }).to_string());
-            match trace::through(&this.services.sidecar)
-                .invoke_actor(AGENT, &agent_id(&run, &step), "cancel", body)
-                .await
-            {
-                Ok(answer) => {
-                    // One that could not ask whether it is wanted is told again.
-                    let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
-                    if !matches!(answer["error"]["status"].as_u64(), Some(429 | 500..)) {
-                        told.lock().insert((step, attempt));
-                        this.settle(&run).await;
-                    }
+            let cancel = Cancel { attempt: Some(attempt) };
+            match ask(&this.services, &agent_id(&run, &step), &cancel).await {
+                Ok(_) | Err(Unanswered::Refused(_)) => {
+                    told.lock().insert((step, attempt));
+                    this.settle(&run).await;
                 }
+                // One that could not ask whether it is wanted is told again.
                 Err(error) => tracing::debug!(run, %step, %error, "the agent is not told yet"),
             }
         });

@@ -8,9 +8,9 @@ use super::{
     contents::{Adopted, Unadopted},
     turn::{Cut, Source, Turn},
 };
-use crate::{marks::Work, mutant::rule, reply::Fault};
+use crate::{marks::Work, mutant::rule, protocol::Fault};
 use callboard_core::{
-    Stop, Timestamp,
+    Code, Stop, Timestamp,
     expr::{Brake, Meter},
     workflow::{Event, Input, StepKey, What, event::Refusal},
 };
@@ -80,7 +80,7 @@ impl Workflows {
             Err(Unadopted::Unknown) => return Err(Undecided::Unknown),
             Err(Unadopted::Lost) => {
                 let message = format!("the answer's value is not in the store of run {run}");
-                return Err(Undecided::Refused(Fault::new(410, "value_lost", message)));
+                return Err(Undecided::Refused(Fault::new(410, Code::ValueLost, message)));
             }
         };
         Ok((self.decide(run, mem, turn).await?, adopted))

@@ -6,10 +6,10 @@ use super::{
     outgoing::{NotJournaled, OUTSTANDING, Outgoing},
     turn::{Cut, Turn},
 };
-use crate::{mutant::rule, reply::Fault};
+use crate::{mutant::rule, protocol::Fault};
 use callboard_catalog::RunProjection;
 use callboard_core::{
-    Machine, Span, Timestamp,
+    Code, Machine, Span, Timestamp,
     workflow::{Run, view::Summary},
 };
 use std::{sync::Arc, time::Duration};
@@ -57,7 +57,7 @@ impl Workflows {
                 Ok(()) => {}
                 Err(NotJournaled::Gap) => {
                     let message = format!("the history of run {run} lacks events");
-                    return Err(Fault::new(500, "history_gap", message).into());
+                    return Err(Fault::new(500, Code::HistoryGap, message).into());
                 }
                 Err(NotJournaled::Conflict | NotJournaled::Unavailable) => {
                     if actor.outgoing.journaled() == 0 {

@@ -12,12 +12,12 @@ use crate::{
     document::{Document, Snapshot, Unreadable},
     marks::Work,
     mutant::{mutant, rule},
-    reply::Fault,
+    protocol::Fault,
     stored_values,
 };
 use callboard_catalog::Tip;
 use callboard_core::{
-    Datum, Hash, ValueRef,
+    Code, Datum, Hash, ValueRef,
     workflow::{Definition, Event, Plan, Run, What},
 };
 use callboard_sidecar::client::Ttl;
@@ -73,7 +73,7 @@ impl Workflows {
             Some((Err(error @ Unreadable::Newer(_)), _)) => {
                 tracing::warn!(run, %error, "the document can't be read");
                 let message = format!("the document of run {run} can't be read: {error}");
-                return Ok(Loaded::Stopped(Fault::new(503, "newer_version", message)));
+                return Ok(Loaded::Stopped(Fault::new(503, Code::NewerVersion, message)));
             }
             // The history can rebuild a damaged document.
             Some((Err(Unreadable::Damaged(error)), etag)) => {
@@ -137,7 +137,7 @@ impl Workflows {
             (Next::Gap { history, document }, _) => {
                 tracing::error!(run, history, document, "the history lacks events");
                 let message = format!("the history of run {run} ends before its document begins");
-                Ok(Loaded::Stopped(Fault::new(500, "history_gap", message)))
+                Ok(Loaded::Stopped(Fault::new(500, Code::HistoryGap, message)))
             }
             (Next::Use, Some(doc)) => self.take_up(actor, run, doc, etag, tip).await,
             (Next::Lost | Next::Use, _) => {

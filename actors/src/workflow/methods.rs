@@ -2,23 +2,23 @@
 
 use super::{
     Workflows,
-    start::Start,
     turn::{Done, Turn},
 };
-use crate::reply::{Fault, Reply, parse};
+use crate::protocol::{Fault, Message, Reply, Taken, parse, reply, run as message};
 use callboard_core::{
-    Datum,
-    agent::message::{CallError, Usage},
+    Code, Datum,
+    agent::{
+        message::{CallError, Usage},
+        run::Ending,
+    },
     workflow::{
-        Input, NodeKind, Outcome, StepKey,
+        Input, NodeKind, Outcome,
         definition::{AgentNode, EffectMode, Worker},
-        event::Reserved,
         run::StepState,
         view::Summary,
     },
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Values in one answer may be so large together, in bytes.
@@ -45,99 +45,32 @@ pub const COMMANDS: [(&str, &str); 6] = [
     ("callboard.run.approve", "approve"),
 ];
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-struct Bare {
-    op: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Signal {
-    op: Option<String>,
-    name: String,
-    #[serde(default)]
-    data: Value,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Approve {
-    op: Option<String>,
-    node: String,
-    generation: Option<u32>,
-    iteration: Option<String>,
-    approved: bool,
-    comment: Option<String>,
-    args_hash: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rerun {
-    op: Option<String>,
-    from: String,
-    input: Option<Value>,
-}
-
-/// An agent's answer.
-#[derive(Deserialize)]
-struct Answer {
-    step: StepKey,
-    attempt: u32,
-    outcome: Ending,
-    usage: Usage,
-}
-
-type Ending = callboard_core::agent::run::Ending;
-
-#[derive(Deserialize)]
-struct Grant {
-    step: StepKey,
-    attempt: u32,
-    activation: String,
-}
-
-#[derive(Deserialize)]
-struct Wanted {
-    step: StepKey,
-    attempt: u32,
-}
-
-#[derive(Deserialize)]
-struct Reserve {
-    op: String,
-    step: StepKey,
-    attempt: u32,
-    reserved: Reserved,
-}
-
 impl Workflows {
     /// Calls a method by name.
-    pub async fn call(&self, run: &str, method: &str, body: &[u8]) -> Reply {
+    pub(super) async fn call_method(&self, run: &str, method: &str, body: &[u8]) -> Reply {
         let op = |given: Option<String>| match given {
             None => Ok(format!("{:x}", self.services.clock.id())),
             Some(op) => bounded("op", op, NAME),
         };
         let input = match method {
-            "start" => {
-                let done = self.start(run, parse::<Start>(body)?).await?;
+            message::Start::METHOD => {
+                let done = self.start(run, parse(body)?).await?;
                 return self.show(run, &done).await;
             }
             "status" => return self.status(run).await,
-            "answer" => return self.answer(run, parse(body)?).await,
-            "finished" => return self.finished(run, parse(body)?).await,
-            "grant" => return self.grant(run, parse(body)?).await,
-            "reserve" => return self.reserve(run, parse(body)?).await,
-            "wanted" => return self.wanted(run, parse(body)?).await,
-            "sweep" => {
+            message::Answer::METHOD => return reply(self.answer(run, parse(body)?).await),
+            message::Finished::METHOD => return reply(self.finished(run, parse(body)?).await),
+            message::Grant::METHOD => return reply(self.grant(run, parse(body)?).await),
+            message::Reserve::METHOD => return reply(self.reserve(run, parse(body)?).await),
+            message::IsWanted::METHOD => return reply(self.is_wanted(run, parse(body)?).await),
+            message::Sweep::METHOD => {
                 self.turn(run, Turn::Sweep).await?;
-                return Ok(json!({}));
+                return reply(Ok(Taken {}));
             }
-            "cancel" => Input::Cancel { op: op(parse::<Bare>(body)?.op)? },
-            "pause" => Input::Pause { op: op(parse::<Bare>(body)?.op)? },
+            "cancel" => Input::Cancel { op: op(parse::<message::Operation>(body)?.op)? },
+            "pause" => Input::Pause { op: op(parse::<message::Operation>(body)?.op)? },
             "resume" => {
-                let input = Input::Resume { op: op(parse::<Bare>(body)?.op)? };
+                let input = Input::Resume { op: op(parse::<message::Operation>(body)?.op)? };
                 if self.marks.is_set_aside(run) {
                     self.marks.lift(run);
                     tracing::warn!(run, "the run that was set aside is tried again");
@@ -149,22 +82,22 @@ impl Workflows {
                 }
                 input
             }
-            "signal" => {
-                let b: Signal = parse(body)?;
+            message::Signal::METHOD => {
+                let b: message::Signal = parse(body)?;
                 Input::Signal {
                     op: op(b.op)?,
                     name: bounded("name", b.name, NAME)?,
                     data: Datum::inline(b.data),
                 }
             }
-            "approve" => {
-                let b: Approve = parse(body)?;
+            message::Approve::METHOD => {
+                let b: message::Approve = parse(body)?;
                 if self.services.settings.require_hash && b.approved && b.args_hash.is_none() {
                     let message = format!(
                         "an approval names what it approves (`approvals.require_hash`): give the `args_hash` of the step \
                          (GET /api/v1/runs/{run}/steps shows it)"
                     );
-                    return Err(Fault::new(422, "args_hash_required", message));
+                    return Err(Fault::new(422, Code::ArgsHashRequired, message));
                 }
                 Input::Approve {
                     op: op(b.op)?,
@@ -176,15 +109,17 @@ impl Workflows {
                     args_hash: b.args_hash.map(|hash| at_most("args_hash", hash, HASH)).transpose()?,
                 }
             }
-            "rerun" => {
-                let b: Rerun = parse(body)?;
+            message::Rerun::METHOD => {
+                let b: message::Rerun = parse(body)?;
                 Input::Rerun {
                     op: op(b.op)?,
                     from: bounded("from", b.from, NAME)?,
                     input: b.input.map(Datum::inline),
                 }
             }
-            _ => return Err(Fault::new(404, "unknown_method", format!("Workflow has no method {method}"))),
+            _ => {
+                return Err(Fault::new(404, Code::UnknownMethod, format!("Workflow has no method {method}")));
+            }
         };
         let done = self.turn(run, Turn::Input(input)).await?;
         if done.run.ended.is_some() {
@@ -197,13 +132,13 @@ impl Workflows {
     pub async fn status(&self, run: &str) -> Reply {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
-            Err(fault) if matches!(fault.code.as_str(), "run_archived" | "quarantined") => {
+            Err(fault) if matches!(fault.code, Code::RunArchived | Code::Quarantined) => {
                 let row =
                     self.services.catalog.run(run).await.map_err(|e| Fault::unavailable(e.to_string()))?;
                 let row =
-                    row.ok_or(if fault.code == "quarantined" { fault } else { Fault::not_found(run) })?;
+                    row.ok_or(if fault.code == Code::Quarantined { fault } else { Fault::not_found(run) })?;
                 let summary: Summary = serde_json::from_str(&row.summary)
-                    .map_err(|e| Fault::new(500, "internal", format!("the summary of run {run}: {e}")))?;
+                    .map_err(|e| Fault::new(500, Code::Internal, format!("the summary of run {run}: {e}")))?;
                 self.resolve(run, &summary).await
             }
             Err(fault) => Err(fault),
@@ -244,7 +179,7 @@ impl Workflows {
     }
 
     /// Records an agent's answer. A late one is acknowledged too: it needs no further telling.
-    async fn answer(&self, run: &str, body: Answer) -> Reply {
+    async fn answer(&self, run: &str, body: message::Answer) -> Result<Taken, Fault> {
         let outcome = match body.outcome {
             Ending::Completed(output) => Outcome::Done(output),
             Ending::Failed(error) => Outcome::Failed(error),
@@ -257,18 +192,18 @@ impl Workflows {
                 retry_after: None,
             }),
         };
-        let Answer { step, attempt, usage, .. } = body;
+        let message::Answer { step, attempt, usage, .. } = body;
         let usage = usage.believed();
         match self.turn(run, Turn::Input(Input::AgentAnswer { step, attempt, outcome, usage })).await {
-            Ok(_) => Ok(json!({})),
-            Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
+            Ok(_) => Ok(Taken {}),
+            Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => Ok(Taken {}),
             Err(fault) => Err(self.refused("answer", run, fault)),
         }
     }
 
     /// Counts what is refused because nobody was asked for it.
     fn refused(&self, what: &str, run: &str, fault: Fault) -> Fault {
-        if matches!(fault.code.as_str(), "not_asked" | "output_invalid") {
+        if matches!(fault.code, Code::NotAsked | Code::OutputInvalid) {
             self.services.metrics.refused(what);
             tracing::warn!(run, what, detail = fault.detail, "what nobody was asked for is refused");
         }
@@ -276,8 +211,8 @@ impl Workflows {
     }
 
     /// Only an agent of a step that is performed at most once has to be granted it.
-    async fn grant(&self, run: &str, body: Grant) -> Reply {
-        let Grant { step, attempt, activation } = body;
+    async fn grant(&self, run: &str, body: message::Grant) -> Result<message::Granted, Fault> {
+        let message::Grant { step, attempt, activation } = body;
         let activation = bounded("activation", activation, ACTIVATION)?;
         let seen = self.turn(run, Turn::Look).await?.run;
         let node = seen.plan.as_ref().and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
@@ -288,7 +223,7 @@ impl Workflows {
         if !asks {
             let message =
                 format!("node {} of run {run} has no agent that must be granted its call", step.node);
-            return Err(self.refused("grant", run, Fault::new(409, "not_asked", message)));
+            return Err(self.refused("grant", run, Fault::new(409, Code::NotAsked, message)));
         }
         let ask = Input::Grant { step: step.clone(), attempt, activation: activation.clone() };
         let done = self.turn(run, Turn::Input(ask)).await?;
@@ -296,18 +231,18 @@ impl Workflows {
             s.attempt == attempt
                 && matches!(&s.state, StepState::Started { granted: Some(holder) } if *holder == activation)
         });
-        Ok(json!({ "granted": granted }))
+        Ok(message::Granted { granted })
     }
 
     /// Whether the run still waits for the attempt.
-    async fn wanted(&self, run: &str, body: Wanted) -> Reply {
+    async fn is_wanted(&self, run: &str, body: message::IsWanted) -> Result<message::Wanted, Fault> {
         let done = self.turn(run, Turn::Look).await?;
         let step = done.run.steps.get(&body.step);
-        Ok(json!({ "wanted": step.is_some_and(|s| s.attempt == body.attempt && s.is_open()) }))
+        Ok(message::Wanted { wanted: step.is_some_and(|s| s.attempt == body.attempt && s.is_open()) })
     }
 
-    async fn reserve(&self, run: &str, body: Reserve) -> Reply {
-        let Reserve { op, step, attempt, reserved } = body;
+    async fn reserve(&self, run: &str, body: message::Reserve) -> Result<message::Granted, Fault> {
+        let message::Reserve { op, step, attempt, reserved } = body;
         if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
             return Err(Fault::bad_request(format!(
                 "at most {} calls or tokens can be reserved",
@@ -317,14 +252,14 @@ impl Workflows {
         let ask = Input::Reserve { op: op.clone(), step, attempt, reserved };
         let done = self.turn(run, Turn::Input(ask)).await;
         let done = done.map_err(|fault| self.refused("reserve", run, fault))?;
-        Ok(json!({ "granted": done.run.knows(&op) }))
+        Ok(message::Granted { granted: done.run.knows(&op) })
     }
 
     /// The reminder fired.
-    pub async fn wake(&self, run: &str) -> Reply {
+    pub(super) async fn tick(&self, run: &str) -> Reply {
         match self.turn(run, Turn::Tick).await {
             Ok(_) => Ok(json!({})),
-            Err(fault) if matches!(fault.code.as_str(), "unknown_run" | "run_archived") => Ok(json!({})),
+            Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => Ok(json!({})),
             Err(fault) => Err(fault),
         }
     }

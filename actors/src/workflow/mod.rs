@@ -23,11 +23,16 @@ mod start;
 mod turn;
 
 use crate::{
+    WORKFLOW,
+    host::ActorType,
     kernel::{Fenced, Mailboxes},
     marks::Marks,
+    protocol::Reply,
     services::Services,
     tasks::Tasks,
 };
+use async_trait::async_trait;
+use callboard_core::workflow::definition::is_id;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
@@ -68,20 +73,37 @@ impl Workflows {
         }))
     }
 
-    /// Forgets a run that nobody is in; it is loaded again when it is called. One whose HTTP step is performed here
-    /// stays: whoever loaded it again would perform that a second time. So does one that is still to get its reminder:
-    /// nothing else would call it.
-    pub fn deactivate(&self, run: &str) {
-        self.0.boxes.forget_if(run, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
-    }
-
     fn document_of(&self, run: &str) -> Fenced<'_> {
         Fenced::new(&self.services, document_key(run))
     }
+}
 
-    /// Returns how many runs are in memory.
-    pub fn active(&self) -> usize {
-        self.0.boxes.len()
+#[async_trait]
+impl ActorType for Workflows {
+    fn name(&self) -> &'static str {
+        WORKFLOW
+    }
+
+    fn is_id(&self, id: &str) -> bool {
+        is_id(id)
+    }
+
+    async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
+        self.call_method(id, method, body).await
+    }
+
+    async fn wake(&self, id: &str) -> Reply {
+        self.tick(id).await
+    }
+
+    /// One whose HTTP step is performed here stays: whoever loaded it again would perform that a second time. So does one
+    /// that is still to get its reminder: nothing else would call it.
+    fn deactivate(&self, id: &str) {
+        self.boxes.forget_if(id, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
+    }
+
+    fn active(&self) -> usize {
+        self.boxes.len()
     }
 }
 

@@ -10,10 +10,13 @@ use super::{
 use crate::{
     events,
     mutant::rule,
-    reply::{Fault, Reply},
+    protocol::{
+        Fault, Taken,
+        run::{Complaint, Finished},
+    },
 };
 use callboard_core::{
-    Datum, Problem, Span, Timestamp,
+    Code, Datum, Problem, Timestamp,
     agent::message::{CallError, Usage},
     schema,
     workflow::{
@@ -23,7 +26,6 @@ use callboard_core::{
         run::StepState,
     },
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 /// A prompt and a schema together; a message through the sidecar has at most 4 MiB.
 const LARGEST: usize = 2 << 20;
@@ -40,47 +42,6 @@ pub(super) struct Offer {
     output_schema: Option<Value>,
     deadline: Option<Timestamp>,
     handle: Handle,
-}
-
-/// What a worker says about a task.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Finished {
-    step: StepKey,
-    attempt: u32,
-    #[serde(default, deserialize_with = "given")]
-    output: Option<Value>,
-    #[serde(default)]
-    error: Option<Complaint>,
-    #[serde(default)]
-    usage: Option<Used>,
-    /// The event's identity; an answer is told from its repetitions by its attempt.
-    #[serde(default, rename = "op")]
-    _op: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Complaint {
-    #[serde(default = "Complaint::usual")]
-    code: String,
-    #[serde(default)]
-    message: String,
-    /// Whether the node's retry policy counts.
-    #[serde(default = "Complaint::may_be_retried")]
-    retryable: bool,
-    #[serde(default)]
-    retry_after: Option<Span>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-struct Used {
-    calls: u64,
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    estimated: bool,
 }
 
 impl Offer {
@@ -177,16 +138,16 @@ impl Workflows {
     }
 
     /// Records a worker's answer. A late or repeated one is acknowledged too; one that can't be an answer is refused.
-    pub(super) async fn finished(&self, run: &str, body: Finished) -> Reply {
+    pub(super) async fn finished(&self, run: &str, body: Finished) -> Result<Taken, Fault> {
         let outcome = match (body.output, body.error) {
             (Some(output), None) => Ok(output),
-            (None, Some(complaint)) => Err(complaint.into_error()?),
+            (None, Some(complaint)) => Err(error_of(complaint)?),
             (Some(_), Some(_)) => return Err(Fault::bad_request("give either output or error, not both")),
             (None, None) => return Err(Fault::bad_request("give an output or an error")),
         };
         let seen = match self.turn(run, Turn::Look).await {
             Ok(seen) => seen.run,
-            Err(fault) if fault.code == "run_archived" => return Ok(json!({})),
+            Err(fault) if fault.code == Code::RunArchived => return Ok(Taken {}),
             Err(fault) => return Err(fault),
         };
         let node = seen.plan.as_ref().and_then(|p| p.by_id.get(&*body.step.node).map(|ix| p.node(*ix)));
@@ -194,12 +155,12 @@ impl Workflows {
             node.map(|n| &n.node.kind)
         else {
             let message = format!("run {run} has no node {} with an external worker", body.step.node);
-            return Err(self.forged(run, Fault::new(409, "not_external", message)));
+            return Err(self.forged(run, Fault::new(409, Code::NotExternal, message)));
         };
         if !self.was_offered(&seen, node, &body.step, body.attempt) {
             let message =
                 format!("attempt {} of step {} was not offered to anybody", body.attempt, body.step);
-            return Err(self.forged(run, Fault::new(409, "not_offered", message)));
+            return Err(self.forged(run, Fault::new(409, Code::NotOffered, message)));
         }
         let outcome = match outcome {
             Ok(output) => match self.fits(output_schema.clone(), output).await? {
@@ -227,8 +188,8 @@ impl Workflows {
         let usage = usage.believed();
         let input = Input::Answer { step: body.step, attempt: body.attempt, outcome, usage };
         match self.turn(run, Turn::Input(input)).await {
-            Ok(_) => Ok(json!({})),
-            Err(fault) if fault.code == "run_archived" => Ok(json!({})),
+            Ok(_) => Ok(Taken {}),
+            Err(fault) if fault.code == Code::RunArchived => Ok(Taken {}),
             Err(fault) => Err(fault),
         }
     }
@@ -261,34 +222,17 @@ impl Workflows {
     }
 }
 
-// === impl Complaint ===
-
-impl Complaint {
-    fn usual() -> String {
-        "worker_failed".into()
+/// Reads what a worker says went wrong as a failure of the step.
+fn error_of(complaint: Complaint) -> Result<CallError, Fault> {
+    let Complaint { code, mut message, retryable, retry_after } = complaint;
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if !(1..=64).contains(&code.len()) || !code.bytes().all(fine) {
+        return Err(Fault::bad_request("an error's code is 1 to 64 of a-z 0-9 _"));
     }
-
-    fn may_be_retried() -> bool {
-        true
-    }
-
-    fn into_error(self) -> Result<CallError, Fault> {
-        let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if !(1..=64).contains(&self.code.len()) || !self.code.bytes().all(fine) {
-            return Err(Fault::bad_request("an error's code is 1 to 64 of a-z 0-9 _"));
-        }
-        let mut message = self.message;
-        message.truncate(message.floor_char_boundary(COMPLAINT));
-        let Self { code, retryable, retry_after, .. } = self;
-        Ok(CallError { code, message, retryable, retry_after })
-    }
+    message.truncate(message.floor_char_boundary(COMPLAINT));
+    Ok(CallError { code, message, retryable, retry_after })
 }
 
 fn failed(code: &str, message: String) -> CallError {
     CallError { code: code.into(), message, retryable: false, retry_after: None }
-}
-
-/// An output of `null` is an output.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }

@@ -9,7 +9,7 @@ use super::{
     load::Unread,
     turn::Turn,
 };
-use crate::{agent, document::Document, failpoint::failpoint, mutant::rule, reply::Fault, stored_values};
+use crate::{agent, document::Document, failpoint::failpoint, mutant::rule, protocol::Fault, stored_values};
 use callboard_core::{
     Span, Timestamp,
     workflow::{Event, StepKey, What},

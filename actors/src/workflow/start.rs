@@ -5,12 +5,11 @@ use super::{
     methods::{NAME, bounded},
     turn::{Done, Turn},
 };
-use crate::reply::Fault;
+use crate::protocol::{Fault, run::Start};
 use callboard_core::{
-    Datum, Problem, schema,
+    Code, Datum, Problem, schema,
     workflow::{Input, Plan, event::RunSettings, plan::Surroundings},
 };
-use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,25 +18,6 @@ pub(super) type Compiled = (Arc<Plan>, Arc<Value>);
 
 /// Plans of stored versions to remember; then all are forgotten, which costs each one more compilation.
 const PLANS: usize = 128;
-
-/// The body of `start`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Start {
-    #[serde(default)]
-    pub op: Option<String>,
-    #[serde(default)]
-    pub workflow_id: Option<String>,
-    #[serde(default)]
-    pub version: Option<u32>,
-    #[serde(default)]
-    pub definition: Option<Value>,
-    #[serde(default)]
-    pub input: Option<Value>,
-    /// The id was made for this start: nobody can have used it before.
-    #[serde(default)]
-    pub first: bool,
-}
 
 impl Workflows {
     /// Starts the run `run`. The same start again is the same run; another start under its id is a conflict.
@@ -56,12 +36,12 @@ impl Workflows {
                     path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
                     ..p
                 });
-                Fault::new(422, "invalid_input", "the input does not fit the workflow's schema")
+                Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
                     .with_problems(problems.collect())
             })?;
         }
         if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
-            return Err(Fault::new(413, "value_too_large", "the input is larger than 16 MiB"));
+            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
         }
         let op = match &body.op {
             Some(op) => bounded("op", op.clone(), NAME)?,
@@ -103,12 +83,12 @@ impl Workflows {
                 let found = self.services.catalog.workflow(id, body.version).await;
                 let found = found.map_err(|e| Fault::unavailable(e.to_string()))?;
                 let Some(workflow) = found else {
-                    return Err(Fault::new(404, "unknown_workflow", format!("there is no workflow {id}")));
+                    return Err(Fault::new(404, Code::UnknownWorkflow, format!("there is no workflow {id}")));
                 };
                 if !workflow.problems.is_empty() {
                     let message = format!("workflow {id} is a draft with problems: it can't be started");
                     return Err(
-                        Fault::new(409, "workflow_has_problems", message).with_problems(workflow.problems)
+                        Fault::new(409, Code::WorkflowHasProblems, message).with_problems(workflow.problems)
                     );
                 }
                 Ok((workflow.definition, workflow.version))
@@ -165,9 +145,9 @@ fn is_same(run: &str, body: &Start, input: &Value, pinned: &Value, done: &Done) 
         let message = format!(
             "run {run} was started by this operation with another body: use another id for another start"
         );
-        return Err(Fault::new(422, "idempotency_key_reused", message));
+        return Err(Fault::new(422, Code::IdempotencyKeyReused, message));
     }
-    Err(Fault::new(409, "run_exists", format!("run {run} exists already and was started otherwise")))
+    Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
 }
 
 fn is_value(datum: &Datum, value: &Value) -> bool {
@@ -182,7 +162,7 @@ fn check(definition: Value, around: &Surroundings) -> Result<(Plan, Value), Faul
     let invalid = |problems: Vec<Problem>| {
         let n = problems.len();
         let s = if n == 1 { "" } else { "s" };
-        Fault::new(422, "invalid_definition", format!("the definition has {n} problem{s}"))
+        Fault::new(422, Code::InvalidDefinition, format!("the definition has {n} problem{s}"))
             .with_problems(problems)
     };
     let plan = Plan::compile_value(definition, around).map_err(invalid)?;

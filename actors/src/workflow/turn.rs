@@ -13,11 +13,11 @@ use super::{
 use crate::{
     failpoint::failpoint,
     mutant::{mutant, rule},
-    reply::Fault,
+    protocol::Fault,
     stored_values,
 };
 use callboard_core::{
-    Machine, Span,
+    Code, Machine, Span,
     workflow::{Input, Plan, Run, view::Summary},
 };
 use std::{sync::Arc, time::Duration};
@@ -121,7 +121,7 @@ impl Workflows {
         let (this, id) = (self.clone(), run.to_owned());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
-                Fault::new(429, "mailbox_full", format!("too many calls wait for run {id} already"))
+                Fault::new(429, Code::MailboxFull, format!("too many calls wait for run {id} already"))
             })?;
             this.services.metrics.turns.inc();
             let done = this.run_turn(&mut actor, &id, &turn).await;
@@ -135,7 +135,7 @@ impl Workflows {
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a turn panicked");
             *self.panics.lock().entry(run.to_owned()).or_default() += 1;
-            Err(Fault::new(500, "internal", "the turn failed unexpectedly"))
+            Err(Fault::new(500, Code::Internal, "the turn failed unexpectedly"))
         })
     }
 
@@ -147,13 +147,13 @@ impl Workflows {
                 "run {run} is set aside: the process died again and again while a turn of it was under way; \
                  resume it, or cancel it"
             );
-            return Err(Fault::new(409, "quarantined", message));
+            return Err(Fault::new(409, Code::Quarantined, message));
         }
         if self.is_quarantined(run) && !turn.is_look() {
             let message = format!(
                 "run {run} is set aside: its turns failed unexpectedly; it is tried again after a restart"
             );
-            return Err(Fault::new(409, "quarantined", message));
+            return Err(Fault::new(409, Code::Quarantined, message));
         }
         Ok(())
     }
@@ -214,7 +214,10 @@ impl Workflows {
             refused.extend(lost);
             mutant!(DropCache, actor.mem = Some(mem));
             mutant!(Retry, return Err(turn.unsaved(run).into()));
-            mutant!(UnknownIsFailed, return Err(Fault::new(409, "not_saved", "the save was refused").into()));
+            mutant!(
+                UnknownIsFailed,
+                return Err(Fault::new(409, Code::NotSaved, "the save was refused").into())
+            );
             return Err(Cut::Unknown);
         }
 
@@ -285,7 +288,7 @@ impl Workflows {
         };
         if mem.run.purging && !turn.is_wake() && !turn.is_look() {
             actor.mem = Some(mem);
-            return Err(Fault::new(409, "run_archived", format!("run {run} is being archived")).into());
+            return Err(Fault::new(409, Code::RunArchived, format!("run {run} is being archived")).into());
         }
         Ok(mem)
     }
@@ -322,7 +325,7 @@ impl Workflows {
                 }
                 self.look_at_purged(actor, run, turn, came_back).await;
                 let message = format!("run {run} is archived: its state is gone");
-                Err(Fault::new(409, "run_archived", message).into())
+                Err(Fault::new(409, Code::RunArchived, message).into())
             }
             Ok(Loaded::Stopped(fault)) => Err(fault.into()),
             Err(error) => {

@@ -5,6 +5,7 @@
 //! The shell (`callboard-actors`) loads, commits, journals and performs.
 
 pub mod agent;
+mod code;
 pub mod expr;
 pub mod json;
 pub mod problem;
@@ -17,6 +18,7 @@ pub mod transform;
 pub mod value;
 pub mod workflow;
 
+pub use code::Code;
 pub use problem::Problem;
 pub use time::{Span, Timestamp};
 pub use value::{Datum, Hash, Missing, ValueRef, Values};

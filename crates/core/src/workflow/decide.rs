@@ -10,7 +10,7 @@ use super::{
     run::Run,
 };
 use crate::{
-    Datum, Machine, Missing, Span, Stop, Timestamp, Values,
+    Code, Datum, Machine, Missing, Span, Stop, Timestamp, Values,
     agent::message::{CallError, Usage},
     expr::Meter,
     retry,
@@ -105,7 +105,7 @@ impl Run {
             return Ok(d.events);
         }
         if self.created.is_none() {
-            return Err(Refusal::not_found("unknown_run", format!("there is no run {}", self.id)).into());
+            return Err(Refusal::not_found(Code::UnknownRun, format!("there is no run {}", self.id)).into());
         }
         let mut d = Decision::new(self.clone(), at, values, meter)?;
         d.take(input)?;
@@ -127,7 +127,7 @@ impl<'a> Decision<'a> {
         // The shell attaches the plan; a run whose plan can't be had is left alone.
         let Some(plan) = run.plan.clone() else {
             return Err(Refusal::conflict(
-                "plan_unavailable",
+                Code::PlanUnavailable,
                 format!("the plan of run {} is not loaded", run.id),
             )
             .into());

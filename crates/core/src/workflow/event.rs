@@ -4,7 +4,7 @@
 
 use super::definition::Retention;
 use crate::{
-    Datum, Span, Timestamp,
+    Code, Datum, Span, Timestamp,
     agent::message::{CallError, Usage},
 };
 use serde::{Deserialize, Serialize};
@@ -283,7 +283,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub kind: RefusalKind,
-    pub code: String,
+    pub code: Code,
     pub message: String,
 }
 
@@ -431,17 +431,17 @@ impl RunSettings {
 // === impl Refusal ===
 
 impl Refusal {
-    pub fn conflict(code: &str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Conflict, code: code.into(), message: message.into() }
+    pub fn conflict(code: Code, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Conflict, code, message: message.into() }
     }
-    pub fn not_found(code: &str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::NotFound, code: code.into(), message: message.into() }
+    pub fn not_found(code: Code, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::NotFound, code, message: message.into() }
     }
-    pub fn invalid(code: &str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Invalid, code: code.into(), message: message.into() }
+    pub fn invalid(code: Code, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::Invalid, code, message: message.into() }
     }
-    pub fn too_many(code: &str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::TooMany, code: code.into(), message: message.into() }
+    pub fn too_many(code: Code, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::TooMany, code, message: message.into() }
     }
 }
 

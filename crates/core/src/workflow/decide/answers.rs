@@ -4,6 +4,7 @@
 
 use super::{Decision, Halt};
 use crate::{
+    Code,
     agent::message::Usage,
     schema::Validator,
     workflow::{
@@ -57,14 +58,14 @@ impl Decision<'_> {
                     if !schema.is_valid(&value) {
                         let message =
                             format!("the answer does not fit the output schema of node {}", key.node);
-                        return Err(Refusal::invalid("output_invalid", message).into());
+                        return Err(Refusal::invalid(Code::OutputInvalid, message).into());
                     }
                 }
             }
             Outcome::Unknown if node.effect != EffectMode::AtMostOnce => {
                 let message =
                     format!("node {} is not performed at most once: its outcome is known", key.node);
-                return Err(Refusal::conflict("not_asked", message).into());
+                return Err(Refusal::conflict(Code::NotAsked, message).into());
             }
             Outcome::Failed(_) | Outcome::Unknown => {}
         }
@@ -96,7 +97,7 @@ impl Decision<'_> {
                 let (run, node) = (&self.run.id, &key.node);
                 let message =
                     format!("node {node} of run {run} is not asked of an agent: none may answer for it");
-                Err(Refusal::conflict("not_asked", message))
+                Err(Refusal::conflict(Code::NotAsked, message))
             }
         }
     }
@@ -136,7 +137,7 @@ impl Decision<'_> {
         if plan.definition.settings.budget.is_none() || !one || !op.starts_with(&task) || op.len() > OP_LIMIT
         {
             let message = format!("this is no reservation that an agent of step {key} asks for");
-            return Err(Refusal::conflict("not_asked", message));
+            return Err(Refusal::conflict(Code::NotAsked, message));
         }
         let Some(step) = self.run.steps.get(key) else { return Ok(()) };
         let started = matches!(step.state, StepState::Started { .. }) && self.run.ended.is_none();

@@ -2,7 +2,7 @@
 
 use super::{Decision, advance::args_hash, permanent};
 use crate::{
-    Datum,
+    Code, Datum,
     workflow::{
         definition::NodeKind,
         event::{Input, Refusal, StepKey, What},
@@ -23,26 +23,26 @@ impl Decision<'_> {
         if self.run.ended.is_some() {
             let status = serde_json::to_value(self.run.status()).unwrap_or_default();
             let status = status.as_str().unwrap_or_default();
-            return Err(Refusal::conflict("run_ended", format!("run {run} has ended: it is {status}")));
+            return Err(Refusal::conflict(Code::RunEnded, format!("run {run} has ended: it is {status}")));
         }
         match input {
             Input::Signal { op, name, data } => {
                 if self.run.signals.values().map(|q| q.len()).sum::<usize>() >= MAX_SIGNALS {
                     let message = format!("run {run} already keeps {MAX_SIGNALS} signals that nobody took");
-                    return Err(Refusal::too_many("too_many_signals", message));
+                    return Err(Refusal::too_many(Code::TooManySignals, message));
                 }
                 self.put(What::SignalReceived { op: op.clone(), name: name.clone(), data: data.clone() });
             }
             Input::Cancel { op } => self.put(What::RunCancelled { op: op.clone() }),
             Input::Pause { op } => {
                 if self.run.paused.is_some() {
-                    return Err(Refusal::conflict("run_paused", format!("run {run} is paused already")));
+                    return Err(Refusal::conflict(Code::RunPaused, format!("run {run} is paused already")));
                 }
                 self.put(What::RunPaused { op: op.clone() });
             }
             Input::Resume { op } => {
                 if self.run.paused.is_none() {
-                    return Err(Refusal::conflict("run_not_paused", format!("run {run} is not paused")));
+                    return Err(Refusal::conflict(Code::RunNotPaused, format!("run {run} is not paused")));
                 }
                 self.put(What::RunResumed { op: op.clone() });
             }
@@ -70,7 +70,7 @@ impl Decision<'_> {
     ) -> Result<StepKey, Refusal> {
         let run = &self.run.id;
         let Some(ix) = self.plan.by_id.get(node) else {
-            return Err(Refusal::not_found("unknown_node", format!("run {run} has no node {node}")));
+            return Err(Refusal::not_found(Code::UnknownNode, format!("run {run} has no node {node}")));
         };
         let is_approval = matches!(self.plan.node(*ix).node.kind, NodeKind::Approval(_));
         let asks = |key: &StepKey| {
@@ -89,13 +89,13 @@ impl Decision<'_> {
         match (found.next(), found.next()) {
             (Some(key), None) => Ok(key.clone()),
             (None, _) => Err(Refusal::conflict(
-                "not_waiting",
+                Code::NotWaiting,
                 format!("node {node} of run {run} does not wait for an approval"),
             )),
             (Some(_), Some(_)) => {
                 let message =
                     format!("node {node} of run {run} waits in several iterations: name the iteration");
-                Err(Refusal::conflict("ambiguous_iteration", message))
+                Err(Refusal::conflict(Code::AmbiguousIteration, message))
             }
         }
     }
@@ -114,7 +114,7 @@ impl Decision<'_> {
             if given != asked {
                 let message =
                     format!("the approval is for other arguments: this step's args_hash is {asked}");
-                return Err(Refusal::conflict("arguments_changed", message));
+                return Err(Refusal::conflict(Code::ArgumentsChanged, message));
             }
         } else if approved && self.asks_for_hash(key, &step) {
             let message = format!(
@@ -122,7 +122,7 @@ impl Decision<'_> {
                  `args_hash` (GET /api/v1/runs/{}/steps shows both)",
                 self.run.id
             );
-            return Err(Refusal::invalid("args_hash_required", message));
+            return Err(Refusal::invalid(Code::ArgsHashRequired, message));
         }
         let op = Some(op.to_owned());
         if step.state == StepState::Unknown && !approved {
@@ -155,22 +155,22 @@ impl Decision<'_> {
         let run = &self.run.id;
         if self.run.ended.is_none() {
             return Err(Refusal::conflict(
-                "run_not_ended",
+                Code::RunNotEnded,
                 format!("run {run} has not ended: it can't be rerun yet"),
             ));
         }
         if self.run.purging {
             return Err(Refusal::conflict(
-                "run_archived",
+                Code::RunArchived,
                 format!("run {run} is archived: its state is gone"),
             ));
         }
         let Some(ix) = self.plan.by_id.get(from) else {
-            return Err(Refusal::invalid("unknown_node", format!("run {run} has no node {from}")));
+            return Err(Refusal::invalid(Code::UnknownNode, format!("run {run} has no node {from}")));
         };
         if self.plan.node(*ix).graph != 0 {
             let message = format!("node {from} is inside a body: rerun from the node that holds it");
-            return Err(Refusal::invalid("node_in_body", message));
+            return Err(Refusal::invalid(Code::NodeInBody, message));
         }
         self.put(What::RunRerun { op: op.to_owned(), from: from.to_owned(), input });
         Ok(())

@@ -68,7 +68,7 @@ impl World {
         loop {
             let events = match self.run.decide(self.at, &next, &Values::default()) {
                 Ok(events) => events,
-                Err(Stop::Refused(refusal)) => return Err(refusal.code),
+                Err(Stop::Refused(refusal)) => return Err(refusal.code.to_string()),
                 Err(Stop::Missing(missing)) => panic!("everything is inline here: {missing:?}"),
             };
             assert!(events.len() <= 64, "a decision is bounded: {}", events.len());

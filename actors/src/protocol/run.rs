@@ -1,0 +1,193 @@
+//! Messages to a run: what anybody may ask of it, and what agents and workers tell it.
+
+use super::{Message, Taken};
+use crate::WORKFLOW;
+use callboard_core::{
+    Span,
+    agent::{message::Usage, run::Ending},
+    workflow::{StepKey, event::Reserved},
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+// === from anybody ===
+
+/// Begins a run: of a stored workflow, or of a definition given here.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Start {
+    pub op: Option<String>,
+    pub workflow_id: Option<String>,
+    pub version: Option<u32>,
+    pub definition: Option<Value>,
+    pub input: Option<Value>,
+    /// The id was made for this start: nobody can have used it before.
+    pub first: bool,
+}
+
+/// `cancel`, `pause`, `resume`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Operation {
+    /// Names the operation over its repetitions.
+    pub op: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signal {
+    pub op: Option<String>,
+    pub name: String,
+    #[serde(default)]
+    pub data: Value,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    pub op: Option<String>,
+    pub node: String,
+    pub generation: Option<u32>,
+    pub iteration: Option<String>,
+    pub approved: bool,
+    pub comment: Option<String>,
+    /// Of what is approved, as the step shows it.
+    pub args_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rerun {
+    pub op: Option<String>,
+    pub from: String,
+    pub input: Option<Value>,
+}
+
+/// What a worker outside says about a task; either an output or an error.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Finished {
+    pub step: StepKey,
+    pub attempt: u32,
+    #[serde(default, deserialize_with = "given")]
+    pub output: Option<Value>,
+    #[serde(default)]
+    pub error: Option<Complaint>,
+    #[serde(default)]
+    pub usage: Option<Used>,
+    /// The event's identity; an answer is told from its repetitions by its attempt.
+    #[serde(default)]
+    pub op: Option<String>,
+}
+
+/// Why a worker could not do it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Complaint {
+    #[serde(default = "Complaint::usual")]
+    pub code: String,
+    #[serde(default)]
+    pub message: String,
+    /// Whether the node's retry policy counts.
+    #[serde(default = "Complaint::may_be_retried")]
+    pub retryable: bool,
+    #[serde(default)]
+    pub retry_after: Option<Span>,
+}
+
+/// What a worker used.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Used {
+    pub calls: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub estimated: bool,
+}
+
+// === from our own agents, and from the sweeper ===
+
+/// What became of a step's attempt.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Answer {
+    pub step: StepKey,
+    pub attempt: u32,
+    pub outcome: Ending,
+    pub usage: Usage,
+}
+
+/// May this activation make the call of an `at_most_once` step?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Grant {
+    pub step: StepKey,
+    pub attempt: u32,
+    pub activation: String,
+}
+
+/// May the agent make one more call?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reserve {
+    pub op: String,
+    pub step: StepKey,
+    pub attempt: u32,
+    pub reserved: Reserved,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    pub granted: bool,
+}
+
+/// Does the run still wait for this attempt?
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IsWanted {
+    pub step: StepKey,
+    pub attempt: u32,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Wanted {
+    pub wanted: bool,
+}
+
+/// The catalog says that somebody should look.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Sweep {}
+
+macro_rules! messages {
+    ($($message:ident: $method:literal -> $answer:ty;)*) => {
+        $(impl Message for $message {
+            const ACTOR: &'static str = WORKFLOW;
+            const METHOD: &'static str = $method;
+            type Answer = $answer;
+        })*
+    };
+}
+
+messages! {
+    Start: "start" -> Value;
+    Signal: "signal" -> Value;
+    Approve: "approve" -> Value;
+    Rerun: "rerun" -> Value;
+    Finished: "finished" -> Taken;
+    Answer: "answer" -> Taken;
+    Grant: "grant" -> Granted;
+    Reserve: "reserve" -> Granted;
+    IsWanted: "wanted" -> Wanted;
+    Sweep: "sweep" -> Taken;
+}
+
+impl Complaint {
+    fn usual() -> String {
+        "worker_failed".into()
+    }
+
+    fn may_be_retried() -> bool {
+        true
+    }
+}
+
+/// An output of `null` is an output.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
