@@ -82,7 +82,7 @@ pub async fn send_on(
     topic: &str,
     messages: Vec<Bytes>,
 ) -> Result<(), Error> {
-    services.outbox.send(&services.sidecar, component, topic, messages).await
+    services.batcher.send(&services.sidecar, component, topic, messages).await
 }
 
 /// Wraps data in a CloudEvent.

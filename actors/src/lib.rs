@@ -4,6 +4,7 @@
 //! `Services`: the sidecar for state, bus and actors, the catalog for history, the connectors for models and HTTP.
 
 mod agent;
+mod batching;
 mod document;
 mod events;
 mod failpoint;
@@ -16,12 +17,11 @@ mod metrics;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
-mod outbox;
 mod pool;
-#[cfg(feature = "mutants")]
-pub mod process;
 pub mod protocol;
 pub mod services;
+#[cfg(feature = "mutants")]
+pub mod simulated;
 mod stored_values;
 mod sweeper;
 mod tasks;
@@ -29,10 +29,10 @@ mod trace;
 mod wake;
 mod workflow;
 
+pub use batching::Batcher;
 pub use host::{Host, Roles};
 pub use live::{Listening, Live, Recorded, Said};
 pub use metrics::Metrics;
-pub use outbox::Outbox;
 pub use pool::{Busy, Pool};
 pub use services::{Clock, Services, Settings};
 pub use tasks::Tasks;

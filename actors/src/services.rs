@@ -1,6 +1,6 @@
 //! What the actors need of the outside, as fields: no globals.
 
-use crate::{Live, Metrics, Outbox};
+use crate::{Batcher, Live, Metrics};
 use callboard_catalog::Catalog;
 use callboard_connectors::{http::Guarded, model::Models, secret::Secrets};
 use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
@@ -29,7 +29,7 @@ pub struct Services {
     pub metrics: Metrics,
     pub live: Live,
     pub clock: Clock,
-    pub outbox: Outbox,
+    pub batcher: Batcher,
 }
 
 /// How the actors behave.

@@ -21,7 +21,7 @@ pub struct Tasks {
     /// Threads for what only computes.
     pub pool: Pool,
     #[cfg(feature = "mutants")]
-    process: crate::process::Process,
+    process: crate::simulated::Process,
 }
 
 /// What is called outside.
@@ -67,7 +67,7 @@ impl fmt::Display for UnderWay {
 impl Tasks {
     /// Tasks that are held and killed with a simulated process.
     #[cfg(feature = "mutants")]
-    pub fn within(process: crate::process::Process) -> Self {
+    pub fn within(process: crate::simulated::Process) -> Self {
         Self { process, ..Self::default() }
     }
 

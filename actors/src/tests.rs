@@ -5,7 +5,7 @@ mod damage;
 mod golden;
 mod said;
 
-use crate::{Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, WORKFLOW};
+use crate::{Batcher, Clock, Host, Live, Metrics, Roles, Services, Settings, WORKFLOW};
 use bytes::Bytes;
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
@@ -111,7 +111,7 @@ impl World {
             settings,
             metrics: Metrics::new(&metrics),
             live: Live::default(),
-            outbox: Outbox::default(),
+            batcher: Batcher::default(),
             clock,
         };
         let host = Host::new(services, Roles { workflow: true, ai: true });
@@ -294,6 +294,23 @@ async fn a_run_that_is_purged_stays_in_no_memory() {
 }
 
 /// On one thread whatever computes there stops everything else, so a clock that ticks beside it sees how long.
+#[tokio::test]
+async fn a_process_that_ends_begins_no_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = World::start(folder.path(), Settings::default()).await;
+    let start = json!({"definition": chain(), "input": {"topic": "bees"}});
+    assert_eq!(world.call("before", "start", start.clone()).await["status"], "running");
+    world.until("before", "completed").await;
+    world.host.drain(Duration::ZERO).await;
+    let refused = world.call("after", "start", start).await;
+    assert_eq!(
+        (&refused["error"]["status"], &refused["error"]["code"]),
+        (&json!(503), &json!("unavailable"))
+    );
+    assert_eq!(world.call("after", "status", json!({})).await["error"]["code"], "unknown_run");
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn expressions_do_not_stand_in_the_way_of_others() {
     let folder = tempfile::tempdir().expect("a folder");

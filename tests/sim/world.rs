@@ -9,7 +9,7 @@ use crate::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use callboard_actors::{
-    Clock, Host, Live, Metrics, Outbox, Roles, Services, Settings, Tasks, process::Process,
+    Batcher, Clock, Host, Live, Metrics, Roles, Services, Settings, Tasks, simulated::Process,
 };
 use callboard_connectors::{
     http::Guarded,
@@ -261,7 +261,7 @@ impl World {
             settings: self.settings.clone(),
             metrics: self.metrics.clone(),
             live: Live::default(),
-            outbox: Outbox::default(),
+            batcher: Batcher::default(),
             clock: Clock::simulated(EPOCH + Span(self.now()), self.plan.seed ^ (life << 32)),
         };
         let app = Host::within(services, Roles { workflow: true, ai: true }, Tasks::within(process.clone()));

@@ -3,16 +3,17 @@
 use super::{Agents, Target, home, turn::Turn};
 use crate::protocol::{
     Fault, Message as _, Reply, Taken, Unanswered,
-    agent::{AskOutcome, Cancel, Delegated, DoesAwait, Execute, TaskReady},
+    agent::{AgentStatus, AgentView, AskOutcome, Cancel, Delegated, DoesAwait, Execute, Messages, TaskReady},
     ask, parse, reply,
     run::IsWanted,
 };
 use callboard_core::{
     Code, Datum,
     agent::{
-        message::Message,
+        message::{Message, Role},
         run::{Ending, Input, Phase, Run, Task, echo},
     },
+    workflow::event::Failure,
 };
 use serde_json::{Value, json};
 use std::{
@@ -37,15 +38,15 @@ impl Agents {
             Delegated::METHOD => reply(self.delegated(id, parse(body)?).await),
             AskOutcome::METHOD => reply(self.outcome(id).await),
             DoesAwait::METHOD => reply(self.awaits(id, parse(body)?).await),
-            Execute::METHOD => self.execute(id, parse(body)?).await,
+            Execute::METHOD => reply(self.execute(id, parse(body)?).await),
             "status" => {
                 let run = self.turn(id, Turn::Look).await?;
-                self.show(id, &run).await
+                reply(self.show(id, &run).await)
             }
-            "messages" => self.messages(id).await,
+            "messages" => reply(self.messages(id).await),
             Cancel::METHOD => {
                 let body: Cancel = parse(body)?;
-                self.cancel(id, body.attempt).await
+                reply(self.cancel(id, body.attempt).await)
             }
             _ => Err(Fault::new(404, Code::UnknownMethod, format!("Agent has no method {method}"))),
         }
@@ -54,11 +55,11 @@ impl Agents {
     /// The reminder fired.
     pub(super) async fn tick(&self, id: &str) -> Reply {
         self.turn(id, Turn::Input(Input::Tick)).await?;
-        Ok(json!({}))
+        reply(Ok(Taken {}))
     }
 
     /// Performs one task for an outside caller and waits for its end.
-    async fn execute(&self, id: &str, body: Execute) -> Reply {
+    async fn execute(&self, id: &str, body: Execute) -> Result<AgentView, Fault> {
         if !callboard_core::workflow::definition::is_id(id) {
             return Err(Fault::bad_request("an agent's id must match [A-Za-z0-9_-]{1,64}"));
         }
@@ -106,11 +107,11 @@ impl Agents {
     }
 
     /// Ends a task that nobody wants any more. Of what a run still waits for, the run is asked to end it: it would wait on.
-    async fn cancel(&self, id: &str, attempt: Option<u32>) -> Reply {
+    async fn cancel(&self, id: &str, attempt: Option<u32>) -> Result<Taken, Fault> {
         let now = self.turn(id, Turn::Look).await?;
         let current = now.task.as_ref().map_or(0, |t| t.attempt);
         if !now.works() || attempt.is_some_and(|a| a != current) {
-            return Ok(json!({}));
+            return Ok(Taken {});
         }
         let target = match self.boxes.enter(id).await {
             Ok(actor) => actor.mem.as_ref().and_then(|mem| mem.target.clone()),
@@ -127,14 +128,14 @@ impl Agents {
             return Err(Fault::new(409, Code::WorksForRun, message));
         }
         if self.turn(id, Turn::Input(Input::Cancel { attempt: current })).await?.works() {
-            return Ok(json!({}));
+            return Ok(Taken {});
         }
         if let Ok(mut actor) = self.boxes.enter(id).await
             && let Some(call) = actor.call.take()
         {
             call.abort();
         }
-        Ok(json!({}))
+        Ok(Taken {})
     }
 
     /// Whether the run, and the agent that passed the task on, wait for its answer.
@@ -159,48 +160,47 @@ impl Agents {
         }
     }
 
-    async fn messages(&self, id: &str) -> Reply {
+    async fn messages(&self, id: &str) -> Result<Messages, Fault> {
+        let unread = || Fault::unavailable("the messages can't be read now");
         let run = self.turn(id, Turn::Look).await?;
         let wanted: Vec<&Datum> = run.messages.iter().collect();
-        let found = self.contents(home(id), &wanted, &BTreeMap::new()).await;
-        let found = found.ok_or_else(|| Fault::unavailable("the messages can't be read now"))?;
-        let said: Result<Vec<Message>, _> =
-            found.iter().map(|value| serde_json::from_value((**value).clone())).collect();
-        let mut said = said.map_err(|_| Fault::unavailable("the messages can't be read now"))?;
+        let found = self.contents(home(id), &wanted, &BTreeMap::new()).await.ok_or_else(unread)?;
+        let said = found.iter().map(|value| serde_json::from_value((**value).clone()));
+        let mut said = said.collect::<Result<Vec<Message>, _>>().map_err(|_| unread())?;
         echo(&mut said);
-        let mut items: Vec<Value> = Vec::new();
+        let mut items = Vec::new();
         if let Some(task) = &run.task
-            && let Some(input) = self
-                .contents(home(id), &[&task.input], &BTreeMap::new())
-                .await
-                .and_then(|v| v.into_iter().next())
+            && let Some(input) = self.content(id, &task.input).await
         {
-            items.push(json!({"role": "user", "content": input["prompt"]}));
+            let prompt = input["prompt"].as_str().unwrap_or_default();
+            items.push(Message::new(Role::User, prompt));
         }
-        items.extend(said.iter().map(|message| json!(message)));
-        Ok(json!({ "items": items }))
+        items.extend(said);
+        Ok(Messages { items })
     }
 
-    async fn show(&self, id: &str, run: &Run) -> Reply {
-        let agent = run.task.as_ref().map(|t| t.agent.clone());
-        let (status, output, error) = match &run.phase {
-            Phase::Idle => ("idle", Value::Null, None),
-            Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. } => {
-                ("running", Value::Null, None)
+    async fn content(&self, id: &str, datum: &Datum) -> Option<Arc<Value>> {
+        self.contents(home(id), &[datum], &BTreeMap::new()).await?.into_iter().next()
+    }
+
+    async fn show(&self, id: &str, run: &Run) -> Result<AgentView, Fault> {
+        let (mut output, mut error) = (Value::Null, None);
+        let status = match &run.phase {
+            Phase::Idle => AgentStatus::Idle,
+            Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. } => AgentStatus::Running,
+            Phase::Done { outcome: Ending::Completed(answer) } => {
+                output = self.content(id, answer).await.map(|v| (*v).clone()).unwrap_or_default();
+                AgentStatus::Completed
             }
-            Phase::Done { outcome } => match outcome {
-                Ending::Completed(output) => {
-                    let found = self.contents(home(id), &[output], &BTreeMap::new()).await;
-                    let value = found.and_then(|v| v.into_iter().next()).map(|v| (*v).clone());
-                    ("completed", value.unwrap_or_default(), None)
-                }
-                Ending::Failed(error) => ("failed", Value::Null, Some(error.clone())),
-                Ending::Unknown => ("unknown", Value::Null, None),
-                Ending::Cancelled => ("cancelled", Value::Null, None),
-            },
+            Phase::Done { outcome: Ending::Failed(why) } => {
+                error = Some(Failure::from(why.clone()));
+                AgentStatus::Failed
+            }
+            Phase::Done { outcome: Ending::Unknown } => AgentStatus::Unknown,
+            Phase::Done { outcome: Ending::Cancelled } => AgentStatus::Cancelled,
         };
-        let error = error.map(|e| json!({"code": e.code, "message": e.message}));
-        Ok(json!({"status": status, "output": output, "error": error, "agent": agent, "usage": run.usage}))
+        let agent = run.task.as_ref().map(|t| t.agent.clone());
+        Ok(AgentView { status, output, error, agent, usage: run.usage })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Messages to an agent: tasks from runs and from other agents, and what came of those.
 
-use super::{Message, Taken};
+use super::Taken;
 use crate::AGENT;
 use callboard_core::{
     Timestamp,
     agent::{
-        message::Usage,
+        message::{Message, Usage},
         run::{Ending, Task},
     },
-    workflow::StepKey,
+    workflow::{StepKey, event::Failure},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -83,9 +83,41 @@ pub struct Execute {
     pub output_schema: Option<Value>,
 }
 
+// === what anybody may see ===
+
+/// An agent as it is shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AgentView {
+    pub status: AgentStatus,
+    /// Null until the task is completed.
+    pub output: Value,
+    pub error: Option<Failure>,
+    /// Its name in the agents' file.
+    pub agent: Option<String>,
+    pub usage: Usage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    Idle,
+    Running,
+    Completed,
+    Failed,
+    /// Nobody knows whether the task was performed.
+    Unknown,
+    Cancelled,
+}
+
+/// A conversation, the task's prompt first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Messages {
+    pub items: Vec<Message>,
+}
+
 macro_rules! messages {
     ($($message:ident: $method:literal -> $answer:ty;)*) => {
-        $(impl Message for $message {
+        $(impl super::Message for $message {
             const ACTOR: &'static str = AGENT;
             const METHOD: &'static str = $method;
             type Answer = $answer;
@@ -99,5 +131,5 @@ messages! {
     AskOutcome: "outcome" -> Outcome;
     DoesAwait: "awaits" -> Awaits;
     Cancel: "cancel" -> Taken;
-    Execute: "execute" -> Value;
+    Execute: "execute" -> AgentView;
 }

@@ -105,6 +105,23 @@ pub struct Used {
     pub estimated: bool,
 }
 
+// === to anybody ===
+
+/// A task as workers outside are offered it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskOffered {
+    pub run_id: String,
+    pub step: StepKey,
+    pub attempt: u32,
+    pub agent: String,
+    pub prompt: Value,
+    pub output_schema: Option<Value>,
+    /// An answer that comes later does not count; RFC 3339.
+    pub deadline: Option<String>,
+    /// It is offered once; nobody may perform it twice.
+    pub at_most_once: bool,
+}
+
 // === from our own agents, and from the sweeper ===
 
 /// What became of a step's attempt.

@@ -258,8 +258,8 @@ impl Workflows {
     /// The reminder fired.
     pub(super) async fn tick(&self, run: &str) -> Reply {
         match self.turn(run, Turn::Tick).await {
-            Ok(_) => Ok(json!({})),
-            Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => Ok(json!({})),
+            Ok(_) => reply(Ok(Taken {})),
+            Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => reply(Ok(Taken {})),
             Err(fault) => Err(fault),
         }
     }

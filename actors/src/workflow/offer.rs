@@ -12,13 +12,14 @@ use crate::{
     mutant::rule,
     protocol::{
         Fault, Taken,
-        run::{Complaint, Finished},
+        run::{Complaint, Finished, TaskOffered},
     },
 };
 use callboard_core::{
     Code, Datum, Problem, Timestamp,
     agent::message::{CallError, Usage},
     schema,
+    value::json_len,
     workflow::{
         Input, NodeKind, Outcome, Run, StepKey,
         definition::{AgentNode, EffectMode, Worker},
@@ -26,7 +27,7 @@ use callboard_core::{
         run::StepState,
     },
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 /// A prompt and a schema together; a message through the sidecar has at most 4 MiB.
 const LARGEST: usize = 2 << 20;
 /// What a worker says went wrong, in bytes.
@@ -90,19 +91,19 @@ impl Workflows {
     }
 
     /// Returns what a worker is told, nothing if the prompt can't be read now.
-    async fn offered(&self, run: &str, offer: &Offer) -> Result<Option<Value>, CallError> {
+    async fn offered(&self, run: &str, offer: &Offer) -> Result<Option<TaskOffered>, CallError> {
         let Some(input) = self.content(run, &offer.input).await else { return Ok(None) };
-        let data = json!({
-            "run_id": run,
-            "step": offer.step,
-            "attempt": offer.attempt,
-            "agent": offer.agent,
-            "prompt": input["prompt"],
-            "output_schema": offer.output_schema,
-            "deadline": offer.deadline.map(|at| at.to_string()),
-            "at_most_once": offer.at_most_once,
-        });
-        let size = callboard_core::value::json_len(&data);
+        let data = TaskOffered {
+            run_id: run.to_owned(),
+            step: offer.step.clone(),
+            attempt: offer.attempt,
+            agent: offer.agent.clone(),
+            prompt: input["prompt"].clone(),
+            output_schema: offer.output_schema.clone(),
+            deadline: offer.deadline.map(|at| at.to_string()),
+            at_most_once: offer.at_most_once,
+        };
+        let size = json_len(&data.prompt) + data.output_schema.as_ref().map_or(0, json_len);
         if size > LARGEST {
             let message = format!("a task of {size} bytes can't be offered; {LARGEST} are the most");
             return Err(failed("task_too_large", message));
@@ -110,7 +111,7 @@ impl Workflows {
         Ok(Some(data))
     }
 
-    async fn publish_offer(&self, run: &str, offer: &Offer, data: &Value) -> bool {
+    async fn publish_offer(&self, run: &str, offer: &Offer, data: &TaskOffered) -> bool {
         let id = format!("{run}/{}/{}", offer.step, offer.attempt);
         let message = events::envelope(&id, events::TASK_OFFERED, run, self.services.clock.now(), data);
         let mut tries = PUBLISH;

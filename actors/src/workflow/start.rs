@@ -22,6 +22,9 @@ const PLANS: usize = 128;
 impl Workflows {
     /// Starts the run `run`. The same start again is the same run; another start under its id is a conflict.
     pub async fn start(&self, run: &str, body: Start) -> Result<Done, Fault> {
+        if self.tasks.is_stopping() {
+            return Err(Fault::unavailable("this process ends, and begins no run: try again"));
+        }
         let (definition, version) = self.definition(&body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
         let (plan, pinned) = self.compiled(body.workflow_id.as_deref(), version, definition).await?;

@@ -8,7 +8,7 @@ use crate::{
     private,
 };
 use anyhow::{Context, bail};
-use callboard_actors::{Clock, Live, Metrics, Outbox, Services, Settings};
+use callboard_actors::{Batcher, Clock, Live, Metrics, Services, Settings};
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
@@ -107,7 +107,7 @@ impl Parts {
             metrics: self.metrics.clone(),
             live: self.live.clone(),
             clock: Clock::system(),
-            outbox: Outbox::default(),
+            batcher: Batcher::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reading a streamed answer: server-sent events of bounded size, in a stream of bounded size.
 
 use super::{
-    of_model,
+    ANSWER, of_model,
     reading::{Answer, Gathered, place},
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) async fn read(
 ) -> Result<ModelReply, CallError> {
     let mut gathered = Gathered::default();
     let mut lines = Lines::default();
-    let mut received = 0;
+    let (mut received, mut said) = (0, 0);
     while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
         received += chunk.len();
         if received > BODY {
@@ -37,6 +37,11 @@ pub(super) async fn read(
             let answer: Answer = serde_json::from_slice(data)
                 .map_err(|e| invalid(format!("an event is not as agreed: {}", place(&e)), true))?;
             let text = gathered.add(answer)?;
+            // What stands around each word is many times as long as the word.
+            said += text.len();
+            if said > ANSWER {
+                return Err(invalid("the answer is too long", false));
+            }
             if let Some(on_delta) = on_delta
                 && !text.is_empty()
             {

@@ -23,7 +23,7 @@ const GROUP_BYTES: usize = 512 << 10;
 
 /// Who waits, by component and topic; one that is present has a publish under way. A clone is the same.
 #[derive(Clone, Default)]
-pub struct Outbox(Arc<Mutex<BTreeMap<String, VecDeque<Waiting>>>>);
+pub struct Batcher(Arc<Mutex<BTreeMap<String, VecDeque<Waiting>>>>);
 
 /// A caller, with its messages.
 struct Waiting {
@@ -41,13 +41,13 @@ enum Turn {
 
 /// Whoever publishes; dropped, it lets the next one go on.
 struct Lead<'a> {
-    outbox: &'a Outbox,
+    batcher: &'a Batcher,
     lane: &'a str,
 }
 
-// === impl Outbox ===
+// === impl Batcher ===
 
-impl Outbox {
+impl Batcher {
     /// Publishes CloudEvents on one topic. On an error some may be out.
     pub async fn send(
         &self,
@@ -69,7 +69,7 @@ impl Outbox {
                 Err(_) => return publish(sidecar, pubsub, topic, messages).await,
             },
         };
-        let _lead = Lead { outbox: self, lane: &lane };
+        let _lead = Lead { batcher: self, lane: &lane };
         let others = self.others(&lane, &own);
         if others.is_empty() {
             return publish(sidecar, pubsub, topic, own).await;
@@ -119,7 +119,7 @@ impl Outbox {
 
 impl Drop for Lead<'_> {
     fn drop(&mut self) {
-        let mut lanes = self.outbox.0.lock();
+        let mut lanes = self.batcher.0.lock();
         while let Some(next) = lanes.get_mut(self.lane).and_then(VecDeque::pop_front) {
             if next.reply.send(Turn::Lead(next.messages)).is_ok() {
                 return;
