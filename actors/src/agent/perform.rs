@@ -390,7 +390,8 @@ impl Agents {
                 Ok(_) | Err(Unanswered::Refused(_)) => true,
                 Err(Unanswered::Silent(_)) => false,
             };
-            if is_told || !rule!(Deliver, true) {
+            let is_open = rule!(Deliver, !is_told);
+            if !is_open {
                 let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
                 return;
             }

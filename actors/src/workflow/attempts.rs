@@ -76,7 +76,7 @@ impl Attempts {
             State::Published { at } => is_due(under_way.since, at),
             State::Here => false,
         };
-        if !wanted && rule!(InFlight, true) {
+        if rule!(InFlight, !wanted) {
             return None;
         }
         *state = State::Published { at: now };

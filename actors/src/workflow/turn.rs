@@ -341,7 +341,8 @@ impl Workflows {
 fn source(actor: &Actor, turn: &Turn, attempt: u32) -> Source {
     let forked = actor.outgoing.take_fork();
     let doubted = forked || rule!(WakePast, turn.is_wake()) || rule!(DropCache, attempt > 0);
-    let cached = actor.mem.as_ref().is_some_and(|mem| !rule!(EndedPast, mem.run.ended.is_some()));
+    let is_over = |mem: &Mem| rule!(EndedPast, mem.run.ended.is_some());
+    let cached = actor.mem.as_ref().is_some_and(|mem| !is_over(mem));
     match turn {
         _ if cached && !doubted => Source::Memory,
         Turn::Start { first: true, .. } if attempt == 0 => Source::Nothing,
