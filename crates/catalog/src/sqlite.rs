@@ -9,8 +9,8 @@ mod runs;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, OpenRun, RunFilter, RunRow, Tip,
-    Workflow,
+    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NewVersion, NewWorkflow, OpenRun,
+    RunFilter, RunRow, Sweep, Tip, Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,7 +31,7 @@ const OPEN_TRIES: u32 = 5;
 /// No list is longer.
 const LIMIT: u32 = 10_000;
 
-/// The catalog in one file.
+/// The catalog in one file. Dropping it finishes what was handed in, as `close` does, without waiting for it.
 pub struct SqliteCatalog {
     readers: SqlitePool,
     writer: Writer,
@@ -106,16 +106,10 @@ impl SqliteCatalog {
             .connect_lazy_with(options.clone().pragma("cache_size", "-2048").pragma("query_only", "on"));
         Ok(Self { readers, writer: Writer::spawn(connection, options) })
     }
-
-    /// Finishes what was handed in and closes the file. Dropping the catalog does the same without waiting.
-    pub async fn close(&self) {
-        self.writer.close().await;
-        self.readers.close().await;
-    }
 }
 
 #[async_trait]
-impl Catalog for SqliteCatalog {
+impl Definitions for SqliteCatalog {
     async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error> {
         self.writer.job(move |c| Box::pin(definitions::create(c, new))).await
     }
@@ -137,7 +131,10 @@ impl Catalog for SqliteCatalog {
     async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error> {
         definitions::list(&self.readers, after, limit.min(LIMIT)).await
     }
+}
 
+#[async_trait]
+impl Journal for SqliteCatalog {
     async fn append(&self, batch: Append) -> Result<(), AppendError> {
         self.writer.append(batch).await
     }
@@ -161,7 +158,10 @@ impl Catalog for SqliteCatalog {
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
         runs::list(&self.readers, filter, after, limit.min(LIMIT)).await
     }
+}
 
+#[async_trait]
+impl Sweep for SqliteCatalog {
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
         runs::open(&self.readers, status, after, limit.min(LIMIT)).await
     }
@@ -178,9 +178,17 @@ impl Catalog for SqliteCatalog {
         let run = run.to_owned();
         self.writer.job(move |c| Box::pin(runs::mark_purged(c, run, next_check_at))).await
     }
+}
 
+#[async_trait]
+impl Catalog for SqliteCatalog {
     async fn health(&self) -> Result<(), Error> {
         self.writer.job(|c: &mut SqliteConnection| Box::pin(runs::ping(c))).await
+    }
+
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
     }
 }
 

@@ -4,7 +4,7 @@ use super::{at, batch, entries, fresh, hash, value};
 use crate::{AppendError, Catalog, RunFilter};
 use futures::future::join_all;
 
-pub async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
+pub(crate) async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     catalog.append(batch(&run, 4, 2, "a")).await.unwrap();
@@ -14,7 +14,7 @@ pub async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
     assert_eq!(catalog.history(&fresh(), 0, 100).await.unwrap(), []);
 }
 
-pub async fn an_append_may_be_repeated_and_overlap(catalog: &dyn Catalog) {
+pub(crate) async fn an_append_may_be_repeated_and_overlap(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
@@ -24,7 +24,7 @@ pub async fn an_append_may_be_repeated_and_overlap(catalog: &dyn Catalog) {
     assert_eq!(catalog.tip(&run, None).await.unwrap().unwrap().seq, 5);
 }
 
-pub async fn another_hash_at_the_same_seq_is_a_conflict(catalog: &dyn Catalog) {
+pub(crate) async fn another_hash_at_the_same_seq_is_a_conflict(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     // A fork at an entry that is there, one before the first new entry, one at the very beginning.
@@ -45,14 +45,14 @@ pub async fn another_hash_at_the_same_seq_is_a_conflict(catalog: &dyn Catalog) {
     assert_eq!(catalog.history(&run, 0, 100).await.unwrap(), entries(1, 3, "a"));
 }
 
-pub async fn a_hole_is_a_gap(catalog: &dyn Catalog) {
+pub(crate) async fn a_hole_is_a_gap(catalog: &dyn Catalog) {
     let run = fresh();
     assert!(matches!(catalog.append(batch(&run, 2, 1, "a")).await, Err(AppendError::Gap { last: 0 })));
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     assert!(matches!(catalog.append(batch(&run, 5, 1, "a")).await, Err(AppendError::Gap { last: 3 })));
 }
 
-pub async fn a_refused_append_leaves_nothing(catalog: &dyn Catalog) {
+pub(crate) async fn a_refused_append_leaves_nothing(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 2, "a")).await.unwrap();
     let before = catalog.run(&run).await.unwrap();
@@ -65,7 +65,7 @@ pub async fn a_refused_append_leaves_nothing(catalog: &dyn Catalog) {
     assert!(catalog.values(&run, &["t.0".to_owned()]).await.unwrap().is_empty());
 }
 
-pub async fn values_are_written_once(catalog: &dyn Catalog) {
+pub(crate) async fn values_are_written_once(catalog: &dyn Catalog) {
     let run = fresh();
     let mut append = batch(&run, 1, 1, "a");
     append.values = vec![("t.0".to_owned(), value("one")), ("t.1".to_owned(), value(""))];
@@ -81,7 +81,7 @@ pub async fn values_are_written_once(catalog: &dyn Catalog) {
     assert!(catalog.values(&run, &[]).await.unwrap().is_empty());
 }
 
-pub async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
+pub(crate) async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
     let run = fresh();
     let mut append = batch(&run, 1, 1, "a");
     append.row.version = Some(7);
@@ -102,7 +102,7 @@ pub async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
     assert_eq!(catalog.run(&fresh()).await.unwrap(), None);
 }
 
-pub async fn an_append_without_entries_moves_the_next_check(catalog: &dyn Catalog) {
+pub(crate) async fn an_append_without_entries_moves_the_next_check(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 0, "a")).await.unwrap();
     assert_eq!(catalog.run(&run).await.unwrap(), None);
@@ -119,7 +119,7 @@ pub async fn an_append_without_entries_moves_the_next_check(catalog: &dyn Catalo
     assert!(matches!(catalog.append(batch(&run, 4, 0, "a")).await, Err(AppendError::Gap { last: 2 })));
 }
 
-pub async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
+pub(crate) async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
     let run = fresh();
     assert_eq!(catalog.tip(&run, Some(0)).await.unwrap(), None);
     let mut append = batch(&run, 1, 3, "a");
@@ -138,7 +138,7 @@ pub async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
     }
 }
 
-pub async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Catalog) {
+pub(crate) async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Catalog) {
     let workflow = fresh();
     // Two were created in the same millisecond: the id decides.
     let runs: Vec<String> = (0..4).map(|_| fresh()).collect();
@@ -167,7 +167,7 @@ pub async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Cat
     assert!(catalog.runs(RunFilter::default(), None, 10_000).await.unwrap().iter().any(|r| r.id == runs[0]));
 }
 
-pub async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog) {
+pub(crate) async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog) {
     let runs: Vec<String> = (0..64).map(|_| fresh()).collect();
     let results = join_all(runs.iter().enumerate().map(async |(n, run)| {
         for step in 0..8 {
@@ -184,7 +184,7 @@ pub async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog)
     }
 }
 
-pub async fn racing_appends_of_one_run_let_one_win(catalog: &dyn Catalog) {
+pub(crate) async fn racing_appends_of_one_run_let_one_win(catalog: &dyn Catalog) {
     let run = fresh();
     let forks: Vec<String> = (0..16).map(|n| format!("fork {n}")).collect();
     let results = join_all(forks.iter().map(|fork| catalog.append(batch(&run, 1, 2, fork)))).await;
