@@ -5,6 +5,7 @@
 //! refuses whatever does not continue it; a projection row per run answers lists without folding histories.
 //! `SqliteCatalog` is the embedded one. Every implementation passes `suite`.
 
+mod append;
 mod definition;
 mod run;
 mod sqlite;

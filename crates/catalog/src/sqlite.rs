@@ -31,6 +31,11 @@ const OPEN_TRIES: u32 = 5;
 /// No list is longer.
 const LIMIT: u32 = 10_000;
 
+/// Every transaction that writes takes the file at once: one that begins as a reader may not become a writer.
+const BEGIN: &str = "begin immediate";
+const COMMIT: &str = "commit";
+const ROLLBACK: &str = "rollback";
+
 /// The catalog in one file. Dropping it finishes what was handed in, as `close` does, without waiting for it.
 pub struct SqliteCatalog {
     readers: SqlitePool,
@@ -47,7 +52,7 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error>
             Err(error) => error,
         };
         tries += 1;
-        let again = matches!(error, sqlx::Error::Migrate(_)) || writer::is_busy(&error);
+        let again = matches!(error, sqlx::Error::Migrate(_)) || is_busy(&error);
         if !again || tries > OPEN_TRIES {
             return Err(error.into());
         }
@@ -59,6 +64,11 @@ async fn open_once(options: &SqliteConnectOptions) -> Result<SqliteConnection, s
     let mut connection = options.connect().await?;
     sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
     Ok(connection)
+}
+
+/// Another process writes; nothing was begun.
+fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "5")
 }
 
 /// Refuses a link in the place of the file or of those SQLite keeps beside it: what it leads to is somebody's, and
@@ -203,13 +213,9 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Numbers of the database are signed; ours never reach its limit.
+/// Numbers of the database are signed. Ours never reach its limit; a caller's may, and then no row has one larger.
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
 }
 
 #[cfg(test)]

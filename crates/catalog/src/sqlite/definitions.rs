@@ -1,5 +1,6 @@
 //! Workflows and their versions. A version, its node rows and its edge rows are one transaction.
 
+use super::BEGIN;
 use crate::{Error, NewVersion, NewWorkflow, Workflow, definition};
 use callboard_core::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,7 +78,7 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
         hidden: false,
         status: None,
     };
-    let mut tx = connection.begin_with("begin immediate").await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
     let inserted = sqlx::query(CREATE)
         .bind(&workflow.id)
         .bind(&workflow.name)
@@ -99,7 +100,7 @@ pub(super) async fn update(
     id: String,
     change: NewVersion,
 ) -> Result<Workflow, Error> {
-    let mut tx = connection.begin_with("begin immediate").await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
     let current: Option<(u32, i64)> = sqlx::query_as(CURRENT).bind(&id).fetch_optional(&mut *tx).await?;
     let Some((version, created_at)) = current else {
         return Err(Error::NotFound { what: "workflow", id });

@@ -1,10 +1,10 @@
-//! Appending to histories, many in one round trip: what is there must agree, what is new must continue it.
+//! Appending to histories, many in one round trip. What may be appended, `crate::append` says.
 
-use super::{
-    signed, unsigned,
-    writer::{BEGIN, COMMIT},
+use super::{BEGIN, COMMIT, signed};
+use crate::{
+    Append, AppendError, Entry,
+    append::{self, End, Place},
 };
-use crate::{Append, AppendError, Entry, NO_HASH};
 use callboard_core::Hash;
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
@@ -16,15 +16,6 @@ use std::collections::{HashMap, HashSet};
 /// with nothing remembered. Histories only grow, so it is never wrong in another way.
 #[derive(Default)]
 pub(super) struct Ends(HashMap<String, End>);
-
-#[derive(Clone, Copy, PartialEq)]
-struct End {
-    seq: u64,
-    hash: Hash,
-}
-
-/// Before the first entry.
-const START: End = End { seq: 0, hash: NO_HASH };
 
 /// Ends to remember; then all are forgotten, which costs each run one read.
 const ENDS: usize = 16 << 10;
@@ -105,15 +96,8 @@ struct Row<'a>(
 impl<'a> Batch<'a> {
     /// Adds an append if it plainly continues what is known. Otherwise the database has to be asked.
     pub fn add(&mut self, ends: &Ends, append: &'a Append) -> bool {
-        let base = base(append);
         let known = self.ends.get(&*append.run).copied().or_else(|| ends.get(&append.run));
-        // Of a run that nothing is remembered of, an append from the start is taken at its word: if another process has
-        // begun the history, the insert is refused, and the database is asked.
-        let plain = known.map_or(base == START && !append.entries.is_empty(), |end| end == base);
-        if plain {
-            self.take(append, &append.entries, base);
-        }
-        plain
+        append::continues(known, append) && self.take(append, End::expected_by(append), &[]).is_ok()
     }
 
     /// Adds an append after asking, to an empty batch; the inner error is the caller's to handle.
@@ -123,17 +107,15 @@ impl<'a> Batch<'a> {
         ends: &Ends,
         append: &'a Append,
     ) -> Result<Result<(), AppendError>, sqlx::Error> {
-        let base = base(append);
         let end = match ends.get(&append.run) {
-            Some(end) if end == base => end,
-            _ => last(connection, &append.run).await?.unwrap_or(START),
+            Some(end) if end == End::expected_by(append) => end,
+            _ => last(connection, &append.run).await?.unwrap_or(End::START),
         };
-        let new = match compare(connection, append, base, end).await? {
-            Ok(new) => new,
-            Err(e) => return Ok(Err(e)),
+        let recorded = match append::overlap(end, append) {
+            Some(seqs) => hashes(connection, &append.run, *seqs.start(), *seqs.end()).await?,
+            None => Vec::new(),
         };
-        self.take(append, new, end);
-        Ok(Ok(()))
+        Ok(self.take(append, end, &recorded))
     }
 
     pub fn mark(&mut self, run: &'a str, seq: u64) {
@@ -167,80 +149,62 @@ impl<'a> Batch<'a> {
         self.ends.into_iter().for_each(|(run, end)| ends.insert(run, end));
     }
 
-    fn take(&mut self, append: &'a Append, new: &'a [Entry], end: End) {
-        if append.last_seq() == 0 {
-            // Neither a history nor entries: there is no run to project.
-            return;
-        }
+    /// Takes what of an append is to be written to a history that ends at `end`.
+    fn take(&mut self, append: &'a Append, end: End, recorded: &[(u64, Hash)]) -> Result<(), AppendError> {
+        let (new, is_last): (&[Entry], bool) = match append::place(end, recorded, append) {
+            Place::New(new) => (new, true),
+            Place::Known => (&[], true),
+            Place::Behind => (&[], false),
+            Place::Nothing => return Ok(()),
+            Place::Conflict => return Err(AppendError::Conflict),
+            Place::Gap { last } => return Err(AppendError::Gap { last }),
+        };
         let run = &*append.run;
         self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, e.hash.to_string(), &*e.event)));
         self.values.extend(append.values.iter().map(|(key, value)| (run, &**key, &**value)));
-        let row = &append.row;
-        self.rows.push(Row(
-            run,
-            row.workflow_id.as_deref(),
-            row.version,
-            &row.status,
-            &row.summary,
-            append.last_seq(),
-            row.created_at.0,
-            row.ended_at.map(|t| t.0),
-            row.retain_until.map(|t| t.0),
-            append.next_check_at.map(|t| t.0),
-            row.purging.into(),
-        ));
-        let end = new.last().map_or(end, |entry| End { seq: entry.seq, hash: entry.hash });
-        self.ends.insert(run, end);
+        if is_last {
+            self.rows.push(row(append));
+        }
+        self.ends.insert(run, new.last().map_or(end, End::after));
+        Ok(())
     }
 }
 
-fn base(append: &Append) -> End {
-    End { seq: append.first_seq - 1, hash: append.prev_hash }
+fn row(append: &Append) -> Row<'_> {
+    let row = &append.row;
+    Row(
+        &append.run,
+        row.workflow_id.as_deref(),
+        row.version,
+        &row.status,
+        &row.summary,
+        append.last_seq(),
+        row.created_at.0,
+        row.ended_at.map(|t| t.0),
+        row.retain_until.map(|t| t.0),
+        append.next_check_at.map(|t| t.0),
+        row.purging.into(),
+    )
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// Returns the entries that are new, or why they can't follow.
-async fn compare<'a>(
-    connection: &mut SqliteConnection,
-    append: &'a Append,
-    base: End,
-    end: End,
-) -> Result<Result<&'a [Entry], AppendError>, sqlx::Error> {
-    if base == end {
-        return Ok(Ok(&append.entries));
-    }
-    if base.seq > end.seq {
-        return Ok(Err(AppendError::Gap { last: end.seq }));
-    }
-    let mut expected: Vec<(u64, Hash)> = append.entries.iter().map(|e| (e.seq, e.hash)).collect();
-    if base.seq > 0 {
-        expected.insert(0, (base.seq, base.hash));
-    } else if base.hash != NO_HASH {
-        return Ok(Err(AppendError::Conflict));
-    }
-    let recorded: Vec<(i64, Vec<u8>)> = sqlx::query_as(HASHES)
-        .bind(&append.run)
-        .bind(signed(base.seq))
-        .bind(signed(append.last_seq()))
-        .fetch_all(connection)
-        .await?;
-    let agrees = recorded
-        .iter()
-        .zip(&expected)
-        .all(|((seq, hash), (want, wanted))| unsigned(*seq) == *want && hash[..] == wanted.0);
-    if !agrees {
-        return Ok(Err(AppendError::Conflict));
-    }
-    let old = usize::try_from(end.seq - base.seq).unwrap_or(usize::MAX);
-    Ok(Ok(append.entries.get(old..).unwrap_or_default()))
+async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
+    let row: Option<(u64, Vec<u8>)> = sqlx::query_as(LAST).bind(run).fetch_optional(connection).await?;
+    row.map(|(seq, bytes)| Ok(End { seq, hash: hash(bytes)? })).transpose()
 }
 
-async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
-    let row: Option<(i64, Vec<u8>)> = sqlx::query_as(LAST).bind(run).fetch_optional(connection).await?;
-    row.map(|(seq, bytes)| Ok(End { seq: unsigned(seq), hash: hash(bytes)? })).transpose()
+async fn hashes(
+    connection: &mut SqliteConnection,
+    run: &str,
+    first: u64,
+    last: u64,
+) -> Result<Vec<(u64, Hash)>, sqlx::Error> {
+    let rows: Vec<(u64, Vec<u8>)> =
+        sqlx::query_as(HASHES).bind(run).bind(signed(first)).bind(signed(last)).fetch_all(connection).await?;
+    rows.into_iter().map(|(seq, bytes)| Ok((seq, hash(bytes)?))).collect()
 }
 
 pub(super) fn hash(bytes: Vec<u8>) -> Result<Hash, sqlx::Error> {

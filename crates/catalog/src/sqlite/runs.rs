@@ -1,6 +1,6 @@
 //! Reading histories, values and projections; the sweeper's statements.
 
-use super::{journal::hash, signed, unsigned};
+use super::{journal::hash, signed};
 use crate::{Entry, Error, NO_HASH, OpenRun, RunFilter, RunRow, Tip};
 use bytes::Bytes;
 use callboard_core::Timestamp;
@@ -61,7 +61,7 @@ const PURGED: &str = "update runs set purged = 1, next_check_at = $2 where id = 
 const PING: &str = "select count(*) from (select 1 from runs limit 1)";
 
 /// Seq, its hash, the hash asked for, purged, purging, cleaned_seq.
-type TipRow = (i64, Vec<u8>, Option<Vec<u8>>, bool, bool, i64);
+type TipRow = (u64, Vec<u8>, Option<Vec<u8>>, bool, bool, u64);
 
 /// A row of `runs`.
 #[derive(FromRow)]
@@ -71,11 +71,11 @@ struct Row {
     version: Option<u32>,
     status: String,
     summary: String,
-    seq: i64,
+    seq: u64,
     created_at: i64,
     ended_at: Option<i64>,
     next_check_at: Option<i64>,
-    cleaned_seq: i64,
+    cleaned_seq: u64,
     purged: bool,
 }
 
@@ -87,14 +87,7 @@ pub(super) async fn tip(readers: &SqlitePool, run: &str, at: Option<u64>) -> Res
         Some(0) => Some(NO_HASH),
         _ => recorded_at.map(hash).transpose()?,
     };
-    Ok(Some(Tip {
-        seq: unsigned(seq),
-        hash: hash(last)?,
-        hash_at,
-        purged,
-        purging,
-        cleaned_seq: unsigned(cleaned_seq),
-    }))
+    Ok(Some(Tip { seq, hash: hash(last)?, hash_at, purged, purging, cleaned_seq }))
 }
 
 pub(super) async fn history(
@@ -103,11 +96,9 @@ pub(super) async fn history(
     after: u64,
     limit: u32,
 ) -> Result<Vec<Entry>, Error> {
-    let rows: Vec<(i64, i64, Vec<u8>, String)> =
+    let rows: Vec<(u64, i64, Vec<u8>, String)> =
         sqlx::query_as(HISTORY).bind(run).bind(signed(after)).bind(limit).fetch_all(readers).await?;
-    let entry = |(seq, at, bytes, event)| {
-        Ok(Entry { seq: unsigned(seq), at: Timestamp(at), hash: hash(bytes)?, event })
-    };
+    let entry = |(seq, at, bytes, event)| Ok(Entry { seq, at: Timestamp(at), hash: hash(bytes)?, event });
     rows.into_iter().map(entry).collect()
 }
 
@@ -200,12 +191,12 @@ impl From<Row> for RunRow {
             version: row.version,
             summary: row.summary,
             status: row.status,
-            seq: unsigned(row.seq),
+            seq: row.seq,
             created_at: Timestamp(row.created_at),
             ended_at: row.ended_at.map(Timestamp),
             next_check_at: row.next_check_at.map(Timestamp),
             purged: row.purged,
-            cleaned_seq: unsigned(row.cleaned_seq),
+            cleaned_seq: row.cleaned_seq,
         }
     }
 }

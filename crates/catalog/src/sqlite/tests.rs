@@ -102,6 +102,20 @@ async fn what_was_handed_in_before_closing_is_on_disk() {
 }
 
 #[tokio::test]
+async fn a_number_that_none_of_ours_can_be_is_corrupt() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let run = fresh();
+    catalog.append(batch(&run, 1, 2, "a")).await.unwrap();
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    sqlx::query("update runs set cleaned_seq = -1").execute(&mut raw).await.unwrap();
+    let tip = catalog.tip(&run, None).await;
+    assert!(matches!(tip, Err(Error::Corrupt { .. })), "{tip:?}");
+    let row = catalog.run(&run).await;
+    assert!(matches!(row, Err(Error::Corrupt { .. })), "{row:?}");
+}
+
+#[tokio::test]
 async fn rows_of_nodes_and_edges_stand_beside_each_version() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(&path).await.unwrap();
