@@ -21,6 +21,9 @@ pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
 
+/// The project that everything belongs to: the only one there is so far. Every statement takes it from here.
+pub const PROJECT: &str = "default";
+
 /// Workflows and their versions.
 #[async_trait]
 pub trait Definitions: Send + Sync + 'static {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use callboard_core::{Hash, Timestamp};
+use std::collections::BTreeSet;
 
 /// What one turn journals: entries that continue the history, the values they name, and what they make of the run.
 #[derive(Debug, Clone)]
@@ -112,13 +113,17 @@ pub struct Tip {
     pub cleaned_seq: u64,
 }
 
-/// Which runs to list; nothing means all.
+/// Which runs to list; what is left out restricts nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
     /// Runs of this stored workflow.
     pub workflow_id: Option<String>,
-    /// Runs with this status.
-    pub status: Option<String>,
+    /// Runs with one of these statuses; none means all. Made for a handful: each is a search of its own.
+    pub statuses: BTreeSet<String>,
+    /// Created then or later.
+    pub from: Option<Timestamp>,
+    /// Created before then.
+    pub to: Option<Timestamp>,
 }
 
 // === impl Append ===

@@ -5,7 +5,9 @@
 
 mod definitions;
 mod journal;
+mod lists;
 mod runs;
+mod sweep;
 mod writer;
 
 use crate::{
@@ -17,6 +19,7 @@ use bytes::Bytes;
 use callboard_core::Timestamp;
 use sqlx::{
     ConnectOptions, SqliteConnection, SqlitePool,
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -31,10 +34,14 @@ const OPEN_TRIES: u32 = 5;
 /// No list is longer.
 const LIMIT: u32 = 10_000;
 
+/// What brings the tables up to date, in order, each in a transaction of its own.
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
 /// Every transaction that writes takes the file at once: one that begins as a reader may not become a writer.
 const BEGIN: &str = "begin immediate";
 const COMMIT: &str = "commit";
 const ROLLBACK: &str = "rollback";
+const PING: &str = "select count(*) from (select 1 from runs limit 1)";
 
 /// The catalog in one file. Dropping it finishes what was handed in, as `close` does, without waiting for it.
 pub struct SqliteCatalog {
@@ -62,7 +69,7 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error>
 
 async fn open_once(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
     let mut connection = options.connect().await?;
-    sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
+    MIGRATIONS.run(&mut connection).await?;
     Ok(connection)
 }
 
@@ -166,18 +173,18 @@ impl Journal for SqliteCatalog {
     }
 
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
-        runs::list(&self.readers, filter, after, limit.min(LIMIT)).await
+        runs::list(&self.readers, &filter, after, limit.min(LIMIT)).await
     }
 }
 
 #[async_trait]
 impl Sweep for SqliteCatalog {
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
-        runs::open(&self.readers, status, after, limit.min(LIMIT)).await
+        sweep::open(&self.readers, status, after, limit.min(LIMIT)).await
     }
 
     async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
-        self.writer.job(move |c| Box::pin(runs::due(c, now, then, limit.min(LIMIT)))).await
+        self.writer.job(move |c| Box::pin(sweep::due(c, now, then, limit.min(LIMIT)))).await
     }
 
     async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
@@ -186,14 +193,14 @@ impl Sweep for SqliteCatalog {
 
     async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
         let run = run.to_owned();
-        self.writer.job(move |c| Box::pin(runs::mark_purged(c, run, next_check_at))).await
+        self.writer.job(move |c| Box::pin(sweep::mark_purged(c, run, next_check_at))).await
     }
 }
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
     async fn health(&self) -> Result<(), Error> {
-        self.writer.job(|c: &mut SqliteConnection| Box::pin(runs::ping(c))).await
+        self.writer.job(|c: &mut SqliteConnection| Box::pin(ping(c))).await
     }
 
     async fn close(&self) {
@@ -216,6 +223,11 @@ impl From<sqlx::Error> for Error {
 /// Numbers of the database are signed. Ours never reach its limit; a caller's may, and then no row has one larger.
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+async fn ping(connection: &mut SqliteConnection) -> Result<(), Error> {
+    sqlx::query(PING).execute(connection).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub async fn all(catalog: &dyn Catalog) {
     an_append_without_entries_moves_the_next_check(catalog).await;
     a_tip_names_the_hash_at_a_seq(catalog).await;
     runs_are_listed_newest_first_by_filter_and_cursor(catalog).await;
+    runs_are_listed_by_statuses_and_span_over_all_workflows(catalog).await;
     concurrent_appends_do_not_disturb_each_other(catalog).await;
     racing_appends_of_one_run_let_one_win(catalog).await;
     due_runs_are_given_out_once(catalog).await;

@@ -2,7 +2,7 @@
 
 use super::{BEGIN, COMMIT, signed};
 use crate::{
-    Append, AppendError, Entry,
+    Append, AppendError, Entry, PROJECT,
     append::{self, End, Place},
 };
 use callboard_core::Hash;
@@ -20,8 +20,10 @@ pub(super) struct Ends(HashMap<String, End>);
 /// Ends to remember; then all are forgotten, which costs each run one read.
 const ENDS: usize = 16 << 10;
 
-const LAST: &str =
-    "select r.seq, h.hash from runs r join history h on h.run = r.id and h.seq = r.seq where r.id = $1";
+/// A history is found by the text of its run's id: in the default project the id itself.
+const LAST: &str = "
+    select r.seq, h.hash from runs r join history h on h.run = $2 and h.seq = r.seq
+    where r.project = $1 and r.id = $2";
 
 const HASHES: &str = "select seq, hash from history where run = $1 and seq between $2 and $3 order by seq";
 
@@ -31,31 +33,34 @@ const VALUE: &str =
 /// A group's entries, rows and marks: constant texts, so that they stay prepared, and one round trip for all.
 ///
 /// `$1` is a list of `[run, seq, created_at, hash, event]`, `$2` of the columns of `runs` as named below, `$3` of
-/// `[run, seq]`. The runs marked as cleaned up are returned.
+/// `[project, id, seq]`. The runs marked as cleaned up are returned.
 macro_rules! group {
     () => {
         "insert into history (run, seq, created_at, hash, event)
         select value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4 from json_each($1);
     insert into runs
-        (id, workflow_id, version, status, summary, seq, created_at, ended_at, retain_until, next_check_at, purging)
+        (project, id, workflow_id, version, status, summary, seq, last_at, created_at, ended_at, retain_until,
+        next_check_at, purging)
     select
         value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-        value ->> 8,
+        value ->> 8, value ->> 9, value ->> 10,
         case
-            when value ->> 9 is not null then value ->> 9
-            when exists (select 1 from runs where id = value ->> 0)
-                then (select next_check_at from runs where id = value ->> 0)
-            else value ->> 6
+            when value ->> 11 is not null then value ->> 11
+            when exists (select 1 from runs where project = value ->> 0 and id = value ->> 1)
+                then (select next_check_at from runs where project = value ->> 0 and id = value ->> 1)
+            else value ->> 8
         end,
-        value ->> 10
+        value ->> 12
     from (select value from json_each($2)) where true
-    on conflict (id) do update set
+    on conflict (project, id) do update set
         workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
-        summary = excluded.summary, seq = excluded.seq, ended_at = excluded.ended_at,
-        retain_until = excluded.retain_until, next_check_at = excluded.next_check_at, purging = excluded.purging
+        summary = excluded.summary, seq = excluded.seq, last_at = max(last_at, excluded.last_at),
+        ended_at = excluded.ended_at, retain_until = excluded.retain_until,
+        next_check_at = excluded.next_check_at, purging = excluded.purging
     where excluded.seq >= seq and not purged;
     update runs set cleaned_seq = seq, next_check_at = retain_until
-    from (select value from json_each($3)) as mark where id = mark.value ->> 0 and seq = mark.value ->> 1
+    from (select value from json_each($3)) as mark
+    where project = mark.value ->> 0 and id = mark.value ->> 1 and seq = mark.value ->> 2
     returning id"
     };
 }
@@ -71,7 +76,7 @@ pub(super) struct Batch<'a> {
     entries: Vec<(&'a str, u64, i64, String, &'a str)>,
     values: Vec<(&'a str, &'a str, &'a [u8])>,
     rows: Vec<Row<'a>>,
-    marks: Vec<(&'a str, u64)>,
+    marks: Vec<(&'a str, &'a str, u64)>,
     ends: HashMap<&'a str, End>,
 }
 
@@ -79,11 +84,13 @@ pub(super) struct Batch<'a> {
 #[derive(Serialize)]
 struct Row<'a>(
     &'a str,
+    &'a str,
     Option<&'a str>,
     Option<u32>,
     &'a str,
     &'a str,
     u64,
+    i64,
     i64,
     Option<i64>,
     Option<i64>,
@@ -119,7 +126,7 @@ impl<'a> Batch<'a> {
     }
 
     pub fn mark(&mut self, run: &'a str, seq: u64) {
-        self.marks.push((run, seq));
+        self.marks.push((PROJECT, run, seq));
     }
 
     /// Writes it all, in a transaction of its own or in the one that is open. Returns the runs marked as cleaned up.
@@ -173,12 +180,14 @@ impl<'a> Batch<'a> {
 fn row(append: &Append) -> Row<'_> {
     let row = &append.row;
     Row(
+        PROJECT,
         &append.run,
         row.workflow_id.as_deref(),
         row.version,
         &row.status,
         &row.summary,
         append.last_seq(),
+        append.entries.last().map_or(row.created_at.0, |entry| entry.at.0),
         row.created_at.0,
         row.ended_at.map(|t| t.0),
         row.retain_until.map(|t| t.0),
@@ -192,7 +201,8 @@ fn json<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
 }
 
 async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
-    let row: Option<(u64, Vec<u8>)> = sqlx::query_as(LAST).bind(run).fetch_optional(connection).await?;
+    let row: Option<(u64, Vec<u8>)> =
+        sqlx::query_as(LAST).bind(PROJECT).bind(run).fetch_optional(connection).await?;
     row.map(|(seq, bytes)| Ok(End { seq, hash: hash(bytes)? })).transpose()
 }
 

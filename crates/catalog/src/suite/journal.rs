@@ -151,20 +151,64 @@ pub(crate) async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &
         append.row.created_at = at(created);
         catalog.append(append).await.unwrap();
     }
-    let ids = async |workflow: &str, status: Option<&str>, after: Option<&String>, limit| {
-        let filter = RunFilter { workflow_id: Some(workflow.to_owned()), status: status.map(str::to_owned) };
+    let of = |workflow: &str, statuses: &[&str]| RunFilter {
+        workflow_id: Some(workflow.to_owned()),
+        statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
+        ..RunFilter::default()
+    };
+    let ids = async |filter: RunFilter, after: Option<&String>, limit| {
         let rows = catalog.runs(filter, after.map(String::as_str), limit).await.unwrap();
         rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&workflow, None, None, 100).await, [3, 2, 1, 0]);
-    assert_eq!(ids(&workflow, None, None, 2).await, [3, 2]);
-    assert_eq!(ids(&workflow, None, Some(&runs[2]), 2).await, [1, 0]);
-    assert_eq!(ids(&workflow, Some("completed"), None, 100).await, [3, 2, 0]);
-    assert_eq!(ids(&workflow, Some("completed"), Some(&runs[3]), 1).await, [2]);
-    assert!(ids(&fresh(), None, None, 100).await.is_empty());
-    let filter = RunFilter { workflow_id: None, status: Some("failed".to_owned()) };
-    assert!(catalog.runs(filter, None, 10_000).await.unwrap().iter().any(|r| r.id == runs[1]));
+    assert_eq!(ids(of(&workflow, &[]), None, 100).await, [3, 2, 1, 0]);
+    assert_eq!(ids(of(&workflow, &[]), None, 2).await, [3, 2]);
+    assert_eq!(ids(of(&workflow, &[]), Some(&runs[2]), 2).await, [1, 0]);
+    assert!(
+        ids(of(&workflow, &[]), Some(&fresh()), 100).await.is_empty(),
+        "nothing comes after an unknown run"
+    );
+    assert_eq!(ids(of(&workflow, &["completed"]), None, 100).await, [3, 2, 0]);
+    assert_eq!(ids(of(&workflow, &["completed"]), Some(&runs[3]), 1).await, [2]);
+    assert_eq!(ids(of(&workflow, &["failed", "completed"]), Some(&runs[3]), 2).await, [2, 1]);
+    assert_eq!(ids(of(&workflow, &["failed", "other"]), None, 100).await, [1]);
+    assert!(ids(of(&fresh(), &[]), None, 100).await.is_empty());
     assert!(catalog.runs(RunFilter::default(), None, 10_000).await.unwrap().iter().any(|r| r.id == runs[0]));
+}
+
+pub(crate) async fn runs_are_listed_by_statuses_and_span_over_all_workflows(catalog: &dyn Catalog) {
+    // Statuses of its own tell these runs from others.
+    let names = ["a", "b", "c"].map(|name| format!("{name}-{}", fresh()));
+    let runs: Vec<String> = (0..9).map(|_| fresh()).collect();
+    for (n, run) in runs.iter().enumerate() {
+        let mut append = batch(run, 1, 1, "a");
+        append.row.status.clone_from(&names[n % 3]);
+        append.row.created_at = at(i64::try_from(n / 2).unwrap());
+        catalog.append(append).await.unwrap();
+    }
+    let ids = async |statuses: &[String], span: (Option<i64>, Option<i64>), after: Option<usize>, limit| {
+        let statuses = statuses.iter().cloned().collect();
+        let (from, to) = (span.0.map(at), span.1.map(at));
+        let filter = RunFilter { workflow_id: None, statuses, from, to };
+        let rows = catalog.runs(filter, after.map(|n| runs[n].as_str()), limit).await.unwrap();
+        rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
+    };
+    let all = (None, None);
+    assert_eq!(ids(&names[..1], all, None, 100).await, [6, 3, 0]);
+    assert_eq!(ids(&names[..2], all, None, 100).await, [7, 6, 4, 3, 1, 0]);
+    assert_eq!(ids(&names, all, None, 100).await, [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    assert_eq!(ids(&names, all, None, 4).await, [8, 7, 6, 5]);
+    assert_eq!(ids(&names, all, Some(5), 3).await, [4, 3, 2]);
+    // Created at 0 0 1 1 2 2 3 3 4: the first instant counts, the last one does not.
+    assert_eq!(ids(&names, (Some(2), None), None, 100).await, [8, 7, 6, 5, 4]);
+    assert_eq!(ids(&names, (None, Some(2)), None, 100).await, [3, 2, 1, 0]);
+    assert_eq!(ids(&names, (Some(1), Some(3)), None, 100).await, [5, 4, 3, 2]);
+    assert_eq!(ids(&names, (Some(1), Some(3)), Some(4), 100).await, [3, 2]);
+    assert_eq!(ids(&names, (Some(1), Some(3)), Some(8), 100).await, [5, 4, 3, 2], "a cursor beyond the span");
+    assert!(ids(&names, (Some(3), Some(3)), None, 100).await.is_empty());
+    // More statuses than anybody names are looked for in another way.
+    let many: Vec<String> = (0..40).map(|n| format!("none-{n}")).chain(names[..1].to_vec()).collect();
+    assert_eq!(ids(&many, all, None, 100).await, [6, 3, 0]);
+    assert_eq!(ids(&many, all, Some(6), 1).await, [3]);
 }
 
 pub(crate) async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog) {
