@@ -7,7 +7,7 @@ mod said;
 
 use crate::{Batcher, Clock, Host, Live, Metrics, Roles, Services, Settings, WORKFLOW};
 use bytes::Bytes;
-use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_catalog::{Journal, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models},

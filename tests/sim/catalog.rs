@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_actors::mutant::Rule;
 use callboard_catalog::{
-    Append, AppendError, Catalog, Entry, Error, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter,
-    RunProjection, RunRow, Tip, Workflow,
+    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NO_HASH, NewVersion, NewWorkflow,
+    OpenRun, RunFilter, RunProjection, RunRow, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Timestamp,
@@ -142,7 +142,7 @@ fn append_now(world: &World, batch: &Append) -> Result<(), AppendError> {
 }
 
 #[async_trait]
-impl Catalog for Desk {
+impl Journal for Desk {
     async fn append(&self, batch: Append) -> Result<(), AppendError> {
         let (world, batch) = (&self.0, broken::append(batch));
         let away = || AppendError::Unavailable("it is away".into());
@@ -222,6 +222,14 @@ impl Catalog for Desk {
         }))
     }
 
+    // Not asked by the actors.
+    async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+#[async_trait]
+impl Sweep for Desk {
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
         self.ask().await?;
         if is_off(Rule::Sweeper) {
@@ -279,13 +287,20 @@ impl Catalog for Desk {
         self.0.hop().await;
         Ok(())
     }
+}
 
+#[async_trait]
+impl Catalog for Desk {
     async fn health(&self) -> Result<(), Error> {
         self.ask().await
     }
 
-    // --- not asked by the actors with definitions given in the call
+    async fn close(&self) {}
+}
 
+/// Not asked by the actors with definitions given in the call.
+#[async_trait]
+impl Definitions for Desk {
     async fn create_workflow(&self, _: NewWorkflow) -> Result<Workflow, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
@@ -303,10 +318,6 @@ impl Catalog for Desk {
     }
 
     async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, Error> {
-        Err(Error::Unavailable("not simulated".into()))
-    }
-
-    async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 }

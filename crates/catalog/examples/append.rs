@@ -2,7 +2,7 @@
 //!
 //! First one caller (latency), then many (throughput): each goes on appending to runs of its own.
 
-use callboard_catalog::{Catalog, SqliteCatalog, suite};
+use callboard_catalog::{Catalog, Journal, SqliteCatalog, suite};
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -10,14 +10,19 @@ use uuid::Uuid;
 /// A workflow to create; the caller makes the id (UUIDv7).
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewWorkflow {
+    /// UUIDv7: lists are sorted by it.
     pub id: String,
+    /// What people call it; need not be unique.
     pub name: String,
+    /// What it is for.
     pub description: Option<String>,
     /// The document.
     pub definition: Value,
     /// What stands against running it; empty unless it is a draft.
     pub problems: Vec<Problem>,
+    /// The caller's own; the catalog only keeps it.
     pub metadata: Map<String, Value>,
+    /// When it is made.
     pub at: Timestamp,
 }
 
@@ -26,28 +31,42 @@ pub struct NewWorkflow {
 pub struct NewVersion {
     /// The version this change was made on.
     pub expected: Option<u32>,
+    /// What people call it from now on.
     pub name: String,
+    /// What it is for.
     pub description: Option<String>,
+    /// The document.
     pub definition: Value,
+    /// What stands against running it; empty unless it is a draft.
     pub problems: Vec<Problem>,
+    /// Replaces the metadata of the version before.
     pub metadata: Map<String, Value>,
+    /// When it is made.
     pub at: Timestamp,
 }
 
 /// A version of a workflow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workflow {
+    /// Of the workflow: all its versions have it.
     pub id: String,
+    /// From 1.
     pub version: u32,
+    /// What people call it.
     pub name: String,
+    /// What it is for.
     pub description: Option<String>,
     /// The document; null in lists.
     pub definition: Value,
+    /// What stands against running it; empty unless it is a draft.
     pub problems: Vec<Problem>,
+    /// The caller's own.
     pub metadata: Map<String, Value>,
+    /// When the workflow was made.
     pub created_at: Timestamp,
     /// When this version was made.
     pub updated_at: Timestamp,
+    /// Deleted, so that only its versions can be read by number.
     pub hidden: bool,
     /// Status of its latest run, nothing before the first.
     pub status: Option<String>,

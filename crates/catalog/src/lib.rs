@@ -5,6 +5,7 @@
 //! refuses whatever does not continue it; a projection row per run answers lists without folding histories.
 //! `SqliteCatalog` is the embedded one. Every implementation passes `suite`.
 
+mod append;
 mod definition;
 mod run;
 mod sqlite;
@@ -20,11 +21,12 @@ pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
 
-/// What the rest of the program asks of the database.
-#[async_trait]
-pub trait Catalog: Send + Sync + 'static {
-    // --- definitions
+/// The project that everything belongs to: the only one there is so far. Every statement takes it from here.
+pub const PROJECT: &str = "default";
 
+/// Workflows and their versions.
+#[async_trait]
+pub trait Definitions: Send + Sync + 'static {
     /// Saves version 1 under the caller's id. An id that exists is a `Conflict`.
     async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error>;
 
@@ -39,9 +41,11 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Returns latest versions without their definitions, newest id first, those after the id `after`.
     async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error>;
+}
 
-    // --- journal
-
+/// Histories with their values, and the row that stands for each run.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
     /// Appends to a run's history, all or nothing. Entries that are there already are fine.
     async fn append(&self, batch: Append) -> Result<(), AppendError>;
 
@@ -54,13 +58,16 @@ pub trait Catalog: Send + Sync + 'static {
     /// Returns those of the named values that exist.
     async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error>;
 
+    /// Returns a run's row; nothing for an unknown run.
     async fn run(&self, id: &str) -> Result<Option<RunRow>, Error>;
 
-    /// Returns runs, newest first, those after the run `after`.
+    /// Returns runs, newest first, those after the run `after`; none if there is no such run.
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error>;
+}
 
-    // --- sweeper
-
+/// What the sweeper asks: which runs to look at again, and when.
+#[async_trait]
+pub trait Sweep: Send + Sync + 'static {
     /// Returns runs of a status, oldest first, those after the run `after`.
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error>;
 
@@ -72,9 +79,16 @@ pub trait Catalog: Send + Sync + 'static {
 
     /// Marks a run purged from the state store; it is looked at again at `next_check_at`, or never.
     async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error>;
+}
 
+/// The whole database. Who needs only a part of it takes that part.
+#[async_trait]
+pub trait Catalog: Definitions + Journal + Sweep {
     /// Fails if the database does not answer.
     async fn health(&self) -> Result<(), Error>;
+
+    /// Finishes the writes that were handed in and lets go of the database. Every later call is `Unavailable`.
+    async fn close(&self);
 }
 
 /// Why a call failed, by remedy.
@@ -83,6 +97,7 @@ pub enum Error {
     /// The caller's picture is old; `current` is the latest version where that makes sense.
     #[error("{what} {id} has changed or exists already")]
     Conflict { what: &'static str, id: String, current: Option<u32> },
+    /// Nothing of this kind has this id, or it is hidden.
     #[error("there is no {what} {id}")]
     NotFound { what: &'static str, id: String },
     /// A stored row can't be read: an operator must look.

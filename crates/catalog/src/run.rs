@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use callboard_core::{Hash, Timestamp};
+use std::collections::BTreeSet;
 
 /// What one turn journals: entries that continue the history, the values they name, and what they make of the run.
 #[derive(Debug, Clone)]
 pub struct Append {
+    /// The run's id.
     pub run: String,
     /// Seq of the first entry, from 1; without entries, the seq the next one would have.
     pub first_seq: u64,
@@ -25,8 +27,11 @@ pub struct Append {
 /// One event of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Its place in the history, from 1.
     pub seq: u64,
+    /// When it happened; never earlier than the entry before.
     pub at: Timestamp,
+    /// Over the event and the hash before.
     pub hash: Hash,
     /// JSON.
     pub event: String,
@@ -35,12 +40,17 @@ pub struct Entry {
 /// What lists show of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunProjection {
+    /// The stored workflow it runs, if it is one.
     pub workflow_id: Option<String>,
+    /// The version of that workflow.
     pub version: Option<u32>,
+    /// What lists filter by; the catalog takes any text.
     pub status: String,
     /// JSON.
     pub summary: String,
+    /// What lists are sorted by; never changes.
     pub created_at: Timestamp,
+    /// Nothing while it goes on.
     pub ended_at: Option<Timestamp>,
     /// When a cleaned-up run is looked at again for retention; nothing means never.
     pub retain_until: Option<Timestamp>,
@@ -51,17 +61,25 @@ pub struct RunProjection {
 /// A run's projection as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
+    /// The run's id.
     pub id: String,
+    /// The stored workflow it runs, if it is one.
     pub workflow_id: Option<String>,
+    /// The version of that workflow.
     pub version: Option<u32>,
     /// JSON.
     pub summary: String,
+    /// As the last append said.
     pub status: String,
     /// Seq of the history's last entry.
     pub seq: u64,
+    /// When it began.
     pub created_at: Timestamp,
+    /// Nothing while it goes on.
     pub ended_at: Option<Timestamp>,
+    /// When the sweeper looks at it; nothing means never.
     pub next_check_at: Option<Timestamp>,
+    /// The state store no longer has it.
     pub purged: bool,
     /// The run is cleaned up if this equals `seq`.
     pub cleaned_seq: u64,
@@ -70,30 +88,42 @@ pub struct RunRow {
 /// What the sweeper has to know of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRun {
+    /// The run's id.
     pub id: String,
+    /// When the sweeper looks at it; nothing means never.
     pub next_check_at: Option<Timestamp>,
-    /// Of the history's last entry.
+    /// Time of the history's last entry.
     pub last_at: Timestamp,
 }
 
 /// The end of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tip {
+    /// Seq of the last entry.
     pub seq: u64,
+    /// Hash of the last entry.
     pub hash: Hash,
     /// The hash at the seq asked for; nothing if the history is shorter. `NO_HASH` at 0.
     pub hash_at: Option<Hash>,
+    /// The state store no longer has the run.
     pub purged: bool,
+    /// The last entry says that the run is being purged.
     pub purging: bool,
     /// The run is cleaned up if this equals `seq`.
     pub cleaned_seq: u64,
 }
 
-/// Which runs to list; nothing means all.
+/// Which runs to list; what is left out restricts nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
+    /// Runs of this stored workflow.
     pub workflow_id: Option<String>,
-    pub status: Option<String>,
+    /// Runs with one of these statuses; none means all. Made for a handful: each is a search of its own.
+    pub statuses: BTreeSet<String>,
+    /// Created then or later.
+    pub from: Option<Timestamp>,
+    /// Created before then.
+    pub to: Option<Timestamp>,
 }
 
 // === impl Append ===
@@ -101,7 +131,7 @@ pub struct RunFilter {
 impl Append {
     /// Returns the seq the history has after this append.
     pub fn last_seq(&self) -> u64 {
-        (self.first_seq + self.entries.len() as u64).saturating_sub(1)
+        self.first_seq.saturating_add(self.entries.len() as u64).saturating_sub(1)
     }
 
     /// Returns roughly how much memory the append holds.
@@ -111,7 +141,7 @@ impl Append {
         self.run.len() + self.row.summary.len() + entries + values + 256
     }
 
-    /// Entries are numbered from `first_seq` without a hole.
+    /// Whether the entries are numbered from `first_seq` without a hole, and the numbers fit a database.
     pub(crate) fn is_well_formed(&self) -> bool {
         self.first_seq >= 1
             && i64::try_from(self.first_seq.saturating_add(self.entries.len() as u64)).is_ok()

@@ -5,18 +5,21 @@
 
 mod definitions;
 mod journal;
+mod lists;
 mod runs;
+mod sweep;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Entry, Error, NewVersion, NewWorkflow, OpenRun, RunFilter, RunRow, Tip,
-    Workflow,
+    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NewVersion, NewWorkflow, OpenRun,
+    RunFilter, RunRow, Sweep, Tip, Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_core::Timestamp;
 use sqlx::{
     ConnectOptions, SqliteConnection, SqlitePool,
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -31,7 +34,16 @@ const OPEN_TRIES: u32 = 5;
 /// No list is longer.
 const LIMIT: u32 = 10_000;
 
-/// The catalog in one file.
+/// What brings the tables up to date, in order, each in a transaction of its own.
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// Every transaction that writes takes the file at once: one that begins as a reader may not become a writer.
+const BEGIN: &str = "begin immediate";
+const COMMIT: &str = "commit";
+const ROLLBACK: &str = "rollback";
+const PING: &str = "select count(*) from (select 1 from runs limit 1)";
+
+/// The catalog in one file. Dropping it finishes what was handed in, as `close` does, without waiting for it.
 pub struct SqliteCatalog {
     readers: SqlitePool,
     writer: Writer,
@@ -47,7 +59,7 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error>
             Err(error) => error,
         };
         tries += 1;
-        let again = matches!(error, sqlx::Error::Migrate(_)) || writer::is_busy(&error);
+        let again = matches!(error, sqlx::Error::Migrate(_)) || is_busy(&error);
         if !again || tries > OPEN_TRIES {
             return Err(error.into());
         }
@@ -57,8 +69,13 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error>
 
 async fn open_once(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
     let mut connection = options.connect().await?;
-    sqlx::migrate!("../../migrations/sqlite").run(&mut connection).await?;
+    MIGRATIONS.run(&mut connection).await?;
     Ok(connection)
+}
+
+/// Another process writes; nothing was begun.
+fn is_busy(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "5")
 }
 
 /// Refuses a link in the place of the file or of those SQLite keeps beside it: what it leads to is somebody's, and
@@ -106,16 +123,10 @@ impl SqliteCatalog {
             .connect_lazy_with(options.clone().pragma("cache_size", "-2048").pragma("query_only", "on"));
         Ok(Self { readers, writer: Writer::spawn(connection, options) })
     }
-
-    /// Finishes what was handed in and closes the file. Dropping the catalog does the same without waiting.
-    pub async fn close(&self) {
-        self.writer.close().await;
-        self.readers.close().await;
-    }
 }
 
 #[async_trait]
-impl Catalog for SqliteCatalog {
+impl Definitions for SqliteCatalog {
     async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error> {
         self.writer.job(move |c| Box::pin(definitions::create(c, new))).await
     }
@@ -137,7 +148,10 @@ impl Catalog for SqliteCatalog {
     async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error> {
         definitions::list(&self.readers, after, limit.min(LIMIT)).await
     }
+}
 
+#[async_trait]
+impl Journal for SqliteCatalog {
     async fn append(&self, batch: Append) -> Result<(), AppendError> {
         self.writer.append(batch).await
     }
@@ -159,15 +173,18 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
-        runs::list(&self.readers, filter, after, limit.min(LIMIT)).await
+        runs::list(&self.readers, &filter, after, limit.min(LIMIT)).await
     }
+}
 
+#[async_trait]
+impl Sweep for SqliteCatalog {
     async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
-        runs::open(&self.readers, status, after, limit.min(LIMIT)).await
+        sweep::open(&self.readers, status, after, limit.min(LIMIT)).await
     }
 
     async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
-        self.writer.job(move |c| Box::pin(runs::due(c, now, then, limit.min(LIMIT)))).await
+        self.writer.job(move |c| Box::pin(sweep::due(c, now, then, limit.min(LIMIT)))).await
     }
 
     async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
@@ -176,11 +193,19 @@ impl Catalog for SqliteCatalog {
 
     async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
         let run = run.to_owned();
-        self.writer.job(move |c| Box::pin(runs::mark_purged(c, run, next_check_at))).await
+        self.writer.job(move |c| Box::pin(sweep::mark_purged(c, run, next_check_at))).await
+    }
+}
+
+#[async_trait]
+impl Catalog for SqliteCatalog {
+    async fn health(&self) -> Result<(), Error> {
+        self.writer.job(|c: &mut SqliteConnection| Box::pin(ping(c))).await
     }
 
-    async fn health(&self) -> Result<(), Error> {
-        self.writer.job(|c: &mut SqliteConnection| Box::pin(runs::ping(c))).await
+    async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
     }
 }
 
@@ -195,13 +220,14 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Numbers of the database are signed; ours never reach its limit.
+/// Numbers of the database are signed. Ours never reach its limit; a caller's may, and then no row has one larger.
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-fn unsigned(n: i64) -> u64 {
-    u64::try_from(n).unwrap_or(0)
+async fn ping(connection: &mut SqliteConnection) -> Result<(), Error> {
+    sqlx::query(PING).execute(connection).await?;
+    Ok(())
 }
 
 #[cfg(test)]

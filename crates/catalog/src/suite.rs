@@ -1,23 +1,24 @@
 //! What every catalog must do, as plain functions over `&dyn Catalog`.
 //!
 //! `all` runs them one after the other on one catalog; each makes its own ids, so the order does not matter and an
-//! old database may be used. They panic at the first difference: call them from a test.
+//! old database may be used. The last one closes it. They panic at the first difference: call them from a test.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod definitions;
 mod journal;
-mod sweeper;
+mod sweep;
 
-use crate::{Append, Catalog, Entry, NO_HASH, RunProjection};
+use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
 use bytes::Bytes;
 use callboard_core::{Hash, Timestamp};
+use futures::future::join;
 
-pub use definitions::*;
-pub use journal::*;
-pub use sweeper::*;
+pub(crate) use definitions::*;
+pub(crate) use journal::*;
+pub(crate) use sweep::*;
 
-/// Runs the whole suite.
+/// Runs the whole suite, and closes the catalog.
 pub async fn all(catalog: &dyn Catalog) {
     a_workflow_reads_as_it_was_saved(catalog).await;
     versions_stay_readable_and_conflicts_are_told(catalog).await;
@@ -34,6 +35,7 @@ pub async fn all(catalog: &dyn Catalog) {
     an_append_without_entries_moves_the_next_check(catalog).await;
     a_tip_names_the_hash_at_a_seq(catalog).await;
     runs_are_listed_newest_first_by_filter_and_cursor(catalog).await;
+    runs_are_listed_by_statuses_and_span_over_all_workflows(catalog).await;
     concurrent_appends_do_not_disturb_each_other(catalog).await;
     racing_appends_of_one_run_let_one_win(catalog).await;
     due_runs_are_given_out_once(catalog).await;
@@ -41,6 +43,23 @@ pub async fn all(catalog: &dyn Catalog) {
     a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
     a_purged_run_is_looked_at_again(catalog).await;
     catalog.health().await.unwrap();
+    closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
+}
+
+async fn closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog: &dyn Catalog) {
+    let run = fresh();
+    let (appended, ()) = join(catalog.append(batch(&run, 1, 2, "a")), catalog.close()).await;
+    appended.unwrap();
+    let late = catalog.append(batch(&run, 3, 1, "a")).await;
+    assert!(matches!(late, Err(AppendError::Unavailable(_))), "{late:?}");
+    let read = catalog.history(&run, 0, 10).await;
+    assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+    let marked = catalog.mark_cleaned(&run, 2).await;
+    assert!(matches!(marked, Err(Error::Unavailable(_))), "{marked:?}");
+    let hidden = catalog.hide_workflow(&run).await;
+    assert!(matches!(hidden, Err(Error::Unavailable(_))), "{hidden:?}");
+    assert!(catalog.health().await.is_err());
+    catalog.close().await;
 }
 
 /// A moment; the suite's own clock.

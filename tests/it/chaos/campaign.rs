@@ -11,7 +11,7 @@ use super::{
     workload::Dice,
 };
 use crate::harness::{Callboard, eventually, http, root};
-use callboard_catalog::{Catalog, RunFilter, SqliteCatalog};
+use callboard_catalog::{Journal, RunFilter, SqliteCatalog};
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},

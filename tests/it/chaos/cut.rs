@@ -14,7 +14,7 @@ use super::{
     workload::{Dice, Job, chain, job},
 };
 use crate::harness::{DaprCluster, Redis, eventually};
-use callboard_catalog::{Catalog, Entry, SqliteCatalog};
+use callboard_catalog::{Entry, Journal, SqliteCatalog};
 use std::{
     collections::BTreeMap,
     path::PathBuf,

@@ -13,7 +13,7 @@ use super::{
     verdict::{Campaign, HEALED, counter},
 };
 use crate::harness::{Launch, Process, START, free_port, http, root, scratch};
-use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_catalog::{Journal, SqliteCatalog};
 use callboard_core::Hash;
 use serde_json::{Value, json};
 use std::{

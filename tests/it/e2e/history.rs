@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::harness::{eventually, when};
-use callboard_catalog::{Catalog, Entry};
+use callboard_catalog::{Entry, Journal};
 use callboard_core::Hash;
 use serde_json::Value;
 use std::{

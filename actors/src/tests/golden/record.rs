@@ -8,7 +8,7 @@ use crate::{
     workflow::agent_id,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use callboard_catalog::Catalog;
+use callboard_catalog::Journal;
 use callboard_core::workflow::Event;
 use serde_json::{Value, json};
 use std::{

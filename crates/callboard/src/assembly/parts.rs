@@ -30,7 +30,7 @@ const SCRIPT: &str = include_str!("../../../../config/scripted.yaml");
 
 /// What is made before there is a sidecar.
 pub struct Parts {
-    pub catalog: Arc<SqliteCatalog>,
+    pub catalog: Arc<dyn Catalog>,
     pub models: Arc<Models>,
     pub agents: Arc<Agents>,
     pub registry: Registry,
@@ -65,7 +65,7 @@ impl Parts {
         let exempt =
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
         Ok(Self {
-            catalog: Arc::new(catalog(config, folder).await?),
+            catalog: catalog(config, folder).await?,
             models: Arc::new(models(config)?),
             agents: Arc::new(agents),
             metrics: Metrics::new(&registry),
@@ -113,7 +113,7 @@ impl Parts {
 
     pub fn gateway(&self, config: &Config, sidecar: Sidecar, told: Told) -> anyhow::Result<Gateway> {
         let live = self.live.clone();
-        let catalog: Arc<dyn Catalog> = self.catalog.clone();
+        let catalog = self.catalog.clone();
         Ok(Gateway {
             runs: Runs {
                 sidecar: sidecar.clone(),
@@ -135,7 +135,7 @@ impl Parts {
     }
 }
 
-async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<SqliteCatalog> {
+async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Arc<dyn Catalog>> {
     let url = config.catalog.url.expose();
     let file = match (url.strip_prefix("sqlite:"), folder) {
         (Some(file), _) => Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned(),
@@ -157,7 +157,8 @@ async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Sqlit
             mark(&config.ground.user, parent);
         }
     }
-    SqliteCatalog::open(&file).await.with_context(|| format!("the catalog {}", file.display()))
+    let catalog = SqliteCatalog::open(&file).await;
+    Ok(Arc::new(catalog.with_context(|| format!("the catalog {}", file.display()))?))
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {

@@ -36,7 +36,11 @@ pub async fn list(
     Params(filter): Params<Filter>,
 ) -> Result<Json<Items<Value>>, Error> {
     let limit = of.limit()?;
-    let filter = RunFilter { workflow_id: filter.workflow_id, status: filter.status };
+    let filter = RunFilter {
+        workflow_id: filter.workflow_id,
+        statuses: filter.status.into_iter().collect(),
+        ..RunFilter::default()
+    };
     let rows = gateway.catalog.runs(filter, of.after()?, limit + 1).await?;
     let (rows, next) = page(rows, limit, |row| row.id.clone());
     Ok(Json(Items { items: rows.iter().map(line).collect(), next }))

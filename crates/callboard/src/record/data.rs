@@ -1,6 +1,6 @@
 //! Brings data back that is stored by reference, up to a size that one answer may have.
 
-use callboard_catalog::{Catalog, Error};
+use callboard_catalog::{Error, Journal};
 use callboard_core::{Datum, ValueRef};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl Data {
     }
 
     /// Loads what was asked for. A value that can't be read is as if it were not there.
-    pub async fn load(&mut self, catalog: &dyn Catalog, run: &str) -> Result<(), Error> {
+    pub async fn load(&mut self, catalog: &dyn Journal, run: &str) -> Result<(), Error> {
         let keys: Vec<String> =
             self.wanted.keys().filter(|key| !self.found.contains_key(*key)).cloned().collect();
         for keys in keys.chunks(AT_ONCE) {

@@ -1,20 +1,23 @@
 //! Workflows and their versions. A version, its node rows and its edge rows are one transaction.
 
-use crate::{Error, NewVersion, NewWorkflow, Workflow, definition};
+use super::{BEGIN, lists};
+use crate::{Error, NewVersion, NewWorkflow, PROJECT, Workflow, definition};
 use callboard_core::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sqlx::{Connection, FromRow, SqliteConnection, SqlitePool};
+use sqlx::{Connection, FromRow, QueryBuilder, SqliteConnection, SqlitePool};
 
 const CREATE: &str = "
-    insert into workflows (id, name, description, created_at, updated_at, metadata, version)
-    values ($1, $2, $3, $4, $4, $5, 1)
+    insert into workflows (project, id, name, description, created_at, updated_at, metadata, version)
+    values ($1, $2, $3, $4, $5, $5, $6, 1)
     on conflict (id) do nothing";
 
-const CURRENT: &str = "select version, created_at from workflows where id = $1 and hidden = 0";
+const CURRENT: &str =
+    "select version, created_at from workflows where project = $1 and id = $2 and hidden = 0";
 
 const UPDATE: &str = "
-    update workflows set name = $2, description = $3, updated_at = $4, metadata = $5, version = $6 where id = $1";
+    update workflows set name = $3, description = $4, updated_at = $5, metadata = $6, version = $7
+    where project = $1 and id = $2";
 
 const VERSION: &str = "
     insert into workflow_versions (workflow_id, version, name, description, definition, problems, metadata, created_at)
@@ -28,24 +31,34 @@ const EDGE: &str = "
     insert into workflow_edges (id, workflow_id, source_id, target_id, config, version)
     values ($1, $2, $3, $4, $5, $6)";
 
-const HIDE: &str = "update workflows set hidden = 1 where id = $1 and hidden = 0";
+const HIDE: &str = "update workflows set hidden = 1 where project = $1 and id = $2 and hidden = 0";
 
-const READ: &str = "
-    select w.id, v.version, v.name, v.description, v.definition, v.problems, v.metadata, w.created_at,
-        v.created_at as updated_at, w.hidden,
-        (select r.status from runs r where r.workflow_id = w.id order by r.created_at desc, r.id desc limit 1) as status
-    from workflows w
-    join workflow_versions v on v.workflow_id = w.id and v.version = coalesce($2, w.version)
-    where w.id = $1 and ($2 is not null or w.hidden = 0)";
+/// The columns of `Row`, of workflows `w` with a version `v`; lists leave the definition out.
+macro_rules! select {
+    ($definition:literal, $version:literal) => {
+        concat!(
+            "select w.id, v.version, v.name, v.description, ",
+            $definition,
+            " as definition, v.problems, v.metadata,
+                w.created_at, v.created_at as updated_at, w.hidden,
+                (select r.status from runs r where r.project = w.project and r.workflow_id = w.id
+                    order by r.created_at desc, r.id desc limit 1) as status
+            from workflows w
+            join workflow_versions v on v.workflow_id = w.id and v.version = ",
+            $version,
+            "
+            where "
+        )
+    };
+}
 
-const LIST: &str = "
-    select w.id, v.version, v.name, v.description, 'null' as definition, v.problems, v.metadata, w.created_at,
-        v.created_at as updated_at, w.hidden,
-        (select r.status from runs r where r.workflow_id = w.id order by r.created_at desc, r.id desc limit 1) as status
-    from workflows w
-    join workflow_versions v on v.workflow_id = w.id and v.version = w.version
-    where w.hidden = 0 and ($1 is null or w.id < $1)
-    order by w.id desc limit $2";
+const READ: &str = concat!(
+    select!("v.definition", "coalesce($3, w.version)"),
+    "w.project = $1 and w.id = $2 and ($3 is not null or w.hidden = 0)"
+);
+
+/// What a list takes of each workflow; `lists` says of which.
+pub(super) const LISTED: &str = select!("'null'", "w.version");
 
 #[derive(FromRow)]
 struct Row {
@@ -77,8 +90,9 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
         hidden: false,
         status: None,
     };
-    let mut tx = connection.begin_with("begin immediate").await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
     let inserted = sqlx::query(CREATE)
+        .bind(PROJECT)
         .bind(&workflow.id)
         .bind(&workflow.name)
         .bind(&workflow.description)
@@ -99,8 +113,9 @@ pub(super) async fn update(
     id: String,
     change: NewVersion,
 ) -> Result<Workflow, Error> {
-    let mut tx = connection.begin_with("begin immediate").await?;
-    let current: Option<(u32, i64)> = sqlx::query_as(CURRENT).bind(&id).fetch_optional(&mut *tx).await?;
+    let mut tx = connection.begin_with(BEGIN).await?;
+    let current: Option<(u32, i64)> =
+        sqlx::query_as(CURRENT).bind(PROJECT).bind(&id).fetch_optional(&mut *tx).await?;
     let Some((version, created_at)) = current else {
         return Err(Error::NotFound { what: "workflow", id });
     };
@@ -109,6 +124,7 @@ pub(super) async fn update(
     }
     let version = version.saturating_add(1);
     sqlx::query(UPDATE)
+        .bind(PROJECT)
         .bind(&id)
         .bind(&change.name)
         .bind(&change.description)
@@ -131,7 +147,8 @@ pub(super) async fn update(
         status: None,
     };
     insert_version(&mut tx, &workflow).await?;
-    let row: Row = sqlx::query_as(READ).bind(&workflow.id).bind(version).fetch_one(&mut *tx).await?;
+    let row: Row =
+        sqlx::query_as(READ).bind(PROJECT).bind(&workflow.id).bind(version).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(Workflow { status: row.status, ..workflow })
 }
@@ -181,7 +198,8 @@ pub(super) async fn read(
     id: &str,
     version: Option<u32>,
 ) -> Result<Option<Workflow>, Error> {
-    let row: Option<Row> = sqlx::query_as(READ).bind(id).bind(version).fetch_optional(readers).await?;
+    let row: Option<Row> =
+        sqlx::query_as(READ).bind(PROJECT).bind(id).bind(version).fetch_optional(readers).await?;
     row.map(Workflow::try_from).transpose()
 }
 
@@ -190,12 +208,14 @@ pub(super) async fn list(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Workflow>, Error> {
-    let rows: Vec<Row> = sqlx::query_as(LIST).bind(after).bind(limit).fetch_all(readers).await?;
+    let mut query = QueryBuilder::default();
+    lists::workflows(&mut query, LISTED, after, limit);
+    let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
     rows.into_iter().map(Workflow::try_from).collect()
 }
 
 pub(super) async fn hide(connection: &mut SqliteConnection, id: String) -> Result<bool, Error> {
-    Ok(sqlx::query(HIDE).bind(id).execute(connection).await?.rows_affected() == 1)
+    Ok(sqlx::query(HIDE).bind(PROJECT).bind(id).execute(connection).await?.rows_affected() == 1)
 }
 
 impl TryFrom<Row> for Workflow {

@@ -1,10 +1,10 @@
-//! Appending to histories, many in one round trip: what is there must agree, what is new must continue it.
+//! Appending to histories, many in one round trip. What may be appended, `crate::append` says.
 
-use super::{
-    signed, unsigned,
-    writer::{BEGIN, COMMIT},
+use super::{BEGIN, COMMIT, signed};
+use crate::{
+    Append, AppendError, Entry, PROJECT,
+    append::{self, End, Place},
 };
-use crate::{Append, AppendError, Entry, NO_HASH};
 use callboard_core::Hash;
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
@@ -17,20 +17,13 @@ use std::collections::{HashMap, HashSet};
 #[derive(Default)]
 pub(super) struct Ends(HashMap<String, End>);
 
-#[derive(Clone, Copy, PartialEq)]
-struct End {
-    seq: u64,
-    hash: Hash,
-}
-
-/// Before the first entry.
-const START: End = End { seq: 0, hash: NO_HASH };
-
 /// Ends to remember; then all are forgotten, which costs each run one read.
 const ENDS: usize = 16 << 10;
 
-const LAST: &str =
-    "select r.seq, h.hash from runs r join history h on h.run = r.id and h.seq = r.seq where r.id = $1";
+/// A history is found by the text of its run's id: in the default project the id itself.
+const LAST: &str = "
+    select r.seq, h.hash from runs r join history h on h.run = $2 and h.seq = r.seq
+    where r.project = $1 and r.id = $2";
 
 const HASHES: &str = "select seq, hash from history where run = $1 and seq between $2 and $3 order by seq";
 
@@ -40,31 +33,34 @@ const VALUE: &str =
 /// A group's entries, rows and marks: constant texts, so that they stay prepared, and one round trip for all.
 ///
 /// `$1` is a list of `[run, seq, created_at, hash, event]`, `$2` of the columns of `runs` as named below, `$3` of
-/// `[run, seq]`. The runs marked as cleaned up are returned.
+/// `[project, id, seq]`. The runs marked as cleaned up are returned.
 macro_rules! group {
     () => {
         "insert into history (run, seq, created_at, hash, event)
         select value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4 from json_each($1);
     insert into runs
-        (id, workflow_id, version, status, summary, seq, created_at, ended_at, retain_until, next_check_at, purging)
+        (project, id, workflow_id, version, status, summary, seq, last_at, created_at, ended_at, retain_until,
+        next_check_at, purging)
     select
         value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-        value ->> 8,
+        value ->> 8, value ->> 9, value ->> 10,
         case
-            when value ->> 9 is not null then value ->> 9
-            when exists (select 1 from runs where id = value ->> 0)
-                then (select next_check_at from runs where id = value ->> 0)
-            else value ->> 6
+            when value ->> 11 is not null then value ->> 11
+            when exists (select 1 from runs where project = value ->> 0 and id = value ->> 1)
+                then (select next_check_at from runs where project = value ->> 0 and id = value ->> 1)
+            else value ->> 8
         end,
-        value ->> 10
+        value ->> 12
     from (select value from json_each($2)) where true
-    on conflict (id) do update set
+    on conflict (project, id) do update set
         workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
-        summary = excluded.summary, seq = excluded.seq, ended_at = excluded.ended_at,
-        retain_until = excluded.retain_until, next_check_at = excluded.next_check_at, purging = excluded.purging
+        summary = excluded.summary, seq = excluded.seq, last_at = max(last_at, excluded.last_at),
+        ended_at = excluded.ended_at, retain_until = excluded.retain_until,
+        next_check_at = excluded.next_check_at, purging = excluded.purging
     where excluded.seq >= seq and not purged;
     update runs set cleaned_seq = seq, next_check_at = retain_until
-    from (select value from json_each($3)) as mark where id = mark.value ->> 0 and seq = mark.value ->> 1
+    from (select value from json_each($3)) as mark
+    where project = mark.value ->> 0 and id = mark.value ->> 1 and seq = mark.value ->> 2
     returning id"
     };
 }
@@ -80,7 +76,7 @@ pub(super) struct Batch<'a> {
     entries: Vec<(&'a str, u64, i64, String, &'a str)>,
     values: Vec<(&'a str, &'a str, &'a [u8])>,
     rows: Vec<Row<'a>>,
-    marks: Vec<(&'a str, u64)>,
+    marks: Vec<(&'a str, &'a str, u64)>,
     ends: HashMap<&'a str, End>,
 }
 
@@ -88,11 +84,13 @@ pub(super) struct Batch<'a> {
 #[derive(Serialize)]
 struct Row<'a>(
     &'a str,
+    &'a str,
     Option<&'a str>,
     Option<u32>,
     &'a str,
     &'a str,
     u64,
+    i64,
     i64,
     Option<i64>,
     Option<i64>,
@@ -105,15 +103,8 @@ struct Row<'a>(
 impl<'a> Batch<'a> {
     /// Adds an append if it plainly continues what is known. Otherwise the database has to be asked.
     pub fn add(&mut self, ends: &Ends, append: &'a Append) -> bool {
-        let base = base(append);
         let known = self.ends.get(&*append.run).copied().or_else(|| ends.get(&append.run));
-        // Of a run that nothing is remembered of, an append from the start is taken at its word: if another process has
-        // begun the history, the insert is refused, and the database is asked.
-        let plain = known.map_or(base == START && !append.entries.is_empty(), |end| end == base);
-        if plain {
-            self.take(append, &append.entries, base);
-        }
-        plain
+        append::continues(known, append) && self.take(append, End::expected_by(append), &[]).is_ok()
     }
 
     /// Adds an append after asking, to an empty batch; the inner error is the caller's to handle.
@@ -123,21 +114,19 @@ impl<'a> Batch<'a> {
         ends: &Ends,
         append: &'a Append,
     ) -> Result<Result<(), AppendError>, sqlx::Error> {
-        let base = base(append);
         let end = match ends.get(&append.run) {
-            Some(end) if end == base => end,
-            _ => last(connection, &append.run).await?.unwrap_or(START),
+            Some(end) if end == End::expected_by(append) => end,
+            _ => last(connection, &append.run).await?.unwrap_or(End::START),
         };
-        let new = match compare(connection, append, base, end).await? {
-            Ok(new) => new,
-            Err(e) => return Ok(Err(e)),
+        let recorded = match append::overlap(end, append) {
+            Some(seqs) => hashes(connection, &append.run, *seqs.start(), *seqs.end()).await?,
+            None => Vec::new(),
         };
-        self.take(append, new, end);
-        Ok(Ok(()))
+        Ok(self.take(append, end, &recorded))
     }
 
     pub fn mark(&mut self, run: &'a str, seq: u64) {
-        self.marks.push((run, seq));
+        self.marks.push((PROJECT, run, seq));
     }
 
     /// Writes it all, in a transaction of its own or in the one that is open. Returns the runs marked as cleaned up.
@@ -167,80 +156,65 @@ impl<'a> Batch<'a> {
         self.ends.into_iter().for_each(|(run, end)| ends.insert(run, end));
     }
 
-    fn take(&mut self, append: &'a Append, new: &'a [Entry], end: End) {
-        if append.last_seq() == 0 {
-            // Neither a history nor entries: there is no run to project.
-            return;
-        }
+    /// Takes what of an append is to be written to a history that ends at `end`.
+    fn take(&mut self, append: &'a Append, end: End, recorded: &[(u64, Hash)]) -> Result<(), AppendError> {
+        let (new, is_last): (&[Entry], bool) = match append::place(end, recorded, append) {
+            Place::New(new) => (new, true),
+            Place::Known => (&[], true),
+            Place::Behind => (&[], false),
+            Place::Nothing => return Ok(()),
+            Place::Conflict => return Err(AppendError::Conflict),
+            Place::Gap { last } => return Err(AppendError::Gap { last }),
+        };
         let run = &*append.run;
         self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, e.hash.to_string(), &*e.event)));
         self.values.extend(append.values.iter().map(|(key, value)| (run, &**key, &**value)));
-        let row = &append.row;
-        self.rows.push(Row(
-            run,
-            row.workflow_id.as_deref(),
-            row.version,
-            &row.status,
-            &row.summary,
-            append.last_seq(),
-            row.created_at.0,
-            row.ended_at.map(|t| t.0),
-            row.retain_until.map(|t| t.0),
-            append.next_check_at.map(|t| t.0),
-            row.purging.into(),
-        ));
-        let end = new.last().map_or(end, |entry| End { seq: entry.seq, hash: entry.hash });
-        self.ends.insert(run, end);
+        if is_last {
+            self.rows.push(row(append));
+        }
+        self.ends.insert(run, new.last().map_or(end, End::after));
+        Ok(())
     }
 }
 
-fn base(append: &Append) -> End {
-    End { seq: append.first_seq - 1, hash: append.prev_hash }
+fn row(append: &Append) -> Row<'_> {
+    let row = &append.row;
+    Row(
+        PROJECT,
+        &append.run,
+        row.workflow_id.as_deref(),
+        row.version,
+        &row.status,
+        &row.summary,
+        append.last_seq(),
+        append.entries.last().map_or(row.created_at.0, |entry| entry.at.0),
+        row.created_at.0,
+        row.ended_at.map(|t| t.0),
+        row.retain_until.map(|t| t.0),
+        append.next_check_at.map(|t| t.0),
+        row.purging.into(),
+    )
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-/// Returns the entries that are new, or why they can't follow.
-async fn compare<'a>(
-    connection: &mut SqliteConnection,
-    append: &'a Append,
-    base: End,
-    end: End,
-) -> Result<Result<&'a [Entry], AppendError>, sqlx::Error> {
-    if base == end {
-        return Ok(Ok(&append.entries));
-    }
-    if base.seq > end.seq {
-        return Ok(Err(AppendError::Gap { last: end.seq }));
-    }
-    let mut expected: Vec<(u64, Hash)> = append.entries.iter().map(|e| (e.seq, e.hash)).collect();
-    if base.seq > 0 {
-        expected.insert(0, (base.seq, base.hash));
-    } else if base.hash != NO_HASH {
-        return Ok(Err(AppendError::Conflict));
-    }
-    let recorded: Vec<(i64, Vec<u8>)> = sqlx::query_as(HASHES)
-        .bind(&append.run)
-        .bind(signed(base.seq))
-        .bind(signed(append.last_seq()))
-        .fetch_all(connection)
-        .await?;
-    let agrees = recorded
-        .iter()
-        .zip(&expected)
-        .all(|((seq, hash), (want, wanted))| unsigned(*seq) == *want && hash[..] == wanted.0);
-    if !agrees {
-        return Ok(Err(AppendError::Conflict));
-    }
-    let old = usize::try_from(end.seq - base.seq).unwrap_or(usize::MAX);
-    Ok(Ok(append.entries.get(old..).unwrap_or_default()))
+async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
+    let row: Option<(u64, Vec<u8>)> =
+        sqlx::query_as(LAST).bind(PROJECT).bind(run).fetch_optional(connection).await?;
+    row.map(|(seq, bytes)| Ok(End { seq, hash: hash(bytes)? })).transpose()
 }
 
-async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
-    let row: Option<(i64, Vec<u8>)> = sqlx::query_as(LAST).bind(run).fetch_optional(connection).await?;
-    row.map(|(seq, bytes)| Ok(End { seq: unsigned(seq), hash: hash(bytes)? })).transpose()
+async fn hashes(
+    connection: &mut SqliteConnection,
+    run: &str,
+    first: u64,
+    last: u64,
+) -> Result<Vec<(u64, Hash)>, sqlx::Error> {
+    let rows: Vec<(u64, Vec<u8>)> =
+        sqlx::query_as(HASHES).bind(run).bind(signed(first)).bind(signed(last)).fetch_all(connection).await?;
+    rows.into_iter().map(|(seq, bytes)| Ok((seq, hash(bytes)?))).collect()
 }
 
 pub(super) fn hash(bytes: Vec<u8>) -> Result<Hash, sqlx::Error> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod upgrade;
+
 use super::*;
 use crate::suite::{self, batch, entries, fresh};
 
@@ -91,15 +93,67 @@ async fn a_second_process_that_writes_is_noticed() {
 }
 
 #[tokio::test]
-async fn closing_finishes_what_was_handed_in_and_refuses_the_rest() {
+async fn what_was_handed_in_before_closing_is_on_disk() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(&path).await.unwrap();
     let run = fresh();
     let (appended, ()) = tokio::join!(catalog.append(batch(&run, 1, 2, "a")), catalog.close());
     appended.unwrap();
-    let late = catalog.append(batch(&run, 3, 1, "a")).await;
-    assert!(matches!(late, Err(AppendError::Unavailable(_))), "{late:?}");
-    assert!(catalog.health().await.is_err());
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    assert_eq!(catalog.history(&run, 0, 10).await.unwrap(), entries(1, 2, "a"));
+}
+
+#[tokio::test]
+async fn a_number_that_none_of_ours_can_be_is_corrupt() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let run = fresh();
+    catalog.append(batch(&run, 1, 2, "a")).await.unwrap();
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    sqlx::query("update runs set cleaned_seq = -1").execute(&mut raw).await.unwrap();
+    let tip = catalog.tip(&run, None).await;
+    assert!(matches!(tip, Err(Error::Corrupt { .. })), "{tip:?}");
+    let row = catalog.run(&run).await;
+    assert!(matches!(row, Err(Error::Corrupt { .. })), "{row:?}");
+}
+
+#[tokio::test]
+async fn another_project_is_neither_shown_nor_touched() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let (run, workflow) = (fresh(), fresh());
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    for insert in [
+        "insert into runs (project, id, workflow_id, status, summary, seq, last_at, created_at, next_check_at)
+            values ('acme', $1, $2, 'running', '{}', 7, 3, 3, 3)",
+        "insert into workflows (project, id, name, created_at, updated_at, version)
+            values ('acme', $2, 'theirs', 1, 1, 1)",
+        "insert into workflow_versions (workflow_id, version, name, definition, created_at)
+            values ($2, 1, 'theirs', '{}', 1)",
+    ] {
+        sqlx::query(insert).bind(&run).bind(&workflow).execute(&mut raw).await.unwrap();
+    }
+    let theirs = async || {
+        let row = "select seq, status, next_check_at, cleaned_seq, purged from runs where project = 'acme'";
+        let row: (i64, String, i64, i64, bool) =
+            sqlx::query_as(row).fetch_one(&catalog.readers).await.unwrap();
+        row
+    };
+    let before = theirs().await;
+    assert_eq!(catalog.run(&run).await.unwrap(), None);
+    assert_eq!(catalog.tip(&run, None).await.unwrap(), None);
+    assert_eq!(catalog.runs(RunFilter::default(), None, 10).await.unwrap(), []);
+    assert_eq!(catalog.open_runs("running", None, 10).await.unwrap(), []);
+    assert!(catalog.due(Timestamp(9), Timestamp(99), 10).await.unwrap().is_empty());
+    assert!(!catalog.mark_cleaned(&run, 7).await.unwrap());
+    catalog.mark_purged(&run, None).await.unwrap();
+    assert_eq!(catalog.workflow(&workflow, None).await.unwrap(), None);
+    assert_eq!(catalog.workflow(&workflow, Some(1)).await.unwrap(), None);
+    assert_eq!(catalog.workflows(None, 10).await.unwrap(), []);
+    assert!(!catalog.hide_workflow(&workflow).await.unwrap());
+    catalog.append(batch(&run, 1, 2, "a")).await.unwrap();
+    assert_eq!(catalog.run(&run).await.unwrap().unwrap().seq, 2, "the same name is free in our project");
+    assert_eq!(theirs().await, before);
 }
 
 #[tokio::test]

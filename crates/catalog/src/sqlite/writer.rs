@@ -4,7 +4,10 @@
 //! run's last mark waits a little for others, as nobody waits for it. A step that the database refuses is found by
 //! doing its group again one by one, so it never fails its neighbours.
 
-use super::journal::{Batch, Ends};
+use super::{
+    BEGIN, COMMIT, ROLLBACK, is_busy,
+    journal::{Batch, Ends},
+};
 use crate::{Append, AppendError, Error};
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -25,10 +28,6 @@ const QUEUE_KIB: u32 = 64 << 10;
 const GROUP: usize = 256;
 /// How long runs that are marked as cleaned up wait for company.
 const LINGER: Duration = Duration::from_millis(5);
-
-pub(super) const BEGIN: &str = "begin immediate";
-pub(super) const COMMIT: &str = "commit";
-const ROLLBACK: &str = "rollback";
 
 /// A handle to the writing task.
 pub(super) struct Writer {
@@ -280,11 +279,6 @@ async fn perform(
     }
     sqlx::query(COMMIT).execute(&mut *connection).await?;
     Ok(outcomes)
-}
-
-/// Another process writes; nothing was begun.
-pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "5")
 }
 
 enum Failure {

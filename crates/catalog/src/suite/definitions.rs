@@ -35,7 +35,7 @@ fn change(expected: Option<u32>, name: &str) -> NewVersion {
     }
 }
 
-pub async fn a_workflow_reads_as_it_was_saved(catalog: &dyn Catalog) {
+pub(crate) async fn a_workflow_reads_as_it_was_saved(catalog: &dyn Catalog) {
     let id = fresh();
     let created = catalog.create_workflow(new(&id, "first")).await.unwrap();
     assert_eq!((created.version, created.status.clone()), (1, None));
@@ -47,7 +47,7 @@ pub async fn a_workflow_reads_as_it_was_saved(catalog: &dyn Catalog) {
     assert_eq!(catalog.workflow(&fresh(), None).await.unwrap(), None);
 }
 
-pub async fn versions_stay_readable_and_conflicts_are_told(catalog: &dyn Catalog) {
+pub(crate) async fn versions_stay_readable_and_conflicts_are_told(catalog: &dyn Catalog) {
     let id = fresh();
     catalog.create_workflow(new(&id, "one")).await.unwrap();
     let second = catalog.update_workflow(&id, change(Some(1), "two")).await.unwrap();
@@ -64,7 +64,7 @@ pub async fn versions_stay_readable_and_conflicts_are_told(catalog: &dyn Catalog
     assert!(matches!(unknown, Err(Error::NotFound { .. })), "{unknown:?}");
 }
 
-pub async fn a_hidden_workflow_is_gone_but_its_versions_are_not(catalog: &dyn Catalog) {
+pub(crate) async fn a_hidden_workflow_is_gone_but_its_versions_are_not(catalog: &dyn Catalog) {
     let id = fresh();
     catalog.create_workflow(new(&id, "one")).await.unwrap();
     assert!(catalog.hide_workflow(&id).await.unwrap());
@@ -77,7 +77,7 @@ pub async fn a_hidden_workflow_is_gone_but_its_versions_are_not(catalog: &dyn Ca
     assert!(!catalog.hide_workflow(&fresh()).await.unwrap());
 }
 
-pub async fn workflows_are_listed_newest_first_by_cursor(catalog: &dyn Catalog) {
+pub(crate) async fn workflows_are_listed_newest_first_by_cursor(catalog: &dyn Catalog) {
     let (older, newer) = (fresh(), fresh());
     for id in [&older, &newer] {
         catalog.create_workflow(new(id, "listed")).await.unwrap();
@@ -89,7 +89,7 @@ pub async fn workflows_are_listed_newest_first_by_cursor(catalog: &dyn Catalog) 
     assert_eq!(next[0].id, older);
 }
 
-pub async fn a_workflow_shows_the_status_of_its_latest_run(catalog: &dyn Catalog) {
+pub(crate) async fn a_workflow_shows_the_status_of_its_latest_run(catalog: &dyn Catalog) {
     let id = fresh();
     catalog.create_workflow(new(&id, "ran")).await.unwrap();
     for (n, status) in ["completed", "failed"].into_iter().enumerate() {

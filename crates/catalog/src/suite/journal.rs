@@ -4,7 +4,7 @@ use super::{at, batch, entries, fresh, hash, value};
 use crate::{AppendError, Catalog, RunFilter};
 use futures::future::join_all;
 
-pub async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
+pub(crate) async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     catalog.append(batch(&run, 4, 2, "a")).await.unwrap();
@@ -14,7 +14,7 @@ pub async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
     assert_eq!(catalog.history(&fresh(), 0, 100).await.unwrap(), []);
 }
 
-pub async fn an_append_may_be_repeated_and_overlap(catalog: &dyn Catalog) {
+pub(crate) async fn an_append_may_be_repeated_and_overlap(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
@@ -24,7 +24,7 @@ pub async fn an_append_may_be_repeated_and_overlap(catalog: &dyn Catalog) {
     assert_eq!(catalog.tip(&run, None).await.unwrap().unwrap().seq, 5);
 }
 
-pub async fn another_hash_at_the_same_seq_is_a_conflict(catalog: &dyn Catalog) {
+pub(crate) async fn another_hash_at_the_same_seq_is_a_conflict(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     // A fork at an entry that is there, one before the first new entry, one at the very beginning.
@@ -45,14 +45,14 @@ pub async fn another_hash_at_the_same_seq_is_a_conflict(catalog: &dyn Catalog) {
     assert_eq!(catalog.history(&run, 0, 100).await.unwrap(), entries(1, 3, "a"));
 }
 
-pub async fn a_hole_is_a_gap(catalog: &dyn Catalog) {
+pub(crate) async fn a_hole_is_a_gap(catalog: &dyn Catalog) {
     let run = fresh();
     assert!(matches!(catalog.append(batch(&run, 2, 1, "a")).await, Err(AppendError::Gap { last: 0 })));
     catalog.append(batch(&run, 1, 3, "a")).await.unwrap();
     assert!(matches!(catalog.append(batch(&run, 5, 1, "a")).await, Err(AppendError::Gap { last: 3 })));
 }
 
-pub async fn a_refused_append_leaves_nothing(catalog: &dyn Catalog) {
+pub(crate) async fn a_refused_append_leaves_nothing(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 2, "a")).await.unwrap();
     let before = catalog.run(&run).await.unwrap();
@@ -65,7 +65,7 @@ pub async fn a_refused_append_leaves_nothing(catalog: &dyn Catalog) {
     assert!(catalog.values(&run, &["t.0".to_owned()]).await.unwrap().is_empty());
 }
 
-pub async fn values_are_written_once(catalog: &dyn Catalog) {
+pub(crate) async fn values_are_written_once(catalog: &dyn Catalog) {
     let run = fresh();
     let mut append = batch(&run, 1, 1, "a");
     append.values = vec![("t.0".to_owned(), value("one")), ("t.1".to_owned(), value(""))];
@@ -81,7 +81,7 @@ pub async fn values_are_written_once(catalog: &dyn Catalog) {
     assert!(catalog.values(&run, &[]).await.unwrap().is_empty());
 }
 
-pub async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
+pub(crate) async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
     let run = fresh();
     let mut append = batch(&run, 1, 1, "a");
     append.row.version = Some(7);
@@ -102,7 +102,7 @@ pub async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
     assert_eq!(catalog.run(&fresh()).await.unwrap(), None);
 }
 
-pub async fn an_append_without_entries_moves_the_next_check(catalog: &dyn Catalog) {
+pub(crate) async fn an_append_without_entries_moves_the_next_check(catalog: &dyn Catalog) {
     let run = fresh();
     catalog.append(batch(&run, 1, 0, "a")).await.unwrap();
     assert_eq!(catalog.run(&run).await.unwrap(), None);
@@ -119,7 +119,7 @@ pub async fn an_append_without_entries_moves_the_next_check(catalog: &dyn Catalo
     assert!(matches!(catalog.append(batch(&run, 4, 0, "a")).await, Err(AppendError::Gap { last: 2 })));
 }
 
-pub async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
+pub(crate) async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
     let run = fresh();
     assert_eq!(catalog.tip(&run, Some(0)).await.unwrap(), None);
     let mut append = batch(&run, 1, 3, "a");
@@ -138,7 +138,7 @@ pub async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
     }
 }
 
-pub async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Catalog) {
+pub(crate) async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Catalog) {
     let workflow = fresh();
     // Two were created in the same millisecond: the id decides.
     let runs: Vec<String> = (0..4).map(|_| fresh()).collect();
@@ -151,23 +151,67 @@ pub async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Cat
         append.row.created_at = at(created);
         catalog.append(append).await.unwrap();
     }
-    let ids = async |workflow: &str, status: Option<&str>, after: Option<&String>, limit| {
-        let filter = RunFilter { workflow_id: Some(workflow.to_owned()), status: status.map(str::to_owned) };
+    let of = |workflow: &str, statuses: &[&str]| RunFilter {
+        workflow_id: Some(workflow.to_owned()),
+        statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
+        ..RunFilter::default()
+    };
+    let ids = async |filter: RunFilter, after: Option<&String>, limit| {
         let rows = catalog.runs(filter, after.map(String::as_str), limit).await.unwrap();
         rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&workflow, None, None, 100).await, [3, 2, 1, 0]);
-    assert_eq!(ids(&workflow, None, None, 2).await, [3, 2]);
-    assert_eq!(ids(&workflow, None, Some(&runs[2]), 2).await, [1, 0]);
-    assert_eq!(ids(&workflow, Some("completed"), None, 100).await, [3, 2, 0]);
-    assert_eq!(ids(&workflow, Some("completed"), Some(&runs[3]), 1).await, [2]);
-    assert!(ids(&fresh(), None, None, 100).await.is_empty());
-    let filter = RunFilter { workflow_id: None, status: Some("failed".to_owned()) };
-    assert!(catalog.runs(filter, None, 10_000).await.unwrap().iter().any(|r| r.id == runs[1]));
+    assert_eq!(ids(of(&workflow, &[]), None, 100).await, [3, 2, 1, 0]);
+    assert_eq!(ids(of(&workflow, &[]), None, 2).await, [3, 2]);
+    assert_eq!(ids(of(&workflow, &[]), Some(&runs[2]), 2).await, [1, 0]);
+    assert!(
+        ids(of(&workflow, &[]), Some(&fresh()), 100).await.is_empty(),
+        "nothing comes after an unknown run"
+    );
+    assert_eq!(ids(of(&workflow, &["completed"]), None, 100).await, [3, 2, 0]);
+    assert_eq!(ids(of(&workflow, &["completed"]), Some(&runs[3]), 1).await, [2]);
+    assert_eq!(ids(of(&workflow, &["failed", "completed"]), Some(&runs[3]), 2).await, [2, 1]);
+    assert_eq!(ids(of(&workflow, &["failed", "other"]), None, 100).await, [1]);
+    assert!(ids(of(&fresh(), &[]), None, 100).await.is_empty());
     assert!(catalog.runs(RunFilter::default(), None, 10_000).await.unwrap().iter().any(|r| r.id == runs[0]));
 }
 
-pub async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog) {
+pub(crate) async fn runs_are_listed_by_statuses_and_span_over_all_workflows(catalog: &dyn Catalog) {
+    // Statuses of its own tell these runs from others.
+    let names = ["a", "b", "c"].map(|name| format!("{name}-{}", fresh()));
+    let runs: Vec<String> = (0..9).map(|_| fresh()).collect();
+    for (n, run) in runs.iter().enumerate() {
+        let mut append = batch(run, 1, 1, "a");
+        append.row.status.clone_from(&names[n % 3]);
+        append.row.created_at = at(i64::try_from(n / 2).unwrap());
+        catalog.append(append).await.unwrap();
+    }
+    let ids = async |statuses: &[String], span: (Option<i64>, Option<i64>), after: Option<usize>, limit| {
+        let statuses = statuses.iter().cloned().collect();
+        let (from, to) = (span.0.map(at), span.1.map(at));
+        let filter = RunFilter { workflow_id: None, statuses, from, to };
+        let rows = catalog.runs(filter, after.map(|n| runs[n].as_str()), limit).await.unwrap();
+        rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
+    };
+    let all = (None, None);
+    assert_eq!(ids(&names[..1], all, None, 100).await, [6, 3, 0]);
+    assert_eq!(ids(&names[..2], all, None, 100).await, [7, 6, 4, 3, 1, 0]);
+    assert_eq!(ids(&names, all, None, 100).await, [8, 7, 6, 5, 4, 3, 2, 1, 0]);
+    assert_eq!(ids(&names, all, None, 4).await, [8, 7, 6, 5]);
+    assert_eq!(ids(&names, all, Some(5), 3).await, [4, 3, 2]);
+    // Created at 0 0 1 1 2 2 3 3 4: the first instant counts, the last one does not.
+    assert_eq!(ids(&names, (Some(2), None), None, 100).await, [8, 7, 6, 5, 4]);
+    assert_eq!(ids(&names, (None, Some(2)), None, 100).await, [3, 2, 1, 0]);
+    assert_eq!(ids(&names, (Some(1), Some(3)), None, 100).await, [5, 4, 3, 2]);
+    assert_eq!(ids(&names, (Some(1), Some(3)), Some(4), 100).await, [3, 2]);
+    assert_eq!(ids(&names, (Some(1), Some(3)), Some(8), 100).await, [5, 4, 3, 2], "a cursor beyond the span");
+    assert!(ids(&names, (Some(3), Some(3)), None, 100).await.is_empty());
+    // More statuses than anybody names are looked for in another way.
+    let many: Vec<String> = (0..40).map(|n| format!("none-{n}")).chain(names[..1].to_vec()).collect();
+    assert_eq!(ids(&many, all, None, 100).await, [6, 3, 0]);
+    assert_eq!(ids(&many, all, Some(6), 1).await, [3]);
+}
+
+pub(crate) async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog) {
     let runs: Vec<String> = (0..64).map(|_| fresh()).collect();
     let results = join_all(runs.iter().enumerate().map(async |(n, run)| {
         for step in 0..8 {
@@ -184,7 +228,7 @@ pub async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog)
     }
 }
 
-pub async fn racing_appends_of_one_run_let_one_win(catalog: &dyn Catalog) {
+pub(crate) async fn racing_appends_of_one_run_let_one_win(catalog: &dyn Catalog) {
     let run = fresh();
     let forks: Vec<String> = (0..16).map(|n| format!("fork {n}")).collect();
     let results = join_all(forks.iter().map(|fork| catalog.append(batch(&run, 1, 2, fork)))).await;

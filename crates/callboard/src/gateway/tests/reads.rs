@@ -3,8 +3,8 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Append, AppendError, Entry, Error as CatalogError, NO_HASH, NewVersion, NewWorkflow, OpenRun, RunFilter,
-    RunProjection, RunRow, Tip, Workflow,
+    Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, NO_HASH, NewVersion,
+    NewWorkflow, OpenRun, RunFilter, RunProjection, RunRow, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -113,7 +113,7 @@ struct Growing {
 }
 
 #[async_trait]
-impl Catalog for Growing {
+impl Definitions for Growing {
     async fn create_workflow(&self, _: NewWorkflow) -> Result<Workflow, CatalogError> {
         unreachable!("no workflow is made")
     }
@@ -129,6 +129,10 @@ impl Catalog for Growing {
     async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, CatalogError> {
         Ok(Vec::new())
     }
+}
+
+#[async_trait]
+impl Journal for Growing {
     async fn append(&self, _: Append) -> Result<(), AppendError> {
         Ok(())
     }
@@ -164,6 +168,10 @@ impl Catalog for Growing {
     async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, CatalogError> {
         Ok(Vec::new())
     }
+}
+
+#[async_trait]
+impl Sweep for Growing {
     async fn open_runs(&self, _: &str, _: Option<&str>, _: u32) -> Result<Vec<OpenRun>, CatalogError> {
         Ok(Vec::new())
     }
@@ -176,9 +184,14 @@ impl Catalog for Growing {
     async fn mark_purged(&self, _: &str, _: Option<Timestamp>) -> Result<(), CatalogError> {
         Ok(())
     }
+}
+
+#[async_trait]
+impl Catalog for Growing {
     async fn health(&self) -> Result<(), CatalogError> {
         Ok(())
     }
+    async fn close(&self) {}
 }
 
 #[tokio::test]

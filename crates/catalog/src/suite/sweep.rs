@@ -20,7 +20,7 @@ async fn run_due_at(catalog: &dyn Catalog, next: i64, retain_until: Option<i64>)
     run
 }
 
-pub async fn due_runs_are_given_out_once(catalog: &dyn Catalog) {
+pub(crate) async fn due_runs_are_given_out_once(catalog: &dyn Catalog) {
     let run = run_due_at(catalog, 100, None).await;
     assert!(!due(catalog, 99, &run).await);
     assert!(due(catalog, 100, &run).await);
@@ -31,7 +31,7 @@ pub async fn due_runs_are_given_out_once(catalog: &dyn Catalog) {
     assert_eq!(catalog.due(Timestamp(5), THEN, 10).await.unwrap().len(), 1);
 }
 
-pub async fn open_runs_are_found_by_status_page_by_page(catalog: &dyn Catalog) {
+pub(crate) async fn open_runs_are_found_by_status_page_by_page(catalog: &dyn Catalog) {
     let status = format!("status-{}", fresh());
     let mut all = Vec::new();
     for n in 0..3 {
@@ -52,7 +52,7 @@ pub async fn open_runs_are_found_by_status_page_by_page(catalog: &dyn Catalog) {
     assert_eq!(catalog.open_runs(&fresh(), None, 2).await.unwrap(), []);
 }
 
-pub async fn a_run_is_cleaned_only_at_the_end_of_its_history(catalog: &dyn Catalog) {
+pub(crate) async fn a_run_is_cleaned_only_at_the_end_of_its_history(catalog: &dyn Catalog) {
     let run = run_due_at(catalog, 100, Some(200)).await;
     assert!(!catalog.mark_cleaned(&run, 1).await.unwrap());
     assert!(!catalog.mark_cleaned(&fresh(), 1).await.unwrap());
@@ -69,7 +69,7 @@ pub async fn a_run_is_cleaned_only_at_the_end_of_its_history(catalog: &dyn Catal
     assert!(!due(catalog, 1000, &kept).await, "without retention nothing is left to do");
 }
 
-pub async fn a_purged_run_is_looked_at_again(catalog: &dyn Catalog) {
+pub(crate) async fn a_purged_run_is_looked_at_again(catalog: &dyn Catalog) {
     let run = run_due_at(catalog, 100, None).await;
     catalog.mark_purged(&run, Some(Timestamp(300))).await.unwrap();
     assert!(!due(catalog, 299, &run).await);
