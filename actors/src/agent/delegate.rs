@@ -15,10 +15,12 @@ use crate::{
 use callboard_core::{
     Datum, Hash,
     agent::{
-        delegate::{self, Origin},
-        message::{CallError, ToolCall, Usage},
-        run::{Ending, Input, Phase, Run, Task},
+        delegate,
+        message::ToolCall,
+        run::{Ending, Input, Phase, Run},
+        task::{Origin, Task},
     },
+    call::{CallError, Usage},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,10 +70,6 @@ fn answer(id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Value {
     })
 }
 
-pub(super) fn failed(code: &str, message: &str) -> CallError {
-    CallError { code: code.to_owned(), message: message.to_owned(), retryable: false, retry_after: None }
-}
-
 impl Agents {
     /// Hands a part of the task over, again if nothing has come of it after a while.
     pub(super) async fn delegate(
@@ -117,7 +115,7 @@ impl Agents {
             pause(Duration::from_millis(wait)).await;
             let Some(answer) = self.ask(AGENT, &child, "task", &body).await else { continue };
             if let Some(detail) = answer["error"]["detail"].as_str() {
-                let error = failed("delegate_refused", detail);
+                let error = CallError::permanent("delegate_refused", detail);
                 let input =
                     Input::ToolAnswered { attempt, iteration, id: call.id.clone(), result: Err(error) };
                 return self.report(id, input).await;
@@ -160,7 +158,7 @@ impl Agents {
                     Ok(_) => return None,
                     Err(fault) if matches!(fault.status, 429 | 500..) => {}
                     Err(fault) => {
-                        let result = Err(failed(&fault.code, &fault.detail));
+                        let result = Err(CallError::permanent(&fault.code, &fault.detail));
                         return Some(Input::ToolAnswered {
                             attempt: part.attempt,
                             iteration,
@@ -179,7 +177,10 @@ impl Agents {
         let origin = run.task.as_ref().and_then(|t| t.origin.clone());
         match (&run.phase, origin) {
             (Phase::Done { outcome }, Some(origin)) => Ok(answer(id, &origin, &run, outcome)),
-            _ => Ok(json!({ "works": run.works() })),
+            (Phase::Done { .. }, None)
+            | (Phase::Idle | Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. }, _) => {
+                Ok(json!({ "works": run.works() }))
+            }
         }
     }
 
@@ -208,8 +209,10 @@ impl Agents {
         let result = match outcome {
             Ending::Completed(output) => Ok((*self.adopted(id, &output).await?).clone()),
             Ending::Failed(error) => Err(error),
-            Ending::Unknown => Err(failed("unknown_outcome", "nobody knows whether it was performed")),
-            Ending::Cancelled => Err(failed("cancelled", "the task was cancelled")),
+            Ending::Unknown => {
+                Err(CallError::permanent("unknown_outcome", "nobody knows whether it was performed"))
+            }
+            Ending::Cancelled => Err(CallError::permanent("cancelled", "the task was cancelled")),
         };
         let usage = usage.believed();
         self.turn(id, Input::Delegated { attempt, iteration, id: call, from, result, usage }, None).await?;

@@ -14,7 +14,8 @@ use callboard_core::{
     Datum, Machine, Timestamp, Values,
     agent::{
         delegate,
-        run::{Effect, Event, Input, Phase, Profile, Run, Task},
+        run::{Effect, Event, Input, Phase, Run},
+        task::{Profile, Task},
     },
 };
 use callboard_sidecar::client::{Error, Fence, Save, Ttl};

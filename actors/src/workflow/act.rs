@@ -19,7 +19,7 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
-    workflow::{Effect, Node, NodeKind, Run, StepKey},
+    workflow::{Effect, Node, Run, StepKey},
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ struct Ready<'a> {
     task: Described<'a>,
 }
 
-/// An agent's task: [`callboard_core::agent::Task`] reads it.
+/// An agent's task: [`callboard_core::agent::task::Task`] reads it.
 #[derive(Serialize)]
 struct Described<'a> {
     agent: &'a str,
@@ -126,11 +126,8 @@ impl Workflows {
                     if last.0 == 0 || due && !at_most_once && holds(Rule::Republish) {
                         entry.published.store(now.0, Ordering::Release);
                         let published = entry.published.clone();
-                        let kind = node_of(&mem.run, &step).map(|n| &n.kind);
-                        let output_schema = match kind {
-                            Some(NodeKind::Agent(agent)) => agent.output_schema.clone(),
-                            _ => None,
-                        };
+                        let node = node_of(&mem.run, &step);
+                        let output_schema = node.and_then(|n| n.kind.output_schema()).cloned();
                         let deadline = mem.run.steps.get(&step).and_then(|s| s.deadline);
                         self.offer(
                             run,
@@ -193,10 +190,7 @@ impl Workflows {
             .iter()
             .map(|task| {
                 let node = node_of(state, &task.step);
-                let schema = node.and_then(|n| match &n.kind {
-                    NodeKind::Agent(agent) => agent.output_schema.as_ref(),
-                    _ => None,
-                });
+                let schema = node.and_then(|n| n.kind.output_schema());
                 let id = format!("{run}/{}/{}", task.step, task.attempt);
                 let data = Ready {
                     run,

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use callboard_catalog::Tip;
 use callboard_core::{
     Datum, Hash, ValueRef,
-    workflow::{Definition, Event, Plan, Run, run::Archived},
+    workflow::{Definition, Event, Plan, Run, What, run::Archived},
 };
 use callboard_sidecar::client::{Fence, Save, Ttl};
 use serde_json::Value;
@@ -250,11 +250,11 @@ impl Workflows {
         state: &mut Run,
         first: Option<&Event>,
     ) -> Result<(), Unread> {
-        let pinned =
-            state.created.as_ref().map(|c| c.plan.clone()).or_else(|| match first.map(|e| &e.what) {
-                Some(callboard_core::workflow::What::RunCreated { plan, .. }) => Some(plan.clone()),
-                _ => None,
-            });
+        let begun = || {
+            let What::RunCreated { plan, .. } = &first?.what else { return None };
+            Some(plan.clone())
+        };
+        let pinned = state.created.as_ref().map(|c| c.plan.clone()).or_else(begun);
         let Some(pinned) = pinned else { return Ok(()) };
         let mut found = BTreeMap::new();
         if let Some(reference) = pinned.reference() {

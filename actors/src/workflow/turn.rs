@@ -164,7 +164,9 @@ impl Workflows {
             let first = match turn {
                 // A wrong guess shows at the first save, or in the history; then the store is asked.
                 Turn::Start { plan, first: true, .. } if attempt == 0 && !cached => Some(plan),
-                _ => None,
+                Turn::Start { .. } | Turn::Input(_) | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => {
+                    None
+                }
             };
             let mem = match first {
                 Some(plan) => Some(begin(actor, run, plan)),
