@@ -1,6 +1,6 @@
 //! What is measured of agents and models. Names and buckets are the requirements'.
 
-use callboard_core::agent::message::Usage;
+use callboard_core::call::Usage;
 use callboard_sidecar::{Sidecar, client::Traffic};
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry,

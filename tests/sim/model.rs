@@ -7,9 +7,12 @@ use callboard_connectors::{
     http::{Request, Response, StandIn},
     model::{ChatModel, OnDelta},
 };
-use callboard_core::agent::{
-    message::{CallError, ModelReply, ModelRequest, ToolCall, Usage},
-    spec::Agents,
+use callboard_core::{
+    agent::{
+        message::{ModelReply, ModelRequest, ToolCall},
+        spec::Agents,
+    },
+    call::{CallError, Usage},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -144,10 +147,5 @@ fn answered(world: &World, key: &CallKey, text: &str) {
 }
 
 fn unavailable() -> CallError {
-    CallError {
-        code: "model_unavailable".into(),
-        message: "not now".into(),
-        retryable: true,
-        retry_after: None,
-    }
+    CallError::transient("model_unavailable", "not now")
 }

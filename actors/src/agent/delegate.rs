@@ -18,10 +18,12 @@ use crate::{
 use callboard_core::{
     Code, Datum, Hash,
     agent::{
-        delegate::{self, Origin},
-        message::{CallError, ToolCall},
-        run::{Ending, Input, Phase, Run, Task},
+        delegate,
+        message::ToolCall,
+        run::{Ending, Input, Phase, Run},
+        task::{Origin, Task},
     },
+    call::CallError,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -50,10 +52,6 @@ pub(super) fn outcome_of(id: &str, origin: &Origin, run: &Run, outcome: &Ending)
         outcome: outcome.clone(),
         usage: run.usage,
     }
-}
-
-pub(super) fn failed(code: &str, message: &str) -> CallError {
-    CallError { code: code.to_owned(), message: message.to_owned(), retryable: false, retry_after: None }
 }
 
 impl Agents {
@@ -106,7 +104,7 @@ impl Agents {
                 Ok(_) => {}
                 Err(Unanswered::Silent(_)) => continue,
                 Err(Unanswered::Refused(fault)) => {
-                    let result = Err(failed("delegate_refused", &fault.detail));
+                    let result = Err(CallError::permanent("delegate_refused", &fault.detail));
                     let input = Input::ToolAnswered { attempt, iteration, id: call.id.clone(), result };
                     return self.report(id, input).await;
                 }
@@ -151,7 +149,7 @@ impl Agents {
                 Err(fault) if fault.is_transient() => {}
                 Err(fault) => {
                     let (attempt, id) = (part.attempt, call.to_owned());
-                    let result = Err(failed(fault.code.as_str(), &fault.detail));
+                    let result = Err(CallError::permanent(fault.code.as_str(), &fault.detail));
                     return Some(Input::ToolAnswered { attempt, iteration, id, result });
                 }
             }
@@ -166,7 +164,10 @@ impl Agents {
             (Phase::Done { outcome }, Some(origin)) => {
                 Ok(Outcome::Done(outcome_of(id, &origin, &run, outcome)))
             }
-            _ => Ok(Outcome::Open { works: run.works() }),
+            (Phase::Done { .. }, None)
+            | (Phase::Idle | Phase::Reserving | Phase::Thinking { .. } | Phase::Acting { .. }, _) => {
+                Ok(Outcome::Open { works: run.works() })
+            }
         }
     }
 
@@ -195,8 +196,10 @@ impl Agents {
         let result = match outcome {
             Ending::Completed(output) => Ok((*self.adopted(id, &output).await?).clone()),
             Ending::Failed(error) => Err(error),
-            Ending::Unknown => Err(failed("unknown_outcome", "nobody knows whether it was performed")),
-            Ending::Cancelled => Err(failed("cancelled", "the task was cancelled")),
+            Ending::Unknown => {
+                Err(CallError::permanent("unknown_outcome", "nobody knows whether it was performed"))
+            }
+            Ending::Cancelled => Err(CallError::permanent("cancelled", "the task was cancelled")),
         };
         let usage = usage.believed();
         self.turn(id, Turn::Input(Input::Delegated { attempt, iteration, id: call, from, result, usage }))

@@ -11,7 +11,8 @@ use callboard_core::{
     Code, Datum,
     agent::{
         message::{Message, Role},
-        run::{Ending, Input, Phase, Run, Task, echo},
+        run::{Ending, Input, Phase, Run, echo},
+        task::Task,
     },
     workflow::event::Failure,
 };
@@ -60,7 +61,7 @@ impl Agents {
 
     /// Performs one task for an outside caller and waits for its end.
     async fn execute(&self, id: &str, body: Execute) -> Result<AgentView, Fault> {
-        if !callboard_core::workflow::definition::is_id(id) {
+        if !callboard_core::id::is_id(id) {
             return Err(Fault::bad_request("an agent's id must match [A-Za-z0-9_-]{1,64}"));
         }
         if !self.services.agents.agents.contains_key(&body.agent) {

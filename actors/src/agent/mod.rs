@@ -24,7 +24,8 @@ use async_trait::async_trait;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
-    workflow::{StepKey, definition::is_id},
+    id::is_id,
+    workflow::StepKey,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};

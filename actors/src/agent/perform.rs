@@ -19,9 +19,11 @@ use callboard_connectors::{
 use callboard_core::{
     Code, Datum, Machine, Span,
     agent::{
-        message::{CallError, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
-        run::{Effect, Input, Phase, Profile, Run, check_call, echo},
+        message::{Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
+        run::{Effect, Input, Phase, Run, check_call, echo},
+        task::Profile,
     },
+    call::CallError,
     workflow::event::Reserved,
 };
 use serde_json::Value;
@@ -201,12 +203,8 @@ impl Agents {
         contents: &BTreeMap<String, Arc<Value>>,
         model: usize,
     ) -> Result<ModelRequest, CallError> {
-        let lost = |what: &str| CallError {
-            code: "value_unavailable".into(),
-            message: format!("{what} can't be read now"),
-            retryable: true,
-            retry_after: None,
-        };
+        let lost =
+            |what: &str| CallError::transient("value_unavailable", format!("{what} can't be read now"));
         let profile = run.profile.as_deref().ok_or_else(|| lost("the agent's profile"))?;
         let task = run.task.as_ref().ok_or_else(|| lost("the task"))?;
         let mut wanted: Vec<&Datum> = vec![&task.input];
@@ -277,7 +275,7 @@ impl Agents {
             let (tool, arguments) = check_call(&checked, &asked)?;
             Ok((tools::compute(tool, &arguments), tool.clone(), arguments))
         };
-        let busy = |busy: Busy| super::delegate::failed("tool_failed", &busy.to_string());
+        let busy = |busy: Busy| CallError::permanent("tool_failed", busy.to_string());
         let owner = key.split('/').next().unwrap_or_default().to_owned();
         let under_way = self.marks.enter(&owner, Work::Tool).await;
         let (computed, tool, arguments) = self.tasks.pool.check(work).await.map_err(busy)??;

@@ -16,7 +16,8 @@ use callboard_core::{
     Code, Datum, Machine, Timestamp, Values,
     agent::{
         delegate,
-        run::{Event, Input, Phase, Profile, Run, Task},
+        run::{Event, Input, Phase, Run},
+        task::{Profile, Task},
     },
 };
 use callboard_sidecar::client::{Error, Ttl};

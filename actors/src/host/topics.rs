@@ -157,7 +157,7 @@ async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Val
             return verdict(Verdict::Drop);
         }
     };
-    if !callboard_core::workflow::definition::is_id(&run) {
+    if !callboard_core::id::is_id(&run) {
         tracing::warn!(id = event.id, kind = event.r#type, "an event with an invalid run_id is dropped");
         return verdict(Verdict::Drop);
     }

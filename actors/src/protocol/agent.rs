@@ -4,10 +4,8 @@ use super::Taken;
 use crate::AGENT;
 use callboard_core::{
     Timestamp,
-    agent::{
-        message::{Message, Usage},
-        run::{Ending, Task},
-    },
+    agent::{message::Message, run::Ending, task::Task},
+    call::Usage,
     workflow::{StepKey, event::Failure},
 };
 use serde::{Deserialize, Serialize};

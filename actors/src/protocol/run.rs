@@ -4,7 +4,8 @@ use super::{Message, Taken};
 use crate::WORKFLOW;
 use callboard_core::{
     Span,
-    agent::{message::Usage, run::Ending},
+    agent::run::Ending,
+    call::Usage,
     workflow::{StepKey, event::Reserved},
 };
 use serde::{Deserialize, Deserializer, Serialize};

@@ -9,7 +9,8 @@ use callboard_connectors::{
 };
 use callboard_core::{
     Span, Timestamp,
-    agent::message::{ModelReply, ModelRequest, Usage},
+    agent::message::{ModelReply, ModelRequest},
+    call::Usage,
 };
 use serde_json::{Value, json};
 use std::{

@@ -24,8 +24,8 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
-    agent::run::Task as AgentTask,
-    workflow::{Effect, Node, NodeKind, Run, StepKey},
+    agent::task::Task as AgentTask,
+    workflow::{Effect, Node, Run, StepKey},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -314,10 +314,7 @@ fn has_untold(actor: &Actor, run: &Run) -> bool {
 
 /// Returns the schema that the answer of a step's agent must fit, if there is one.
 pub(super) fn output_schema<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Value> {
-    match &node_of(run, step)?.kind {
-        NodeKind::Agent(agent) => agent.output_schema.as_ref(),
-        _ => None,
-    }
+    node_of(run, step)?.kind.output_schema()
 }
 
 /// Returns the definition of a step's node.

@@ -8,9 +8,9 @@ use callboard_connectors::http::{
 };
 use callboard_core::{
     Datum, Span,
-    agent::message::{CallError, Usage},
-    request::Request,
-    workflow::{Input, NodeKind, Outcome, Plan, Run, StepKey, definition::HttpNode, run::StepState},
+    call::{CallError, Usage},
+    request::{Request, Template},
+    workflow::{Input, Outcome, Plan, Run, StepKey, run::StepState},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -124,10 +124,10 @@ impl Workflows {
 
     async fn perform(&self, run: &str, call: &HttpStep, request: &Request) -> Result<Answer, CallError> {
         let node = call.plan.by_id.get(&*call.step.node).map(|ix| &call.plan.node(*ix).node.kind);
-        let Some(NodeKind::Http(node)) = node else {
+        let Some(node) = node.and_then(|kind| kind.request()) else {
             return Err(invalid("the run's definition has no such call".into()));
         };
-        let node = HttpNode { expect: call.expect.clone(), ..node.clone() };
+        let node = Template { expect: call.expect.clone(), ..node.clone() };
         let key = format!("{run}/{}/{}", call.step, call.attempt);
         let call = Call {
             node: &node,
@@ -153,5 +153,5 @@ impl Workflows {
 }
 
 fn invalid(message: String) -> CallError {
-    CallError { code: "http_invalid_request".into(), message, retryable: false, retry_after: None }
+    CallError::permanent("http_invalid_request", message)
 }

@@ -238,11 +238,11 @@ impl Workflows {
         state: &mut Run,
         first: Option<&Event>,
     ) -> Result<(), Unread> {
-        let pinned =
-            state.created.as_ref().map(|c| c.plan.clone()).or_else(|| match first.map(|e| &e.what) {
-                Some(What::RunCreated { plan, .. }) => Some(plan.clone()),
-                _ => None,
-            });
+        let begun = || {
+            let What::RunCreated { plan, .. } = &first?.what else { return None };
+            Some(plan.clone())
+        };
+        let pinned = state.created.as_ref().map(|c| c.plan.clone()).or_else(begun);
         let Some(pinned) = pinned else { return Ok(()) };
         let mut found = BTreeMap::new();
         if let Some(reference) = pinned.reference() {

@@ -7,16 +7,9 @@ use super::{
 use crate::protocol::{Fault, Message, Reply, Taken, parse, reply, run as message};
 use callboard_core::{
     Code, Datum,
-    agent::{
-        message::{CallError, Usage},
-        run::Ending,
-    },
-    workflow::{
-        Input, NodeKind, Outcome,
-        definition::{AgentNode, EffectMode, Worker},
-        run::StepState,
-        view::Summary,
-    },
+    agent::run::Ending,
+    call::{CallError, Usage},
+    workflow::{Input, Outcome, definition::EffectMode, run::StepState, view::Summary},
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -185,12 +178,9 @@ impl Workflows {
             Ending::Failed(error) => Outcome::Failed(error),
             Ending::Unknown => Outcome::Unknown,
             // Of what the run did not cancel itself, it would wait for ever.
-            Ending::Cancelled => Outcome::Failed(CallError {
-                code: "agent_cancelled".into(),
-                message: "the agent was told to stop".into(),
-                retryable: false,
-                retry_after: None,
-            }),
+            Ending::Cancelled => {
+                Outcome::Failed(CallError::permanent("agent_cancelled", "the agent was told to stop"))
+            }
         };
         let message::Answer { step, attempt, usage, .. } = body;
         let usage = usage.believed();
@@ -216,10 +206,8 @@ impl Workflows {
         let activation = bounded("activation", activation, ACTIVATION)?;
         let seen = self.turn(run, Turn::Look).await?.run;
         let node = seen.plan.as_ref().and_then(|p| p.by_id.get(&*step.node).map(|ix| &p.node(*ix).node));
-        let asks = node.is_some_and(|node| {
-            let is_agent = matches!(node.kind, NodeKind::Agent(AgentNode { worker: Worker::Internal, .. }));
-            is_agent && node.effect == EffectMode::AtMostOnce
-        });
+        let asks = node
+            .is_some_and(|node| node.kind.asks_agent().is_some() && node.effect == EffectMode::AtMostOnce);
         if !asks {
             let message =
                 format!("node {} of run {run} has no agent that must be granted its call", step.node);

@@ -32,7 +32,7 @@ use crate::{
     tasks::Tasks,
 };
 use async_trait::async_trait;
-use callboard_core::workflow::definition::is_id;
+use callboard_core::id::is_id;
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;

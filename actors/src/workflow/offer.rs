@@ -17,15 +17,10 @@ use crate::{
 };
 use callboard_core::{
     Code, Datum, Problem, Timestamp,
-    agent::message::{CallError, Usage},
+    call::{CallError, Usage},
     schema,
     value::json_len,
-    workflow::{
-        Input, NodeKind, Outcome, Run, StepKey,
-        definition::{AgentNode, EffectMode, Worker},
-        plan::PlanNode,
-        run::StepState,
-    },
+    workflow::{Input, Outcome, Run, StepKey, definition::EffectMode, plan::PlanNode, run::StepState},
 };
 use serde_json::Value;
 /// A prompt and a schema together; a message through the sidecar has at most 4 MiB.
@@ -106,7 +101,7 @@ impl Workflows {
         let size = json_len(&data.prompt) + data.output_schema.as_ref().map_or(0, json_len);
         if size > LARGEST {
             let message = format!("a task of {size} bytes can't be offered; {LARGEST} are the most");
-            return Err(failed("task_too_large", message));
+            return Err(CallError::permanent("task_too_large", message));
         }
         Ok(Some(data))
     }
@@ -152,9 +147,7 @@ impl Workflows {
             Err(fault) => return Err(fault),
         };
         let node = seen.plan.as_ref().and_then(|p| p.by_id.get(&*body.step.node).map(|ix| p.node(*ix)));
-        let Some(NodeKind::Agent(AgentNode { worker: Worker::External, output_schema, .. })) =
-            node.map(|n| &n.node.kind)
-        else {
+        let Some(task) = node.and_then(|n| n.node.kind.asks_worker()) else {
             let message = format!("run {run} has no node {} with an external worker", body.step.node);
             return Err(self.forged(run, Fault::new(409, Code::NotExternal, message)));
         };
@@ -164,14 +157,14 @@ impl Workflows {
             return Err(self.forged(run, Fault::new(409, Code::NotOffered, message)));
         }
         let outcome = match outcome {
-            Ok(output) => match self.fits(output_schema.clone(), output).await? {
+            Ok(output) => match self.fits(task.output_schema.clone(), output).await? {
                 Ok(output) => Outcome::Done(Datum::inline(output)),
                 Err(problems) => {
                     let all: Vec<String> =
                         problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
                     let message = format!("the answer does not fit the output schema: {}", all.join("; "));
                     let costly = schema::is_too_costly(&problems);
-                    Outcome::Failed(failed(
+                    Outcome::Failed(CallError::permanent(
                         if costly { schema::TOO_COSTLY } else { "output_invalid" },
                         message,
                     ))
@@ -232,8 +225,4 @@ fn error_of(complaint: Complaint) -> Result<CallError, Fault> {
     }
     message.truncate(message.floor_char_boundary(COMPLAINT));
     Ok(CallError { code, message, retryable, retry_after })
-}
-
-fn failed(code: &str, message: String) -> CallError {
-    CallError { code: code.into(), message, retryable: false, retry_after: None }
 }

@@ -7,11 +7,8 @@ use anyhow::Context;
 use callboard_core::{
     Problem,
     agent::spec::ToolKind,
-    workflow::{
-        Plan,
-        definition::{Format, parse},
-        plan::Surroundings,
-    },
+    document::{Format, parse},
+    workflow::{Plan, plan::Surroundings},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
@@ -122,7 +119,7 @@ mod tests {
                 Definition::from_value(document).unwrap_or_else(|problems| panic!("{file}: {problems:?}"));
             kinds.extend(definition.nodes.iter().map(|node| node.kind.name()));
         }
-        assert_eq!(kinds, BTreeSet::from(NodeKind::NAMES));
+        assert_eq!(kinds, NodeKind::names().collect());
     }
 
     #[test]

@@ -29,7 +29,7 @@ use axum::{
 };
 use callboard_actors::Recorded;
 use callboard_catalog::Catalog;
-use callboard_core::{Timestamp, agent::spec::Agents, workflow::definition::is_id};
+use callboard_core::{Timestamp, agent::spec::Agents, id::is_id};
 use callboard_listener::Refusal;
 use http::{HeaderMap, StatusCode, request::Parts};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

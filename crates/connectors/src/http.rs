@@ -11,7 +11,7 @@ pub mod node;
 mod resolver;
 pub(crate) mod room;
 
-use crate::{CallError, failed};
+use crate::CallError;
 use address::Rules;
 use bytes::Bytes;
 use callboard_core::request::{LARGEST_BODY, USUAL_BODY, is_reserved};
@@ -131,7 +131,8 @@ impl Guarded {
         let within = request.timeout.unwrap_or(TOTAL).min(LONGEST_TOTAL);
         let late = errors::timeout(&url);
         let follow = async {
-            let _slot = self.calls.acquire().await.map_err(|_| failed("http_connect", "closed", true))?;
+            let _slot =
+                self.calls.acquire().await.map_err(|_| CallError::transient("http_connect", "closed"))?;
             self.follow(request, url, Instant::now() + within).await
         };
         tokio::time::timeout(within, follow).await.unwrap_or(Err(late))
@@ -142,7 +143,8 @@ impl Guarded {
         if text.len() > URL {
             return Err(errors::forbidden_url("the URL is too long"));
         }
-        let url = Url::parse(text).map_err(|_| failed("http_invalid_request", "this is not a URL", false))?;
+        let url = Url::parse(text)
+            .map_err(|_| CallError::permanent("http_invalid_request", "this is not a URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(errors::forbidden_url("only http and https URLs are called"));
         }
@@ -151,7 +153,7 @@ impl Guarded {
         }
         let (Some(host), Some(name), Some(port)) = (url.host(), url.host_str(), url.port_or_known_default())
         else {
-            return Err(failed("http_invalid_request", "the URL has no host", false));
+            return Err(CallError::permanent("http_invalid_request", "the URL has no host"));
         };
         let ip = match host {
             Host::Ipv4(ip) => Some(ip.into()),
@@ -170,7 +172,7 @@ impl Guarded {
     async fn follow(&self, mut request: Request, mut url: Url, end: Instant) -> Result<Response, CallError> {
         if let Some(name) = request.headers.keys().find(|name| is_reserved(name.as_str())) {
             let message = format!("the request sets {name}, which is made for each call");
-            return Err(failed("http_invalid_request", message, false));
+            return Err(CallError::permanent("http_invalid_request", message));
         }
         body::check_headers(&request.headers)?;
         let most = usize::try_from(request.max_body.unwrap_or(USUAL_BODY)).unwrap_or(BODY).min(BODY);
@@ -196,7 +198,7 @@ impl Guarded {
             }
             url = target;
         }
-        Err(failed("http_redirects", "the call was redirected too often", false))
+        Err(CallError::permanent("http_redirects", "the call was redirected too often"))
     }
 
     async fn send(&self, request: &Request, url: &Url, end: Instant) -> Result<reqwest::Response, CallError> {
@@ -244,10 +246,9 @@ pub(crate) fn plain() -> reqwest::ClientBuilder {
 
 /// Builds a client; on a machine without root certificates one that trusts nobody, so that plain HTTP still works.
 pub(crate) fn build(builder: impl Fn() -> reqwest::ClientBuilder) -> Result<reqwest::Client, CallError> {
-    builder()
-        .build()
-        .or_else(|_| builder().tls_certs_only([]).build())
-        .map_err(|_| failed("http_invalid_request", "no HTTP client can be built on this machine", false))
+    builder().build().or_else(|_| builder().tls_certs_only([]).build()).map_err(|_| {
+        CallError::permanent("http_invalid_request", "no HTTP client can be built on this machine")
+    })
 }
 
 /// Bytes whose memory is overwritten when the last of those who share them has gone.
@@ -262,7 +263,7 @@ fn target(response: &reqwest::Response, url: &Url) -> Option<Result<Url, CallErr
     }
     let location = response.headers().get(header::LOCATION)?;
     let joined = location.to_str().ok().and_then(|text| url.join(text).ok());
-    Some(joined.ok_or_else(|| failed("http_invalid_response", "the redirect leads to no URL", false)))
+    Some(joined.ok_or_else(|| CallError::permanent("http_invalid_response", "the redirect leads to no URL")))
 }
 
 /// Changes the request as the redirect's status asks.

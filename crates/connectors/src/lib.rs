@@ -8,9 +8,4 @@ pub mod model;
 pub mod secret;
 pub mod tools;
 
-pub use callboard_core::agent::message::CallError;
-
-/// Makes an error that trying again may (or won't) heal.
-fn failed(code: &str, message: impl Into<String>, retryable: bool) -> CallError {
-    CallError { code: code.to_owned(), message: message.into(), retryable, retry_after: None }
-}
+pub use callboard_core::call::CallError;

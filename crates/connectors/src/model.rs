@@ -7,13 +7,14 @@ mod openai;
 mod scripted;
 
 use crate::{
-    CallError, failed,
+    CallError,
     secret::{Pieces, Scrub},
 };
 use async_trait::async_trait;
 use callboard_core::{
     Problem, Span,
-    agent::message::{Message, ModelReply, ModelRequest, Usage},
+    agent::message::{Message, ModelReply, ModelRequest},
+    call::Usage,
 };
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -247,7 +248,7 @@ fn estimate(messages: &[Message], answer: usize) -> Usage {
 
 /// An answer that is not one.
 fn invalid(message: impl Into<String>, retryable: bool) -> CallError {
-    failed("model_invalid_response", message, retryable)
+    CallError { retryable, ..CallError::permanent("model_invalid_response", message) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 mod hosts;
 mod scrub;
 
-use crate::{CallError, failed};
+use crate::CallError;
 use async_trait::async_trait;
 use callboard_core::secret::{Place, SCHEME};
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +78,7 @@ impl Used {
         let mut used = BTreeMap::new();
         for name in names {
             let Some(secret) = secrets.secret(name).await? else {
-                return Err(failed("secret_unknown", format!("there is no secret {name}"), false));
+                return Err(CallError::permanent("secret_unknown", format!("there is no secret {name}")));
             };
             used.insert((*name).to_owned(), secret);
         }
@@ -98,7 +98,7 @@ impl Used {
                 (text.get(from..place.from), self.0.get(&place.name), stands)
             else {
                 let message = format!("the recorded request has no secret at {}", place.at);
-                return Err(failed("http_invalid_request", message, false));
+                return Err(CallError::permanent("http_invalid_request", message));
             };
             out.push_str(plain);
             out.push_str(secret.expose());

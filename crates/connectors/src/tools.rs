@@ -4,7 +4,7 @@
 //! `secret://…` among them stays text.
 
 use crate::{
-    CallError, failed,
+    CallError,
     http::{
         Guarded, Held,
         node::{self, Answer, Call},
@@ -57,7 +57,7 @@ fn evaluated(expression: &str, args: &Value) -> Result<Answer, CallError> {
 }
 
 fn unusable(message: String) -> CallError {
-    failed("tool_failed", message, false)
+    CallError::permanent("tool_failed", message)
 }
 
 #[cfg(test)]

@@ -8,19 +8,23 @@ mod bounds;
 mod convert;
 mod costly;
 mod engine;
+mod error;
 mod marked;
+mod marks;
 mod measure;
 pub mod meter;
 mod names;
+mod reads;
 mod references;
 mod scan;
 
 pub use engine::{Context, Expression, Fuel};
+pub use error::Error;
 pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
 pub use meter::{Brake, Meter};
+pub use reads::Reads;
 pub use references::References;
 
-use crate::workflow::plan::Reads;
 use serde_json::{Map, Value};
 
 /// Work that one evaluation may do: instructions, and 64 bytes made or read count as one.
@@ -31,18 +35,6 @@ pub const OUTPUT_LIMIT: usize = 1 << 20;
 pub const COLLECTION_LIMIT: usize = 100_000;
 /// Levels of lists and objects.
 pub const DEPTH_LIMIT: usize = 64;
-
-/// Why an evaluation failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("{0}")]
-    Syntax(String),
-    #[error("{0}")]
-    Evaluation(String),
-    /// Fuel, size or depth.
-    #[error("{0}")]
-    Limit(String),
-}
 
 /// Checks an expression and returns what it reads.
 pub fn check_expression(source: &str) -> Result<Reads, Error> {
@@ -146,7 +138,7 @@ pub(crate) fn render_in(
         return Err(Error::Limit(format!("the template is nested deeper than {DEPTH_LIMIT} levels")));
     }
     Ok(match template {
-        Value::String(text) if !engine::is_template(text) => Value::String(text.clone()),
+        Value::String(text) if !scan::is_template(text) => Value::String(text.clone()),
         Value::String(text) => match whole(text) {
             Some(source) => Expression::new(source)?.evaluate(context, fuel)?,
             None => Value::String(engine::text(text, context, fuel)?),

@@ -5,8 +5,11 @@
 //! The shell (`callboard-actors`) loads, commits, journals and performs.
 
 pub mod agent;
+pub mod call;
 mod code;
+pub mod document;
 pub mod expr;
+pub mod id;
 pub mod json;
 pub mod problem;
 pub mod request;

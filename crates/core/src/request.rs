@@ -1,7 +1,9 @@
-//! An HTTP call as it goes out: what the templates of a node or tool come to, and where its own secrets stand in it.
+//! An HTTP call, as a document describes it and as it goes out: what the templates of a node or tool come to, and where its
+//! own secrets stand in it.
 //!
-//! One function renders for nodes and for agents' tools. What data prints into a URL stays one part of it; what it
-//! prints elsewhere never becomes a reference to a secret.
+//! Nodes and agents' tools describe their calls alike (`Template`), and one function renders both to what is sent
+//! (`Request`). What data prints into a URL stays one part of it; what it prints elsewhere never becomes a reference to a
+//! secret.
 
 mod check;
 
@@ -9,8 +11,8 @@ use crate::{
     expr::{self, Context, Fuel, Meter},
     secret::{self, Place},
     value::json_len,
-    workflow::definition::{HttpMethod, HttpNode},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, fmt};
@@ -22,11 +24,49 @@ pub const USUAL_BODY: u64 = 1 << 20;
 /// The largest that it may ask for.
 pub const LARGEST_BODY: u64 = 16 << 20;
 
-/// A rendered call.
+/// Calls an address; its output is `{status, headers, body}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "HttpNode")]
+pub struct Template {
+    #[serde(default)]
+    pub method: Method,
+    /// Template.
+    pub url: String,
+    /// Templates; `secret://name` is resolved right before the call.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub headers: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub query: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// Status codes that count as success; default: any 2xx.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<u16>,
+    /// Bytes of the largest answer that is read; default: 1 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 16777216))]
+    pub max_body: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "HttpMethod")]
+pub enum Method {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// A [`Template`] with the data in it: what goes out. The same fields, without those that say what to do with the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     #[serde(default)]
-    pub method: HttpMethod,
+    pub method: Method,
     pub url: String,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub headers: Map<String, Value>,
@@ -53,18 +93,30 @@ pub struct Ambiguous {
     pub at: String,
 }
 
+// === impl Method ===
+
+impl Method {
+    /// Whether it only reads, so that it may be sent twice.
+    pub fn is_read(self) -> bool {
+        match self {
+            Method::Get | Method::Head => true,
+            Method::Post | Method::Put | Method::Patch | Method::Delete => false,
+        }
+    }
+}
+
 /// Renders a configuration over `context`.
-pub fn render(node: &HttpNode, context: &Value) -> Result<Request, Unusable> {
-    render_under(&Meter::default(), node, context)
+pub fn render(call: &Template, context: &Value) -> Result<Request, Unusable> {
+    render_under(&Meter::default(), call, context)
 }
 
 /// The same, counted with others.
-pub fn render_under(meter: &Meter<'_>, node: &HttpNode, context: &Value) -> Result<Request, Unusable> {
+pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Result<Request, Unusable> {
     let in_field = |field| move |error| Unusable { field, error };
     meter.enter(context).map_err(in_field("url"))?;
     let context = &Context::new(context).map_err(in_field("url"))?;
     let fuel = || Fuel::default().under(meter);
-    let url = expr::render_url(&node.url, context, &mut fuel()).map_err(in_field("url"))?;
+    let url = expr::render_url(&call.url, context, &mut fuel()).map_err(in_field("url"))?;
     check_segments(&url.text, &url.data).map_err(in_field("url"))?;
     let mut secrets: Vec<Place> =
         url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();
@@ -82,17 +134,17 @@ pub fn render_under(meter: &Meter<'_>, node: &HttpNode, context: &Value) -> Resu
         Value::Object(map) => Ok(map),
         _ => Ok(Map::new()),
     };
-    let headers = object("headers", &node.headers)?;
-    let query = object("query", &node.query)?;
-    let body = node.body.as_ref().map(|body| part("body", body)).transpose()?;
-    let secrets = (!references(node).is_empty()).then_some(secrets);
-    Ok(Request { method: node.method, url: url.text, headers, query, body, secrets })
+    let headers = object("headers", &call.headers)?;
+    let query = object("query", &call.query)?;
+    let body = call.body.as_ref().map(|body| part("body", body)).transpose()?;
+    let secrets = (!references(call).is_empty()).then_some(secrets);
+    Ok(Request { method: call.method, url: url.text, headers, query, body, secrets })
 }
 
 /// Returns the names of all secrets that a configuration itself refers to.
-pub fn references(node: &HttpNode) -> BTreeSet<String> {
+pub fn references(call: &Template) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    each_template(node, &mut |text| names.extend(expr::own_references(text).into_iter().map(str::to_owned)));
+    each_template(call, &mut |text| names.extend(expr::own_references(text).into_iter().map(str::to_owned)));
     names
 }
 
@@ -126,9 +178,9 @@ pub fn is_reserved(header: &str) -> bool {
 }
 
 /// Calls `f` with every text of a configuration that is a template.
-fn each_template(node: &HttpNode, f: &mut impl FnMut(&str)) {
-    f(&node.url);
-    node.headers.values().chain(node.query.values()).chain(&node.body).for_each(|v| expr::each_text(v, f));
+fn each_template(call: &Template, f: &mut impl FnMut(&str)) {
+    f(&call.url);
+    call.headers.values().chain(call.query.values()).chain(&call.body).for_each(|v| expr::each_text(v, f));
 }
 
 /// Finds a `.` or `..` that data made a segment of the path: whoever reads the URL would leave the path by it, however
@@ -207,25 +259,25 @@ impl Request {
     ///
     /// A request that an earlier version recorded does not say so. There a text keeps its references only if it must have
     /// them of the configuration: the template has no blocks and the same references in the same order.
-    pub fn places(&self, node: &HttpNode) -> Result<Vec<Place>, Ambiguous> {
+    pub fn places(&self, call: &Template) -> Result<Vec<Place>, Ambiguous> {
         if let Some(places) = &self.secrets {
             return Ok(places.clone());
         }
         let mut places = Vec::new();
         recorded(
-            &Value::from(node.url.as_str()),
+            &Value::from(call.url.as_str()),
             Some(&Value::from(self.url.as_str())),
             "/url",
             &mut places,
         )?;
         for (field, template, rendered) in
-            [("/headers", &node.headers, &self.headers), ("/query", &node.query, &self.query)]
+            [("/headers", &call.headers, &self.headers), ("/query", &call.query, &self.query)]
         {
             for (key, template) in template {
                 recorded(template, rendered.get(key), &inside(field, key), &mut places)?;
             }
         }
-        if let Some(template) = &node.body {
+        if let Some(template) = &call.body {
             recorded(template, self.body.as_ref(), "/body", &mut places)?;
         }
         Ok(places)

@@ -1,9 +1,35 @@
 //! When a failed attempt is tried again. Jitter derives from the step, so a replay gives the same delay.
 
-use crate::{
-    Hash, Span,
-    workflow::definition::{Backoff, RetryPolicy},
-};
+use crate::{Hash, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a failed attempt is tried again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetryPolicy {
+    #[schemars(range(min = 0, max = 100))]
+    pub max_retries: u32,
+    #[serde(default)]
+    pub backoff: Backoff,
+    /// First delay.
+    #[serde(default = "RetryPolicy::default_initial")]
+    pub initial: Span,
+    /// Largest delay.
+    #[serde(default = "RetryPolicy::default_max")]
+    pub max: Span,
+    /// Spread the delays, so that many retries do not meet.
+    #[serde(default = "RetryPolicy::default_jitter")]
+    pub jitter: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backoff {
+    #[default]
+    Exponential,
+    Constant,
+}
 
 /// Returns the delay before retry number `retry` (from 1), or nothing when the policy is used up.
 ///
@@ -25,6 +51,31 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     // Jitter only shortens, so `max` stays the largest delay.
     let jittered = base - spread * roll / u64::from(u32::MAX);
     Some(Span(jittered.max(retry_after.map_or(0, |s| s.0))))
+}
+
+// === impl RetryPolicy ===
+
+impl RetryPolicy {
+    /// What is usual where nobody says otherwise: `max_retries` tries after the first, from a second to a minute apart.
+    pub fn usual(max_retries: u32) -> Self {
+        Self {
+            max_retries,
+            backoff: Backoff::default(),
+            initial: Self::default_initial(),
+            max: Self::default_max(),
+            jitter: Self::default_jitter(),
+        }
+    }
+
+    fn default_initial() -> Span {
+        Span::secs(1)
+    }
+    fn default_max() -> Span {
+        Span::secs(60)
+    }
+    fn default_jitter() -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,10 @@ mod explain;
 mod pattern;
 pub(crate) mod shape;
 
-use crate::{Problem, workflow::definition};
+use crate::Problem;
 use jsonschema::PatternOptions;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Bytes of a schema in a document.
 const SCHEMA_LIMIT: usize = 256 << 10;
@@ -97,22 +96,6 @@ pub fn validate(schema: &Value, value: &Value) -> Result<(), Vec<Problem>> {
 }
 
 // === our own schemas ===
-
-/// Returns the JSON Schema of `config` by node type.
-pub fn node_kinds() -> BTreeMap<&'static str, Value> {
-    use definition as d;
-    BTreeMap::from([
-        ("agent", of::<d::AgentNode>()),
-        ("transform", of::<d::TransformNode>()),
-        ("condition", of::<d::ConditionNode>()),
-        ("for_each", of::<d::ForEachNode>()),
-        ("loop", of::<d::LoopNode>()),
-        ("wait", of::<d::WaitNode>()),
-        ("signal", of::<d::SignalNode>()),
-        ("approval", of::<d::ApprovalNode>()),
-        ("http", of::<d::HttpNode>()),
-    ])
-}
 
 /// Returns the JSON Schema of one of our types.
 pub(crate) fn of<T: JsonSchema>() -> Value {

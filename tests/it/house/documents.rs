@@ -5,12 +5,9 @@ use super::{Text, none, root, texts};
 use callboard::config::Sources;
 use callboard_core::{
     agent::spec::Agents,
+    document::{Format, parse},
     expr,
-    workflow::{
-        Definition, Plan,
-        definition::{Format, parse},
-        plan::Surroundings,
-    },
+    workflow::{Definition, Plan, plan::Surroundings},
 };
 use serde::Deserialize;
 use serde_json::Value;

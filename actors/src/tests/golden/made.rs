@@ -7,10 +7,11 @@ use crate::{
 use callboard_core::{
     Datum, Hash, Span, Timestamp,
     agent::{
-        delegate::Origin,
-        message::{CallError, ToolCall, Usage},
-        run::{Ending, Phase, Run as AgentRun, Task},
+        message::ToolCall,
+        run::{Ending, Phase, Run as AgentRun},
+        task::{Origin, Task},
     },
+    call::{CallError, Usage},
     value::ValueRef,
     workflow::{
         Event, Run, StepKey, What,

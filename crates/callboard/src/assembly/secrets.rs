@@ -68,12 +68,7 @@ impl Secrets for SidecarSecrets {
             Err(Error::NotFound(_) | Error::Denied(_)) => None,
             Err(error) => {
                 tracing::warn!(%error, store = self.store, "secret store");
-                return Err(CallError {
-                    code: "secret_unavailable".into(),
-                    message: "the secret store does not answer".into(),
-                    retryable: true,
-                    retry_after: None,
-                });
+                return Err(CallError::transient("secret_unavailable", "the secret store does not answer"));
             }
         };
         self.remember(name, value.as_ref());

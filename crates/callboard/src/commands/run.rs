@@ -18,7 +18,10 @@ use crate::{
     telemetry::{Telemetry, Voice},
 };
 use anyhow::{Context, bail};
-use callboard_core::schema;
+use callboard_core::{
+    schema,
+    workflow::{Definition, kinds::Waits},
+};
 use serde_json::Value;
 use std::{
     net::Ipv4Addr,
@@ -51,6 +54,7 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
     let _telemetry = Telemetry::install(&config, Voice::Quiet)?;
     let stop = signals::stop()?;
     let mut following = Following {
+        checked: serde_json::from_value(definition.clone()).context("the checked definition")?,
         definition,
         input,
         key: Uuid::now_v7().to_string(),
@@ -193,7 +197,9 @@ impl Engine {
 
 /// A run that is followed to its end, over several engines if need be.
 struct Following {
+    /// As it is sent, and as it is read.
     definition: Value,
+    checked: Definition,
     input: Option<Value>,
     /// Makes the start the same one however often it is sent.
     key: String,
@@ -242,28 +248,14 @@ impl Following {
     /// Says how a person answers a step that waits for one.
     fn hint(&self, api: &Api, run: &str, event: &super::api::Event) {
         let (Some(node), "step.started") = (&event.node, event.r#type.as_str()) else { return };
-        let Some((kind, config)) = find(&self.definition, node) else { return };
-        let (path, body) = match kind {
-            "approval" => ("approve", serde_json::json!({"node": node, "approved": true})),
-            "signal" => ("signal", serde_json::json!({"name": config.get("name"), "data": {}})),
-            _ => return,
+        let started = self.checked.all_nodes().into_iter().find(|(started, _)| started.id == *node);
+        let (path, body) = match started.and_then(|(started, _)| started.kind.waits()) {
+            Some(Waits::People(_)) => ("approve", serde_json::json!({"node": node, "approved": true})),
+            Some(Waits::Signal(signal)) => ("signal", serde_json::json!({"name": signal.name, "data": {}})),
+            Some(Waits::Time(_)) | None => return,
         };
         let url = format!("{}/api/v1/runs/{run}/{path}", api.url());
         self.progress
             .line(&format!("  {node} waits: curl {url} -H 'content-type: application/json' -d '{body}'"));
     }
-}
-
-/// Finds a node in a graph or in the bodies inside it.
-fn find<'a>(graph: &'a Value, id: &str) -> Option<(&'a str, &'a Value)> {
-    let mut graphs = vec![graph];
-    while let Some(graph) = graphs.pop() {
-        for node in graph.get("nodes").and_then(Value::as_array).into_iter().flatten() {
-            if node.get("id").and_then(Value::as_str) == Some(id) {
-                return Some((node.get("type")?.as_str()?, node.get("config")?));
-            }
-            graphs.extend(node.pointer("/config/body"));
-        }
-    }
-    None
 }

@@ -5,8 +5,8 @@ use crate::document;
 use callboard_core::{
     Problem,
     agent::spec::Agents,
+    document::{Format, parse},
     json,
-    workflow::definition::{Format, parse},
 };
 use http::StatusCode;
 use serde_json::{Map, Value};

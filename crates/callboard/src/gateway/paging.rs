@@ -51,7 +51,7 @@ impl Page {
     /// Returns the cursor of a list whose places are ids.
     pub fn after(&self) -> Result<Option<&str>, Error> {
         match self.cursor.as_deref() {
-            Some(cursor) if !callboard_core::workflow::definition::is_id(cursor) => {
+            Some(cursor) if !callboard_core::id::is_id(cursor) => {
                 Err(Error::bad_request("invalid_cursor", "this is no cursor of this list"))
             }
             cursor => Ok(cursor),

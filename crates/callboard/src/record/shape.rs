@@ -1,5 +1,6 @@
 //! What of a definition matters to read a history: each node's kind, and the node whose body it stands in.
 
+use callboard_core::workflow::NodeKind;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ pub struct Shape(BTreeMap<String, Place>);
 
 #[derive(Debug, Clone)]
 struct Place {
-    kind: String,
+    /// None of a kind that only a later version knows.
+    kind: Option<&'static NodeKind>,
     owner: Option<String>,
 }
 
@@ -25,7 +27,7 @@ impl Shape {
         while let Some((graph, owner, depth)) = graphs.pop() {
             for node in graph.get("nodes").and_then(Value::as_array).into_iter().flatten() {
                 let Some(id) = node.get("id").and_then(Value::as_str) else { continue };
-                let kind = node.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let kind = node.get("type").and_then(Value::as_str).and_then(NodeKind::named);
                 places.insert(id.to_owned(), Place { kind, owner: owner.clone() });
                 if let Some(body) = node.pointer("/config/body")
                     && depth < DEPTH
@@ -37,19 +39,23 @@ impl Shape {
         Self(places)
     }
 
+    fn kind(&self, node: &str) -> Option<&'static NodeKind> {
+        self.0.get(node)?.kind
+    }
+
     /// Whether the node waits for time or people rather than runs.
     pub fn waits(&self, node: &str) -> bool {
-        self.0.get(node).is_some_and(|place| matches!(place.kind.as_str(), "wait" | "signal" | "approval"))
+        self.kind(node).is_some_and(|kind| kind.waits().is_some())
     }
 
     /// Whether the node asks a person.
     pub fn asks(&self, node: &str) -> bool {
-        self.0.get(node).is_some_and(|place| place.kind == "approval")
+        self.kind(node).is_some_and(|kind| kind.approval().is_some())
     }
 
     /// Whether the node has a body.
     pub fn has_body(&self, node: &str) -> bool {
-        self.0.get(node).is_some_and(|place| matches!(place.kind.as_str(), "for_each" | "loop"))
+        self.kind(node).is_some_and(|kind| kind.body().is_some())
     }
 
     /// Whether the node stands in the body of `owner`, or in a body inside that.

@@ -6,7 +6,7 @@
 use super::{Data, Shape};
 use callboard_core::{
     Datum, Timestamp,
-    agent::message::Usage,
+    call::Usage,
     workflow::{Event, StepKey, What, args_hash, event::Failure},
 };
 use serde::Serialize;

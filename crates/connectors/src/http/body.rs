@@ -4,7 +4,7 @@ use super::{
     HEADERS, errors,
     room::{Held, Room, SMALL},
 };
-use crate::{CallError, failed};
+use crate::CallError;
 use bytes::Bytes;
 use flate2::write::GzDecoder;
 use http::{HeaderMap, header};
@@ -96,10 +96,9 @@ impl Sink {
             }
             // We asked for gzip or nothing.
             Some(_) => {
-                return Err(failed(
+                return Err(CallError::permanent(
                     "http_invalid_response",
                     "the body has an encoding nobody asked for",
-                    false,
                 ));
             }
         };
@@ -157,7 +156,7 @@ impl Sink {
                     *members += 1;
                     if *members > MEMBERS {
                         let message = format!("the body is more than {MEMBERS} streams of gzip");
-                        return Err(failed("http_too_large", message, false));
+                        return Err(CallError::permanent("http_too_large", message));
                     }
                     if let Some(ended) = decoder.take() {
                         let bounded = ended.finish().map_err(|e| undecodable(e, limit))?;
@@ -191,7 +190,7 @@ fn check_ratio(out: &Bounded, received: usize) -> Result<(), CallError> {
     let bomb = out.bytes.len() > RATIO_FLOOR && out.bytes.len() / RATIO > received;
     if bomb {
         let message = format!("the decompressed body is more than {RATIO} times as large as it came");
-        return Err(failed("http_too_large", message, false));
+        return Err(CallError::permanent("http_too_large", message));
     }
     Ok(())
 }
@@ -200,11 +199,11 @@ fn undecodable(error: io::Error, limit: usize) -> CallError {
     if error.kind() == io::ErrorKind::FileTooLarge {
         return too_large("decompressed body", limit);
     }
-    failed("http_invalid_response", "the body can't be decompressed", true)
+    CallError::transient("http_invalid_response", "the body can't be decompressed")
 }
 
 fn too_large(what: &str, limit: usize) -> CallError {
-    failed("http_too_large", format!("the {what} is larger than {limit} bytes"), false)
+    CallError::permanent("http_too_large", format!("the {what} is larger than {limit} bytes"))
 }
 
 impl Write for Bounded {

@@ -1,7 +1,7 @@
 //! Names for what a call can fail of. Texts carry host and port, never a path, query, header or body.
 
 use super::resolver::Forbidden;
-use crate::{CallError, failed};
+use crate::CallError;
 use callboard_core::Span;
 use http::{HeaderMap, header};
 use std::{
@@ -20,35 +20,38 @@ pub(crate) fn request(error: &reqwest::Error, url: &Url) -> CallError {
         return forbidden_address(url);
     }
     if error.is_timeout() {
-        return failed("http_timeout", format!("{origin} did not answer in time"), true);
+        return CallError::transient("http_timeout", format!("{origin} did not answer in time"));
     }
     if error.is_builder() {
-        return failed("http_invalid_request", format!("the request to {origin} can't be built"), false);
+        return CallError::permanent(
+            "http_invalid_request",
+            format!("the request to {origin} can't be built"),
+        );
     }
     if error.is_connect() {
-        return failed("http_connect", format!("{origin} can't be reached"), true);
+        return CallError::transient("http_connect", format!("{origin} can't be reached"));
     }
-    failed("http_broken", format!("the connection to {origin} broke"), true)
+    CallError::transient("http_broken", format!("the connection to {origin} broke"))
 }
 
 /// The body broke off.
 pub(crate) fn body(error: &reqwest::Error) -> CallError {
     if error.is_timeout() {
-        return failed("http_timeout", "the body did not come in time", true);
+        return CallError::transient("http_timeout", "the body did not come in time");
     }
-    failed("http_broken", "the connection broke before the body's end", true)
+    CallError::transient("http_broken", "the connection broke before the body's end")
 }
 
 pub(crate) fn timeout(url: &Url) -> CallError {
-    failed("http_timeout", format!("{} did not answer in time", origin(url)), true)
+    CallError::transient("http_timeout", format!("{} did not answer in time", origin(url)))
 }
 
 pub(crate) fn forbidden_address(url: &Url) -> CallError {
-    failed("http_forbidden_address", format!("{} is not a public address", origin(url)), false)
+    CallError::permanent("http_forbidden_address", format!("{} is not a public address", origin(url)))
 }
 
 pub(crate) fn forbidden_url(why: &str) -> CallError {
-    failed("http_forbidden_url", why, false)
+    CallError::permanent("http_forbidden_url", why)
 }
 
 /// Tells whether the same request may get another answer later.

@@ -4,15 +4,14 @@
 
 use super::{Allowed, Guarded, Held, Request, Response, errors, owned};
 use crate::{
-    CallError, failed,
+    CallError,
     secret::{self, Hosts, Scrub, Secrets, Used},
 };
 use bytes::Bytes;
 use callboard_core::{
     Span, json,
-    request::{self, is_host_fixed},
+    request::{self, Template, is_host_fixed},
     secret::Place,
-    workflow::definition::{HttpMethod, HttpNode},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde_json::{Map, Value, json};
@@ -31,7 +30,7 @@ const AT_ONCE: usize = 64 << 10;
 /// A rendered request, and what belongs to this call.
 pub struct Call<'a> {
     /// What it was rendered from.
-    pub node: &'a HttpNode,
+    pub node: &'a Template,
     pub request: &'a request::Request,
     /// Secrets of the run, beside the call's own: their values are taken out of the answer, too.
     pub secrets: &'a BTreeSet<String>,
@@ -54,13 +53,13 @@ pub async fn perform(guarded: &Guarded, secrets: &dyn Secrets, call: Call<'_>) -
              the definition's own; rerun the step",
             ambiguous.at
         );
-        failed("secret_ambiguous", message, false)
+        CallError::permanent("secret_ambiguous", message)
     })?;
     let own = request::references(call.node);
     let names: BTreeSet<&str> = places.iter().map(|place| &*place.name).collect();
     if let Some(name) = names.iter().find(|name| !own.contains(**name)) {
         let message = format!("the request names the secret {name}, which its definition does not");
-        return Err(failed("http_invalid_request", message, false));
+        return Err(CallError::permanent("http_invalid_request", message));
     }
     let allowed = allowed(&names, secrets.hosts(), is_host_fixed(&call.node.url))?;
     let used = Used::fetch(&names, secrets).await?;
@@ -78,7 +77,9 @@ pub async fn perform(guarded: &Guarded, secrets: &dyn Secrets, call: Call<'_>) -
         } else {
             let scrub = scrub.clone();
             let reading = tokio::task::spawn_blocking(move || output(&response, &scrub));
-            reading.await.map_err(|_| failed("http_broken", "the answer could not be read", true))??
+            reading
+                .await
+                .map_err(|_| CallError::transient("http_broken", "the answer could not be read"))??
         };
         Ok(Answer { output, held })
     };
@@ -99,7 +100,7 @@ fn allowed(names: &BTreeSet<&str>, hosts: &Hosts, fixed: bool) -> Result<Option<
         let message = format!(
             "data chooses the host, and the secret {name} does not say where it may go (secrets.hosts.{name})"
         );
-        return Err(failed("secret_forbidden_host", message, false));
+        return Err(CallError::permanent("secret_forbidden_host", message));
     }
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let hosts = hosts.clone();
@@ -107,7 +108,7 @@ fn allowed(names: &BTreeSet<&str>, hosts: &Hosts, fixed: bool) -> Result<Option<
         Some(name) => {
             let host = url.host_str().unwrap_or_default();
             let message = format!("the secret {name} may not go to {host} (secrets.hosts.{name})");
-            Err(failed("secret_forbidden_host", message, false))
+            Err(CallError::permanent("secret_forbidden_host", message))
         }
         None => Ok(()),
     })))
@@ -131,8 +132,8 @@ fn build(
     let revealed = Revealed { used, places: by_text };
     let mut url = revealed.text(&rendered.url, "/url")?;
     if !rendered.query.is_empty() {
-        let mut parsed =
-            Url::parse(&url).map_err(|_| failed("http_invalid_request", "this is not a URL", false))?;
+        let mut parsed = Url::parse(&url)
+            .map_err(|_| CallError::permanent("http_invalid_request", "this is not a URL"))?;
         for (name, value) in &rendered.query {
             let text = revealed.plain(value, &inside("/query", name))?;
             parsed.query_pairs_mut().append_pair(name, &text);
@@ -193,13 +194,13 @@ impl Revealed<'_> {
                 self.json(value, at, &mut out)?;
                 let text = String::from_utf8(std::mem::take(&mut *out));
                 text.map(Zeroizing::new)
-                    .map_err(|_| failed("http_invalid_request", "the request is not a text", false))
+                    .map_err(|_| CallError::permanent("http_invalid_request", "the request is not a text"))
             }
         }
     }
 
     fn json(&self, value: &Value, at: &str, out: &mut Zeroizing<Vec<u8>>) -> Result<(), CallError> {
-        let unwritable = |_| failed("http_invalid_request", "the request can't be written", false);
+        let unwritable = |_| CallError::permanent("http_invalid_request", "the request can't be written");
         match value {
             Value::String(text) => {
                 let text = self.text(text, at)?;
@@ -242,33 +243,32 @@ fn inside(at: &str, key: &str) -> String {
 }
 
 fn header(name: &str, value: Zeroizing<String>) -> Result<(HeaderName, HeaderValue), CallError> {
-    let invalid = || failed("http_invalid_request", format!("header {name:?} can't be sent"), false);
+    let invalid = || CallError::permanent("http_invalid_request", format!("header {name:?} can't be sent"));
     let value = HeaderValue::from_maybe_shared(owned(value)).map_err(|_| invalid())?;
     Ok((name.parse().map_err(|_| invalid())?, value))
 }
 
-fn method(method: HttpMethod) -> Method {
+fn method(method: request::Method) -> Method {
     match method {
-        HttpMethod::Get => Method::GET,
-        HttpMethod::Head => Method::HEAD,
-        HttpMethod::Post => Method::POST,
-        HttpMethod::Put => Method::PUT,
-        HttpMethod::Patch => Method::PATCH,
-        HttpMethod::Delete => Method::DELETE,
+        request::Method::Get => Method::GET,
+        request::Method::Head => Method::HEAD,
+        request::Method::Post => Method::POST,
+        request::Method::Put => Method::PUT,
+        request::Method::Patch => Method::PATCH,
+        request::Method::Delete => Method::DELETE,
     }
 }
 
-fn expect(node: &HttpNode, response: &Response) -> Result<(), CallError> {
+fn expect(node: &Template, response: &Response) -> Result<(), CallError> {
     let status = response.status;
     let expected =
         if node.expect.is_empty() { (200..300).contains(&status) } else { node.expect.contains(&status) };
     if expected {
         return Ok(());
     }
-    let mut error =
-        failed("http_status", format!("the answer has status {status}"), errors::may_heal(status));
-    error.retry_after = errors::retry_after(&response.headers);
-    Err(error)
+    let (retryable, retry_after) = (errors::may_heal(status), errors::retry_after(&response.headers));
+    let error = CallError::permanent("http_status", format!("the answer has status {status}"));
+    Err(CallError { retryable, retry_after, ..error })
 }
 
 /// Returns the answer as data: JSON where the answer says so, else text. What is no JSON is scrubbed before it is
@@ -284,7 +284,7 @@ pub fn output(response: &Response, scrub: &Scrub) -> Result<Value, CallError> {
     }
     let json = match is_json_answer(response).then(|| json::read(&response.body, &json::Limits::default())) {
         Some(Err(error @ json::Error::TooMany(_))) => {
-            return Err(failed("http_too_large", format!("the body: {error}"), false));
+            return Err(CallError::permanent("http_too_large", format!("the body: {error}")));
         }
         Some(Ok(mut value)) => {
             scrub.value(&mut value);

@@ -4,7 +4,7 @@
 //! several times. Whoever needs more than a little waits for all that its answer may become, so that nobody waits for
 //! a place while holding what the others wait for.
 
-use crate::{CallError, failed};
+use crate::CallError;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -60,7 +60,7 @@ impl Room {
 }
 
 async fn places(of: &Arc<Semaphore>, count: usize) -> Result<OwnedSemaphorePermit, CallError> {
-    let closed = || failed("http_connect", "closed", true);
+    let closed = || CallError::transient("http_connect", "closed");
     let count = u32::try_from(count).map_err(|_| closed())?;
     Arc::clone(of).acquire_many_owned(count).await.map_err(|_| closed())
 }

@@ -10,7 +10,7 @@ mod wire;
 
 use super::{ChatModel, OnDelta, Place, Provider, Said, invalid, scrubbed};
 use crate::{
-    CallError, failed,
+    CallError,
     http::{self as client, errors},
     secret::{Scrub, Secret},
 };
@@ -47,7 +47,7 @@ pub struct OpenAi {
 
 impl OpenAi {
     pub fn new(provider: &Provider) -> Result<Self, CallError> {
-        let wrong = |message: &str| failed("provider_invalid", message, false);
+        let wrong = |message: &str| CallError::permanent("provider_invalid", message);
         let base = provider.base_url.trim().trim_end_matches('/');
         let url = Url::parse(&format!("{base}/chat/completions"))
             .ok()
@@ -73,10 +73,12 @@ impl OpenAi {
     }
 
     async fn exchange(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
-        let body = serde_json::to_vec(&wire::request(request, on_delta.is_some()))
-            .map_err(|e| failed("model_rejected", format!("the request can't be written: {e}"), false))?;
-        let key = HeaderValue::from_str(&request.idempotency_key)
-            .map_err(|_| failed("model_rejected", "the idempotency key can't stand in a header", false))?;
+        let body = serde_json::to_vec(&wire::request(request, on_delta.is_some())).map_err(|e| {
+            CallError::permanent("model_rejected", format!("the request can't be written: {e}"))
+        })?;
+        let key = HeaderValue::from_str(&request.idempotency_key).map_err(|_| {
+            CallError::permanent("model_rejected", "the idempotency key can't stand in a header")
+        })?;
         let mut call = self
             .client
             .post(self.url.clone())
@@ -124,7 +126,7 @@ impl ChatModel for OpenAi {
     }
 
     async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
-        let late = || failed("model_timeout", "the model did not answer in time", true);
+        let late = || CallError::transient("model_timeout", "the model did not answer in time");
         // Some providers repeat the key, in what they refuse and in what they answer.
         let said = on_delta.map(|to| Said::new(&self.scrub, to));
         let listen = |text: &str| said.iter().for_each(|said| said.add(text));
@@ -148,7 +150,8 @@ async fn refusal(response: reqwest::Response) -> CallError {
         _ if errors::may_heal(status) => ("model_unavailable", true),
         _ => ("model_rejected", false),
     };
-    CallError { retry_after: retry_after.filter(|_| retryable), ..failed(kind, message, retryable) }
+    let retry_after = retry_after.filter(|_| retryable);
+    CallError { retryable, retry_after, ..CallError::permanent(kind, message) }
 }
 
 /// Turns a failure of the transport into one of a model.

@@ -6,7 +6,7 @@
 mod sample;
 
 use super::{ChatModel, OnDelta, SCRIPTED, estimate};
-use crate::{CallError, failed};
+use crate::CallError;
 use async_trait::async_trait;
 use callboard_core::{
     Problem, Span,
@@ -218,7 +218,7 @@ impl Failure {
             let more = |n: u32| (n < times).then_some(n + 1);
             failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         }
-        let error = failed(&self.code, self.message.clone(), self.retryable);
-        Some(CallError { retry_after: self.retry_after, ..error })
+        let error = CallError::permanent(&self.code, self.message.clone());
+        Some(CallError { retryable: self.retryable, retry_after: self.retry_after, ..error })
     }
 }

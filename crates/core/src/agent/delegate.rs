@@ -6,30 +6,18 @@
 //! bounded, and what it uses counts for the one who delegated.
 
 use super::{
-    message::{CallError, ToolCall, ToolSpec},
-    run::{Profile, Task, failed},
+    message::{ToolCall, ToolSpec},
+    spec::DELEGATE,
+    task::{Profile, Task},
 };
-use crate::Datum;
-use serde::{Deserialize, Serialize};
+use crate::{Datum, call::CallError};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// The tool's name.
-pub const TOOL: &str = "delegate";
 /// How often a task may be passed on.
 pub const DEPTH: u32 = 5;
 /// What may be asked of another agent, in bytes.
 const TASK_LIMIT: usize = 64 << 10;
-
-/// Where a delegated task comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// 1 for a task of an agent that works for a run.
-    pub depth: u32,
-    /// The id of the actor that delegated it, and the call by which it did.
-    pub agent: String,
-    pub iteration: u32,
-    pub call: String,
-}
 
 /// The tool's arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -72,7 +60,7 @@ impl Profile {
         let who: Vec<String> = self.peers.iter().map(|(name, what)| format!("{name} ({what})")).collect();
         let names: Vec<&String> = self.peers.keys().collect();
         Some(ToolSpec {
-            name: TOOL.to_owned(),
+            name: DELEGATE.to_owned(),
             description: format!(
                 "Asks another agent to perform a part of your task and returns its answer. It knows nothing but what \
                  you write in `task`. The agents: {}",
@@ -90,7 +78,7 @@ impl Profile {
 
 /// Reads a call of the tool, or says what is wrong with it.
 pub fn check(profile: &Profile, call: &ToolCall) -> Result<Request, CallError> {
-    let wrong = |message: String| failed("invalid_arguments", message);
+    let wrong = |message: String| CallError::permanent("invalid_arguments", message);
     let request: Request = serde_json::from_str(&call.arguments)
         .map_err(|e| wrong(format!("the arguments are not {{\"agent\", \"task\"}}: {e}")))?;
     if !profile.peers.contains_key(&request.agent) {

@@ -4,3 +4,4 @@ pub mod delegate;
 pub mod message;
 pub mod run;
 pub mod spec;
+pub mod task;

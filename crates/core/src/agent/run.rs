@@ -9,81 +9,21 @@ mod decide;
 mod places;
 
 use super::{
-    delegate::{self, Origin},
-    message::{CallError, ModelReply, ToolCall, Usage},
-    spec::{Spec, Tool},
+    message::{ModelReply, ToolCall},
+    spec::DELEGATE,
+    task::{Profile, Task},
 };
-use crate::{Datum, Hash, Machine, Span, Stop, Timestamp, Values};
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use crate::{
+    Datum, Hash, Machine, Span, Stop, Timestamp, Values,
+    call::{CallError, Usage},
+};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc};
 
 use calls::call_hash;
 pub use calls::check_call;
-pub(super) use calls::failed;
 pub use places::echo;
-
-/// One task of an agent.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Task {
-    /// The agent's name in `agents.yaml`.
-    pub agent: String,
-    /// `{"agent", "prompt"}`.
-    pub input: Datum,
-    /// Names the task over repetitions: run, step and attempt.
-    pub key: String,
-    pub attempt: u32,
-    #[serde(default)]
-    pub output_schema: Option<Value>,
-    #[serde(default)]
-    pub at_most_once: bool,
-    /// The run has a budget: calls after the first are asked for.
-    #[serde(default)]
-    pub budgeted: bool,
-    /// Another agent asked for it.
-    #[serde(default)]
-    pub origin: Option<Origin>,
-    /// Secrets of the run, whose values are taken out of all that comes from outside.
-    #[serde(default)]
-    pub secrets: BTreeSet<String>,
-}
-
-/// In documents the fields stand in order, without names: those at the end are left out where nothing follows them.
-impl Serialize for Task {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (with_origin, with_secrets) =
-            (self.origin.is_some() || !self.secrets.is_empty(), !self.secrets.is_empty());
-        let fields = 7 + usize::from(with_origin) + usize::from(with_secrets);
-        let mut task = serializer.serialize_struct("Task", fields)?;
-        task.serialize_field("agent", &self.agent)?;
-        task.serialize_field("input", &self.input)?;
-        task.serialize_field("key", &self.key)?;
-        task.serialize_field("attempt", &self.attempt)?;
-        task.serialize_field("output_schema", &self.output_schema)?;
-        task.serialize_field("at_most_once", &self.at_most_once)?;
-        task.serialize_field("budgeted", &self.budgeted)?;
-        if with_origin {
-            task.serialize_field("origin", &self.origin)?;
-        }
-        if with_secrets {
-            task.serialize_field("secrets", &self.secrets)?;
-        }
-        task.end()
-    }
-}
-
-/// What the machine needs of its surroundings, resolved by the shell from the agents' file.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Profile {
-    pub spec: Spec,
-    pub tools: BTreeMap<String, Tool>,
-    /// The agents it may delegate to, each with what it is for.
-    pub peers: BTreeMap<String, String>,
-}
 
 /// An agent at work on one task.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -265,7 +205,10 @@ impl Run {
         }
         let calls = self.pending().into_iter().filter_map(|effect| match effect {
             Effect::Delegate { iteration, call } => Some((iteration, call.id)),
-            _ => None,
+            Effect::Reserve { .. }
+            | Effect::CallModel { .. }
+            | Effect::CallTool { .. }
+            | Effect::Deliver { .. } => None,
         });
         calls.collect()
     }
@@ -362,7 +305,7 @@ impl Run {
                 .filter(|(name, _)| !results.contains_key(name))
                 .map(|(id, call)| ToolCall { id, ..call.clone() })
                 .map(|call| match call.name.as_str() {
-                    delegate::TOOL if self.may_delegate() => Effect::Delegate { iteration, call },
+                    DELEGATE if self.may_delegate() => Effect::Delegate { iteration, call },
                     _ => Effect::CallTool { iteration, call },
                 })
                 .collect(),

@@ -2,11 +2,14 @@
 
 mod read;
 
-use crate::workflow::definition::RetryPolicy;
+use crate::{request, retry::RetryPolicy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// The name of the tool by which an agent delegates. Who has it has no other of that name.
+pub const DELEGATE: &str = "delegate";
 
 /// The file `agents.yaml`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,7 +101,7 @@ pub struct Tool {
 )]
 pub enum ToolKind {
     /// An HTTP call; templates see `args`.
-    Http(crate::workflow::definition::HttpNode),
+    Http(request::Template),
     /// An expression over `args`.
     Expression { value: String },
 }

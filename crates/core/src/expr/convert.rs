@@ -1,6 +1,6 @@
 //! JSON into minijinja's values and back, bounded in depth, width and bytes.
 
-use super::{COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT};
+use super::{COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT, error::error};
 use minijinja::value::{Value as Jinja, ValueKind};
 use serde_json::{Map, Number, Value};
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ impl Walk {
             ValueKind::String => Value::String(self.text(value)?),
             ValueKind::Seq | ValueKind::Iterable => {
                 let mut items = Vec::new();
-                for item in value.try_iter().map_err(super::engine::error)? {
+                for item in value.try_iter().map_err(error)? {
                     self.spend(1)?;
                     within(items.len() + 1)?;
                     items.push(self.json(&item, depth + 1)?);
@@ -86,9 +86,9 @@ impl Walk {
             }
             ValueKind::Map => {
                 let mut map = Map::new();
-                for key in value.try_iter().map_err(super::engine::error)? {
+                for key in value.try_iter().map_err(error)? {
                     within(map.len() + 1)?;
-                    let item = value.get_item(&key).map_err(super::engine::error)?;
+                    let item = value.get_item(&key).map_err(error)?;
                     let key = match key.kind() {
                         ValueKind::String => self.text(&key)?,
                         ValueKind::Number | ValueKind::Bool => key.to_string(),
@@ -102,7 +102,7 @@ impl Walk {
                 Value::Object(map)
             }
             ValueKind::Invalid => match value.try_iter() {
-                Err(e) => return Err(super::engine::error(e)),
+                Err(e) => return Err(error(e)),
                 Ok(_) => return Err(Error::Evaluation("the value is invalid".into())),
             },
             kind => return Err(Error::Evaluation(format!("the result is {kind}, which is not JSON"))),

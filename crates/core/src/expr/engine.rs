@@ -1,6 +1,11 @@
 //! minijinja behind our bounds: environments that differ in what becomes of a printed value.
 
-use super::{Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly, marked, measure};
+use super::{
+    Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly,
+    error::{error, failed, no_expression, out_of_fuel},
+    marks, measure,
+    scan::is_template,
+};
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
@@ -91,11 +96,6 @@ pub(super) fn plain() -> Environment<'static> {
 /// Returns whether minijinja reads `source` as an expression.
 pub(super) fn parses(source: &str) -> bool {
     Expression::new(source).is_ok()
-}
-
-/// Returns whether `text` has a tag or comment at all.
-pub(super) fn is_template(text: &str) -> bool {
-    ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
 }
 
 /// Renders a template to text.
@@ -310,13 +310,13 @@ fn print_unmarked(
     value: &Jinja,
 ) -> Result<(), minijinja::Error> {
     let mut text = String::new();
-    marked::escape(&printable(value)?, &mut text);
+    marks::escape(&printable(value)?, &mut text);
     write(out, &text)
 }
 
 fn print_in_url(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
     let encoded = value.kind() == ValueKind::String && value.is_safe();
-    write(out, &marked::in_url(&printable(value)?, encoded))
+    write(out, &marks::in_url(&printable(value)?, encoded))
 }
 
 /// Returns a value as it is printed.
@@ -371,7 +371,7 @@ fn url_encode(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::
         let text = printable(value)?;
         state.consume_fuel(text.len() as u64 / 8 + 1)?;
         out.extend(after);
-        marked::percent_encode(&text, &mut out);
+        marks::percent_encode(&text, &mut out);
         Ok(())
     };
     match value.kind() {
@@ -397,42 +397,6 @@ fn raw_url(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Err
     Ok(Jinja::from_safe_string(text.into_owned()))
 }
 
-// === errors ===
-
-pub(super) fn failed(error: Error) -> minijinja::Error {
-    minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
-}
-
-/// Says why `source` is not an expression.
-pub(super) fn no_expression(source: &str, e: minijinja::Error) -> Error {
-    if source.trim_start().starts_with("{{") {
-        return Error::Syntax("an expression is written without {{ and }}".into());
-    }
-    error(e)
-}
-
-/// Sorts minijinja's errors into ours.
-pub(super) fn error(e: minijinja::Error) -> Error {
-    let ours = std::iter::successors(std::error::Error::source(&e), |e| e.source());
-    if let Some(ours) = ours.filter_map(|e| e.downcast_ref::<Error>()).next() {
-        return ours.clone();
-    }
-    let text = match e.detail() {
-        Some(detail) => detail.trim_end_matches('.').to_owned(),
-        None => e.kind().to_string(),
-    };
-    match e.kind() {
-        ErrorKind::SyntaxError | ErrorKind::BadEscape => match e.line() {
-            Some(line) if line > 1 => Error::Syntax(format!("{text} (line {line})")),
-            _ => Error::Syntax(text),
-        },
-        ErrorKind::OutOfFuel => out_of_fuel(),
-        ErrorKind::InvalidOperation if text == "recursion limit exceeded" => Error::Limit(text),
-        ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation("a value is undefined".into()),
-        _ => Error::Evaluation(text),
-    }
-}
-
 /// Names the first path of the source that leads nowhere, which minijinja's own message does not.
 fn explained(
     e: minijinja::Error,
@@ -446,10 +410,6 @@ fn explained(
         return Error::Evaluation(format!("{path} is undefined"));
     }
     error(e)
-}
-
-fn out_of_fuel() -> Error {
-    Error::Limit("the expression takes too much work".into())
 }
 
 /// A text that refuses to grow past the limit.

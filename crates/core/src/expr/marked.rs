@@ -1,33 +1,15 @@
 //! Templates of requests: text in which it is known what the definition wrote and what came by data.
 //!
-//! While such a template is rendered, its own references to secrets and what its tags print stand between marks. A
-//! mark begins with a character that no text has; where data has it nevertheless, it is doubled there. So data cannot
-//! make a mark, and a reference is one only where the template itself has it.
+//! While such a template is rendered, its own references to secrets and what its tags print stand between `marks`. Data
+//! cannot make a mark, so a reference is one only where the template itself has it.
 
 use super::{
     Context, Error, Fuel, engine,
-    scan::{Kind, Piece, pieces, tokens},
+    marks::{self, Marked},
+    scan::{Kind, Piece, is_template, pieces, tokens},
 };
 use crate::secret;
-use std::{fmt::Write, ops::Range};
-
-/// A noncharacter of Unicode.
-const MARK: char = '\u{fdd0}';
-/// What follows it.
-const ITSELF: char = '0';
-const SECRET: char = 's';
-const DATA: char = 'd';
-const END: char = 'e';
-
-/// A rendered text, and what stands where in it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marked {
-    pub text: String,
-    /// The template's own references: where each begins, and its name.
-    pub secrets: Vec<(usize, String)>,
-    /// What data printed; only in a URL.
-    pub data: Vec<Range<usize>>,
-}
+use std::ops::Range;
 
 /// What is wrong with the references to secrets in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +25,11 @@ pub enum Misplaced {
 
 /// Renders a text and tells where its own references stand.
 pub fn render_marked(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Marked, Error> {
-    if !engine::is_template(template) {
+    if !is_template(template) {
         let secrets = secret::places(template).map(|(at, name)| (at, name.to_owned())).collect();
         return Ok(Marked { text: template.to_owned(), secrets, data: vec![] });
     }
-    Ok(read(&engine::printed(&engine::MARKED, &marked(template), context, fuel)?))
+    Ok(marks::read(&engine::printed(&engine::MARKED, &marked(template), context, fuel)?))
 }
 
 /// Renders a URL: what its tags print is percent-encoded, unless the first one stands at the very start.
@@ -64,8 +46,8 @@ pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Res
         }
         None => Marked::default(),
     };
-    let rest = if engine::is_template(rest) {
-        read(&engine::printed(&engine::URL, &marked(rest), context, fuel)?)
+    let rest = if is_template(rest) {
+        marks::read(&engine::printed(&engine::URL, &marked(rest), context, fuel)?)
     } else {
         render_marked(rest, context, fuel)?
     };
@@ -78,13 +60,12 @@ pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Res
 
 /// Splits off the source of a tag that stands at the very start: what it prints is the base of the URL.
 fn split_base(template: &str) -> (Option<&str>, &str) {
-    match pieces(template).as_slice() {
-        [Piece::Inert(""), Piece::Tag { block: false, open, body, close }, ..] => {
-            let rest = &template[open.len() + body.len() + close.len()..];
-            (Some(body), if body.ends_with('-') { rest.trim_start() } else { rest })
-        }
-        _ => (None, template),
-    }
+    let pieces = pieces(template);
+    let [Piece::Inert(""), Piece::Tag { block: false, open, body, close }, ..] = pieces.as_slice() else {
+        return (None, template);
+    };
+    let rest = &template[open.len() + body.len() + close.len()..];
+    (Some(body), if body.ends_with('-') { rest.trim_start() } else { rest })
 }
 
 /// Returns the names that the template itself refers to.
@@ -183,12 +164,10 @@ fn marked(template: &str) -> String {
             Piece::Inert(text) => {
                 for piece in secret::pieces(text) {
                     match piece {
-                        secret::Piece::Plain(text) | secret::Piece::Malformed(text) => escape(text, &mut out),
-                        secret::Piece::Name(name) => {
-                            out.extend([MARK, SECRET]);
-                            out.push_str(name);
-                            out.extend([MARK, END]);
+                        secret::Piece::Plain(text) | secret::Piece::Malformed(text) => {
+                            marks::escape(text, &mut out)
                         }
+                        secret::Piece::Name(name) => marks::reference(name, &mut out),
                     }
                 }
             }
@@ -197,68 +176,5 @@ fn marked(template: &str) -> String {
             }
         }
     }
-    out
-}
-
-/// Writes a text such that it has no marks.
-pub(super) fn escape(text: &str, out: &mut String) {
-    for (i, part) in text.split(MARK).enumerate() {
-        if i > 0 {
-            out.extend([MARK, ITSELF]);
-        }
-        out.push_str(part);
-    }
-}
-
-/// Writes what data prints into a URL: as it is where it is encoded already.
-pub(super) fn in_url(text: &str, encoded: bool) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    out.extend([MARK, DATA]);
-    if encoded {
-        escape(text, &mut out)
-    } else {
-        percent_encode(text, &mut out)
-    }
-    out.extend([MARK, END]);
-    out
-}
-
-/// Encodes everything but unreserved characters.
-pub(super) fn percent_encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-}
-
-/// Takes the marks out and notes where they stood.
-fn read(text: &str) -> Marked {
-    let mut out = Marked { text: String::with_capacity(text.len()), ..Marked::default() };
-    let mut open = None;
-    let mut rest = text;
-    while let Some((plain, after)) = rest.split_once(MARK) {
-        out.text.push_str(plain);
-        let mut chars = after.chars();
-        let kind = chars.next();
-        rest = chars.as_str();
-        match kind {
-            Some(ITSELF) => out.text.push(MARK),
-            Some(SECRET) => {
-                let (name, after) = rest.split_once(MARK).unwrap_or((rest, ""));
-                out.secrets.push((out.text.len(), name.to_owned()));
-                out.text.push_str(secret::SCHEME);
-                out.text.push_str(name);
-                rest = after.strip_prefix(END).unwrap_or(after);
-            }
-            Some(DATA) => open = Some(out.text.len()),
-            Some(END) => out.data.extend(open.take().map(|from| from..out.text.len())),
-            Some(_) | None => {}
-        }
-    }
-    out.text.push_str(rest);
     out
 }

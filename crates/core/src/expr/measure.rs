@@ -8,6 +8,7 @@
 use super::{
     DEPTH_LIMIT,
     bounds::block_name,
+    error::failed,
     scan::{Kind, Piece, Token, pieces, tokens},
 };
 use minijinja::{
@@ -80,7 +81,7 @@ fn walk(value: &Value, depth: usize, items: &mut u64, left: u64) -> Result<bool,
     }
     if depth >= DEPTH_LIMIT {
         let message = format!("a value is nested deeper than {DEPTH_LIMIT} levels");
-        return Err(super::engine::failed(super::Error::Limit(message)));
+        return Err(failed(super::Error::Limit(message)));
     }
     let map = value.kind() == ValueKind::Map;
     for item in value.try_iter()? {

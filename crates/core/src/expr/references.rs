@@ -1,7 +1,12 @@
 //! What a source looks at: roots, steps, paths. Found without evaluating.
 
-use super::{Error, bounds, engine, measure, names};
-use crate::workflow::plan::Reads;
+use super::{
+    Error, Reads, bounds,
+    error::{error, no_expression},
+    measure, names,
+    scan::is_template,
+};
+use crate::id::is_id;
 use minijinja::Environment;
 use std::{
     borrow::Cow,
@@ -32,19 +37,19 @@ impl References {
         names::expression(source)?;
         let (plain, ids) = unquoted(source);
         let plain = measure::expression(&plain);
-        let parsed = PARSER.compile_expression(&plain).map_err(|e| engine::no_expression(source, e))?;
+        let parsed = PARSER.compile_expression(&plain).map_err(|e| no_expression(source, e))?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
 
     pub fn of_template(source: &str) -> Result<Self, Error> {
         bounds::template(source)?;
-        if !engine::is_template(source) {
+        if !is_template(source) {
             return Ok(Self::default());
         }
         names::template(source)?;
         let (plain, ids) = unquoted(source);
         let plain = measure::template(&plain);
-        let parsed = PARSER.template_from_str(&plain).map_err(engine::error)?;
+        let parsed = PARSER.template_from_str(&plain).map_err(error)?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
 
@@ -139,5 +144,5 @@ fn subscript(text: &str) -> Option<(&str, &str)> {
     let quote = inner.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let (id, after) = inner[1..].split_once(quote)?;
     let tail = after.trim_start().strip_prefix(']')?;
-    crate::workflow::definition::is_id(id).then_some((id, tail))
+    is_id(id).then_some((id, tail))
 }

@@ -25,6 +25,11 @@ pub(super) struct Token {
     pub end: usize,
 }
 
+/// Returns whether `text` has a tag or comment at all.
+pub(super) fn is_template(text: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|open| text.contains(open))
+}
+
 /// Splits a template into pieces that together are the whole of it.
 pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();

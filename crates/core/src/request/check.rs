@@ -1,11 +1,8 @@
 //! What can be wrong with the configuration of a call before there is data: names and destinations of its secrets, and
 //! headers that are not its to set.
 
-use super::{LARGEST_BODY, is_host_fixed, is_reserved, references};
-use crate::{
-    expr::{self, Misplaced},
-    workflow::definition::HttpNode,
-};
+use super::{LARGEST_BODY, Template, is_host_fixed, is_reserved, references};
+use crate::expr::{self, Misplaced};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -21,26 +18,26 @@ pub(crate) struct Mistake {
 }
 
 /// Finds the mistakes of a configuration. `bound` are the secrets that say to which hosts they may go.
-pub(crate) fn mistakes(node: &HttpNode, bound: &BTreeSet<String>) -> Vec<Mistake> {
+pub(crate) fn mistakes(call: &Template, bound: &BTreeSet<String>) -> Vec<Mistake> {
     let mut found = Vec::new();
-    text(&node.url, "url", &mut found);
-    for (part, map) in [("headers", &node.headers), ("query", &node.query)] {
+    text(&call.url, "url", &mut found);
+    for (part, map) in [("headers", &call.headers), ("query", &call.query)] {
         for (name, value) in map {
             each(value, &format!("{part}.{name}"), &mut found);
             key(name, &format!("{part}.{name}"), &mut found);
         }
     }
-    if let Some(body) = &node.body {
+    if let Some(body) = &call.body {
         each(body, "body", &mut found);
     }
-    for name in node.headers.keys().filter(|name| is_reserved(name)) {
+    for name in call.headers.keys().filter(|name| is_reserved(name)) {
         let message = format!(
             "`{name}` can't be set: it frames the message or speaks to proxies, and is made for each call; leave it out"
         );
         found.push(Mistake { field: format!("headers.{name}"), code: "reserved_header", message });
     }
-    if !is_host_fixed(&node.url) {
-        for name in references(node).difference(bound) {
+    if !is_host_fixed(&call.url) {
+        for name in references(call).difference(bound) {
             let message = format!(
                 "data chooses the host, and so who gets the secret `{name}`; write the host out (`https://host/…`), or \
                  say in the settings where the secret may go: secrets.hosts.{name} = [\"api.example.com\"]"
@@ -48,7 +45,7 @@ pub(crate) fn mistakes(node: &HttpNode, bound: &BTreeSet<String>) -> Vec<Mistake
             found.push(Mistake { field: "url".into(), code: WITHOUT_HOSTS, message });
         }
     }
-    if let Some(max) = node.max_body
+    if let Some(max) = call.max_body
         && !(1..=LARGEST_BODY).contains(&max)
     {
         let message = format!("max_body must be 1 to {LARGEST_BODY} bytes, not {max}");

@@ -5,7 +5,7 @@
 use super::*;
 use serde_json::json;
 
-fn node(config: Value) -> HttpNode {
+fn node(config: Value) -> Template {
     serde_json::from_value(config).unwrap()
 }
 

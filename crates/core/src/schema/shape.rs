@@ -4,7 +4,7 @@
 //! Only the keywords that our types produce are known here. Schemas from outside go through `Validator`.
 
 use super::{join, kind_of};
-use crate::{Problem, Span, workflow::definition::is_id};
+use crate::{Problem, Span, id::is_id};
 use serde_json::{Map, Value};
 
 /// After so many problems the rest is left out.

@@ -4,22 +4,23 @@
 //! `advance` then starts, joins, iterates and ends until nothing more follows or the decision is long enough.
 
 use super::{
-    definition::{EffectMode, Node, NodeKind, OnBreach, OnError, RetryPolicy},
+    definition::{EffectMode, Join, OnBreach, OnError},
     effects::{self, Effect},
     event::{Event, Failure, Input, Refusal, Reserved, RunError, StepKey, What},
+    kinds::Branch,
+    plan::{NodeIx, Plan},
     run::Run,
 };
 use crate::{
-    Code, Datum, Machine, Missing, Span, Stop, Timestamp, Values,
-    agent::message::{CallError, Usage},
+    Code, Datum, Machine, Missing, Stop, Timestamp, ValueRef, Values,
+    call::{CallError, Usage},
     expr::Meter,
     retry,
     value::json_len,
 };
 use std::sync::Arc;
 
-pub(super) mod advance;
-pub use advance::args_hash;
+mod advance;
 mod answers;
 mod context;
 mod ops;
@@ -39,7 +40,7 @@ pub(super) type Halt = Stop<Refusal>;
 /// A decision under way.
 pub(super) struct Decision<'a> {
     pub run: Run,
-    pub plan: Arc<super::Plan>,
+    pub plan: Arc<Plan>,
     pub at: Timestamp,
     pub values: &'a Values,
     pub events: Vec<Event>,
@@ -237,14 +238,14 @@ impl<'a> Decision<'a> {
         key: &StepKey,
         attempt: u32,
         output: Datum,
-        branch: Option<&str>,
+        branch: Option<Branch>,
         usage: Option<Usage>,
     ) {
         self.put(What::StepCompleted {
             step: key.clone(),
             attempt,
             output,
-            branch: branch.map(str::to_owned),
+            branch: branch.map(|branch| branch.name().to_owned()),
             usage,
             error: None,
             op: None,
@@ -269,8 +270,9 @@ impl<'a> Decision<'a> {
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
         let node = &plan.node(*ix).node;
         let seed = format!("{}/{key}", self.run.id);
+        let policy = node.retry.clone().unwrap_or_else(|| node.kind.default_retry());
         let delay = (error.retryable && node.effect == EffectMode::Retry)
-            .then(|| retry::delay(&retry_policy(node), attempt, &seed, error.retry_after))
+            .then(|| retry::delay(&policy, attempt, &seed, error.retry_after))
             .flatten();
         let failure = Failure::from(error);
         if let Some(delay) = delay {
@@ -305,14 +307,14 @@ impl<'a> Decision<'a> {
     }
 
     /// Whether an edge takes a failure of this node further.
-    fn handled(&self, ix: super::plan::NodeIx) -> bool {
+    fn handled(&self, ix: NodeIx) -> bool {
         let node = self.plan.node(ix);
         node.node.on_error == OnError::Branch
-            || node.children.iter().any(|link| self.plan.join(link.node) == super::definition::Join::Settle)
+            || node.children.iter().any(|link| self.plan.join(link.node) == Join::Settle)
     }
 
     /// An unhandled failure ends its body's owner, or the run.
-    fn fail_scope(&mut self, key: &StepKey, ix: super::plan::NodeIx, failure: Failure) {
+    fn fail_scope(&mut self, key: &StepKey, ix: NodeIx, failure: Failure) {
         let plan = self.plan.clone();
         let graph = &plan.graphs[plan.node(ix).graph as usize];
         match graph.owner {
@@ -329,8 +331,7 @@ impl<'a> Decision<'a> {
                 let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
                 let message =
                     format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
-                let error = CallError { code: failure.code, message, retryable: false, retry_after: None };
-                self.fail(&owner, attempt, error, None);
+                self.fail(&owner, attempt, CallError::permanent(&failure.code, message), None);
             }
         }
     }
@@ -355,27 +356,7 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// Returns how a node's failures are retried. An agent retries its own model calls, so its step does not by default;
-/// a read may be repeated, a write not unless the definition says so.
-fn retry_policy(node: &Node) -> RetryPolicy {
-    use super::definition::{Backoff, HttpMethod};
-    let reads =
-        matches!(&node.kind, NodeKind::Http(h) if matches!(h.method, HttpMethod::Get | HttpMethod::Head));
-    node.retry.clone().unwrap_or(RetryPolicy {
-        max_retries: if reads { 3 } else { 0 },
-        backoff: Backoff::Exponential,
-        initial: Span::secs(1),
-        max: Span::secs(60),
-        jitter: true,
-    })
-}
-
-/// A failure that trying again does not cure.
-pub(super) fn permanent(code: &str, message: impl Into<String>) -> CallError {
-    CallError { code: code.into(), message: message.into(), retryable: false, retry_after: None }
-}
-
-pub(super) fn missing_all(refs: Vec<crate::ValueRef>) -> Halt {
+pub(super) fn missing_all(refs: Vec<ValueRef>) -> Halt {
     Stop::Missing(Missing(refs))
 }
 

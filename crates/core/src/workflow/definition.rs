@@ -1,17 +1,16 @@
 //! The document a person edits: nodes, edges, settings. One model for YAML and JSON; unknown fields are refused.
 //!
-//! Reading (`Definition::read`) reports every mistake of shape; meaning is checked by `Plan::compile`.
+//! Reading (`read`) reports every mistake of shape; meaning is checked by `Plan::compile`.
 
-pub(crate) mod read;
 mod retention;
 
-pub use read::{Format, SIZE_LIMIT, parse};
 pub use retention::{RETENTION_LIMIT, Retention};
 
-use crate::Span;
+use crate::{Span, request, retry::RetryPolicy};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// A workflow: a graph of nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,6 +72,7 @@ pub struct Position {
     pub y: f64,
 }
 
+// What follows from a kind is asked of `kinds`.
 /// What a node does, with its configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "config", rename_all = "snake_case")]
@@ -85,7 +85,7 @@ pub enum NodeKind {
     Wait(WaitNode),
     Signal(SignalNode),
     Approval(ApprovalNode),
-    Http(HttpNode),
+    Http(request::Template),
 }
 
 /// Asks an agent.
@@ -203,42 +203,6 @@ pub struct ApprovalNode {
     pub guards: Option<String>,
 }
 
-/// Calls an address; its output is `{status, headers, body}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HttpNode {
-    #[serde(default)]
-    pub method: HttpMethod,
-    /// Template.
-    pub url: String,
-    /// Templates; `secret://name` is resolved right before the call.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub headers: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub query: Map<String, Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<Value>,
-    /// Status codes that count as success; default: any 2xx.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub expect: Vec<u16>,
-    /// Bytes of the largest answer that is read; default: 1 MiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 16777216))]
-    pub max_body: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum HttpMethod {
-    #[default]
-    Get,
-    Head,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
 /// Leads from one node to another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -258,33 +222,6 @@ pub struct EdgeConfig {
     /// `"true"`/`"false"` of a condition, `"approved"`/`"rejected"` of an approval, `"error"` of any node with `on_error: branch`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-}
-
-/// How a failed attempt is tried again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetryPolicy {
-    #[schemars(range(min = 0, max = 100))]
-    pub max_retries: u32,
-    #[serde(default)]
-    pub backoff: Backoff,
-    /// First delay.
-    #[serde(default = "RetryPolicy::default_initial")]
-    pub initial: Span,
-    /// Largest delay.
-    #[serde(default = "RetryPolicy::default_max")]
-    pub max: Span,
-    /// Spread the delays, so that many retries do not meet.
-    #[serde(default = "RetryPolicy::default_jitter")]
-    pub jitter: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Backoff {
-    #[default]
-    Exponential,
-    Constant,
 }
 
 /// What a step's final failure means.
@@ -368,47 +305,25 @@ pub enum OnBreach {
     WrapUp,
 }
 
-/// Returns whether `text` can be the id of a node: 1 to 64 of `A-Z a-z 0-9 _ -`.
-pub fn is_id(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-}
+// === impl Definition ===
 
-// === impl NodeKind ===
-
-impl NodeKind {
-    /// Every kind, as `type` writes it.
-    pub const NAMES: [&str; 9] =
-        ["agent", "transform", "condition", "for_each", "loop", "wait", "signal", "approval", "http"];
-
-    /// The kind as `type` writes it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            NodeKind::Agent(_) => "agent",
-            NodeKind::Transform(_) => "transform",
-            NodeKind::Condition(_) => "condition",
-            NodeKind::ForEach(_) => "for_each",
-            NodeKind::Loop(_) => "loop",
-            NodeKind::Wait(_) => "wait",
-            NodeKind::Signal(_) => "signal",
-            NodeKind::Approval(_) => "approval",
-            NodeKind::Http(_) => "http",
+impl Definition {
+    /// Returns every node, those in bodies included, each with the node whose body it stands in.
+    pub fn all_nodes(&self) -> Vec<(&Node, Option<&Node>)> {
+        let mut all: Vec<(&Node, Option<&Node>)> = self.nodes.iter().map(|node| (node, None)).collect();
+        let mut next = 0;
+        while let Some(&(owner, _)) = all.get(next) {
+            next += 1;
+            let inside = owner.kind.body().map(|body| body.nodes.as_slice()).unwrap_or_default();
+            all.extend(inside.iter().map(|node| (node, Some(owner))));
         }
+        all
     }
 
-    /// The graph inside, for `for_each` and `loop`.
-    pub fn body(&self) -> Option<&Body> {
-        match self {
-            NodeKind::ForEach(n) => Some(&n.body),
-            NodeKind::Loop(n) => Some(&n.body),
-            NodeKind::Agent(_)
-            | NodeKind::Transform(_)
-            | NodeKind::Condition(_)
-            | NodeKind::Wait(_)
-            | NodeKind::Signal(_)
-            | NodeKind::Approval(_)
-            | NodeKind::Http(_) => None,
-        }
+    /// Returns the names of all agents that it asks.
+    pub fn agents(&self) -> BTreeSet<String> {
+        let nodes = self.all_nodes().into_iter();
+        nodes.filter_map(|(node, _)| node.kind.agent()).map(|agent| agent.agent.clone()).collect()
     }
 }
 
@@ -417,18 +332,6 @@ impl NodeKind {
 impl ForEachNode {
     fn default_parallel() -> u32 {
         8
-    }
-}
-
-impl RetryPolicy {
-    fn default_initial() -> Span {
-        Span::secs(1)
-    }
-    fn default_max() -> Span {
-        Span::secs(60)
-    }
-    fn default_jitter() -> bool {
-        true
     }
 }
 
@@ -467,6 +370,3 @@ impl Join {
         *self == Self::default()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,9 +1,9 @@
 //! What the shell must do, derived from the state: the state is the outbox.
 
 use super::{
-    decide,
-    definition::{AgentNode, EffectMode, NodeKind, Worker},
+    definition::EffectMode,
     event::StepKey,
+    kinds::{Outside, Work},
     run::{Run, Step, StepState},
 };
 use crate::{Datum, Span, Timestamp};
@@ -33,8 +33,7 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
     let Some(plan) = &run.plan else { return Vec::new() };
     // Workers outside are told nothing: their late answers change nothing.
     let is_agent = |key: &StepKey| {
-        let kind = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind);
-        matches!(kind, Some(NodeKind::Agent(AgentNode { worker: Worker::Internal, .. })))
+        plan.by_id.get(&*key.node).is_some_and(|ix| plan.node(*ix).node.kind.asks_agent().is_some())
     };
     let mut out: Vec<Effect> = run
         .abandoned
@@ -57,27 +56,21 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
         let (step, attempt, input) =
             (key.clone(), step.attempt, step.input.clone().unwrap_or_else(Datum::null));
         let at_most_once = node.effect == EffectMode::AtMostOnce;
-        match &node.kind {
+        match node.kind.work() {
             // An offer that must not be made twice is out of our hands once somebody was granted it.
-            NodeKind::Agent(n) if n.worker == Worker::External => {
+            Work::Outside(Outside::Worker(n)) => {
                 if !(at_most_once && granted) {
                     let agent = n.agent.clone();
                     out.push(Effect::OfferTask { step, attempt, agent, input, at_most_once });
                 }
             }
-            NodeKind::Agent(n) => {
+            Work::Outside(Outside::Agent(n)) => {
                 out.push(Effect::StartAgent { step, attempt, agent: n.agent.clone(), input, at_most_once });
             }
-            NodeKind::Http(n) => {
+            Work::Outside(Outside::Http(n)) => {
                 out.push(Effect::CallHttp { step, attempt, input, expect: n.expect.clone(), at_most_once });
             }
-            NodeKind::Transform(_)
-            | NodeKind::Condition(_)
-            | NodeKind::ForEach(_)
-            | NodeKind::Loop(_)
-            | NodeKind::Wait(_)
-            | NodeKind::Signal(_)
-            | NodeKind::Approval(_) => {}
+            Work::Decided | Work::Waits(_) | Work::Holds(_) => {}
         }
     }
     out
@@ -90,8 +83,8 @@ pub(super) fn due(run: &Run, key: &StepKey, step: &Step) -> Option<Timestamp> {
         return Some(deadline);
     }
     let plan = run.plan.as_ref()?;
-    let kind = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind);
-    let absolute = matches!(kind, Some(NodeKind::Wait(wait)) if wait.r#for.is_none() && wait.until.is_some());
+    let node = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node);
+    let absolute = node.is_some_and(|node| node.kind.is_due_by_the_wall_clock());
     Some(if absolute { deadline + run.ahead } else { deadline })
 }
 
@@ -108,9 +101,13 @@ pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
         match step.state {
             StepState::Retrying { at } => Some(at),
             StepState::Started { .. } => due(run, key, step),
-            _ => None,
+            StepState::Unknown
+            | StepState::Completed { .. }
+            | StepState::Failed
+            | StepState::Skipped
+            | StepState::Cancelled => None,
         }
     });
-    let time = if run.wrap_up { None } else { decide::advance::time_limit(run) };
+    let time = if run.wrap_up { None } else { run.time_limit() };
     steps.chain(time).min()
 }

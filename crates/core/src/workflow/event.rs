@@ -2,10 +2,10 @@
 //!
 //! Events are recorded for ever: fields are only ever added, at the end, with a default.
 
-use super::definition::Retention;
+use super::{args::args_hash, definition::Retention};
 use crate::{
     Code, Datum, Span, Timestamp,
-    agent::message::{CallError, Usage},
+    call::{CallError, Usage},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -342,13 +342,29 @@ impl What {
 
     /// Whether only the run itself has a use for it: it stands in the history, and is no news to anybody.
     pub fn is_bookkeeping(&self) -> bool {
-        matches!(
-            self,
+        match self {
             What::StepGranted { .. }
-                | What::BudgetReserved { .. }
-                | What::IterationStarted { .. }
-                | What::DecisionCut {}
-        )
+            | What::BudgetReserved { .. }
+            | What::IterationStarted { .. }
+            | What::DecisionCut {} => true,
+            What::RunCreated { .. }
+            | What::StepStarted { .. }
+            | What::StepCompleted { .. }
+            | What::StepFailed { .. }
+            | What::StepSkipped { .. }
+            | What::StepCancelled { .. }
+            | What::StepUnknown { .. }
+            | What::IterationEnded { .. }
+            | What::SignalReceived { .. }
+            | What::BudgetBreached { .. }
+            | What::RunPaused { .. }
+            | What::RunResumed { .. }
+            | What::RunRerun { .. }
+            | What::RunCompleted { .. }
+            | What::RunFailed { .. }
+            | What::RunCancelled { .. }
+            | What::RunPurging {} => false,
+        }
     }
 
     /// Returns the step the event is about, and its attempt where it has one.
@@ -386,7 +402,7 @@ impl What {
             Datum::Inline(value) => value.get("title").is_some() && value.get("detail").is_some(),
             Datum::Stored(_) => true,
         };
-        asks.then(|| super::args_hash(input))
+        asks.then(|| args_hash(input))
     }
 
     /// Visits every piece of data in the event; the shell moves large ones out, and lists stored ones.
@@ -397,7 +413,20 @@ impl What {
             What::IterationEnded { output, .. } => output.iter_mut().collect(),
             What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
-            _ => Vec::new(),
+            What::StepFailed { .. }
+            | What::StepSkipped { .. }
+            | What::StepCancelled { .. }
+            | What::StepUnknown { .. }
+            | What::StepGranted { .. }
+            | What::IterationStarted { .. }
+            | What::BudgetReserved { .. }
+            | What::BudgetBreached { .. }
+            | What::RunPaused { .. }
+            | What::RunResumed { .. }
+            | What::RunFailed { .. }
+            | What::RunCancelled { .. }
+            | What::DecisionCut {}
+            | What::RunPurging {} => Vec::new(),
         }
     }
 
@@ -409,7 +438,20 @@ impl What {
             What::IterationEnded { output, .. } => output.iter().collect(),
             What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
-            _ => Vec::new(),
+            What::StepFailed { .. }
+            | What::StepSkipped { .. }
+            | What::StepCancelled { .. }
+            | What::StepUnknown { .. }
+            | What::StepGranted { .. }
+            | What::IterationStarted { .. }
+            | What::BudgetReserved { .. }
+            | What::BudgetBreached { .. }
+            | What::RunPaused { .. }
+            | What::RunResumed { .. }
+            | What::RunFailed { .. }
+            | What::RunCancelled { .. }
+            | What::DecisionCut {}
+            | What::RunPurging {} => Vec::new(),
         }
     }
 }

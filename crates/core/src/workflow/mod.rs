@@ -1,17 +1,19 @@
 //! A workflow: the document a person edits, the plan it compiles to, and the machine that runs the plan.
 
+mod args;
 mod decide;
 pub mod definition;
 mod effects;
 pub mod event;
-pub mod marks;
+pub mod kinds;
 mod pinned;
 pub mod plan;
+mod read;
 pub mod run;
 pub mod snapshot;
 pub mod view;
 
-pub use decide::args_hash;
+pub use args::args_hash;
 pub use definition::{Definition, Edge, Node, NodeKind};
 pub use effects::Effect;
 pub use event::{Event, Input, Outcome, Refusal, What};

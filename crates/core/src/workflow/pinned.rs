@@ -1,7 +1,7 @@
 //! The plan of a run that has begun: its definition was checked when it was pinned, and agents may have come and gone.
 
 use super::{
-    definition::{Definition, Node, NodeKind},
+    definition::Definition,
     plan::{Plan, compile},
 };
 use crate::Problem;
@@ -11,29 +11,5 @@ impl Plan {
     /// Compiles a definition that was checked before; its agents need not exist any more.
     pub fn pinned(definition: Definition) -> Result<Plan, Vec<Problem>> {
         compile::compile(definition, &BTreeSet::new(), vec![], None)
-    }
-}
-
-impl Definition {
-    /// Returns the names of all agents it asks.
-    pub fn agents(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        let mut graphs: Vec<&[Node]> = vec![&self.nodes];
-        while let Some(nodes) = graphs.pop() {
-            for node in nodes {
-                match &node.kind {
-                    NodeKind::Agent(agent) => drop(names.insert(agent.agent.clone())),
-                    NodeKind::ForEach(each) => graphs.push(&each.body.nodes),
-                    NodeKind::Loop(again) => graphs.push(&again.body.nodes),
-                    NodeKind::Transform(_)
-                    | NodeKind::Condition(_)
-                    | NodeKind::Wait(_)
-                    | NodeKind::Signal(_)
-                    | NodeKind::Approval(_)
-                    | NodeKind::Http(_) => {}
-                }
-            }
-        }
-        names
     }
 }

@@ -1,16 +1,25 @@
 //! A checked definition: inside, nothing needs checking again.
 //!
-//! `compile` decides what a definition means; `compile/` holds its parts: the graphs, what each node looks at, and
-//! the rules of each kind. Mistakes of shape are found by `Definition::read` before.
+//! `compile` decides what a definition means; beside it stand the definition laid flat, the edges of its graphs, what
+//! each place may look at, and the rules of each kind of node. Mistakes of shape are found by `read` before.
 
 pub(super) mod compile;
+mod flat;
 mod graph;
 mod guards;
 mod node;
 mod scope;
 
-use super::definition::{self, Definition, Format, Join, Node};
-use crate::Problem;
+use super::{
+    definition::{Definition, Join, Node},
+    kinds::Branch,
+    read,
+};
+use crate::{
+    Problem,
+    document::{self, Format},
+    expr::Reads,
+};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,20 +66,6 @@ pub struct Graph {
     pub output_reads: Reads,
 }
 
-/// What an expression or template looks at, so that only this is loaded.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Reads {
-    /// Ids of the nodes whose outputs it names.
-    pub steps: BTreeSet<String>,
-    /// It looks at `steps` in a way that can't be known before (`steps[name]`).
-    pub all_steps: bool,
-    pub input: bool,
-    /// `item` of the nearest `for_each` around, or `index` of the nearest body around.
-    pub item: bool,
-    /// `last` of the nearest `loop` around.
-    pub last: bool,
-}
-
 /// A node with its surroundings.
 #[derive(Debug)]
 pub struct PlanNode {
@@ -95,7 +90,7 @@ pub struct PlanNode {
 pub struct Link {
     /// The node at the other end.
     pub node: NodeIx,
-    pub branch: Option<String>,
+    pub branch: Option<Branch>,
 }
 
 /// What a plan is checked against.
@@ -117,13 +112,13 @@ impl Plan {
 
     /// Reads and compiles, so that mistakes of shape and of meaning come together.
     pub fn compile_value(value: Value, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
-        let read = definition::read::readable(value)?;
+        let read = read::readable(value)?;
         compile::compile(read.definition, &read.opaque, read.problems, Some(around))
     }
 
     /// Reads a text and compiles it, so that mistakes of shape and of meaning come together.
     pub fn compile_text(text: &str, format: Format, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
-        Self::compile_value(definition::read::parse(text, format).map_err(|p| vec![p])?, around)
+        Self::compile_value(document::parse(text, format).map_err(|p| vec![p])?, around)
     }
 
     pub fn node(&self, ix: NodeIx) -> &PlanNode {
@@ -132,18 +127,6 @@ impl Plan {
 
     pub fn join(&self, ix: NodeIx) -> Join {
         self.node(ix).node.join
-    }
-}
-
-// === impl Reads ===
-
-impl Reads {
-    pub fn extend(&mut self, other: Reads) {
-        self.steps.extend(other.steps);
-        self.all_steps |= other.all_steps;
-        self.input |= other.input;
-        self.item |= other.item;
-        self.last |= other.last;
     }
 }
 

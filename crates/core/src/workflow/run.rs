@@ -3,18 +3,19 @@
 //! Maps are persistent, so the copy a decision works on costs nothing.
 
 mod apply;
+mod node_states;
 
 use super::{
     event::{Event, Failure, Reserved, RunError, RunSettings},
-    marks::Mark,
     plan::Plan,
 };
-use crate::{Datum, Span, Timestamp, agent::message::Usage};
+use crate::{Datum, Span, Timestamp, call::Usage};
 use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 pub use super::event::StepKey;
+pub use node_states::NodeState;
 
 /// One execution of a plan.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +24,7 @@ pub struct Run {
     /// Compiled from the pinned definition by the shell; derived, never stored. See `attach`.
     pub plan: Option<Arc<Plan>>,
     /// Where each node stands; derived, never stored.
-    pub(super) marks: Vec<Mark>,
+    pub(super) node_states: Vec<NodeState>,
     pub created: Option<Created>,
     pub generations: Vector<Generation>,
     /// Every step that still matters: all of the workflow's graph, and those of open iterations.
@@ -221,7 +222,6 @@ impl Run {
 
     /// Whether an open step waits for time or people (`true`), runs (`false`), or only holds others.
     pub fn waits(&self, key: &StepKey, step: &Step) -> Option<bool> {
-        use super::definition::NodeKind;
         if matches!(step.state, StepState::Unknown) {
             return Some(true);
         }
@@ -230,10 +230,14 @@ impl Run {
         }
         let plan = self.plan.as_ref()?;
         let node = plan.by_id.get(&*key.node)?;
-        Some(matches!(
-            plan.node(*node).node.kind,
-            NodeKind::Wait(_) | NodeKind::Signal(_) | NodeKind::Approval(_)
-        ))
+        Some(plan.node(*node).node.kind.waits().is_some())
+    }
+
+    /// Returns when the run's wall time is used up, given the pauses so far.
+    pub fn time_limit(&self) -> Option<Timestamp> {
+        let seconds = self.plan.as_ref()?.definition.settings.budget.as_ref()?.seconds?;
+        let generation = self.generations.last()?;
+        Some(generation.at + Span::secs(seconds) + Span(self.paused_for - generation.paused_before))
     }
 }
 

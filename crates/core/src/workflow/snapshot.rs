@@ -7,7 +7,7 @@ use super::{
     event::{Reserved, StepKey},
     run::{Archived, Created, Ended, Generation, Run, Step},
 };
-use crate::{Datum, Timestamp, agent::message::Usage};
+use crate::{Datum, Timestamp, call::Usage};
 use imbl::Vector;
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,7 @@
 //! A run as users see it: one small object, made of the state, kept as a row beside the history.
 
 use super::run::{Ending, Run, Status};
-use crate::{Datum, Timestamp, ValueRef, agent::message::Usage};
+use crate::{Datum, Timestamp, ValueRef, call::Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,6 +27,11 @@ impl Summary {
     pub fn of(run: &Run) -> Option<Summary> {
         let created = run.created.as_ref()?;
         let ended = run.ended.as_ref();
+        let (output, error) = match ended.map(|e| &e.how) {
+            Some(Ending::Completed(output)) => (Some(output.clone()), None),
+            Some(Ending::Failed(error)) => (None, Some(error.clone())),
+            Some(Ending::Cancelled) | None => (None, None),
+        };
         Some(Summary {
             id: run.id.to_string(),
             workflow_id: created.workflow_id.clone(),
@@ -34,14 +39,8 @@ impl Summary {
             status: run.status(),
             generation: run.generation(),
             input: run.input().cloned().unwrap_or_else(Datum::null),
-            output: match ended.map(|e| &e.how) {
-                Some(Ending::Completed(output)) => Some(output.clone()),
-                _ => None,
-            },
-            error: match ended.map(|e| &e.how) {
-                Some(Ending::Failed(error)) => Some(error.clone()),
-                _ => None,
-            },
+            output,
+            error,
             usage: run.usage,
             created_at: created.at,
             started_at: run.generations.last().map(|g| g.at),

@@ -13,7 +13,10 @@ use axum::{
     response::IntoResponse,
     routing::{any, get as on_get},
 };
-use callboard_core::{Span, request, workflow::definition::HttpNode};
+use callboard_core::{
+    Span,
+    request::{self, Template},
+};
 use flate2::{Compression, write::GzEncoder};
 use http::HeaderName;
 use serde_json::{Value, json};
@@ -171,7 +174,7 @@ async fn reserved_headers_are_refused() {
     }
 }
 
-fn node(config: Value) -> HttpNode {
+fn node(config: Value) -> Template {
     serde_json::from_value(config).unwrap()
 }
 

@@ -1,8 +1,11 @@
 //! Reading answers: what is needed must be there, the rest may be missing or new.
 
 use super::super::{estimate, invalid};
-use crate::{CallError, failed};
-use callboard_core::agent::message::{ModelReply, ModelRequest, ToolCall, Usage};
+use crate::CallError;
+use callboard_core::{
+    agent::message::{ModelReply, ModelRequest, ToolCall},
+    call::Usage,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -88,7 +91,7 @@ impl Gathered {
     pub fn add(&mut self, answer: Answer) -> Result<String, CallError> {
         if let Some(error) = answer.error.filter(|error| !error.is_null()) {
             let message = format!("the provider broke off{}", describe(&error));
-            return Err(failed("model_unavailable", message, true));
+            return Err(CallError::transient("model_unavailable", message));
         }
         self.usage = answer.usage.or(self.usage);
         self.model = answer.model.filter(|model| !model.is_empty()).or(self.model.take());
@@ -136,11 +139,11 @@ impl Gathered {
         if self.text.is_empty() && self.calls.is_empty() {
             return Err(match self.finish.as_deref() {
                 Some("content_filter") => {
-                    failed("model_rejected", "the provider's filter stopped the answer", false)
+                    CallError::permanent("model_rejected", "the provider's filter stopped the answer")
                 }
                 // The limit was used up before the first word, by reasoning.
                 Some("length") => {
-                    failed("model_rejected", "the token limit leaves no room for an answer", false)
+                    CallError::permanent("model_rejected", "the token limit leaves no room for an answer")
                 }
                 _ => invalid("the answer is empty", true),
             });

@@ -1,21 +1,14 @@
 //! What models write, checked: tool calls against what the agent may do, answers against their schema.
 
-use super::Profile;
 use crate::{
     Hash, Problem,
-    agent::{
-        message::{CallError, ToolCall},
-        spec::Tool,
-    },
+    agent::{message::ToolCall, spec::Tool, task::Profile},
+    call::CallError,
     json,
     schema::{self, Validator},
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-pub(in crate::agent) fn failed(code: &str, message: impl Into<String>) -> CallError {
-    CallError { code: code.into(), message: message.into(), retryable: false, retry_after: None }
-}
 
 /// Hashes a tool's name and its arguments in canonical form.
 pub(super) fn call_hash(call: &ToolCall) -> Hash {
@@ -50,7 +43,10 @@ pub(super) enum Unfit {
 pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, Unfit> {
     let wants = Validator::new(schema).map_err(|problems| {
         let code = problems.first().map_or("invalid_schema", |p| &p.code);
-        Unfit::Schema(failed(code, format!("the output schema can't be used: {}", listed(&problems))))
+        Unfit::Schema(CallError::permanent(
+            code,
+            format!("the output schema can't be used: {}", listed(&problems)),
+        ))
     })?;
     let trimmed = text.trim();
     let inner = trimmed
@@ -81,11 +77,11 @@ pub fn check_call<'p>(profile: &'p Profile, call: &ToolCall) -> Result<(&'p Tool
     let Some(tool) = profile.tools.get(&call.name) else {
         let known: Vec<&str> = profile.tools.keys().map(String::as_str).collect();
         let message = format!("there is no tool {}; there is {}", call.name, known.join(", "));
-        return Err(failed("invalid_arguments", message));
+        return Err(CallError::permanent("invalid_arguments", message));
     };
     let arguments = json::read(call.arguments.as_bytes(), &json::Limits::default())
-        .map_err(|e| failed("invalid_arguments", format!("the arguments are not JSON: {e}")))?;
+        .map_err(|e| CallError::permanent("invalid_arguments", format!("the arguments are not JSON: {e}")))?;
     schema::validate(&tool.parameters, &arguments)
-        .map_err(|problems| failed("invalid_arguments", listed(&problems)))?;
+        .map_err(|problems| CallError::permanent("invalid_arguments", listed(&problems)))?;
     Ok((tool, arguments))
 }

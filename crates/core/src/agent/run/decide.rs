@@ -1,15 +1,18 @@
 //! The rules of the agent loop: what a reply, a tool's answer or a failure comes to.
 
 use super::{
-    Ending, Event, Input, Phase, Profile, Run,
-    calls::{Unfit, call_hash, check_answer, failed},
+    Ending, Event, Input, Phase, Run,
+    calls::{Unfit, call_hash, check_answer},
     places,
 };
 use crate::{
     Datum, Span, Timestamp,
-    agent::message::{CallError, Message, ModelReply, Role, Usage},
-    retry,
-    workflow::definition::{Backoff, RetryPolicy},
+    agent::{
+        message::{Message, ModelReply, Role},
+        task::Profile,
+    },
+    call::{CallError, Usage},
+    retry::{self, RetryPolicy},
 };
 use serde_json::{Value, json};
 
@@ -31,7 +34,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
                 put(&mut run, Event::TaskAccepted { at, task: task.clone() });
                 if this.profile.is_none() {
                     let message = format!("there is no agent {}", task.agent);
-                    run.end(Ending::Failed(failed("unknown_agent", message)), &mut put);
+                    run.end(Ending::Failed(CallError::permanent("unknown_agent", message)), &mut put);
                 }
             }
         }
@@ -45,7 +48,10 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             put(&mut run, Event::ToolAnswered { id: id.clone(), message, strike });
             if run.strikes >= STRIKES {
                 run.end(
-                    Ending::Failed(failed("invalid_tool_arguments", "too many invalid tool calls")),
+                    Ending::Failed(CallError::permanent(
+                        "invalid_tool_arguments",
+                        "too many invalid tool calls",
+                    )),
                     &mut put,
                 );
             }
@@ -64,7 +70,10 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             if *granted {
                 put(&mut run, Event::CallGranted { at });
             } else {
-                let error = failed("budget_exceeded", "the run's budget does not allow another model call");
+                let error = CallError::permanent(
+                    "budget_exceeded",
+                    "the run's budget does not allow another model call",
+                );
                 run.end(Ending::Failed(error), &mut put);
             }
         }
@@ -92,7 +101,10 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         && at >= run.accepted_at + Span::secs(seconds)
     {
         run.end(
-            Ending::Failed(failed("agent_limit", format!("the task took longer than {seconds} s"))),
+            Ending::Failed(CallError::permanent(
+                "agent_limit",
+                format!("the task took longer than {seconds} s"),
+            )),
             &mut put,
         );
     }
@@ -135,7 +147,7 @@ impl Run {
             );
             if let Some((tool, times)) = self.looping(profile) {
                 let message = format!("called {tool} with the same arguments {times} times");
-                self.end(Ending::Failed(failed("loop_detected", message)), put);
+                self.end(Ending::Failed(CallError::permanent("loop_detected", message)), put);
             } else {
                 self.check_limits(profile, put);
             }
@@ -162,7 +174,7 @@ impl Run {
             }
             Err(Unfit::Answer(complaint)) => {
                 let message = format!("the answer does not fit the output schema: {complaint}");
-                self.end_with(Ending::Failed(failed("output_invalid", message)), usage, put);
+                self.end_with(Ending::Failed(CallError::permanent("output_invalid", message)), usage, put);
             }
         }
     }
@@ -175,13 +187,7 @@ impl Run {
         put: &mut impl FnMut(&mut Run, Event),
     ) {
         let key = self.task.as_ref().map_or("", |t| &t.key).to_owned();
-        let policy = profile.spec.retry_policy.clone().unwrap_or(RetryPolicy {
-            max_retries: 3,
-            backoff: Backoff::Exponential,
-            initial: Span::secs(1),
-            max: Span::secs(60),
-            jitter: true,
-        });
+        let policy = profile.spec.retry_policy.clone().unwrap_or_else(|| RetryPolicy::usual(3));
         let at_most_once = self.task.as_ref().is_some_and(|t| t.at_most_once);
         if error.retryable && !at_most_once {
             if let Some(delay) = retry::delay(&policy, self.failures + 1, &key, error.retry_after) {
@@ -243,7 +249,7 @@ impl Run {
 }
 
 fn over(limit: &str) -> CallError {
-    failed("agent_limit", format!("the agent's limit is {limit}"))
+    CallError::permanent("agent_limit", format!("the agent's limit is {limit}"))
 }
 
 /// A tool's failure is data for the model.

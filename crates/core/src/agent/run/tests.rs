@@ -7,8 +7,11 @@ use super::*;
 use crate::agent::{
     delegate::{self, DEPTH},
     message::Message,
+    spec::Spec,
+    task::Origin,
 };
 use serde_json::json;
+use std::collections::BTreeSet;
 
 fn profile() -> Arc<Profile> {
     let delegate_to = vec!["clerk".to_owned()];
@@ -36,7 +39,7 @@ fn origin(depth: u32) -> Origin {
 }
 
 fn call(arguments: Value) -> ToolCall {
-    ToolCall { id: "c1".into(), name: delegate::TOOL.into(), arguments: arguments.to_string() }
+    ToolCall { id: "c1".into(), name: DELEGATE.into(), arguments: arguments.to_string() }
 }
 
 /// The same as the first of its round, which is what it is called inside.
@@ -102,7 +105,7 @@ fn a_delegates_failure_is_data_for_the_model_and_no_strike() {
     let mut run = at_work(task(None));
     let ask = call(json!({"agent": "clerk", "task": "find it"}));
     give(&mut run, &Input::Replied { attempt: 1, iteration: 1, reply: replies(vec![ask]) });
-    give(&mut run, &answered(Err(failed("invalid_arguments", "no"))));
+    give(&mut run, &answered(Err(CallError::permanent("invalid_arguments", "no"))));
     let Some(Datum::Inline(told)) = run.messages.last() else { panic!("a message") };
     assert!(told["content"].as_str().is_some_and(|text| text.contains("invalid_arguments")));
     assert_eq!((run.strikes, run.works()), (0, true));

@@ -1,13 +1,13 @@
 //! From `agents.yaml` to agents, with every mistake at once.
 
-use super::{Agents, Spec, Tool, ToolKind};
+use super::{Agents, DELEGATE, Spec, Tool, ToolKind};
 use crate::{
     Problem,
-    agent::delegate,
+    document::{self, Format},
     expr::{self, References},
+    id::is_id,
     request,
     schema::{self, Validator, join, shape},
-    workflow::definition::{Format, HttpNode, is_id, read},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::LazyLock};
@@ -17,7 +17,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(schema::of::<Agents>);
 impl Agents {
     /// Reads YAML (and so JSON, too), or finds everything that is wrong with it.
     pub fn read(text: &str) -> Result<Agents, Vec<Problem>> {
-        Self::from_value(read::parse(text, Format::Yaml).map_err(|p| vec![p])?)
+        Self::from_value(document::parse(text, Format::Yaml).map_err(|p| vec![p])?)
     }
 
     /// Reads JSON, or finds everything that is wrong with it.
@@ -138,7 +138,7 @@ impl Spec {
                 };
                 add(&field, "unknown_tool", format!("there is no tool `{tool}`; {known}"));
             }
-            if self.allow_delegation && tool == delegate::TOOL {
+            if self.allow_delegation && tool == DELEGATE {
                 let message = format!("an agent that may delegate has a tool `{tool}` already");
                 add(&field, "reserved_tool", message);
             }
@@ -213,7 +213,7 @@ impl Tool {
     }
 }
 
-fn check_http(http: &HttpNode, config: &str, problems: &mut Vec<Problem>) {
+fn check_http(http: &request::Template, config: &str, problems: &mut Vec<Problem>) {
     let lower = http.url.to_ascii_lowercase();
     if !lower.starts_with("http://") && !lower.starts_with("https://") && !lower.starts_with("{{") {
         let message = format!("`{}` does not begin with http:// or https://", http.url);
@@ -239,7 +239,7 @@ fn check_http(http: &HttpNode, config: &str, problems: &mut Vec<Problem>) {
 
 /// The mistakes of a call; without `bound`, but those that only the settings can tell.
 fn mistakes<'a>(
-    http: &HttpNode,
+    http: &request::Template,
     config: &'a str,
     bound: Option<&BTreeSet<String>>,
 ) -> impl Iterator<Item = Problem> + use<'a> {

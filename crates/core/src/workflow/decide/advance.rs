@@ -11,22 +11,20 @@ mod guard;
 mod prepare;
 mod room;
 
-use super::{Decision, Halt, context::Scope, permanent};
+use super::{Decision, Halt, context::Scope};
 use crate::{
     Datum, Stop,
+    call::CallError,
     workflow::{
-        definition::{Join, NodeKind},
+        definition::Join,
         event::{StepKey, What},
-        marks::Mark,
+        kinds::{Holds, Work},
         plan::NodeIx,
-        run::{Step, StepState},
+        run::{NodeState, Step, StepState},
     },
 };
 use prepare::Prepared;
 use serde_json::Value;
-
-pub(in crate::workflow) use due::time_limit;
-pub use guard::args_hash;
 
 /// Whether a node may start.
 enum Ready {
@@ -94,15 +92,15 @@ impl Decision<'_> {
             if self.is_full() || self.run.ended.is_some() || !self.is_open(scope) {
                 return Ok(());
             }
-            match self.mark_of(*ix, &scope.path) {
-                Mark::Open => {
+            match self.node_state(*ix, &scope.path) {
+                NodeState::Open => {
                     all_ended = false;
                     if let Some((key, step)) = self.step_of(*ix, &scope.path).map(|(k, s)| (k, s.clone())) {
                         self.hold(scope, *ix, &key, &step)?;
                     }
                 }
-                Mark::Completed(_) | Mark::Failed | Mark::Skipped | Mark::Cancelled => {}
-                Mark::None => {
+                NodeState::Completed(_) | NodeState::Failed | NodeState::Skipped | NodeState::Cancelled => {}
+                NodeState::None => {
                     let ready = self.ready(*ix, &scope.path);
                     if matches!(ready, Ready::Wait) {
                         all_ended = false;
@@ -116,7 +114,7 @@ impl Decision<'_> {
                         Ready::Start => all_ended &= self.start(scope, *ix, &key)?,
                         Ready::Never => {
                             let message = "too few of the edges its join waits for were taken";
-                            self.fail(&key, 1, permanent("join_unsatisfied", message), None);
+                            self.fail(&key, 1, CallError::permanent("join_unsatisfied", message), None);
                         }
                     }
                 }
@@ -140,21 +138,17 @@ impl Decision<'_> {
     /// Goes on with an open step that holds others, or that wrapping up ends.
     fn hold(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey, step: &Step) -> Result<(), Halt> {
         let plan = self.plan.clone();
-        match &plan.node(ix).node.kind {
-            NodeKind::ForEach(node) => self.for_each(scope, ix, key, node.parallel),
-            NodeKind::Loop(node) => self.repeat(scope, ix, key, &node.until, node.max),
-            NodeKind::Wait(_) | NodeKind::Signal(_) | NodeKind::Approval(_) if self.run.wrap_up => {
-                self.put(What::StepCancelled { step: key.clone() });
-                Ok(())
-            }
-            _ if self.run.wrap_up
-                && matches!(step.state, StepState::Retrying { .. } | StepState::Unknown) =>
-            {
-                self.put(What::StepCancelled { step: key.clone() });
-                Ok(())
-            }
-            _ => Ok(()),
+        let rests = matches!(step.state, StepState::Retrying { .. } | StepState::Unknown);
+        let ends = match plan.node(ix).node.kind.work() {
+            Work::Holds(Holds::ForEach(node)) => return self.for_each(scope, ix, key, node.parallel),
+            Work::Holds(Holds::Loop(node)) => return self.repeat(scope, ix, key, &node.until, node.max),
+            Work::Waits(_) => true,
+            Work::Outside(_) | Work::Decided => rests,
+        };
+        if ends && self.run.wrap_up {
+            self.put(What::StepCancelled { step: key.clone() });
         }
+        Ok(())
     }
 
     fn ready(&self, ix: NodeIx, path: &str) -> Ready {
@@ -165,12 +159,12 @@ impl Decision<'_> {
         }
         let (mut taken, mut open, mut skipped) = (0usize, 0usize, 0usize);
         for link in parents {
-            let mark = self.mark_of(link.node, path);
-            match mark {
-                Mark::None | Mark::Open => open += 1,
-                Mark::Completed(_) | Mark::Failed => taken += usize::from(mark.takes(link.branch.as_deref())),
-                Mark::Skipped => skipped += 1,
-                Mark::Cancelled => {}
+            let state = self.node_state(link.node, path);
+            match state {
+                NodeState::None | NodeState::Open => open += 1,
+                NodeState::Completed(_) | NodeState::Failed => taken += usize::from(state.takes(link.branch)),
+                NodeState::Skipped => skipped += 1,
+                NodeState::Cancelled => {}
             }
         }
         let needed = match plan.join(ix) {
@@ -205,7 +199,7 @@ impl Decision<'_> {
     fn start(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey) -> Result<bool, Halt> {
         let plan = self.plan.clone();
         let node = plan.node(ix);
-        if matches!(node.node.kind, NodeKind::Agent(_) | NodeKind::Http(_)) && !self.has_room() {
+        if node.node.kind.outside().is_some() && !self.has_room() {
             return Ok(false);
         }
         let context = Value::Object(self.context(scope, &node.reads)?);

@@ -5,10 +5,11 @@
 use super::{Decision, Halt};
 use crate::{
     Code,
-    agent::message::Usage,
+    call::Usage,
     schema::Validator,
     workflow::{
-        definition::{AgentNode, EffectMode, Node, NodeKind, Worker},
+        Plan,
+        definition::{AgentNode, EffectMode, Node},
         event::{Outcome, Refusal, Reserved, StepKey, What},
         run::StepState,
     },
@@ -85,21 +86,14 @@ impl Decision<'_> {
 
     /// Returns the node of a step that is asked of an agent of ours. No other has an answer from outside: a person's comes
     /// by `approve`, a worker's by `finished`, and what this process does itself it knows itself.
-    fn agent_of<'p>(
-        &self,
-        plan: &'p crate::workflow::Plan,
-        key: &StepKey,
-    ) -> Result<(&'p Node, &'p AgentNode), Refusal> {
+    fn agent_of<'p>(&self, plan: &'p Plan, key: &StepKey) -> Result<(&'p Node, &'p AgentNode), Refusal> {
         let node = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node);
-        match node.map(|node| (node, &node.kind)) {
-            Some((node, NodeKind::Agent(agent))) if agent.worker == Worker::Internal => Ok((node, agent)),
-            Some(_) | None => {
-                let (run, node) = (&self.run.id, &key.node);
-                let message =
-                    format!("node {node} of run {run} is not asked of an agent: none may answer for it");
-                Err(Refusal::conflict(Code::NotAsked, message))
-            }
-        }
+        node.and_then(|node| Some((node, node.kind.asks_agent()?))).ok_or_else(|| {
+            let (run, node) = (&self.run.id, &key.node);
+            let message =
+                format!("node {node} of run {run} is not asked of an agent: none may answer for it");
+            Refusal::conflict(Code::NotAsked, message)
+        })
     }
 
     fn is_at_most_once(&self, key: &StepKey) -> bool {

@@ -5,10 +5,11 @@
 use super::{Decision, Halt, missing_all};
 use crate::{
     Datum, Missing,
+    expr::Reads,
     workflow::{
-        marks::Mark,
-        plan::{GraphIx, NodeIx, Reads},
-        run::{Step, StepKey, StepState},
+        kinds::Holds,
+        plan::{GraphIx, NodeIx},
+        run::{NodeState, Step, StepKey, StepState},
     },
 };
 use serde_json::{Map, Value, json};
@@ -41,11 +42,11 @@ impl Decision<'_> {
     }
 
     /// Returns where a node stands in a scope.
-    pub(super) fn mark_of(&self, ix: NodeIx, path: &str) -> Mark {
+    pub(super) fn node_state(&self, ix: NodeIx, path: &str) -> NodeState {
         if path.is_empty() {
-            return self.run.marks.get(ix as usize).copied().unwrap_or_default();
+            return self.run.node_state(ix);
         }
-        self.step_of(ix, path).map_or(Mark::None, |(_, step)| Mark::of(&step.state))
+        self.step_of(ix, path).map_or(NodeState::None, |(_, step)| NodeState::of(&step.state))
     }
 
     /// Builds what `reads` looks at.
@@ -113,19 +114,23 @@ impl Decision<'_> {
             let key = StepKey::new(self.run.generation(), &self.plan.node(owner).node.id, &outer);
             let step = self.run.steps.get(&key);
             out.entry("index").or_insert_with(|| index.into());
-            let is_loop = matches!(self.plan.node(owner).node.kind, crate::workflow::NodeKind::Loop(_));
-            if is_loop && reads.last && !out.contains_key("last") {
-                let previous = index.checked_sub(1);
-                let last = previous
-                    .and_then(|i| step.and_then(|s| s.iterations.as_ref()).and_then(|n| n.outputs.get(&i)))
-                    .map_or(Value::Null, |last| (*load(last)).clone());
-                out.insert("last".into(), last);
-            }
-            if !is_loop && reads.item && !out.contains_key("item") {
-                // Only the one item is taken out of what may be a long list.
-                let items = step.and_then(|s| s.input.as_ref()).map(&mut *load);
-                let item = items.and_then(|items| items.get(index as usize).cloned());
-                out.insert("item".into(), item.unwrap_or(Value::Null));
+            match self.plan.node(owner).node.kind.holds() {
+                Some(Holds::Loop(_)) if reads.last && !out.contains_key("last") => {
+                    let previous = index.checked_sub(1);
+                    let last = previous
+                        .and_then(|i| {
+                            step.and_then(|s| s.iterations.as_ref()).and_then(|n| n.outputs.get(&i))
+                        })
+                        .map_or(Value::Null, |last| (*load(last)).clone());
+                    out.insert("last".into(), last);
+                }
+                Some(Holds::ForEach(_)) if reads.item && !out.contains_key("item") => {
+                    // Only the one item is taken out of what may be a long list.
+                    let items = step.and_then(|s| s.input.as_ref()).map(&mut *load);
+                    let item = items.and_then(|items| items.get(index as usize).cloned());
+                    out.insert("item".into(), item.unwrap_or(Value::Null));
+                }
+                Some(Holds::Loop(_) | Holds::ForEach(_)) | None => {}
             }
             here = Scope { graph: self.plan.node(owner).graph, path: outer };
         }

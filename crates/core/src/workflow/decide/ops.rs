@@ -1,11 +1,13 @@
 //! Operations of people and programs on a run: signal, approve, cancel, pause, resume, rerun.
 
-use super::{Decision, advance::args_hash, permanent};
+use super::Decision;
 use crate::{
     Code, Datum,
+    call::CallError,
     workflow::{
-        definition::NodeKind,
+        args_hash,
         event::{Input, Refusal, StepKey, What},
+        kinds::Branch,
         run::StepState,
     },
 };
@@ -72,12 +74,16 @@ impl Decision<'_> {
         let Some(ix) = self.plan.by_id.get(node) else {
             return Err(Refusal::not_found(Code::UnknownNode, format!("run {run} has no node {node}")));
         };
-        let is_approval = matches!(self.plan.node(*ix).node.kind, NodeKind::Approval(_));
+        let is_approval = self.plan.node(*ix).node.kind.approval().is_some();
         let asks = |key: &StepKey| {
             self.run.steps.get(key).is_some_and(|s| match s.state {
                 StepState::Started { .. } => is_approval,
                 StepState::Unknown => true,
-                _ => false,
+                StepState::Retrying { .. }
+                | StepState::Completed { .. }
+                | StepState::Failed
+                | StepState::Skipped
+                | StepState::Cancelled => false,
             })
         };
         let mut found = self.run.open.iter().filter(|key| {
@@ -126,18 +132,16 @@ impl Decision<'_> {
         }
         let op = Some(op.to_owned());
         if step.state == StepState::Unknown && !approved {
-            let error = permanent(
+            let error = CallError::permanent(
                 "unknown_outcome",
                 "nobody knows whether it was performed; a person said it was not",
             );
             self.fail_as(key, step.attempt, error, None, op);
             return Ok(());
         }
-        let branch = match step.state {
-            StepState::Unknown => None,
-            _ if approved => Some("approved".to_owned()),
-            _ => Some("rejected".to_owned()),
-        };
+        // A step whose outcome nobody knew is no question: it completes as it would have by itself.
+        let by = if approved { Branch::Approved } else { Branch::Rejected };
+        let branch = (step.state != StepState::Unknown).then(|| by.name().to_owned());
         self.put(What::StepCompleted {
             step: key.clone(),
             attempt: step.attempt,

@@ -2,7 +2,7 @@
 
 use crate::{
     Datum, Machine, Span, Stop, Timestamp, Values,
-    agent::message::{CallError, Usage},
+    call::{CallError, Usage},
     workflow::{
         Definition, Effect, Event, Input, Outcome, Plan, Run, Status, StepKey, What,
         event::{Reserved, RunSettings},
@@ -119,8 +119,7 @@ impl World {
     fn fail(&mut self, node: &str, retryable: bool) {
         let step = StepKey::new(self.run.generation(), node, "");
         let attempt = self.run.steps[&step].attempt;
-        let error =
-            CallError { code: "boom".into(), message: "it broke".into(), retryable, retry_after: None };
+        let error = CallError { retryable, ..CallError::permanent("boom", "it broke") };
         self.give(Input::Answer { step, attempt, outcome: Outcome::Failed(error), usage: Usage::default() });
     }
 
@@ -360,8 +359,7 @@ fn a_failure_in_a_body_fails_its_owner_and_drops_the_rest() {
     });
     let mut w = World::start(definition, json!([1, 2, 3]));
     let step = StepKey::new(1, "ask", "0");
-    let error =
-        CallError { code: "boom".into(), message: "it broke".into(), retryable: false, retry_after: None };
+    let error = CallError::permanent("boom", "it broke");
     w.give(Input::Answer { step, attempt: 1, outcome: Outcome::Failed(error), usage: Usage::default() });
     assert_eq!(w.output(), json!("none"));
     assert_eq!(w.pending(), ["cancel ask[1]"]);

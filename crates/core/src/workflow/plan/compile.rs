@@ -1,46 +1,19 @@
 //! From a definition to a plan: flatten the bodies, link the edges, check every node, put it together.
 
 use super::{
-    BODY_DEPTH, EDGES_LIMIT, Graph, GraphIx, NODES_LIMIT, NodeIx, Plan, PlanNode, Reads, Surroundings,
+    BODY_DEPTH, EDGES_LIMIT, Graph, GraphIx, NODES_LIMIT, NodeIx, Plan, PlanNode, Surroundings,
+    flat::{Flat, flatten},
     graph::{self, Links},
     guards, node,
     scope::{Place, Scopes},
 };
 use crate::{
-    Problem, request,
-    workflow::definition::{Body, Definition, Edge, Node, NodeKind, RETENTION_LIMIT, is_id},
+    Problem,
+    expr::Reads,
+    request,
+    workflow::definition::{Body, Definition, Edge, Node, RETENTION_LIMIT},
 };
-use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-/// A definition with its bodies laid side by side.
-pub(super) struct Flat<'a> {
-    pub graphs: Vec<FlatGraph<'a>>,
-    pub nodes: Vec<FlatNode<'a>>,
-    /// The first node of each id.
-    pub by_id: BTreeMap<&'a str, NodeIx>,
-}
-
-pub(super) struct FlatGraph<'a> {
-    pub owner: Option<NodeIx>,
-    /// In the order of the document.
-    pub nodes: Vec<NodeIx>,
-    pub edges: &'a [Edge],
-    pub output: Option<&'a Value>,
-    /// Where its edges and output stand: `` or `nodes[1].config.body.`.
-    pub prefix: String,
-}
-
-pub(super) struct FlatNode<'a> {
-    pub node: &'a Node,
-    pub graph: GraphIx,
-    pub body: Option<GraphIx>,
-    /// `nodes[1].config.body.nodes[0]`
-    pub path: String,
-}
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Compiles what could be read. `opaque` holds the paths of nodes that could not; they stand in as placeholders,
 /// so that edges to them and reads of them are no mistakes, and `problems` says what is wrong with them. Without
@@ -138,12 +111,8 @@ fn assemble(
         });
     }
     let by_id = flat.by_id.iter().map(|(id, ix)| ((*id).to_owned(), *ix)).collect();
-    let mut secrets = BTreeSet::new();
-    for node in &flat.nodes {
-        if let NodeKind::Http(call) = &node.node.kind {
-            secrets.extend(request::references(call));
-        }
-    }
+    let calls = flat.nodes.iter().filter_map(|node| node.node.kind.request());
+    let secrets = calls.flat_map(request::references).collect();
     Plan {
         definition: Arc::new(definition.clone()),
         graphs,
@@ -208,61 +177,4 @@ fn count(nodes: &[Node], edges: &[Edge], depth: usize) -> (usize, usize, usize) 
         sum = (sum.0 + inner.0, sum.1 + inner.1, sum.2.max(inner.2));
     }
     sum
-}
-
-fn flatten<'a>(
-    definition: &'a Definition,
-    opaque: &BTreeSet<String>,
-    problems: &mut Vec<Problem>,
-) -> Flat<'a> {
-    let mut flat = Flat { graphs: vec![], nodes: vec![], by_id: BTreeMap::new() };
-    let output = definition.output.as_ref();
-    let top = (definition.nodes.as_slice(), definition.edges.as_slice(), output);
-    add_graph(&mut flat, None, top, String::new(), opaque, problems);
-    flat
-}
-
-fn add_graph<'a>(
-    flat: &mut Flat<'a>,
-    owner: Option<NodeIx>,
-    (nodes, edges, output): (&'a [Node], &'a [Edge], Option<&'a Value>),
-    prefix: String,
-    opaque: &BTreeSet<String>,
-    problems: &mut Vec<Problem>,
-) -> GraphIx {
-    let graph = flat.graphs.len() as GraphIx;
-    flat.graphs.push(FlatGraph { owner, nodes: vec![], edges, output, prefix: prefix.clone() });
-    for (i, node) in nodes.iter().enumerate() {
-        let ix = flat.nodes.len() as NodeIx;
-        let path = format!("{prefix}nodes[{i}]");
-        // A placeholder without an id has been reported.
-        if !(node.id.is_empty() && opaque.contains(&path)) {
-            check_id(flat, &node.id, &path, problems);
-            flat.by_id.entry(&node.id).or_insert(ix);
-        }
-        flat.nodes.push(FlatNode { node, graph, body: None, path: path.clone() });
-        flat.graphs[graph as usize].nodes.push(ix);
-        if let NodeKind::ForEach(_) | NodeKind::Loop(_) = &node.kind
-            && let Some(body) = node.kind.body()
-        {
-            let prefix = format!("{path}.config.body.");
-            let inner = (body.nodes.as_slice(), body.edges.as_slice(), body.output.as_ref());
-            let body = add_graph(flat, Some(ix), inner, prefix, opaque, problems);
-            flat.nodes[ix as usize].body = Some(body);
-        }
-    }
-    graph
-}
-
-fn check_id(flat: &Flat<'_>, id: &str, path: &str, problems: &mut Vec<Problem>) {
-    let path = || format!("{path}.id");
-    if let Some(first) = flat.by_id.get(id) {
-        let first = &flat.nodes[*first as usize].path;
-        let message = format!("the id `{id}` is already that of {first}; ids are unique, bodies included");
-        problems.push(Problem::new(path(), "duplicate_id", message).in_node(id));
-    }
-    if !is_id(id) {
-        let message = format!("`{id}` is not an id: 1 to 64 letters, digits, `_` or `-`");
-        problems.push(Problem::new(path(), "invalid_id", message).in_node(id));
-    }
 }

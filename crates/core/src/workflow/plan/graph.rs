@@ -2,11 +2,14 @@
 
 use super::{
     Link, NodeIx,
-    compile::{Flat, FlatGraph},
+    flat::{Flat, FlatGraph},
 };
 use crate::{
     Problem,
-    workflow::definition::{Edge, Node, NodeKind, OnError},
+    workflow::{
+        definition::{Node, OnError},
+        kinds::Branch,
+    },
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -67,22 +70,23 @@ pub(super) fn link(
         let target = end(flat, &position, &edge.target, &format!("{path}.target"), problems);
         let (Some(source), Some(target)) = (source, target) else { continue };
         let from = &flat.nodes[source as usize];
-        if !opaque.contains(&from.path) {
-            check_branch(from.node, edge, &path, problems);
-        }
+        // What branches a node has that could not be read is not known either.
+        let branch = match &edge.config.branch {
+            Some(name) if !opaque.contains(&from.path) => branch(from.node, name, &path, problems),
+            Some(_) | None => None,
+        };
         if source == target {
             let message =
                 format!("the edge leads from `{}` to itself; use a loop node to repeat", edge.source);
             problems.push(Problem::new(&path, "self_edge", message).in_node(&edge.source));
             continue;
         }
-        let branch = edge.config.branch.clone();
-        if let Some(first) = seen.insert((source, target, branch.clone()), i) {
+        if let Some(first) = seen.insert((source, target, &edge.config.branch), i) {
             let message = format!("the edge is the same as edges[{first}]");
             problems.push(Problem::new(&path, "duplicate_edge", message).in_node(&edge.source));
             continue;
         }
-        ends[position[&source]].2.push(Link { node: target, branch: branch.clone() });
+        ends[position[&source]].2.push(Link { node: target, branch });
         ends[position[&target]].1.push(Link { node: source, branch });
     }
     let (order, upstream) = sort(&ends, &position);
@@ -112,32 +116,26 @@ fn end(
     Some(ix)
 }
 
-fn check_branch(source: &Node, edge: &Edge, path: &str, problems: &mut Vec<Problem>) {
-    let Some(branch) = &edge.config.branch else { return };
-    let mut given: Vec<&str> = match &source.kind {
-        NodeKind::Condition(_) => vec!["true", "false"],
-        NodeKind::Approval(_) => vec!["approved", "rejected"],
-        NodeKind::Agent(_)
-        | NodeKind::Transform(_)
-        | NodeKind::ForEach(_)
-        | NodeKind::Loop(_)
-        | NodeKind::Wait(_)
-        | NodeKind::Signal(_)
-        | NodeKind::Http(_) => vec![],
-    };
+/// Finds the branch of this name among those by which `source` can end, or says that there is none.
+fn branch(source: &Node, name: &str, path: &str, problems: &mut Vec<Problem>) -> Option<Branch> {
+    let mut given = source.kind.branches().to_vec();
     if source.on_error == OnError::Branch {
-        given.push("error");
+        given.push(Branch::Error);
     }
-    if given.contains(&branch.as_str()) {
-        return;
+    if let Some(branch) = given.iter().find(|branch| branch.name() == name) {
+        return Some(*branch);
     }
     let (id, kind) = (&source.id, source.kind.name());
-    let message = match (branch.as_str(), given.is_empty()) {
+    let message = match (name, given.is_empty()) {
         ("error", _) => format!("`{id}` takes the branch `error` only with `on_error: branch`"),
-        (_, true) => format!("`{id}` is a node of type {kind} and has no branch `{branch}`"),
-        (_, false) => format!("`{id}` has no branch `{branch}`, only {}", listed(&given)),
+        (_, true) => format!("`{id}` is a node of type {kind} and has no branch `{name}`"),
+        (_, false) => {
+            let given: Vec<&str> = given.into_iter().map(Branch::name).collect();
+            format!("`{id}` has no branch `{name}`, only {}", listed(&given))
+        }
     };
     problems.push(Problem::new(format!("{path}.config.branch"), "invalid_branch", message).in_node(id));
+    None
 }
 
 /// `a`, `b` or `c`.

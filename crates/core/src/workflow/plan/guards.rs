@@ -3,11 +3,15 @@
 //! What is approved is what is sent, so the node must be there to be rendered when the question is asked, and no way
 //! around the answer may lead to it.
 
-use super::{Link, NodeIx, Reads, compile::Flat, graph::Links};
+use super::{Link, NodeIx, flat::Flat, graph::Links};
 use crate::{
     Problem,
+    expr::Reads,
     schema::shape::closest,
-    workflow::definition::{Join, NodeKind},
+    workflow::{
+        definition::Join,
+        kinds::{Branch, Work},
+    },
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,8 +26,8 @@ pub(super) fn check(
     let mut found = Vec::new();
     for approval in 0..flat.nodes.len() as NodeIx {
         let at = &flat.nodes[approval as usize];
-        let NodeKind::Approval(kind) = &at.node.kind else { continue };
-        let Some(name) = kind.guards.as_deref().filter(|_| !opaque.contains(&at.path)) else { continue };
+        let guards = at.node.kind.approval().and_then(|asks| asks.guards.as_deref());
+        let Some(name) = guards.filter(|_| !opaque.contains(&at.path)) else { continue };
         let mut add = |code: &str, message: String| {
             let path = format!("{}.config.guards", at.path);
             problems.push(Problem::new(path, code, message).in_node(&at.node.id));
@@ -43,9 +47,9 @@ pub(super) fn check(
             add("invalid_guard", message);
             continue;
         }
-        match &guarded.node.kind {
-            NodeKind::Agent(_) | NodeKind::Http(_) => {}
-            NodeKind::ForEach(_) | NodeKind::Loop(_) => {
+        match guarded.node.kind.work() {
+            Work::Outside(_) => {}
+            Work::Holds(_) => {
                 let message = format!(
                     "`{name}` is a {}: what it sends is known one round at a time; put the approval into its body",
                     guarded.node.kind.name()
@@ -53,11 +57,7 @@ pub(super) fn check(
                 add("invalid_guard", message);
                 continue;
             }
-            NodeKind::Transform(_)
-            | NodeKind::Condition(_)
-            | NodeKind::Wait(_)
-            | NodeKind::Signal(_)
-            | NodeKind::Approval(_) => {
+            Work::Decided | Work::Waits(_) => {
                 let kind = guarded.node.kind.name();
                 add("invalid_guard", format!("`{name}` is a node of type {kind} and sends nothing"));
                 continue;
@@ -131,7 +131,7 @@ impl<'a> Around<'a> {
                 // One edge taken is enough, and enough for a join that fails.
                 Join::All | Join::Any | Join::N(_) => parents.iter().all(|link| {
                     implied.contains(&link.node)
-                        || link.node == approval && link.branch.as_deref() == Some("approved")
+                        || link.node == approval && link.branch == Some(Branch::Approved)
                 }),
                 // It starts whatever became of them, unless all were skipped.
                 Join::Settle => parents.iter().all(|link| implied.contains(&link.node)),

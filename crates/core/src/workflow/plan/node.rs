@@ -1,18 +1,20 @@
 //! The rules of each kind of node, and what its configuration reads.
 
 use super::{
-    NodeIx, Reads, Surroundings,
-    compile::Flat,
+    NodeIx, Surroundings,
+    flat::Flat,
     graph::{Links, listed},
     scope::{Place, Scopes},
 };
 use crate::{
-    Problem, Timestamp, expr, request,
+    Problem, Timestamp,
+    expr::{self, Reads},
+    id::is_id,
+    request,
     schema::{Validator, join},
     transform::Change,
     workflow::definition::{
-        AgentNode, ApprovalNode, EffectMode, HttpNode, Join, LoopNode, NodeKind, TransformNode, WaitNode,
-        Worker, is_id,
+        AgentNode, ApprovalNode, EffectMode, Join, LoopNode, NodeKind, TransformNode, WaitNode, Worker,
     },
 };
 use serde_json::{Map, Value};
@@ -201,7 +203,7 @@ impl Check<'_> {
         }
     }
 
-    fn http(&mut self, node: &HttpNode, around: Option<&Surroundings>) {
+    fn http(&mut self, node: &request::Template, around: Option<&Surroundings>) {
         self.text(&node.url, "url");
         // Only what stands before the first tag is known now.
         let literal = node.url.split("{{").next().unwrap_or("");

@@ -1,15 +1,15 @@
 //! What an expression at some place may look at: the run, what is upstream, and what its bodies give it.
 
 use super::{
-    GraphIx, NodeIx, Reads,
-    compile::Flat,
+    GraphIx, NodeIx,
+    flat::Flat,
     graph::{Links, listed},
 };
 use crate::{
     Problem,
-    expr::{self, References},
+    expr::{self, Reads, References},
     schema::shape::closest,
-    workflow::definition::NodeKind,
+    workflow::kinds::Holds,
 };
 use serde_json::Value;
 
@@ -140,9 +140,10 @@ impl<'a> Scopes<'a> {
         let (mut in_for_each, mut in_loop) = (false, matches!(place, Place::Until(_)));
         let mut graph = self.graph_of(place);
         while let Some(owner) = self.flat.graphs[graph as usize].owner {
-            match self.flat.nodes[owner as usize].node.kind {
-                NodeKind::ForEach(_) => in_for_each = true,
-                _ => in_loop = true,
+            match self.flat.nodes[owner as usize].node.kind.holds() {
+                Some(Holds::ForEach(_)) => in_for_each = true,
+                Some(Holds::Loop(_)) => in_loop = true,
+                None => {}
             }
             graph = self.flat.nodes[owner as usize].graph;
         }
@@ -159,12 +160,17 @@ impl<'a> Scopes<'a> {
     }
 
     fn why_no_root(&self, root: &str, known: &[&str], place: Place) -> String {
-        match (root, place) {
-            (_, Place::Rule(..)) => {}
-            ("item", _) => return "`item` exists only in the body of a for_each".to_owned(),
-            ("index", _) => return "`index` exists only in the body of a for_each or loop".to_owned(),
-            ("last", _) => return "`last` exists only in the body and the `until` of a loop".to_owned(),
-            _ => {}
+        let of_bodies = match place {
+            Place::Rule(..) => None,
+            Place::Node(_) | Place::Until(_) | Place::Output(_) => match root {
+                "item" => Some("`item` exists only in the body of a for_each"),
+                "index" => Some("`index` exists only in the body of a for_each or loop"),
+                "last" => Some("`last` exists only in the body and the `until` of a loop"),
+                _ => None,
+            },
+        };
+        if let Some(why) = of_bodies {
+            return why.to_owned();
         }
         if self.flat.by_id.contains_key(root) && known.contains(&"steps") {
             return format!("`{root}` is unknown here; the output of that node is `steps.{root}.output`");

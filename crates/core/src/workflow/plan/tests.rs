@@ -21,7 +21,7 @@ fn the_example_of_the_design_compiles() {
     assert!(at("research") < at("score") && at("good") < at("get"), "{order:?}");
     let get = plan.node(plan.by_id["get"]);
     assert_eq!(get.parents.len(), 2);
-    assert_eq!(get.parents[0], Link { node: plan.by_id["good"], branch: Some("true".into()) });
+    assert_eq!(get.parents[0], Link { node: plan.by_id["good"], branch: Some(Branch::True) });
     let score = plan.node(plan.by_id["score"]);
     assert_eq!(score.reads.steps, BTreeSet::from(["research".to_owned()]));
     assert_eq!(score.children, [Link { node: plan.by_id["good"], branch: None }]);

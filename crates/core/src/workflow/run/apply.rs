@@ -3,7 +3,7 @@
 use super::{Archived, Created, Ended, Ending, Generation, Run, Step, StepState};
 use crate::{
     Datum, Hash, Timestamp,
-    agent::message::Usage,
+    call::Usage,
     workflow::{
         event::{Event, Failure, Reserved, StepKey, What},
         plan::{GraphIx, NodeIx, Plan},

@@ -1,8 +1,10 @@
 //! Nodes that hold others: the iterations of `for_each` and `loop`.
 
-use super::{Decision, Halt, permanent};
+use super::{Decision, Halt};
 use crate::{
-    Datum, expr,
+    Datum,
+    call::CallError,
+    expr,
     workflow::{
         decide::{context::Scope, missing_all},
         event::{StepKey, What},
@@ -45,7 +47,8 @@ impl Decision<'_> {
         let now = self.iterations(key);
         let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
         if is_open && now.open.is_empty() && (now.next >= len || self.run.wrap_up) && !self.is_full() {
-            let too_large = || permanent("value_too_large", "the list of its outputs is larger than 16 MiB");
+            let too_large =
+                || CallError::permanent("value_too_large", "the list of its outputs is larger than 16 MiB");
             // What will be too large together is not brought together.
             let sizes = now.outputs.values().map(|output| match output {
                 Datum::Inline(value) => crate::value::json_len(value),
@@ -106,7 +109,12 @@ impl Decision<'_> {
                     }
                     Ok(_) => {}
                     Err(e) => {
-                        self.fail(key, 1, permanent("expression_error", format!("until: {e}")), None);
+                        self.fail(
+                            key,
+                            1,
+                            CallError::permanent("expression_error", format!("until: {e}")),
+                            None,
+                        );
                         return Ok(());
                     }
                 }

@@ -1,14 +1,15 @@
 //! What time and people brought: steps past their deadline, attempts due again, kept signals.
 
-use super::{Decision, permanent};
+use super::Decision;
 use crate::{
-    Datum, Span, Timestamp,
-    agent::message::CallError,
+    Datum,
+    call::CallError,
     workflow::{
-        definition::{EffectMode, NodeKind},
+        definition::EffectMode,
         effects,
         event::{StepKey, What},
-        run::{Run, Step, StepState},
+        kinds::{Branch, Waits, Work},
+        run::{Step, StepState},
     },
 };
 use serde_json::json;
@@ -18,7 +19,7 @@ impl Decision<'_> {
     pub(super) fn spend_time(&mut self) {
         if self.run.ended.is_none()
             && !self.run.wrap_up
-            && time_limit(&self.run).is_some_and(|t| self.at >= t)
+            && self.run.time_limit().is_some_and(|t| self.at >= t)
         {
             self.breached("seconds", None);
         }
@@ -39,7 +40,13 @@ impl Decision<'_> {
                 {
                     self.expire(&key, &step)
                 }
-                _ => {}
+                StepState::Started { .. }
+                | StepState::Retrying { .. }
+                | StepState::Unknown
+                | StepState::Completed { .. }
+                | StepState::Failed
+                | StepState::Skipped
+                | StepState::Cancelled => {}
             }
         }
     }
@@ -61,33 +68,27 @@ impl Decision<'_> {
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
         let node = &plan.node(*ix).node;
-        match &node.kind {
-            NodeKind::Wait(_) => {
+        let limit = node.timeout.unwrap_or_default();
+        let timeout = format!("attempt {} took longer than {limit}", step.attempt);
+        match node.kind.work() {
+            Work::Waits(Waits::Time(_)) => {
                 let until = step.deadline.unwrap_or(self.at).to_string();
                 self.complete(key, step.attempt, Datum::inline(json!({ "until": until })), None, None);
             }
-            NodeKind::Approval(_) => {
+            Work::Waits(Waits::People(_)) => {
                 let output = json!({"approved": false, "comment": null, "expired": true});
-                self.complete(key, step.attempt, Datum::inline(output), Some("rejected"), None);
+                self.complete(key, step.attempt, Datum::inline(output), Some(Branch::Rejected), None);
             }
-            NodeKind::Signal(signal) => {
+            Work::Waits(Waits::Signal(signal)) => {
                 let message = format!("no signal {} came in time", signal.name);
-                self.fail(key, step.attempt, permanent("signal_timeout", message), None);
+                self.fail(key, step.attempt, CallError::permanent("signal_timeout", message), None);
             }
-            NodeKind::Agent(_) | NodeKind::Http(_) if node.effect == EffectMode::AtMostOnce => {
+            Work::Outside(_) if node.effect == EffectMode::AtMostOnce => {
                 self.put(What::StepUnknown { step: key.clone(), attempt: step.attempt });
             }
-            NodeKind::Agent(_)
-            | NodeKind::Http(_)
-            | NodeKind::ForEach(_)
-            | NodeKind::Loop(_)
-            | NodeKind::Transform(_)
-            | NodeKind::Condition(_) => {
-                let limit = node.timeout.unwrap_or_default();
-                let retryable = matches!(node.kind, NodeKind::Agent(_) | NodeKind::Http(_));
-                let message = format!("attempt {} took longer than {limit}", step.attempt);
-                let error = CallError { code: "timeout".into(), message, retryable, retry_after: None };
-                self.fail(key, step.attempt, error, None);
+            Work::Outside(_) => self.fail(key, step.attempt, CallError::transient("timeout", timeout), None),
+            Work::Holds(_) | Work::Decided => {
+                self.fail(key, step.attempt, CallError::permanent("timeout", timeout), None);
             }
         }
     }
@@ -100,11 +101,8 @@ impl Decision<'_> {
         let plan = self.plan.clone();
         let keys: Vec<StepKey> = self.run.open.iter().cloned().collect();
         for key in keys {
-            let Some(NodeKind::Signal(signal)) =
-                plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind)
-            else {
-                continue;
-            };
+            let kind = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind);
+            let Some(signal) = kind.and_then(|kind| kind.signal()) else { continue };
             let Some(data) = self.run.signals.get(&signal.name).and_then(|q| q.front()).cloned() else {
                 continue;
             };
@@ -124,11 +122,4 @@ impl Decision<'_> {
             });
         }
     }
-}
-
-/// Returns when the run's wall time is used up, given the pauses so far.
-pub(in crate::workflow) fn time_limit(run: &Run) -> Option<Timestamp> {
-    let seconds = run.plan.as_ref()?.definition.settings.budget.as_ref()?.seconds?;
-    let generation = run.generations.last()?;
-    Some(generation.at + Span::secs(seconds) + Span(run.paused_for - generation.paused_before))
 }

@@ -1,13 +1,15 @@
 //! The end of a graph: its output, and what that ends.
 
-use super::{Decision, Halt, permanent};
+use super::{Decision, Halt};
 use crate::{
-    Datum, expr,
+    Datum,
+    call::CallError,
+    expr,
     workflow::{
         decide::context::Scope,
         event::{RunError, StepKey, What},
         plan::NodeIx,
-        run::{Step, StepState},
+        run::StepState,
     },
 };
 use serde_json::{Map, Value};
@@ -31,7 +33,7 @@ impl Decision<'_> {
                     Ok(output) => Ok(Last::Made(Datum::inline(output))),
                     // Wrapping up ends with what is there, even when the definition's output needs more.
                     Err(_) if self.run.wrap_up => Ok(self.last_outputs(scope)?),
-                    Err(e) => Err(permanent("output_error", format!("output: {e}"))),
+                    Err(e) => Err(CallError::permanent("output_error", format!("output: {e}"))),
                 }
             }
             None => Ok(self.last_outputs(scope)?),
@@ -60,9 +62,10 @@ impl Decision<'_> {
 
     /// Returns the output of the last completed node, or an object by node id if several were last.
     fn last_outputs(&self, scope: &Scope) -> Result<Last, Halt> {
-        let done = |ix: NodeIx| match self.step_of(ix, &scope.path)? {
-            (key, Step { state: StepState::Completed { output, .. }, .. }) => Some((key, output.clone())),
-            _ => None,
+        let done = |ix: NodeIx| {
+            let (key, step) = self.step_of(ix, &scope.path)?;
+            let StepState::Completed { output, .. } = &step.state else { return None };
+            Some((key, output.clone()))
         };
         let graph = &self.plan.graphs[scope.graph as usize];
         let mut last: Vec<(StepKey, Datum)> = Vec::new();

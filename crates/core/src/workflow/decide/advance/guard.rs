@@ -1,12 +1,12 @@
 //! What an approval guards: shown with the question, and compared with what is sent in the end.
 
-use super::{Decision, Halt, Prepared, permanent};
+use super::{Decision, Halt, Prepared};
 use crate::{
-    Datum,
-    agent::message::CallError,
+    call::CallError,
     workflow::{
         decide::context::Scope,
         event::StepKey,
+        kinds::Branch,
         plan::NodeIx,
         run::{Step, StepState},
     },
@@ -39,7 +39,7 @@ impl Decision<'_> {
                     node.node.id,
                     plan.node(*approval).node.id
                 );
-                return Ok(Err(permanent("approval_void", message)));
+                return Ok(Err(CallError::permanent("approval_void", message)));
             }
         }
         Ok(Ok(Prepared::Open { input, deadline }))
@@ -68,20 +68,12 @@ impl Decision<'_> {
         let StepState::Completed { branch: Some(branch), .. } = &step.state else { return Ok(false) };
         let Some(asked) = &step.input else { return Ok(false) };
         let asked = self.values.get(asked)?;
-        Ok(branch == "approved" && asked["guards"]["sends"] == *sends)
+        Ok(Branch::named(branch) == Some(Branch::Approved) && asked["guards"]["sends"] == *sends)
     }
 
     /// Whether an approval of this step must name what it approves.
     pub(in crate::workflow::decide) fn asks_for_hash(&self, key: &StepKey, step: &Step) -> bool {
         let node = self.plan.by_id.get(&*key.node).map(|ix| self.plan.node(*ix));
         node.is_some_and(|node| node.guards.is_some()) && matches!(step.state, StepState::Started { .. })
-    }
-}
-
-/// Returns the hash of what a person is asked, so that the answer can be bound to it: of the step's input as it is recorded.
-pub fn args_hash(input: &Datum) -> String {
-    match input {
-        Datum::Inline(value) => crate::Hash::of(value.to_string().as_bytes()).to_string(),
-        Datum::Stored(reference) => reference.hash.to_string(),
     }
 }

@@ -1,12 +1,17 @@
 //! What a node's configuration comes to, with the data there is: an output at once, or the input of a step.
 
-use super::{Decision, permanent};
-use crate::{Timestamp, agent::message::CallError, expr, request, workflow::definition::NodeKind};
+use super::Decision;
+use crate::{
+    Timestamp,
+    call::CallError,
+    expr, request,
+    workflow::{definition::NodeKind, kinds::Branch},
+};
 use serde_json::{Value, json};
 
 /// What starting a node comes to.
 pub(super) enum Prepared {
-    Ended { output: Value, branch: Option<&'static str> },
+    Ended { output: Value, branch: Option<Branch> },
     Open { input: Value, deadline: Option<Timestamp> },
 }
 
@@ -15,17 +20,17 @@ impl Decision<'_> {
     pub(super) fn prepare(&self, kind: &NodeKind, context: &Value) -> Result<Prepared, CallError> {
         let render = |what: &str, template: &Value| {
             expr::render_under(self.meter, template, context)
-                .map_err(|e| permanent("template_error", format!("{what}: {e}")))
+                .map_err(|e| CallError::permanent("template_error", format!("{what}: {e}")))
         };
         let eval = |what: &str, source: &str| {
             expr::evaluate_under(self.meter, source, context)
-                .map_err(|e| permanent("expression_error", format!("{what}: {e}")))
+                .map_err(|e| CallError::permanent("expression_error", format!("{what}: {e}")))
         };
         let open = |input, deadline| Ok(Prepared::Open { input, deadline });
         match kind {
             NodeKind::Agent(n) => {
                 let prompt = expr::render_text_under(self.meter, &n.prompt, context)
-                    .map_err(|e| permanent("template_error", format!("prompt: {e}")))?;
+                    .map_err(|e| CallError::permanent("template_error", format!("prompt: {e}")))?;
                 open(json!({"agent": n.agent, "prompt": prompt}), None)
             }
             NodeKind::Transform(n) => {
@@ -34,18 +39,24 @@ impl Decision<'_> {
                     None => context.get("input").cloned().unwrap_or(Value::Null),
                 };
                 let output = crate::transform::apply_under(self.meter, &n.rules, &data)
-                    .map_err(|e| permanent("transform_error", e.to_string()))?;
+                    .map_err(|e| CallError::permanent("transform_error", e.to_string()))?;
                 Ok(Prepared::Ended { output, branch: None })
             }
             NodeKind::Condition(n) => {
                 let yes = expr::holds_under(self.meter, &n.r#if, context)
-                    .map_err(|e| permanent("expression_error", format!("if: {e}")))?;
-                Ok(Prepared::Ended { output: yes.into(), branch: Some(if yes { "true" } else { "false" }) })
+                    .map_err(|e| CallError::permanent("expression_error", format!("if: {e}")))?;
+                Ok(Prepared::Ended {
+                    output: yes.into(),
+                    branch: Some(if yes { Branch::True } else { Branch::False }),
+                })
             }
             NodeKind::ForEach(n) => {
                 let items = eval("items", &n.items)?;
                 if !items.is_array() {
-                    return Err(permanent("items_not_a_list", format!("items: `{}` is not a list", n.items)));
+                    return Err(CallError::permanent(
+                        "items_not_a_list",
+                        format!("items: `{}` is not a list", n.items),
+                    ));
                 }
                 open(items, None)
             }
@@ -55,9 +66,9 @@ impl Decision<'_> {
                     (Some(span), _) => self.at + *span,
                     (None, Some(template)) => {
                         let text = expr::render_text_under(self.meter, template, context)
-                            .map_err(|e| permanent("template_error", format!("until: {e}")))?;
+                            .map_err(|e| CallError::permanent("template_error", format!("until: {e}")))?;
                         Timestamp::parse(text.trim()).ok_or_else(|| {
-                            permanent(
+                            CallError::permanent(
                                 "invalid_instant",
                                 format!("until: `{text}` is not an RFC 3339 instant"),
                             )
@@ -75,9 +86,9 @@ impl Decision<'_> {
             }
             NodeKind::Http(n) => {
                 let request = request::render_under(self.meter, n, context)
-                    .map_err(|e| permanent("template_error", e.to_string()))?;
-                let request =
-                    serde_json::to_value(&request).map_err(|e| permanent("template_error", e.to_string()))?;
+                    .map_err(|e| CallError::permanent("template_error", e.to_string()))?;
+                let request = serde_json::to_value(&request)
+                    .map_err(|e| CallError::permanent("template_error", e.to_string()))?;
                 open(request, None)
             }
         }

@@ -4,7 +4,6 @@ use super::Decision;
 use crate::{
     Datum,
     workflow::{
-        definition::NodeKind,
         event::{Reserved, StepKey, What},
         plan::NodeIx,
         run::StepState,
@@ -20,7 +19,7 @@ impl Decision<'_> {
         input: Option<&Datum>,
     ) -> Option<Reserved> {
         let plan = self.plan.clone();
-        let NodeKind::Agent(agent) = &plan.node(ix).node.kind else { return Some(Reserved::default()) };
+        let Some(agent) = plan.node(ix).node.kind.agent() else { return Some(Reserved::default()) };
         let Some(budget) = &plan.definition.settings.budget else { return Some(Reserved::default()) };
         let mut reserved = Reserved { calls: 1, tokens: 0 };
         if budget.tokens.is_some() {
@@ -52,7 +51,7 @@ impl Decision<'_> {
         // Asked for every node that is ready, so it is counted once per event.
         match self.room.get() {
             Some((made, room)) if made == self.events.len() => room,
-            _ => {
+            Some(_) | None => {
                 let room = self.count_room();
                 self.room.set(Some((self.events.len(), room)));
                 room
@@ -66,9 +65,11 @@ impl Decision<'_> {
         let running = self.run.open.iter().filter(|key| {
             let step = self.run.steps.get(*key);
             step.is_some_and(|s| matches!(s.state, StepState::Started { .. }))
-                && self.plan.by_id.get(&*key.node).is_some_and(|ix| {
-                    matches!(self.plan.node(*ix).node.kind, NodeKind::Agent(_) | NodeKind::Http(_))
-                })
+                && self
+                    .plan
+                    .by_id
+                    .get(&*key.node)
+                    .is_some_and(|ix| self.plan.node(*ix).node.kind.outside().is_some())
         });
         running.count() < limit as usize
     }

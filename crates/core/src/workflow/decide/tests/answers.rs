@@ -30,7 +30,7 @@ fn done(output: Value) -> Outcome {
 }
 
 fn failed(code: &str) -> Outcome {
-    Outcome::Failed(CallError { code: code.into(), message: "m".into(), retryable: false, retry_after: None })
+    Outcome::Failed(CallError::permanent(code, "m"))
 }
 
 #[test]

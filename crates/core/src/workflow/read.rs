@@ -3,31 +3,24 @@
 //! Text becomes JSON (with bounds), JSON is checked against the schema of our own types, and only then serde reads
 //! it. What is wrong in one node does not hide what is wrong elsewhere: `Readable` is the rest, with placeholders.
 
-use super::{Definition, Edge, is_id};
+use super::{
+    definition::{Definition, Edge, NodeKind},
+    kinds,
+};
 use crate::{
-    Problem, json,
+    Problem,
+    document::{self, DEPTH_LIMIT, Format, SIZE_LIMIT},
+    id::is_id,
     schema::{self, shape},
     value::json_len,
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::LazyLock};
 
-/// Bytes of a definition.
-pub const SIZE_LIMIT: usize = 4 << 20;
-/// Levels of lists and objects in a definition.
-const DEPTH_LIMIT: usize = 64;
-
-/// How a document is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    Yaml,
-    Json,
-}
-
 static SCHEMA: LazyLock<Value> = LazyLock::new(schema::of::<Definition>);
 
 /// What could be read of a definition.
-pub(crate) struct Readable {
+pub(super) struct Readable {
     /// With a placeholder for each node and edge that could not be read.
     pub definition: Definition,
     /// The paths of the placeholders.
@@ -38,7 +31,7 @@ pub(crate) struct Readable {
 impl Definition {
     /// Reads a text and reports every mistake of shape.
     pub fn read(text: &str, format: Format) -> Result<Definition, Vec<Problem>> {
-        Self::from_value(parse(text, format).map_err(|p| vec![p])?)
+        Self::from_value(document::parse(text, format).map_err(|p| vec![p])?)
     }
 
     /// Reads JSON and reports every mistake of shape.
@@ -54,70 +47,6 @@ impl Definition {
     pub fn schema() -> Value {
         SCHEMA.clone()
     }
-}
-
-/// Parses a document of either format into JSON, with bounds; the problem says at which line and column.
-pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
-    if text.len() > SIZE_LIMIT {
-        let message = format!("the document has {} bytes, more than {SIZE_LIMIT}", text.len());
-        return Err(Problem::new("", "too_large", message));
-    }
-    match format {
-        Format::Json => {
-            let limits = json::Limits { repeated_keys: false, ..json::Limits::default() };
-            json::read(text.as_bytes(), &limits).map_err(|e| match e {
-                json::Error::Syntax { line, column, message } => syntax(line as u64, column as u64, &message),
-                json::Error::TooMany(_) => {
-                    Problem::new("", "too_large", format!("the document is too large: {e}"))
-                }
-                json::Error::TooDeep(_) => {
-                    Problem::new("", "syntax", format!("the document can't be read: {e}"))
-                }
-            })
-        }
-        Format::Yaml => serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| {
-            let at = e.location();
-            let message = e.without_snippet().to_string();
-            syntax(at.map_or(0, |l| l.line()), at.map_or(0, |l| l.column()), &message)
-        }),
-    }
-}
-
-/// Bounds on what a YAML text may unfold to; anchors and aliases are the danger.
-fn yaml_options() -> serde_saphyr::Options {
-    serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: DEPTH_LIMIT,
-            max_documents: 1,
-            max_events: 500_000,
-            max_nodes: json::VALUES,
-            max_aliases: 1_000,
-            max_anchors: 1_000,
-            max_merge_keys: 1_000,
-            max_recorded_anchor_events: 100_000,
-            max_recorded_anchor_bytes: SIZE_LIMIT,
-            max_total_scalar_bytes: SIZE_LIMIT,
-        },
-        alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 100_000,
-            max_replay_stack_depth: 16,
-            max_alias_expansions_per_anchor: 1_000,
-        },
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::Error,
-        // `n` and `yes` are words.
-        strict_booleans: true,
-    }
-}
-
-fn syntax(line: u64, column: u64, message: &str) -> Problem {
-    let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-    let first =
-        first.trim_start_matches(&format!("line {line} column {column}")).trim_start_matches([':', ' ']);
-    // What follows is the place once more, or advice for programs.
-    let first =
-        [" at line ", ", set "].iter().fold(first, |text, end| text.split(end).next().unwrap_or(text));
-    let message = format!("line {line}, column {column}: {}", first.trim_end_matches('.'));
-    Problem::new(format!("{line}:{column}"), "syntax", message)
 }
 
 /// Returns every mistake of shape.
@@ -141,7 +70,7 @@ fn check(value: &Value) -> Vec<Problem> {
 }
 
 /// Reads what can be read. Fails only when there is nothing to go on with.
-pub(crate) fn readable(value: Value) -> Result<Readable, Vec<Problem>> {
+pub(super) fn readable(value: Value) -> Result<Readable, Vec<Problem>> {
     let mut problems = check(&value);
     if !value.is_object() || problems.iter().any(|p| p.path.is_empty()) {
         return Err(problems);
@@ -212,7 +141,9 @@ fn node(value: &Value, path: &str, problems: &[Problem], opaque: &mut BTreeSet<S
     let broken = problems.iter().any(|p| {
         inside(&p.path, path) && !lists.iter().any(|list| body.is_object() && p.path.starts_with(list))
     });
-    let has_body = matches!(value["type"].as_str(), Some("for_each" | "loop")) && body.is_object();
+    let kind = value["type"].as_str().and_then(NodeKind::named);
+    let holds = kind.filter(|kind| kind.body().is_some() && body.is_object());
+    let has_body = holds.is_some();
     let mut cleaned = Map::new();
     if has_body {
         if let (Some(output), false) = (body.get("output"), broken) {
@@ -229,16 +160,7 @@ fn node(value: &Value, path: &str, problems: &[Problem], opaque: &mut BTreeSet<S
     }
     opaque.insert(path.to_owned());
     let id = value["id"].as_str().filter(|id| is_id(id)).unwrap_or_default();
-    match value["type"].as_str() {
-        // Keeps the kind of its body, for `item` and `last`.
-        Some("for_each") if has_body => {
-            json!({"id": id, "type": "for_each", "config": {"items": "", "body": cleaned}})
-        }
-        Some("loop") if has_body => {
-            json!({"id": id, "type": "loop", "config": {"until": "", "max": 1, "body": cleaned}})
-        }
-        _ => json!({"id": id, "type": "signal", "config": {"name": "?"}}),
-    }
+    kinds::placeholder(id, holds.map(|kind| (kind, Value::Object(cleaned))))
 }
 
 /// Returns whether `path` is `outer` or leads into it.
@@ -272,3 +194,6 @@ fn shallow(value: &Value, levels: usize) -> bool {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,42 +1,34 @@
 //! Where each node of the workflow's own graph stands, by index: derived from the steps, so that finding what is
 //! ready does not search maps. Bodies are small and do without.
 
-use super::{
+use super::{Run, Step, StepKey, StepState};
+use crate::workflow::{
+    kinds::Branch,
     plan::{NodeIx, Plan},
-    run::{Run, Step, StepKey, StepState},
 };
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Where a node stands in the current generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mark {
+pub enum NodeState {
     /// It has no step yet.
     #[default]
     None,
     Open,
-    Completed(Branch),
+    /// With the branch by which it ended, where its kind has any.
+    Completed(Option<Branch>),
     Failed,
     Skipped,
     Cancelled,
 }
 
-/// Which edges a completed step takes besides those without a branch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Branch {
-    Unnamed,
-    True,
-    False,
-    Approved,
-    Rejected,
-}
-
 impl Run {
     /// Gives a state its plan, before anything is folded or decided.
     pub fn attach(&mut self, plan: Arc<Plan>) {
-        self.marks = vec![Mark::None; plan.nodes.len()];
+        self.node_states = vec![NodeState::None; plan.nodes.len()];
         self.plan = Some(plan.clone());
         for ix in &plan.graphs[0].nodes {
-            self.mark(&plan, *ix);
+            self.note_node(&plan, *ix);
         }
     }
 
@@ -75,13 +67,18 @@ impl Run {
         false
     }
 
+    /// Returns where a node of the workflow's own graph stands.
+    pub(in crate::workflow) fn node_state(&self, ix: NodeIx) -> NodeState {
+        self.node_states.get(ix as usize).copied().unwrap_or_default()
+    }
+
     /// Notes a changed step of the workflow's own graph.
     pub(super) fn note(&mut self, key: &StepKey) {
         let Some(plan) = self.plan.clone() else { return };
         if key.iteration.is_empty()
             && let Some(ix) = plan.by_id.get(&*key.node)
         {
-            self.mark(&plan, *ix);
+            self.note_node(&plan, *ix);
         }
     }
 
@@ -92,49 +89,37 @@ impl Run {
         }
     }
 
-    fn mark(&mut self, plan: &Plan, ix: NodeIx) {
-        let mark = match self.step_of(plan, ix, "").map(|(_, step)| &step.state) {
-            None => Mark::None,
-            Some(state) => Mark::of(state),
+    fn note_node(&mut self, plan: &Plan, ix: NodeIx) {
+        let state = match self.step_of(plan, ix, "").map(|(_, step)| &step.state) {
+            None => NodeState::None,
+            Some(state) => NodeState::of(state),
         };
-        if let Some(place) = self.marks.get_mut(ix as usize) {
-            *place = mark;
+        if let Some(place) = self.node_states.get_mut(ix as usize) {
+            *place = state;
         }
     }
 }
 
-impl Mark {
+impl NodeState {
     pub fn of(state: &StepState) -> Self {
         match state {
-            StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => Mark::Open,
-            StepState::Completed { branch, .. } => Mark::Completed(Branch::of(branch.as_deref())),
-            StepState::Failed => Mark::Failed,
-            StepState::Skipped => Mark::Skipped,
-            StepState::Cancelled => Mark::Cancelled,
-        }
-    }
-
-    /// Whether an edge with this branch is taken.
-    pub fn takes(self, branch: Option<&str>) -> bool {
-        match (self, branch) {
-            (Mark::Completed(_), None) => true,
-            (Mark::Completed(taken), Some(name)) => {
-                taken != Branch::Unnamed && taken == Branch::of(Some(name))
+            StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => NodeState::Open,
+            StepState::Completed { branch, .. } => {
+                NodeState::Completed(branch.as_deref().and_then(Branch::named))
             }
-            (Mark::Failed, Some("error")) => true,
-            _ => false,
+            StepState::Failed => NodeState::Failed,
+            StepState::Skipped => NodeState::Skipped,
+            StepState::Cancelled => NodeState::Cancelled,
         }
     }
-}
 
-impl Branch {
-    fn of(name: Option<&str>) -> Self {
-        match name {
-            Some("true") => Branch::True,
-            Some("false") => Branch::False,
-            Some("approved") => Branch::Approved,
-            Some("rejected") => Branch::Rejected,
-            _ => Branch::Unnamed,
+    /// Whether an edge with this branch is taken, or one without.
+    pub fn takes(self, branch: Option<Branch>) -> bool {
+        match (self, branch) {
+            (NodeState::Completed(_), None) => true,
+            (NodeState::Completed(ended), Some(branch)) => ended == Some(branch),
+            (NodeState::Failed, branch) => branch == Some(Branch::Error),
+            (NodeState::None | NodeState::Open | NodeState::Skipped | NodeState::Cancelled, _) => false,
         }
     }
 }

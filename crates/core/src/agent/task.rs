@@ -1,0 +1,76 @@
+//! What an agent is asked to do, and who is asked: the ground that its loop and its delegations stand on.
+
+use super::spec::{Spec, Tool};
+use crate::Datum;
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One task of an agent.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Task {
+    /// The agent's name in `agents.yaml`.
+    pub agent: String,
+    /// `{"agent", "prompt"}`.
+    pub input: Datum,
+    /// Names the task over repetitions: run, step and attempt.
+    pub key: String,
+    pub attempt: u32,
+    #[serde(default)]
+    pub output_schema: Option<Value>,
+    #[serde(default)]
+    pub at_most_once: bool,
+    /// The run has a budget: calls after the first are asked for.
+    #[serde(default)]
+    pub budgeted: bool,
+    /// Another agent asked for it.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+    /// Secrets of the run, whose values are taken out of all that comes from outside.
+    #[serde(default)]
+    pub secrets: BTreeSet<String>,
+}
+
+/// In documents the fields stand in order, without names: those at the end are left out where nothing follows them.
+impl Serialize for Task {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (with_origin, with_secrets) =
+            (self.origin.is_some() || !self.secrets.is_empty(), !self.secrets.is_empty());
+        let fields = 7 + usize::from(with_origin) + usize::from(with_secrets);
+        let mut task = serializer.serialize_struct("Task", fields)?;
+        task.serialize_field("agent", &self.agent)?;
+        task.serialize_field("input", &self.input)?;
+        task.serialize_field("key", &self.key)?;
+        task.serialize_field("attempt", &self.attempt)?;
+        task.serialize_field("output_schema", &self.output_schema)?;
+        task.serialize_field("at_most_once", &self.at_most_once)?;
+        task.serialize_field("budgeted", &self.budgeted)?;
+        if with_origin {
+            task.serialize_field("origin", &self.origin)?;
+        }
+        if with_secrets {
+            task.serialize_field("secrets", &self.secrets)?;
+        }
+        task.end()
+    }
+}
+
+/// What the machine needs of its surroundings, resolved by the shell from the agents' file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Profile {
+    pub spec: Spec,
+    pub tools: BTreeMap<String, Tool>,
+    /// The agents it may delegate to, each with what it is for.
+    pub peers: BTreeMap<String, String>,
+}
+
+/// Where a delegated task comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// 1 for a task of an agent that works for a run.
+    pub depth: u32,
+    /// The id of the actor that delegated it, and the call by which it did.
+    pub agent: String,
+    pub iteration: u32,
+    pub call: String,
+}

@@ -1,0 +1,90 @@
+//! What comes of a call to the outside, of a model, a tool or an address: why it failed, and what it used.
+//!
+//! Agents and workflows both speak of calls, so this belongs to neither.
+
+use crate::Span;
+use serde::{Deserialize, Serialize};
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallError {
+    /// Stable: `model_rate_limited`, `model_unavailable`, `model_rejected`, `model_invalid_response`, `model_timeout`;
+    /// of other calls `http_…`.
+    pub code: String,
+    pub message: String,
+    /// Trying again may help.
+    pub retryable: bool,
+    /// The provider named a delay.
+    pub retry_after: Option<Span>,
+}
+
+/// What calls used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub calls: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    /// A provider did not say how many tokens it used: some of them are a guess.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+// === impl CallError ===
+
+impl CallError {
+    /// A failure that trying again does not cure. `code` is stable, `message` is a sentence for people.
+    pub fn permanent(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), retryable: false, retry_after: None }
+    }
+
+    /// A failure that trying again may cure; when to try is for the policy to say.
+    pub fn transient(code: &str, message: impl Into<String>) -> Self {
+        Self { retryable: true, ..Self::permanent(code, message) }
+    }
+
+    /// Whether the call may have been performed although it failed: it went out, and no answer came back or was waited for.
+    pub fn leaves_unknown(&self) -> bool {
+        matches!(
+            self.code.as_str(),
+            "timeout" | "http_timeout" | "http_broken" | "model_timeout" | "agent_cancelled"
+        )
+    }
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// More than anybody uses, and the last whole number that every reader of JSON reads as written.
+    pub const LIMIT: u64 = 1 << 53;
+
+    pub fn is_plausible(&self) -> bool {
+        [self.calls, self.prompt_tokens, self.completion_tokens].iter().all(|n| *n <= Self::LIMIT)
+    }
+
+    /// Takes what somebody outside says they used: a number that can't be is none, and what is left is a guess.
+    pub fn believed(self) -> Self {
+        if self.is_plausible() {
+            return self;
+        }
+        let known = |n: u64| if n <= Self::LIMIT { n } else { 0 };
+        Self {
+            calls: known(self.calls),
+            prompt_tokens: known(self.prompt_tokens),
+            completion_tokens: known(self.completion_tokens),
+            estimated: true,
+        }
+    }
+
+    pub fn tokens(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Usage) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+        self.estimated = self.estimated || other.estimated;
+    }
+}

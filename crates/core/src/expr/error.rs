@@ -1,0 +1,54 @@
+//! Why an evaluation failed, and minijinja's errors sorted into ours.
+
+use minijinja::ErrorKind;
+
+/// Why an evaluation failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Syntax(String),
+    #[error("{0}")]
+    Evaluation(String),
+    /// Fuel, size or depth.
+    #[error("{0}")]
+    Limit(String),
+}
+
+/// Carries one of our errors through minijinja.
+pub(super) fn failed(error: Error) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
+}
+
+/// Says why `source` is not an expression.
+pub(super) fn no_expression(source: &str, e: minijinja::Error) -> Error {
+    if source.trim_start().starts_with("{{") {
+        return Error::Syntax("an expression is written without {{ and }}".into());
+    }
+    error(e)
+}
+
+/// Sorts minijinja's errors into ours.
+pub(super) fn error(e: minijinja::Error) -> Error {
+    let ours = std::iter::successors(std::error::Error::source(&e), |e| e.source());
+    if let Some(ours) = ours.filter_map(|e| e.downcast_ref::<Error>()).next() {
+        return ours.clone();
+    }
+    let text = match e.detail() {
+        Some(detail) => detail.trim_end_matches('.').to_owned(),
+        None => e.kind().to_string(),
+    };
+    match e.kind() {
+        ErrorKind::SyntaxError | ErrorKind::BadEscape => match e.line() {
+            Some(line) if line > 1 => Error::Syntax(format!("{text} (line {line})")),
+            _ => Error::Syntax(text),
+        },
+        ErrorKind::OutOfFuel => out_of_fuel(),
+        ErrorKind::InvalidOperation if text == "recursion limit exceeded" => Error::Limit(text),
+        ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation("a value is undefined".into()),
+        _ => Error::Evaluation(text),
+    }
+}
+
+pub(super) fn out_of_fuel() -> Error {
+    Error::Limit("the expression takes too much work".into())
+}
