@@ -241,7 +241,7 @@ impl Following {
 
     /// Says how a person answers a step that waits for one.
     fn hint(&self, api: &Api, run: &str, event: &super::api::Event) {
-        let (Some(node), "step.started") = (&event.node, event.r#type.as_str()) else { return };
+        let (Some(node), "step.started") = (&event.node, &*event.r#type) else { return };
         let Some((kind, config)) = find(&self.definition, node) else { return };
         let (path, body) = match kind {
             "approval" => ("approve", serde_json::json!({"node": node, "approved": true})),

@@ -1,6 +1,7 @@
 //! What crosses the border to a model: messages, tool calls, usage. Providers' wire types stay on their side.
 
 use crate::Span;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -84,7 +85,7 @@ pub struct CallError {
 }
 
 /// What calls used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     pub calls: u64,
     pub prompt_tokens: u64,
