@@ -10,6 +10,7 @@ mod events;
 mod health;
 mod limits;
 mod metrics;
+pub mod openapi;
 mod panics;
 mod params;
 mod runs;
@@ -66,6 +67,7 @@ impl Gateway {
             .route("/api/v1/runs/{id}/signal", post(runs::signal))
             .route("/api/v1/runs/{id}/approve", post(runs::approve))
             .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
+            .route("/api/v1/openapi.json", get(openapi::text))
             .route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
         self.finish(api)
     }
