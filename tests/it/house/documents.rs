@@ -172,11 +172,11 @@ fn every_route_has_its_line() {
     );
 }
 
-/// Returns every text in a document that stands in lists named `examples`.
+/// Collects the examples of every field `code` in a description.
 fn examples(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
-            let own = fields.get("examples").and_then(Value::as_array).into_iter().flatten();
+            let own = value.pointer("/code/examples").and_then(Value::as_array).into_iter().flatten();
             found.extend(own.filter_map(Value::as_str).map(str::to_owned));
             fields.values().for_each(|value| examples(value, found));
         }
