@@ -3,12 +3,15 @@
 use crate::{services::Services, trace};
 use bytes::Bytes;
 use callboard_core::{
-    Timestamp,
-    workflow::{Event, What},
+    Timestamp, ValueRef,
+    workflow::{
+        Event,
+        view::{EventView, Telling},
+    },
 };
 use callboard_sidecar::client::Error;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::json;
 
 pub const COMMANDS: &str = "callboard.commands";
 pub const TASKS: &str = "callboard.tasks";
@@ -35,25 +38,6 @@ struct CloudEvent<'a, D> {
     /// event names no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     traceid: Option<&'a str>,
-}
-
-/// The data of a public event: what the history shows, but for large values.
-#[derive(Serialize)]
-struct Item<'a> {
-    run: &'a str,
-    seq: u64,
-    at: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    generation: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    iteration: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempt: Option<u32>,
-    data: Map<String, Value>,
 }
 
 /// Publishes recorded events, in order, but for the runs' bookkeeping. Consumers tell repetitions by (run, seq).
@@ -113,41 +97,10 @@ fn wrap(
     serde_json::to_vec(&event).unwrap_or_default().into()
 }
 
-/// Returns an event as the public sees it.
+/// Returns an event as the public sees it: as the history shows it, but that it names its run and refers to large values.
 fn item(run: &str, seq: u64, event: &Event, trace: Option<&str>) -> Bytes {
-    let (at, name) = (event.at.to_string(), event.what.name());
-    let (step, attempt) = event.what.step().map_or((None, None), |(step, attempt)| (Some(step), attempt));
-    let data = Item {
-        run,
-        seq,
-        at: &at,
-        kind: name,
-        node: step.map(|s| &*s.node),
-        generation: step.map(|s| s.generation),
-        iteration: step.map(|s| &*s.iteration),
-        attempt,
-        data: fields(&event.what),
-    };
-    wrap(&format!("{run}/{seq}"), &format!("callboard.{name}"), run, &at, &data, trace)
-}
-
-/// Returns an event's own fields, without those that stand beside it.
-fn fields(what: &What) -> Map<String, Value> {
-    let Ok(Value::Object(tagged)) = serde_json::to_value(what) else { return Map::new() };
-    let Some((_, Value::Object(fields))) = tagged.into_iter().next() else { return Map::new() };
-    let hash = what.args_hash().map(|hash| ("args_hash".to_owned(), hash.into()));
-    fields
-        .into_iter()
-        .chain(hash)
-        .filter(|(name, value)| name != "step" && name != "attempt" && !value.is_null())
-        .filter(|(name, value)| name != "reserved" || value["calls"] != 0)
-        .map(|(name, value)| {
-            // A datum shows as its value; one that is stored elsewhere as its reference.
-            let plain = match (name.as_str(), value.get("v")) {
-                ("plan" | "input" | "output" | "data", Some(inner)) => inner.clone(),
-                _ => value,
-            };
-            (name, plain)
-        })
-        .collect()
+    let value = |reference: &ValueRef| json!({"ref": reference});
+    let telling = Telling { run: Some(run), hash: None, nothing_reserved: false, value: &value };
+    let data = EventView::of(seq, event, &telling);
+    wrap(&format!("{run}/{seq}"), &format!("callboard.{}", data.r#type), run, &data.at, &data, trace)
 }

@@ -6,6 +6,8 @@
 -- `runs` is copied, since SQLite changes no key in place: one row per run, and no other table refers to it.
 -- `last_at`, the time of a history's last entry, spares lists of runs the way to each run's history, which SQL would have
 -- to find by a text that only the program makes.
+-- In keys that are searched by both, the id stands before the project: it tells rows apart at the first comparison, which
+-- each append makes several times.
 -- `workflows` keeps its key, as its ids are unique anyway: a column with a constant default, no row is written.
 
 alter table workflows add column project text not null default 'default';
@@ -26,7 +28,7 @@ create table runs_by_project (
     cleaned_seq   integer not null default 0,
     purging       integer not null default 0,
     purged        integer not null default 0,
-    primary key (project, id)
+    primary key (id, project)
 ) strict;
 
 insert into runs_by_project
@@ -43,6 +45,6 @@ alter table runs_by_project rename to runs;
 
 create index idx_workflows_listed on workflows (project, id) where hidden = 0;
 create index idx_runs_created on runs (project, created_at, id);
-create index idx_runs_workflow on runs (project, workflow_id, created_at, id);
+create index idx_runs_workflow on runs (workflow_id, project, created_at, id);
 create index idx_runs_status on runs (project, status, created_at, id);
 create index idx_runs_next_check on runs (next_check_at) where next_check_at is not null;

@@ -23,6 +23,9 @@ pub enum Command {
     Check(Check),
     /// Trusts what the files of a folder say when a command is given there
     Trust(Trust),
+    /// Prints the description of the API, as docs/openapi.json has it
+    #[command(hide = true)]
+    Openapi,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod api;
 mod check;
 mod dev;
+mod openapi;
 mod progress;
 mod run;
 mod serve;
@@ -62,6 +63,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Run(run) => run::perform(run).await,
             Command::Check(check) => check::perform(check),
             Command::Trust(trust) => trust::perform(&trust),
+            Command::Openapi => openapi::perform(),
         }
     });
     // What still runs was given its time by the command itself.

@@ -1,25 +1,24 @@
-//! The public HTTP API: one file per resource, one place each for bodies, errors, limits and traces.
+//! The public HTTP API, an adapter over the operations: one file per resource, one place each for bodies, errors, limits
+//! and traces.
 //!
-//! The gateway decides nothing about runs: every operation goes to the run's actor through the sidecar, reads come
-//! from there or from the catalog. It owns what the edge owns: shapes, sizes, status codes, back pressure.
+//! It owns what HTTP owns: routes, headers, sizes of bodies, status codes, streams, and how much is done at once.
 
-pub mod body;
-mod definitions;
+mod answer;
+mod body;
 mod error;
 mod events;
-mod fields;
 mod health;
-mod heavy;
 mod limits;
 mod metrics;
-mod paging;
+pub mod openapi;
 mod panics;
-mod reach;
+mod params;
 mod runs;
 mod starts;
 mod trace;
 mod workflows;
 
+use crate::operations::Operations;
 use axum::{
     Router,
     extract::{FromRequestParts, Path},
@@ -27,62 +26,23 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use callboard_actors::Recorded;
-use callboard_catalog::Catalog;
-use callboard_core::{Timestamp, agent::spec::Agents, id::is_id};
+use callboard_core::id::is_id;
 use callboard_listener::Refusal;
 use http::{HeaderMap, StatusCode, request::Parts};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use tokio::sync::broadcast;
-use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
 pub use health::Readiness;
-pub use heavy::Heavy;
 pub use limits::Limits;
 pub use metrics::HttpMetrics;
-pub use reach::Runs;
-
-/// Returns a receiver of "this run's history grew to seq" for a run; wakes streams earlier than their clock.
-pub type Watch = Arc<dyn Fn(&str) -> broadcast::Receiver<Recorded> + Send + Sync>;
-
-/// Where histories are told of when they grow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// Whatever is recorded is recorded by this process, which hears of it at once.
-    Here,
-    /// Other processes record, too; what they tell may not reach us.
-    Elsewhere,
-}
-
-// === impl Told ===
-
-impl Told {
-    /// How often a stream looks for itself.
-    fn every(self) -> Duration {
-        match self {
-            Self::Here => Duration::from_secs(10),
-            Self::Elsewhere => reach::POLL,
-        }
-    }
-}
 
 /// What the handlers work with.
 #[derive(Clone)]
 pub struct Gateway {
-    pub runs: Runs,
-    pub catalog: Arc<dyn Catalog>,
-    pub agents: Arc<Agents>,
-    /// Secrets that say to which hosts they may go.
-    pub bound_secrets: Arc<BTreeSet<String>>,
+    pub operations: Operations,
     pub readiness: Readiness,
     pub limits: Limits,
-    pub heavy: Heavy,
-    pub told: Told,
     pub metrics: HttpMetrics,
     pub registry: prometheus::Registry,
-    /// Cancelled when the server stops: streams end, waits answer.
-    pub stop: CancellationToken,
 }
 
 // === impl Gateway ===
@@ -107,6 +67,7 @@ impl Gateway {
             .route("/api/v1/runs/{id}/signal", post(runs::signal))
             .route("/api/v1/runs/{id}/approve", post(runs::approve))
             .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
+            .route("/api/v1/openapi.json", get(openapi::text))
             .route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
         self.finish(api)
     }
@@ -143,11 +104,6 @@ async fn no_route() -> Error {
 
 async fn no_method() -> Error {
     Error::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not have this method")
-}
-
-/// Now, as events and rows have it.
-pub fn now() -> Timestamp {
-    Timestamp(jiff::Timestamp::now().as_millisecond())
 }
 
 /// The id in a path. One that nothing can have is unknown.

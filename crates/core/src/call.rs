@@ -3,6 +3,7 @@
 //! Agents and workflows both speak of calls, so this belongs to neither.
 
 use crate::Span;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a call has no answer.
@@ -19,7 +20,7 @@ pub struct CallError {
 }
 
 /// What calls used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
     pub calls: u64,
     pub prompt_tokens: u64,

@@ -1,10 +1,11 @@
 //! What is wrong with a document: where, which kind, and a sentence. Always all of them at once.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One mistake in a definition or a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The node's id, when the mistake is in a node.
     pub node: Option<String>,

@@ -97,8 +97,13 @@ pub fn validate(schema: &Value, value: &Value) -> Result<(), Vec<Problem>> {
 
 // === our own schemas ===
 
+/// Returns everything in `value` that one of our types does not allow; `own` is its schema, as `of` makes it.
+pub fn check(own: &Value, value: &Value) -> Vec<Problem> {
+    shape::check(own, value)
+}
+
 /// Returns the JSON Schema of one of our types.
-pub(crate) fn of<T: JsonSchema>() -> Value {
+pub fn of<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
     // Says to `shape` that the text is read as a duration; others do not know the format and pass over it.
     if let Some(Value::Object(duration)) = schema.pointer_mut("/$defs/Duration") {

@@ -11,6 +11,7 @@ use callboard_core::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A fenced block of a document.
 struct Block {
@@ -166,6 +167,62 @@ fn every_route_has_its_line() {
     none(
         routes.iter().filter(|r| !document.contains(**r)).map(|r| format!("docs/api.md lacks {r}")).collect(),
     );
+}
+
+/// Collects the examples of every field `code` in a description.
+fn examples(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            let own = value.pointer("/code/examples").and_then(Value::as_array).into_iter().flatten();
+            found.extend(own.filter_map(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| examples(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| examples(value, found)),
+        _ => {}
+    }
+}
+
+/// Returns the words in backticks that can be codes.
+fn codes(text: &str) -> BTreeSet<String> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_code = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    quoted.filter(is_code).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_description_of_the_api_has_every_route_and_every_code() {
+    let description: Value = serde_json::from_str(&read("docs/openapi.json")).expect("JSON");
+    let mut wrong = Vec::new();
+    let routes = super::doors::routes("crates/callboard/src/gateway.rs");
+    for (path, methods) in &routes {
+        for method in methods {
+            if description["paths"][path][method.to_ascii_lowercase()].is_null() {
+                wrong.push(format!("docs/openapi.json lacks {method} {path}"));
+            }
+        }
+    }
+    for (path, methods) in description["paths"].as_object().expect("paths") {
+        for method in methods.as_object().expect("methods").keys() {
+            let method = method.to_ascii_uppercase();
+            let is_there =
+                |(known, methods): &(String, Vec<&str>)| known == path && methods.contains(&&*method);
+            if !routes.iter().any(is_there) {
+                wrong.push(format!("docs/openapi.json has {method} {path}, which the router does not have"));
+            }
+        }
+    }
+    let document = read("docs/api.md");
+    let (_, errors) = document.split_once("## Errors").expect("a part about errors");
+    // The first sentences name the fields of a problem; codes stand in the table and after it.
+    let (_, errors) = errors.split_once("|---|").expect("a table");
+    let mut described = BTreeSet::new();
+    examples(&description["components"], &mut described);
+    // The beginning of many codes is not one.
+    let promised: BTreeSet<_> = codes(errors).into_iter().filter(|code| !code.ends_with('_')).collect();
+    assert!(promised.len() > 60, "{promised:?}");
+    wrong.extend(promised.difference(&described).map(|code| format!("docs/openapi.json lacks {code}")));
+    wrong.extend(described.difference(&promised).map(|code| format!("docs/api.md lacks the code {code}")));
+    none(wrong);
 }
 
 /// Returns the fenced blocks of a document.

@@ -56,6 +56,19 @@ fn the_core_has_no_clock_no_randomness_no_io_and_no_order_of_chance() {
 }
 
 #[test]
+fn operations_know_no_transport() {
+    let transports =
+        ["axum", "http::", "http_body", "StatusCode", "HeaderMap", "Json(", "tonic", "crate::gateway"];
+    let mut wrong = Vec::new();
+    for source in texts(|path| path.starts_with("crates/callboard/src/operations") && path.ends_with(".rs")) {
+        let code = code(&source.text);
+        let found = transports.iter().filter(|word| code.contains(**word));
+        wrong.extend(found.map(|word| format!("{}: {word}", source.path)));
+    }
+    none(wrong);
+}
+
+#[test]
 fn every_source_says_first_what_it_is_for() {
     let sources = texts(|path| path.ends_with(".rs"));
     let silent = sources.iter().filter(|source| !source.text.starts_with("//!"));

@@ -3,7 +3,7 @@
 //! The sidecar may come late or go away: the process then says that it is not ready, and lives on.
 
 use super::{listener, parts::Parts, secrets::SidecarSecrets};
-use crate::{cli::Role, config::Config, gateway::Told};
+use crate::{cli::Role, config::Config, operations::Told};
 use anyhow::Context;
 use callboard_actors::{Host, Roles};
 use callboard_sidecar::{Endpoint, Sidecar};

@@ -9,7 +9,7 @@ use super::{
     parts::Parts,
     secrets::SidecarSecrets,
 };
-use crate::{config::Config, gateway::Told};
+use crate::{config::Config, operations::Told};
 use anyhow::{Context, bail};
 use callboard_actors::{Host, Roles};
 use callboard_sidecar::embedded::{App, Config as SidecarConfig, Server, StartError};

@@ -4,7 +4,8 @@ use super::folder::mark;
 use crate::{
     config::Config,
     document::{self, Agents},
-    gateway::{Gateway, Heavy, HttpMetrics, Limits, Readiness, Runs, Told},
+    gateway::{Gateway, HttpMetrics, Limits, Readiness},
+    operations::{Heavy, Operations, Projections, Runs, Told},
     private,
 };
 use anyhow::{Context, bail};
@@ -115,22 +116,25 @@ impl Parts {
         let live = self.live.clone();
         let catalog = self.catalog.clone();
         Ok(Gateway {
-            runs: Runs {
-                sidecar: sidecar.clone(),
+            operations: Operations {
+                runs: Runs {
+                    sidecar: sidecar.clone(),
+                    catalog: catalog.clone(),
+                    watch: Arc::new(move |run| live.subscribe(run)),
+                    live: self.live.clone(),
+                },
                 catalog: catalog.clone(),
-                watch: Arc::new(move |run| live.subscribe(run)),
-                live: self.live.clone(),
+                agents: self.agents.clone(),
+                bound_secrets: Arc::new(self.hosts.bound()),
+                heavy: Heavy::default(),
+                projections: Projections::default(),
+                told,
+                stop: self.stop.clone(),
             },
-            catalog: catalog.clone(),
-            agents: self.agents.clone(),
-            bound_secrets: Arc::new(self.hosts.bound()),
             readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
             limits: Limits::new(config.server.concurrency, config.server.streams),
-            heavy: Heavy::default(),
-            told,
             metrics: HttpMetrics::new(&self.registry)?,
             registry: self.registry.clone(),
-            stop: self.stop.clone(),
         })
     }
 }

@@ -4,9 +4,10 @@ use anyhow::{Context, anyhow};
 use bytes::BytesMut;
 use futures::StreamExt;
 use reqwest::{Client, RequestBuilder, StatusCode, header};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::VecDeque, time::Duration};
+
+pub use callboard_core::workflow::view::EventView as Event;
 
 /// A server's API.
 #[derive(Clone)]
@@ -24,23 +25,6 @@ pub enum CallError {
     /// The server refused.
     #[error("{detail}")]
     Refused { status: u16, detail: String, problems: Vec<String> },
-}
-
-/// An event of a stream.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Event {
-    pub seq: u64,
-    pub r#type: String,
-    #[serde(default)]
-    pub node: Option<String>,
-    #[serde(default)]
-    pub generation: Option<u32>,
-    #[serde(default)]
-    pub iteration: Option<String>,
-    #[serde(default)]
-    pub attempt: Option<u32>,
-    #[serde(default)]
-    pub data: Value,
 }
 
 /// A stream of a run's events.
@@ -200,7 +184,7 @@ mod tests {
         let mut events = Events { body, text: BytesMut::new(), ready: VecDeque::new() };
         let mut seqs = Vec::new();
         while let Some(event) = events.next().await.expect("events") {
-            seqs.push((event.seq, event.r#type));
+            seqs.push((event.seq, event.r#type.into_owned()));
         }
         assert_eq!(seqs, [(1, "run.created".to_owned()), (2, "run.completed".to_owned())]);
     }

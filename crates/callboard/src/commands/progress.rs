@@ -37,7 +37,7 @@ impl Progress {
     /// Shows one event.
     pub fn show(&mut self, event: &Event) {
         let name = name(event);
-        match event.r#type.as_str() {
+        match &*event.r#type {
             "step.started" => self.begin(&name, event),
             "step.retrying" => self.line(&format!("↻ {name}: {}, trying again", failure(&event.data))),
             "step.completed" => {
@@ -147,7 +147,7 @@ impl Drop for Progress {
 }
 
 fn name(event: &Event) -> String {
-    let mut name = event.node.clone().unwrap_or_default();
+    let mut name = event.node.as_deref().unwrap_or_default().to_owned();
     if let Some(iteration) = event.iteration.as_deref().filter(|iteration| !iteration.is_empty()) {
         name.push_str(&format!("[{iteration}]"));
     }

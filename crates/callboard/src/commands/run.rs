@@ -247,8 +247,8 @@ impl Following {
 
     /// Says how a person answers a step that waits for one.
     fn hint(&self, api: &Api, run: &str, event: &super::api::Event) {
-        let (Some(node), "step.started") = (&event.node, event.r#type.as_str()) else { return };
-        let started = self.checked.all_nodes().into_iter().find(|(started, _)| started.id == *node);
+        let (Some(node), "step.started") = (&event.node, &*event.r#type) else { return };
+        let started = self.checked.all_nodes().into_iter().find(|(started, _)| *started.id == **node);
         let (path, body) = match started.and_then(|(started, _)| started.kind.waits()) {
             Some(Waits::People(_)) => ("approve", serde_json::json!({"node": node, "approved": true})),
             Some(Waits::Signal(signal)) => ("signal", serde_json::json!({"name": signal.name, "data": {}})),

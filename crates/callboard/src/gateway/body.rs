@@ -1,14 +1,15 @@
-//! Reads request bodies: how large, of which type, how deep. Everything that is wrong with one is a typed 4xx.
+//! Reads request bodies: how large, of which type. Everything that is wrong with one is a typed 4xx.
 
+use super::Error;
+use crate::operations::text;
 use axum::body::Body;
 use bytes::Bytes;
+use callboard_core::document::Format;
 use callboard_listener::{Broken, broken};
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 use std::time::Duration;
-
-use super::Error;
 
 /// Bodies of calls.
 pub const CALL: usize = 1 << 20;
@@ -19,15 +20,6 @@ pub const THROUGH_SIDECAR: usize = 3 << 20;
 /// Of a body that is too large, before it is refused: bytes, and time.
 const DRAINED: usize = 16 << 20;
 const DRAINING: Duration = Duration::from_secs(2);
-/// Lists and objects inside each other.
-pub const DEPTH: usize = 64;
-
-/// How a document is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    Json,
-    Yaml,
-}
 
 /// Reads a body up to `limit` bytes.
 pub async fn bytes(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Error> {
@@ -95,27 +87,13 @@ pub async fn json(body: Body, headers: &HeaderMap, limit: usize) -> Result<Optio
         return Ok(None);
     }
     match language(headers)? {
-        Language::Json => parse(&bytes).map(Some),
-        Language::Yaml => Err(unsupported("application/json")),
+        Format::Json => Ok(Some(text::parse(&bytes)?)),
+        Format::Yaml => Err(unsupported("application/json")),
     }
 }
 
-/// Parses JSON of bounded depth; says where it is malformed.
-pub fn parse(bytes: &[u8]) -> Result<Value, Error> {
-    shallow(bytes)?;
-    serde_json::from_slice(bytes).map_err(|error| Error::bad_request("malformed_json", error.to_string()))
-}
-
-/// Refuses JSON that nests too deep, before anything recurses into it.
-pub fn shallow(bytes: &[u8]) -> Result<(), Error> {
-    too_deep(bytes).map_or(Ok(()), |(line, column)| {
-        let detail = format!("deeper than {DEPTH} levels at line {line} column {column}");
-        Err(Error::bad_request("too_deep", detail))
-    })
-}
-
 /// Returns the language that the content type names.
-pub fn language(headers: &HeaderMap) -> Result<Language, Error> {
+pub fn language(headers: &HeaderMap) -> Result<Format, Error> {
     let both = "application/json or application/yaml";
     let mut given = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(unsupported(both)) };
@@ -127,12 +105,12 @@ pub fn language(headers: &HeaderMap) -> Result<Language, Error> {
         return Err(unsupported("UTF-8 text"));
     }
     match essence.as_str() {
-        "application/json" => Ok(Language::Json),
+        "application/json" => Ok(Format::Json),
         "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" | "text/vnd.yaml" => {
-            Ok(Language::Yaml)
+            Ok(Format::Yaml)
         }
-        other if other.starts_with("application/") && other.ends_with("+json") => Ok(Language::Json),
-        other if other.starts_with("application/") && other.ends_with("+yaml") => Ok(Language::Yaml),
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(Format::Json),
+        other if other.starts_with("application/") && other.ends_with("+yaml") => Ok(Format::Yaml),
         _ => Err(unsupported(both)),
     }
 }
@@ -142,36 +120,12 @@ fn unsupported(wanted: &str) -> Error {
     Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
 }
 
-/// Returns where brackets outside of strings first nest too deep.
-fn too_deep(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (mut depth, mut line, mut column) = (0_usize, 1, 0);
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in bytes {
-        column += 1;
-        match byte {
-            b'\n' => (line, column) = (line + 1, 0),
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                depth += 1;
-                if depth > DEPTH {
-                    return Some((line, column));
-                }
-            }
-            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn of(value: &'static str) -> Result<Language, u16> {
+    fn of(value: &'static str) -> Result<Format, u16> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(value));
         language(&headers).map_err(|error| error.status.as_u16())
@@ -179,10 +133,10 @@ mod tests {
 
     #[test]
     fn the_content_type_names_the_language() {
-        assert_eq!(of("application/json; charset=UTF-8"), Ok(Language::Json));
-        assert_eq!(of("application/merge-patch+json"), Ok(Language::Json));
-        assert_eq!(of("Application/YAML"), Ok(Language::Yaml));
-        assert_eq!(of("text/yaml"), Ok(Language::Yaml));
+        assert_eq!(of("application/json; charset=UTF-8"), Ok(Format::Json));
+        assert_eq!(of("application/merge-patch+json"), Ok(Format::Json));
+        assert_eq!(of("Application/YAML"), Ok(Format::Yaml));
+        assert_eq!(of("text/yaml"), Ok(Format::Yaml));
         assert_eq!(of("application/json; charset=latin1"), Err(415));
         assert_eq!(of("text/plain"), Err(415));
         assert_eq!(language(&HeaderMap::new()).map_err(|error| error.status.as_u16()), Err(415));
@@ -210,22 +164,6 @@ mod tests {
         }
         assert_eq!(refused(Method::POST, "application/json"), Ok(()));
         assert_eq!(not_a_form(&Method::POST, &HeaderMap::new()).map_err(|error| error.code), Ok(()));
-    }
-
-    #[test]
-    fn depth_is_counted_outside_of_strings() {
-        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert!(parse(nested(DEPTH).as_bytes()).is_ok());
-        assert_eq!(parse(nested(DEPTH + 1).as_bytes()).expect_err("too deep").code, "too_deep");
-        let text = format!("\"\\\"{}\"", "[".repeat(100));
-        assert!(parse(text.as_bytes()).is_ok());
-    }
-
-    #[test]
-    fn malformed_json_is_located() {
-        let error = parse(b"{\n \"a\": }").expect_err("malformed");
-        assert_eq!((error.status.as_u16(), error.code.as_ref()), (400, "malformed_json"));
-        assert!(error.detail.contains("line 2 column 7"), "{}", error.detail);
     }
 
     #[tokio::test]

@@ -8,8 +8,8 @@ use axum::{
 };
 use callboard_catalog::Catalog;
 use callboard_sidecar::Sidecar;
-use http::{HeaderValue, StatusCode, header};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,7 @@ pub struct Readiness {
 }
 
 /// The dependencies as they are now: `ok`, or what is wrong.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Checks {
     pub sidecar: &'static str,
     pub catalog: &'static str,
@@ -61,23 +62,32 @@ impl Checks {
     }
 }
 
+/// That the server is alive.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Alive {
+    /// `ok`.
+    status: &'static str,
+    version: &'static str,
+}
+
+/// That work may be sent here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Ready {
+    /// `ready`.
+    status: &'static str,
+    checks: Checks,
+}
+
 /// `GET /health`.
-pub async fn alive() -> Response {
-    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})).into_response()
+pub async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
 /// `GET /ready`.
 pub async fn ready(State(gateway): State<Gateway>) -> Response {
     let checks = gateway.readiness.check().await;
-    let shown = json!({"sidecar": checks.sidecar, "catalog": checks.catalog, "server": checks.server});
     if checks.are_ok() {
-        return Json(json!({"status": "ready", "checks": shown})).into_response();
+        return Json(Ready { status: "ready", checks }).into_response();
     }
-    let mut body = Error::unavailable("not_ready", "what the server depends on is not ready", 1).body();
-    body["checks"] = shown;
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, body.to_string()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    response
+    Error::unavailable("not_ready", "what the server depends on is not ready", 1).with_checks(&checks)
 }

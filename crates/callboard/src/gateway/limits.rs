@@ -13,15 +13,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of all headers together.
 const HEADERS: usize = 16 << 10;
-/// KiB of events that all streams together have read and not yet written.
-const SHOWN: usize = 64 << 10;
 
 /// Places for requests, and places for those that last: event streams and waits.
 #[derive(Clone)]
 pub struct Limits {
     requests: Arc<Semaphore>,
     lasting: Arc<Semaphore>,
-    shown: Arc<Semaphore>,
 }
 
 /// A request's place; given back at its end, or when it turns into a lasting one.
@@ -38,16 +35,7 @@ impl Limits {
         Self {
             requests: Arc::new(Semaphore::new(requests as usize)),
             lasting: Arc::new(Semaphore::new(lasting as usize)),
-            shown: Arc::new(Semaphore::new(SHOWN)),
         }
-    }
-
-    /// Waits for room for so many bytes of a stream's events. What is larger than all the room takes all of it.
-    pub async fn show(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let all = u32::try_from(SHOWN).unwrap_or(u32::MAX);
-        let wanted = u32::try_from(bytes.div_ceil(1024)).unwrap_or(all).min(all);
-        // Never closed.
-        self.shown.clone().acquire_many_owned(wanted).await.ok()
     }
 }
 

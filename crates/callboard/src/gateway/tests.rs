@@ -4,15 +4,22 @@
 mod reads;
 
 use super::*;
+use crate::operations::{Heavy, Projections, Runs, Told};
 use axum::body::Body;
-use callboard_catalog::SqliteCatalog;
+use callboard_actors::Recorded;
+use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_core::Timestamp;
 use callboard_sidecar::{Endpoint, Sidecar};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+mod described;
 mod doors;
 
 struct Api {
@@ -55,34 +62,40 @@ impl Api {
         let (notices, _) = broadcast::channel(8);
         let sender = notices.clone();
         let gateway = Gateway {
-            runs: Runs {
-                sidecar: sidecar.clone(),
+            operations: Operations {
+                runs: Runs {
+                    sidecar: sidecar.clone(),
+                    catalog: catalog.clone(),
+                    watch: Arc::new(move |_| sender.subscribe()),
+                    live: callboard_actors::Live::default(),
+                },
                 catalog: catalog.clone(),
-                watch: Arc::new(move |_| sender.subscribe()),
-                live: callboard_actors::Live::default(),
+                agents: Arc::new(agents),
+                bound_secrets: Arc::default(),
+                heavy: Heavy::default(),
+                projections: Projections::default(),
+                told: Told::Here,
+                stop: stop.clone(),
             },
-            catalog: catalog.clone(),
-            agents: Arc::new(agents),
-            bound_secrets: Arc::default(),
-            readiness: Readiness { sidecar, catalog, stop: stop.clone() },
+            readiness: Readiness { sidecar, catalog: catalog.clone(), stop },
             limits,
-            heavy: Heavy::default(),
-            told: Told::Here,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
-            stop,
         };
-        Self { catalog: gateway.catalog.clone(), notices, router: gateway.router(), _folder: None }
+        Self { catalog, notices, router: gateway.router(), _folder: None }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| {
             if bytes.is_empty() { Value::Null } else { json!(String::from_utf8_lossy(&bytes)) }
         });
-        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+        let answer = Answer { status: parts.status.as_u16(), headers: parts.headers, body };
+        described::is_as_described(&method, &path, &answer);
+        answer
     }
 
     async fn get(&self, path: &str) -> Answer {

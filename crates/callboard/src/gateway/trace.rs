@@ -1,5 +1,6 @@
 //! The request's trace: continued from `traceparent` or begun here, and handed on to the sidecar.
 
+use crate::operations::Trace;
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
     middleware::Next,
@@ -10,10 +11,6 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use std::convert::Infallible;
 use tracing::{Instrument, field::Empty, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-
-/// The `traceparent` of calls made for this request.
-#[derive(Debug, Clone)]
-pub struct Trace(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Trace {
     type Rejection = Infallible;

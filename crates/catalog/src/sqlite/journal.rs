@@ -43,20 +43,13 @@ macro_rules! group {
         next_check_at, purging)
     select
         value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-        value ->> 8, value ->> 9, value ->> 10,
-        case
-            when value ->> 11 is not null then value ->> 11
-            when exists (select 1 from runs where project = value ->> 0 and id = value ->> 1)
-                then (select next_check_at from runs where project = value ->> 0 and id = value ->> 1)
-            else value ->> 8
-        end,
-        value ->> 12
-    from (select value from json_each($2)) where true
+        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+    from json_each($2) where true
     on conflict (project, id) do update set
         workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
         summary = excluded.summary, seq = excluded.seq, last_at = max(last_at, excluded.last_at),
         ended_at = excluded.ended_at, retain_until = excluded.retain_until,
-        next_check_at = excluded.next_check_at, purging = excluded.purging
+        next_check_at = coalesce(excluded.next_check_at, next_check_at), purging = excluded.purging
     where excluded.seq >= seq and not purged;
     update runs set cleaned_seq = seq, next_check_at = retain_until
     from (select value from json_each($3)) as mark
@@ -170,15 +163,18 @@ impl<'a> Batch<'a> {
         self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, e.hash.to_string(), &*e.event)));
         self.values.extend(append.values.iter().map(|(key, value)| (run, &**key, &**value)));
         if is_last {
-            self.rows.push(row(append));
+            self.rows.push(row(append, end));
         }
         self.ends.insert(run, new.last().map_or(end, End::after));
         Ok(())
     }
 }
 
-fn row(append: &Append) -> Row<'_> {
+/// Returns the row of a run whose history ended at `end`. Without a time for the next look a new run is looked at at
+/// once; null leaves the time as it is.
+fn row(append: &Append, end: End) -> Row<'_> {
     let row = &append.row;
+    let at_once = (end == End::START).then_some(row.created_at);
     Row(
         PROJECT,
         &append.run,
@@ -191,7 +187,7 @@ fn row(append: &Append) -> Row<'_> {
         row.created_at.0,
         row.ended_at.map(|t| t.0),
         row.retain_until.map(|t| t.0),
-        append.next_check_at.map(|t| t.0),
+        append.next_check_at.or(at_once).map(|t| t.0),
         row.purging.into(),
     )
 }

@@ -93,6 +93,19 @@ async fn a_second_process_that_writes_is_noticed() {
 }
 
 #[tokio::test]
+async fn appends_of_one_run_that_share_a_commit_follow_each_other() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let run = fresh();
+    let first = Append { next_check_at: Some(Timestamp(70)), ..batch(&run, 1, 1, "a") };
+    let (first, second) = tokio::join!(catalog.append(first), catalog.append(batch(&run, 2, 1, "a")));
+    first.unwrap();
+    second.unwrap();
+    let row = catalog.run(&run).await.unwrap().unwrap();
+    assert_eq!((row.seq, row.next_check_at), (2, Some(Timestamp(70))), "the second one leaves the next look");
+}
+
+#[tokio::test]
 async fn what_was_handed_in_before_closing_is_on_disk() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(&path).await.unwrap();

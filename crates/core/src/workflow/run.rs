@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{Datum, Span, Timestamp, call::Usage};
 use imbl::{OrdMap, OrdSet, Vector};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -141,7 +142,7 @@ pub enum Archived {
 }
 
 /// A run's status as users see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Pending,

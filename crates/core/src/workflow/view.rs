@@ -1,11 +1,24 @@
-//! A run as users see it: one small object, made of the state, kept as a row beside the history.
+//! What people see of a run: the run itself, its events, its steps. Each is made here and nowhere else, whoever asks
+//! for it and however it travels.
 
-use super::run::{Ending, Run, Status};
+mod event;
+mod shape;
+mod steps;
+
+use super::{
+    event::RunError,
+    run::{Ending, Run, Status},
+};
 use crate::{Datum, Timestamp, ValueRef, call::Usage};
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-/// The summary of a run. Data stays by reference until someone looks.
+pub use event::{EventView, Telling};
+pub use shape::Shape;
+pub use steps::{Line, StepStatus, StepView, Steps};
+
+/// The summary of a run, kept as a row beside the history. Data stays by reference until someone looks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     pub id: String,
@@ -15,12 +28,55 @@ pub struct Summary {
     pub generation: u32,
     pub input: Datum,
     pub output: Option<Datum>,
-    pub error: Option<super::event::RunError>,
+    pub error: Option<RunError>,
     pub usage: Usage,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
 }
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Run")]
+pub struct RunView {
+    pub id: String,
+    /// The stored workflow it was started from; null where the definition came along.
+    #[serde(default)]
+    pub workflow_id: Option<String>,
+    #[serde(default)]
+    pub version: u32,
+    // Text, so that what a later version says passes through.
+    #[schemars(with = "Status")]
+    pub status: String,
+    /// Counts from 1; a rerun opens the next.
+    #[serde(default)]
+    pub generation: u32,
+    /// Not in lists.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub input: Option<Value>,
+    /// Null until it has completed; not in lists.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub output: Option<Value>,
+    #[serde(default)]
+    pub error: Option<RunError>,
+    #[serde(default)]
+    pub usage: Usage,
+    #[serde(default)]
+    pub created_at: String,
+    /// Of the current generation.
+    #[serde(default)]
+    pub started_at: Option<String>,
+    #[serde(default)]
+    pub ended_at: Option<String>,
+    /// The id again, as a start answers it; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// Of its last event, where the run itself was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+}
+
+// === impl Summary ===
 
 impl Summary {
     /// Returns nothing for a run that was never created.
@@ -48,32 +104,132 @@ impl Summary {
         })
     }
 
-    /// Returns the values that `resolve` will ask for.
+    /// Returns the values that `view` and `resolve` will ask for.
     pub fn references(&self) -> Vec<&ValueRef> {
         std::iter::once(&self.input).chain(&self.output).filter_map(Datum::reference).collect()
     }
 
-    /// Returns the public JSON. A value that can't be had any more shows as its reference.
-    pub fn resolve(&self, mut value: impl FnMut(&ValueRef) -> Option<Value>) -> Value {
-        let mut show = |datum: &Datum| match datum {
-            Datum::Inline(v) => (**v).clone(),
-            Datum::Stored(r) => {
-                value(r).unwrap_or_else(|| json!({"unavailable": {"hash": r.hash, "size": r.size}}))
-            }
+    /// Returns the run with its data. A value that can't be had any more shows as its reference.
+    pub fn view(&self, mut value: impl FnMut(&ValueRef) -> Option<Value>) -> RunView {
+        let input = content(&self.input, &mut value);
+        let output = self.output.as_ref().map(|output| content(output, &mut value));
+        RunView { input: Some(input), output: Some(output.unwrap_or_default()), ..self.line() }
+    }
+
+    /// Returns the run without its data, as lists show it.
+    pub fn line(&self) -> RunView {
+        RunView {
+            id: self.id.clone(),
+            workflow_id: self.workflow_id.clone(),
+            version: self.version,
+            status: self.status.name().to_owned(),
+            generation: self.generation,
+            input: None,
+            output: None,
+            error: self.error.clone(),
+            usage: self.usage,
+            created_at: self.created_at.to_string(),
+            started_at: self.started_at.map(|t| t.to_string()),
+            ended_at: self.ended_at.map(|t| t.to_string()),
+            run_id: None,
+            seq: None,
+        }
+    }
+
+    /// Returns `view` as JSON.
+    pub fn resolve(&self, value: impl FnMut(&ValueRef) -> Option<Value>) -> Value {
+        // Its keys are texts, so it always serializes.
+        serde_json::to_value(self.view(value)).unwrap_or_default()
+    }
+}
+
+// === impl Status ===
+
+impl Status {
+    /// Returns the status as users see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Running => "running",
+            Status::Waiting => "waiting",
+            Status::Paused => "paused",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether a run whose status has this name has ended.
+    pub fn is_final(name: &str) -> bool {
+        [Status::Completed, Status::Failed, Status::Cancelled].iter().any(|status| status.name() == name)
+    }
+}
+
+/// Shows a piece of data in full, as far as `value` has it.
+pub fn content(datum: &Datum, value: impl FnOnce(&ValueRef) -> Option<Value>) -> Value {
+    match datum {
+        Datum::Inline(v) => (**v).clone(),
+        Datum::Stored(r) => value(r).unwrap_or_else(|| unavailable(r)),
+    }
+}
+
+/// Shows stored data that can't be had: `{"unavailable": {"hash", "size"}}`.
+pub fn unavailable(reference: &ValueRef) -> Value {
+    json!({"unavailable": {"hash": reference.hash, "size": reference.size}})
+}
+
+/// Tells null from nothing.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_actor_answers_reads_and_writes_as_it_is() {
+        let summary = Summary {
+            id: "r".into(),
+            workflow_id: None,
+            version: 1,
+            status: Status::Running,
+            generation: 1,
+            input: Datum::null(),
+            output: None,
+            error: None,
+            usage: Usage::default(),
+            created_at: Timestamp(0),
+            started_at: Some(Timestamp(1)),
+            ended_at: None,
         };
-        json!({
-            "id": self.id,
-            "workflow_id": self.workflow_id,
-            "version": self.version,
-            "status": self.status,
-            "generation": self.generation,
-            "input": show(&self.input),
-            "output": self.output.as_ref().map(show),
-            "error": self.error,
-            "usage": self.usage,
-            "created_at": self.created_at.to_string(),
-            "started_at": self.started_at.map(|t| t.to_string()),
-            "ended_at": self.ended_at.map(|t| t.to_string()),
-        })
+        let shown = summary.resolve(|_| None);
+        assert_eq!(
+            shown.to_string(),
+            r#"{"id":"r","workflow_id":null,"version":1,"status":"running","generation":1,"input":null,"output":null,"#
+                .to_owned()
+                + r#""error":null,"usage":{"calls":0,"prompt_tokens":0,"completion_tokens":0},"#
+                + r#""created_at":"1970-01-01T00:00:00.000Z","started_at":"1970-01-01T00:00:00.001Z","ended_at":null}"#
+        );
+        let read: RunView = serde_json::from_value(shown.clone()).expect("a run");
+        assert_eq!(serde_json::to_value(read).expect("JSON"), shown);
+        let line = serde_json::to_value(summary.line()).expect("JSON");
+        assert_eq!((line.get("input"), line.get("output"), &line["error"]), (None, None, &Value::Null));
+    }
+
+    #[test]
+    fn a_status_is_named_as_it_is_recorded() {
+        for status in [
+            Status::Pending,
+            Status::Running,
+            Status::Waiting,
+            Status::Paused,
+            Status::Completed,
+            Status::Failed,
+            Status::Cancelled,
+        ] {
+            assert_eq!(serde_json::to_value(status).expect("JSON"), status.name());
+        }
+        assert!(Status::is_final("failed") && !Status::is_final("paused"));
     }
 }

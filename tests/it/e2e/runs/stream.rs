@@ -10,6 +10,7 @@ pub fn all() -> Vec<(&'static str, Case)> {
         a_stream_tells_what_a_page_tells_and_ends_with_the_run,
         a_stream_is_resumed_after_the_last_event_seen,
         a_stream_told_to_its_end_is_over,
+        a_poller_gets_what_changed_and_nothing_else,
     ]
 }
 
@@ -96,4 +97,26 @@ async fn a_stream_told_to_its_end_is_over(w: World) {
     let url = format!("{}/api/v1/runs/{run}/history", w.api.url);
     let request = w.api.client.get(url).header("accept", "text/event-stream").header("last-event-id", last);
     assert_eq!(request.send().await.expect("an answer").status(), 204);
+}
+
+async fn a_poller_gets_what_changed_and_nothing_else(w: World) {
+    let run = w.api.run(&example("signal"), json!({})).await;
+    w.api.until_step(&run, "payment", "waiting").await;
+    let first = w.api.get(&format!("/runs/{run}/steps?after=0")).await;
+    assert_eq!(first["items"], json!(w.api.steps(&run).await));
+    let seq = first["seq"].as_u64().expect("a seq");
+    let again = w.api.get(&format!("/runs/{run}/steps?after={seq}")).await;
+    assert_eq!(again, json!({"items": [], "next": null, "seq": seq}));
+    w.api.operate(&run, "signal", json!({"name": "payment", "data": {"amount": 1}})).await;
+    let (_, steps) = w.ended(&run, "completed").await;
+    let more = w.api.get(&format!("/runs/{run}/steps?after={seq}")).await;
+    let node = |step: &Value| step["node"].clone();
+    let changed: Vec<_> = more["items"].as_array().expect("items").iter().map(node).collect();
+    assert!(changed.contains(&json!("payment")), "{more:#}");
+    // What is told once more is told as it is.
+    for item in more["items"].as_array().expect("items") {
+        assert!(steps.contains(item), "{item:#}");
+    }
+    let known = first["items"].as_array().expect("items").iter().filter(|item| item["status"] == "completed");
+    assert!(known.map(node).all(|node| !changed.contains(&node)), "{more:#}");
 }

@@ -212,6 +212,46 @@ async fn the_steps_of_a_run_that_grows_as_fast_as_it_is_read_end() {
 }
 
 #[tokio::test]
+async fn who_asks_what_changed_gets_that_and_where_to_go_on() {
+    let api = Api::new().await;
+    let steps = async |query: &str| api.get(&format!("/api/v1/runs/r/steps{query}")).await.body;
+    append(&*api.catalog, "r", 1, 2).await;
+    let first = steps("?after=0").await;
+    assert_eq!((&first["items"][0]["status"], &first["seq"]), (&json!("running"), &json!(2)), "{first}");
+    assert_eq!(steps("?after=2").await, json!({"items": [], "next": null, "seq": 2}));
+    append(&*api.catalog, "r", 3, 4).await;
+    let more = steps("?after=2").await;
+    assert_eq!((&more["items"][0]["status"], &more["seq"]), (&json!("completed"), &json!(4)), "{more}");
+    // As the whole shows it, with what was recorded before.
+    assert_eq!(more["items"], steps("").await["items"]);
+    assert_eq!(steps("").await.get("seq"), None);
+    assert_eq!(steps("?after=4").await, json!({"items": [], "next": null, "seq": 4}));
+    assert_eq!(steps("?after=99").await["items"], json!([]));
+    is_problem(&api.get("/api/v1/runs/r/steps?after=x").await, 400, "invalid_cursor");
+}
+
+#[tokio::test]
+async fn what_changed_is_told_without_reading_everything_again() {
+    let read = Arc::new(AtomicU64::new(0));
+    let seq = 8000;
+    let api = Api::of(Arc::new(Growing { row_seq: seq, read: read.clone() }), Limits::new(8, 8), None);
+    let first = api.get("/api/v1/runs/r/steps?after=0&limit=1000").await.body;
+    assert_eq!((first["items"].as_array().map(Vec::len), &first["next"]), (Some(1000), &json!("1000")));
+    assert_eq!(read.swap(0, Ordering::Relaxed), seq);
+    // The last ten events ended ten steps.
+    let next = api.get("/api/v1/runs/r/steps?after=7990&limit=6").await.body;
+    let nodes = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("items").iter();
+        items.map(|item| item["node"].as_str().expect("a node").to_owned()).collect()
+    };
+    assert_eq!(nodes(&next), ["n3991", "n3992", "n3993", "n3994", "n3995", "n3996"]);
+    assert_eq!((&next["next"], &next["seq"]), (&json!("3996"), &json!(seq)));
+    let last = api.get("/api/v1/runs/r/steps?after=7990&limit=6&cursor=3996").await.body;
+    assert_eq!((nodes(&last).len(), &last["next"]), (4, &Value::Null));
+    assert_eq!(read.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
 async fn a_definition_of_too_many_values_is_refused_before_it_is_built() {
     let api = Api::new().await;
     let many =

@@ -1,8 +1,8 @@
 //! Brings data back that is stored by reference, up to a size that one answer may have.
 
 use callboard_catalog::{Error, Journal};
-use callboard_core::{Datum, ValueRef};
-use serde_json::{Value, json};
+use callboard_core::{Datum, ValueRef, workflow::view::content};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Stored data of one answer; what is beyond stays a reference.
@@ -66,12 +66,7 @@ impl Data {
 
     /// Returns the content, or its hash where it was not loaded.
     pub fn show(&self, datum: &Datum) -> Value {
-        match datum {
-            Datum::Inline(value) => Value::clone(value),
-            Datum::Stored(reference) => self
-                .content(reference)
-                .unwrap_or_else(|| json!({"unavailable": {"hash": reference.hash, "size": reference.size}})),
-        }
+        content(datum, |reference| self.content(reference))
     }
 }
 
@@ -79,6 +74,7 @@ impl Data {
 mod tests {
     use super::*;
     use callboard_core::Hash;
+    use serde_json::json;
 
     fn stored(key: &str, size: u64) -> Datum {
         Datum::Stored(ValueRef { key: key.into(), hash: Hash::of(key.as_bytes()), size })

@@ -1,29 +1,31 @@
-//! Folds a run's history into one line per step, in the order in which the steps began: a page of them.
+//! Folds a run's history into one line per step, in the order in which the steps began: a page of them, or all.
 //!
-//! Only the page's lines are kept, so that its memory does not grow with the run. Of what comes before it is kept which
-//! steps there were, of what comes after only that there is more.
+//! Of a page only its lines are kept, so that its memory does not grow with the run. Of what comes before it is kept
+//! which steps there were, of what comes after only that there is more. No rule of the machine is repeated here beyond
+//! what an event means for a step's line.
 
-use super::{Data, Shape};
-use callboard_core::{
-    Datum, Timestamp,
-    call::Usage,
-    workflow::{Event, StepKey, What, args_hash, event::Failure},
+use super::{
+    super::{Event, StepKey, What, args_hash, event::Failure},
+    Shape, content,
 };
+use crate::{Datum, Hash, Timestamp, ValueRef, call::Usage};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use std::{
-    collections::{HashMap, HashSet, hash_map::RandomState},
-    hash::BuildHasher,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// An item of `GET /runs/{id}/steps`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StepItem {
+/// A step.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Step")]
+pub struct StepView {
     pub node: String,
+    /// Counts from 1; a rerun opens the next.
     pub generation: u32,
+    /// `""` outside bodies, inside a path of indices from 0: `"3.17"`.
     pub iteration: String,
+    /// The last one.
     pub attempt: u32,
-    pub status: &'static str,
+    pub status: StepStatus,
     pub input: Option<Value>,
     /// Of what a person is asked: an approval, or whether an `unknown` step was performed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,25 +37,50 @@ pub struct StepItem {
     pub ended_at: Option<String>,
 }
 
+/// A step's status as users see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// Between two attempts.
+    Pending,
+    Running,
+    /// For time, for a signal, or for people.
+    Waiting,
+    Completed,
+    Failed,
+    Skipped,
+    Cancelled,
+    /// Performed at most once, and nobody knows whether.
+    Unknown,
+}
+
 /// A page of a run's steps.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Steps {
     shape: Shape,
     skip: usize,
     limit: usize,
     /// Hashes of the steps before the page.
-    before: HashSet<u64>,
-    hasher: RandomState,
+    before: BTreeSet<Hash>,
     lines: Vec<Line>,
-    by_key: HashMap<StepKey, usize>,
+    by_key: BTreeMap<StepKey, usize>,
     /// There are steps after the page.
     more: bool,
 }
 
+/// When an event became true: its place in the history, and its time.
+#[derive(Debug, Clone, Copy)]
+struct When {
+    seq: u64,
+    at: Timestamp,
+}
+
 /// A step as the events leave it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Line {
     key: StepKey,
+    /// Seq of the last event that changed it.
+    changed: u64,
     attempt: u32,
     state: State,
     input: Option<Datum>,
@@ -85,10 +112,9 @@ impl Steps {
             shape: Shape::default(),
             skip,
             limit,
-            before: HashSet::new(),
-            hasher: RandomState::new(),
+            before: BTreeSet::new(),
             lines: Vec::new(),
-            by_key: HashMap::new(),
+            by_key: BTreeMap::new(),
             more: false,
         }
     }
@@ -103,16 +129,31 @@ impl Steps {
         self.more && self.lines.iter().all(|line| !line.is_open())
     }
 
-    /// Folds one event.
-    pub fn apply(&mut self, event: &Event) {
-        let at = event.at;
+    /// How many steps are before the page.
+    pub fn skipped(&self) -> usize {
+        self.skip
+    }
+
+    /// Whether there are steps after the page.
+    pub fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// The page's lines.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Folds the event at `seq`.
+    pub fn apply(&mut self, seq: u64, event: &Event) {
+        let at = When { seq, at: event.at };
         match &event.what {
             What::StepStarted { step, attempt, input, .. } => {
-                let Some(line) = self.line(step) else { return };
+                let Some(line) = self.line(step, at) else { return };
                 line.attempt = *attempt;
                 line.state = State::Started;
                 line.input = input.clone().or(line.input.take());
-                line.started_at = line.started_at.or(Some(at));
+                line.started_at = line.started_at.or(Some(at.at));
             }
             What::StepCompleted { step, attempt, output, usage, error, .. } => {
                 let Some(line) = self.end(step, *attempt, State::Completed, at) else { return };
@@ -122,7 +163,7 @@ impl Steps {
             }
             What::StepFailed { step, attempt, error, retry_at, usage, .. } => {
                 let line = match retry_at {
-                    Some(_) => self.line(step),
+                    Some(_) => self.line(step, at),
                     None => self.end(step, *attempt, State::Failed, at),
                 };
                 let Some(line) = line else { return };
@@ -140,7 +181,7 @@ impl Steps {
                 self.end(step, 0, State::Cancelled, at);
             }
             What::StepUnknown { step, attempt } => {
-                let Some(line) = self.line(step) else { return };
+                let Some(line) = self.line(step, at) else { return };
                 line.state = State::Unknown;
                 line.attempt = *attempt;
             }
@@ -165,40 +206,27 @@ impl Steps {
         }
     }
 
-    /// Returns the page's lines, as many as `data` has room for but at least one, and whether there are further steps;
-    /// asks `data` for what they hold.
-    pub fn page(&self, data: &mut Data) -> (&[Line], bool) {
-        let mut taken = 0;
-        for line in &self.lines {
-            let fits = line.input.iter().chain(&line.output).all(|datum| data.want(datum));
-            if !fits && taken > 0 {
-                break;
-            }
-            taken += 1;
-        }
-        (&self.lines[..taken], self.more || taken < self.lines.len())
-    }
-
-    /// Shows a line; stored data must have been loaded before.
-    pub fn show(&self, line: &Line, data: &Data) -> StepItem {
-        StepItem {
+    /// Shows a line; `value` has the stored data.
+    pub fn show(&self, line: &Line, value: impl Fn(&ValueRef) -> Option<Value>) -> StepView {
+        let show = |datum: &Datum| content(datum, &value);
+        StepView {
             node: line.key.node.to_string(),
             generation: line.key.generation,
             iteration: line.key.iteration.to_string(),
             attempt: line.attempt,
             status: match line.state {
-                State::Pending => "pending",
-                State::Started if self.shape.waits(&line.key.node) => "waiting",
-                State::Started => "running",
-                State::Unknown => "unknown",
-                State::Completed => "completed",
-                State::Failed => "failed",
-                State::Skipped => "skipped",
-                State::Cancelled => "cancelled",
+                State::Pending => StepStatus::Pending,
+                State::Started if self.shape.waits(&line.key.node) => StepStatus::Waiting,
+                State::Started => StepStatus::Running,
+                State::Unknown => StepStatus::Unknown,
+                State::Completed => StepStatus::Completed,
+                State::Failed => StepStatus::Failed,
+                State::Skipped => StepStatus::Skipped,
+                State::Cancelled => StepStatus::Cancelled,
             },
-            input: line.input.as_ref().map(|datum| data.show(datum)),
+            input: line.input.as_ref().map(show),
             args_hash: line.input.as_ref().filter(|_| self.is_asked(line)).map(args_hash),
-            output: line.output.as_ref().map(|datum| data.show(datum)),
+            output: line.output.as_ref().map(show),
             error: line.error.clone(),
             usage: line.usage,
             started_at: line.started_at.map(|at| at.to_string()),
@@ -210,15 +238,18 @@ impl Steps {
         line.state == State::Unknown || self.shape.asks(&line.key.node)
     }
 
-    /// Returns the line of a step, if it is on the page.
-    fn line(&mut self, key: &StepKey) -> Option<&mut Line> {
+    /// Returns the line of a step that the event changes, if it is on the page.
+    fn line(&mut self, key: &StepKey, at: When) -> Option<&mut Line> {
         if let Some(place) = self.by_key.get(key) {
-            return self.lines.get_mut(*place);
+            let line = self.lines.get_mut(*place)?;
+            line.changed = at.seq;
+            return Some(line);
         }
         if self.more {
             return None;
         }
-        let hash = self.hasher.hash_one(key);
+        let StepKey { generation, node, iteration } = key;
+        let hash = Hash::chain(&[&generation.to_le_bytes(), node.as_bytes(), iteration.as_bytes()]);
         if self.before.contains(&hash) {
             return None;
         }
@@ -231,21 +262,21 @@ impl Steps {
             return None;
         }
         self.by_key.insert(key.clone(), self.lines.len());
-        self.lines.push(Line::new(key.clone()));
+        self.lines.push(Line::new(key.clone(), at.seq));
         self.lines.last_mut()
     }
 
-    fn end(&mut self, key: &StepKey, attempt: u32, state: State, at: Timestamp) -> Option<&mut Line> {
+    fn end(&mut self, key: &StepKey, attempt: u32, state: State, at: When) -> Option<&mut Line> {
         self.cancel_inside(key, None, at);
-        let line = self.line(key)?;
+        let line = self.line(key, at)?;
         line.attempt = line.attempt.max(attempt);
         line.state = state;
-        line.ended_at = Some(at);
+        line.ended_at = Some(at.at);
         Some(line)
     }
 
     /// Cancels what is open in the body of `owner`, in one iteration or all.
-    fn cancel_inside(&mut self, owner: &StepKey, index: Option<u32>, at: Timestamp) {
+    fn cancel_inside(&mut self, owner: &StepKey, index: Option<u32>, at: When) {
         let Self { shape, lines, .. } = self;
         if !shape.has_body(&owner.node) {
             return;
@@ -270,9 +301,10 @@ impl Steps {
 // === impl Line ===
 
 impl Line {
-    fn new(key: StepKey) -> Self {
+    fn new(key: StepKey, seq: u64) -> Self {
         Self {
             key,
+            changed: seq,
             attempt: 0,
             state: State::Pending,
             input: None,
@@ -284,14 +316,25 @@ impl Line {
         }
     }
 
+    /// Seq of the last event that changed the step.
+    pub fn changed(&self) -> u64 {
+        self.changed
+    }
+
+    /// The data that the line shows.
+    pub fn data(&self) -> impl Iterator<Item = &Datum> {
+        self.input.iter().chain(&self.output)
+    }
+
     fn is_open(&self) -> bool {
         matches!(self.state, State::Pending | State::Started | State::Unknown)
     }
 
-    fn cancel(&mut self, at: Timestamp) {
+    fn cancel(&mut self, at: When) {
         if self.is_open() {
+            self.changed = at.seq;
             self.state = State::Cancelled;
-            self.ended_at = Some(at);
+            self.ended_at = Some(at.at);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What of a definition matters to read a history: each node's kind, and the node whose body it stands in.
 
-use callboard_core::workflow::NodeKind;
+use crate::workflow::NodeKind;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

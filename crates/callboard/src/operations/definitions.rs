@@ -1,6 +1,6 @@
 //! Definitions as they come in: read in their language, checked against the agents there are.
 
-use super::{Error, body, body::Language};
+use super::{Kind, Refusal, text};
 use crate::document;
 use callboard_core::{
     Problem,
@@ -8,7 +8,6 @@ use callboard_core::{
     document::{Format, parse},
     json,
 };
-use http::StatusCode;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -19,34 +18,34 @@ pub use crate::document::Checked;
 /// `trim` takes out of it what is the server's.
 pub fn read(
     text: &[u8],
-    language: Language,
+    format: Format,
     agents: &Agents,
     bound: &BTreeSet<String>,
     trim: impl FnOnce(&mut Map<String, Value>),
-) -> Result<Checked, Error> {
-    let (format, code) = match language {
-        Language::Json => (Format::Json, "malformed_json"),
-        Language::Yaml => (Format::Yaml, "malformed_yaml"),
+) -> Result<Checked, Refusal> {
+    let code = match format {
+        Format::Json => "malformed_json",
+        Format::Yaml => "malformed_yaml",
     };
     let text = std::str::from_utf8(text)
-        .map_err(|error| Error::bad_request(code, format!("the body is not UTF-8: {error}")))?;
-    if language == Language::Json {
-        body::shallow(text.as_bytes())?;
+        .map_err(|error| Refusal::malformed(code, format!("the body is not UTF-8: {error}")))?;
+    if format == Format::Json {
+        text::shallow(text.as_bytes())?;
         // Before anything is built: `[[],[],…]` takes fifty times its text.
         json::check(text.as_bytes(), &json::Limits::default()).map_err(|error| match error {
-            json::Error::TooMany(_) => Error::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
+            json::Error::TooMany(_) => Refusal::new(
+                Kind::TooLarge,
                 "too_many_values",
                 format!("the definition is too large: {error}"),
             ),
-            json::Error::TooDeep(_) => Error::bad_request("too_deep", error.to_string()),
-            json::Error::Syntax { .. } => Error::bad_request(code, error.to_string()),
+            json::Error::TooDeep(_) => Refusal::malformed("too_deep", error.to_string()),
+            json::Error::Syntax { .. } => Refusal::malformed(code, error.to_string()),
         })?;
     }
-    let value = parse(text, format).map_err(|problem| Error::bad_request(code, problem.message))?;
+    let value = parse(text, format).map_err(|problem| Refusal::malformed(code, problem.message))?;
     let Value::Object(mut document) = value else {
         let problem = Problem::new("", "wrong_type", "a definition is an object");
-        return Err(Error::invalid("invalid_definition", "the definition", vec![problem]));
+        return Err(Refusal::invalid("invalid_definition", "the definition", vec![problem]));
     };
     trim(&mut document);
     Ok(document::check(Value::Object(document), agents, bound))

@@ -1,0 +1,338 @@
+//! The routes, each with what it takes and answers. A test holds that the router has these and no others.
+
+use super::super::{
+    error::ProblemDetails,
+    events::Since,
+    health::{Alive, Ready},
+    starts::Wait,
+    workflows::Saving,
+};
+use crate::operations::{
+    Approve, Changes, Filter, Items, Nothing, Page, Rerun, RunItem, Saved, Signal, Start, StartInline,
+    StartedView, StepsPage, WorkflowLine, WorkflowView,
+};
+use callboard_core::workflow::{
+    Definition,
+    view::{EventView, RunView},
+};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+/// Makes a type's schema, as a reference into the components where it has a name.
+pub type Of = fn(&mut SchemaGenerator) -> Schema;
+
+/// A route and one of its methods.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub tag: &'static str,
+    /// Its name in clients.
+    pub id: &'static str,
+    pub summary: &'static str,
+    /// Types whose fields are query parameters.
+    pub query: &'static [Of],
+    /// Names from `HEADERS`.
+    pub headers: &'static [&'static str],
+    pub body: Body,
+    pub answers: &'static [Answer],
+    /// Statuses of problems beside those that any route has.
+    pub refusals: &'static [u16],
+}
+
+/// What a route takes.
+pub enum Body {
+    None,
+    /// JSON, or no body at all where nothing in it is required.
+    Json {
+        of: Of,
+        required: bool,
+    },
+    /// A definition, in JSON or YAML.
+    Definition(Of),
+}
+
+/// What a route answers when all is well.
+pub struct Answer {
+    pub status: u16,
+    pub description: &'static str,
+    pub content: Content,
+    /// Names from `ANSWERED`.
+    pub headers: &'static [&'static str],
+}
+
+pub enum Content {
+    None,
+    Json(Of),
+    /// Server-sent events with this data; beside them, where it is asked for, `agent.said`.
+    Stream(Of),
+    Text,
+    /// JSON of one of two types.
+    Either(Of, Of),
+}
+
+/// Headers of requests, by name.
+pub const HEADERS: [(&str, &str); 3] = [
+    (
+        "Idempotency-Key",
+        "Names the operation: 1 to 255 visible ASCII characters. The same key does the same thing once.",
+    ),
+    ("If-Match", "The version that the change was made on, such as `\"3\"`."),
+    ("Last-Event-ID", "Resumes a stream after this seq; wins over `after`."),
+];
+
+/// Headers of answers, by name.
+pub const ANSWERED: [(&str, &str); 2] =
+    [("ETag", "The version, such as `\"3\"`."), ("Location", "The path of what was made.")];
+
+const fn of<T: JsonSchema>() -> Of {
+    |generator| generator.subschema_for::<T>()
+}
+
+const fn ok(description: &'static str, content: Content) -> Answer {
+    Answer { status: 200, description, content, headers: &[] }
+}
+
+const KEY: &[&str] = &["Idempotency-Key"];
+const TAG: &[&str] = &["ETag"];
+const PLACED: &[&str] = &["Location"];
+const NO_QUERY: &[Of] = &[];
+const PAGED: &[Of] = &[of::<Page>()];
+const WAITING: &[Of] = &[of::<Wait>()];
+const SAVING: &[Of] = &[of::<Saving>()];
+const SAVES: &[u16] = &[408, 409, 413, 415, 422];
+const STARTS: &[u16] = &[404, 408, 409, 413, 415, 422, 429];
+const OPERATES: &[u16] = &[404, 408, 409, 410, 413, 415, 422, 429];
+
+const RUN: &[Answer] = &[ok("The run, as the operation leaves it.", Content::Json(of::<RunView>()))];
+const STARTED: &[Answer] = &[Answer {
+    status: 200,
+    description: "The run is recorded; with `wait` the whole run.",
+    content: Content::Either(of::<StartedView>(), of::<RunItem>()),
+    headers: PLACED,
+}];
+
+/// An operation on a run.
+const fn operation(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    of: Of,
+    required: bool,
+) -> Route {
+    Route {
+        method: "post",
+        path,
+        tag: "runs",
+        id,
+        summary,
+        query: NO_QUERY,
+        headers: KEY,
+        body: Body::Json { of, required },
+        answers: RUN,
+        refusals: OPERATES,
+    }
+}
+
+/// A read.
+const fn read(
+    path: &'static str,
+    tag: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    query: &'static [Of],
+    answers: &'static [Answer],
+) -> Route {
+    let (headers, refusals): (&[&str], &[u16]) = (&[], &[]);
+    Route { method: "get", path, tag, id, summary, query, headers, body: Body::None, answers, refusals }
+}
+
+pub const ROUTES: &[Route] = &[
+    read(
+        "/api/v1/workflows",
+        "workflows",
+        "listWorkflows",
+        "Workflows, newest first, without their nodes",
+        PAGED,
+        &[ok("A page.", Content::Json(of::<Items<WorkflowLine>>()))],
+    ),
+    Route {
+        method: "post",
+        path: "/api/v1/workflows",
+        tag: "workflows",
+        id: "createWorkflow",
+        summary: "Saves a definition as a new workflow",
+        query: SAVING,
+        headers: &[],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[Answer {
+            status: 201,
+            description: "Version 1 is saved.",
+            content: Content::Json(of::<Saved>()),
+            headers: &["ETag", "Location"],
+        }],
+        refusals: SAVES,
+    },
+    read(
+        "/api/v1/workflows/{id}",
+        "workflows",
+        "getWorkflow",
+        "The definition of the latest version, with what the server knows about it",
+        NO_QUERY,
+        &[Answer {
+            status: 200,
+            description: "The workflow.",
+            content: Content::Json(of::<WorkflowView>()),
+            headers: TAG,
+        }],
+    ),
+    Route {
+        method: "put",
+        path: "/api/v1/workflows/{id}",
+        tag: "workflows",
+        id: "updateWorkflow",
+        summary: "Saves the next version; runs keep theirs",
+        query: SAVING,
+        headers: &["If-Match"],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[Answer {
+            status: 200,
+            description: "The next version is saved.",
+            content: Content::Json(of::<Saved>()),
+            headers: TAG,
+        }],
+        refusals: SAVES,
+    },
+    Route {
+        method: "delete",
+        path: "/api/v1/workflows/{id}",
+        tag: "workflows",
+        id: "deleteWorkflow",
+        summary: "Hides a workflow; its runs go on",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::None,
+        answers: &[Answer {
+            status: 204,
+            description: "It is hidden.",
+            content: Content::None,
+            headers: &[],
+        }],
+        refusals: &[415],
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/workflows/{id}/start",
+        tag: "workflows",
+        id: "startWorkflow",
+        summary: "Starts a run of the latest version",
+        query: WAITING,
+        headers: KEY,
+        body: Body::Json { of: of::<Start>(), required: false },
+        answers: STARTED,
+        refusals: STARTS,
+    },
+    read(
+        "/api/v1/runs",
+        "runs",
+        "listRuns",
+        "Runs, newest first, without input and output",
+        &[of::<Page>(), of::<Filter>()],
+        &[ok("A page.", Content::Json(of::<Items<RunItem>>()))],
+    ),
+    Route {
+        method: "post",
+        path: "/api/v1/runs",
+        tag: "runs",
+        id: "startRun",
+        summary: "Runs a definition that is not stored",
+        query: WAITING,
+        headers: KEY,
+        body: Body::Json { of: of::<StartInline>(), required: true },
+        answers: STARTED,
+        refusals: STARTS,
+    },
+    read(
+        "/api/v1/runs/{id}",
+        "runs",
+        "getRun",
+        "The run, as it is now",
+        NO_QUERY,
+        &[ok("The run.", Content::Json(of::<RunItem>()))],
+    ),
+    read(
+        "/api/v1/runs/{id}/steps",
+        "runs",
+        "listSteps",
+        "The run's steps, in the order in which they began",
+        &[of::<Page>(), of::<Changes>()],
+        &[ok("A page.", Content::Json(of::<StepsPage>()))],
+    ),
+    Route {
+        headers: &["Last-Event-ID"],
+        ..read(
+            "/api/v1/runs/{id}/history",
+            "runs",
+            "getHistory",
+            "The run's events; with `Accept: text/event-stream` as they come",
+            &[of::<Since>()],
+            &[
+                ok("A page, or a stream.", Content::Json(of::<Items<EventView>>())),
+                ok("A page, or a stream.", Content::Stream(of::<EventView>())),
+                Answer {
+                    status: 204,
+                    description: "A stream has told everything: the run has ended.",
+                    content: Content::None,
+                    headers: &[],
+                },
+            ],
+        )
+    },
+    operation("/api/v1/runs/{id}/cancel", "cancelRun", "Ends the run", of::<Nothing>(), false),
+    operation("/api/v1/runs/{id}/pause", "pauseRun", "Nothing new starts", of::<Nothing>(), false),
+    operation("/api/v1/runs/{id}/resume", "resumeRun", "Goes on", of::<Nothing>(), false),
+    operation("/api/v1/runs/{id}/signal", "signalRun", "Sends a signal", of::<Signal>(), true),
+    operation(
+        "/api/v1/runs/{id}/approve",
+        "approveStep",
+        "Answers an approval, or says whether an `unknown` step was performed",
+        of::<Approve>(),
+        true,
+    ),
+    operation(
+        "/api/v1/runs/{id}/rerun",
+        "rerunRun",
+        "An ended run runs again from a node, as its next generation",
+        of::<Rerun>(),
+        true,
+    ),
+    read(
+        "/api/v1/openapi.json",
+        "server",
+        "getDescription",
+        "This description",
+        NO_QUERY,
+        &[ok("An OpenAPI document.", Content::Json(|_| Schema::from(true)))],
+    ),
+    read("/api/v1/health", "server", "getHealthOfApi", "Alive", NO_QUERY, ALIVE),
+    read("/health", "server", "getHealth", "Alive", NO_QUERY, ALIVE),
+    read(
+        "/ready",
+        "server",
+        "getReadiness",
+        "Whether sidecar and catalog answer",
+        NO_QUERY,
+        &[ok("Work may be sent here.", Content::Json(of::<Ready>()))],
+    ),
+    read(
+        "/metrics",
+        "server",
+        "getMetrics",
+        "What is measured, as Prometheus reads it",
+        NO_QUERY,
+        &[ok("Metrics.", Content::Text)],
+    ),
+];
+
+const ALIVE: &[Answer] = &[ok("The server answers.", Content::Json(of::<Alive>()))];
+
+/// What every refusal's body is.
+pub const PROBLEM: Of = of::<ProblemDetails<'static>>();

@@ -1,0 +1,77 @@
+//! Pages of lists: `limit`, `cursor`, `next`.
+
+use super::Refusal;
+use callboard_core::id::is_id;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Items of a page unless the caller says otherwise.
+const DEFAULT: u32 = 100;
+const MOST: u32 = 1000;
+
+/// What of a list is asked for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+pub struct Page {
+    /// Items of a page; 100 unless it is given.
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: Option<u32>,
+    /// Where the page begins: `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
+pub struct Items<T> {
+    pub items: Vec<T>,
+    /// Where the next page begins; null on the last.
+    pub next: Option<String>,
+}
+
+// === impl Page ===
+
+impl Page {
+    pub fn limit(&self) -> Result<u32, Refusal> {
+        limit(self.limit)
+    }
+
+    /// Returns the cursor of a list whose places are numbers; 0 without one.
+    pub fn place(&self) -> Result<u64, Refusal> {
+        self.cursor.as_deref().map_or(Ok(0), |cursor| cursor.parse().map_err(|_| no_cursor()))
+    }
+
+    /// Returns the cursor of a list whose places are ids.
+    pub fn after(&self) -> Result<Option<&str>, Refusal> {
+        match self.cursor.as_deref() {
+            Some(cursor) if !is_id(cursor) => Err(no_cursor()),
+            cursor => Ok(cursor),
+        }
+    }
+}
+
+/// Returns how many items a page has.
+pub fn limit(given: Option<u32>) -> Result<u32, Refusal> {
+    match given {
+        None => Ok(DEFAULT),
+        Some(limit @ 1..=MOST) => Ok(limit),
+        Some(_) => Err(Refusal::malformed("invalid_query", format!("limit is between 1 and {MOST}"))),
+    }
+}
+
+/// Reads a place in a history.
+pub fn seq(text: &str) -> Result<u64, Refusal> {
+    let seq = text.trim().parse::<u64>().ok().filter(|seq| i64::try_from(*seq).is_ok());
+    seq.ok_or_else(|| Refusal::malformed("invalid_cursor", "the place in a history is a seq, a number"))
+}
+
+fn no_cursor() -> Refusal {
+    Refusal::malformed("invalid_cursor", "this is no cursor of this list")
+}
+
+/// Cuts a list read one item too long into a page.
+pub fn page<T>(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let next = items.last().filter(|_| more).map(id);
+    (items, next)
+}

@@ -1,0 +1,204 @@
+//! Starting runs: of a stored workflow, or of a definition that comes along.
+//!
+//! The run's actor finds the workflow, checks definition and input, and says what is wrong: it does so for every
+//! way to start a run, not only this one.
+
+use super::{Key, Operations, Refusal, Request, RunItem, Trace, request::given};
+use callboard_actors::Recorded;
+use callboard_core::{
+    Span,
+    workflow::{Status, view::RunView},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+/// The longest wait for an end.
+const LONGEST: Span = Span::secs(300);
+/// The only project there is.
+const PROJECT: &str = "default";
+
+/// The namespace of run ids that are made of keys.
+const RUNS: Uuid = Uuid::from_u128(0x7c1a_4f0e_52b8_4d7b_9a64_0a3d_58e1_c0fb);
+
+/// The start of a stored workflow.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Any JSON that fits the workflow's schema; `{}` unless it is given.
+    #[serde(default, deserialize_with = "given")]
+    pub input: Option<Value>,
+}
+
+/// The start of a definition that is not stored.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartInline {
+    /// Up to 3 MiB.
+    pub definition: Value,
+    /// Any JSON that fits the definition's schema; `{}` unless it is given.
+    #[serde(default, deserialize_with = "given")]
+    pub input: Option<Value>,
+}
+
+impl Request for Start {}
+impl Request for StartInline {}
+
+/// What a start answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Started")]
+pub struct StartedView {
+    pub run_id: String,
+    pub workflow_id: Option<String>,
+    #[schemars(with = "Status")]
+    pub status: String,
+}
+
+/// A run that was started.
+pub struct Started {
+    pub view: StartedView,
+    /// From before the start, so that none is missed.
+    notices: broadcast::Receiver<Recorded>,
+}
+
+// === impl Operations ===
+
+impl Operations {
+    /// Starts a run of a stored workflow. The same key is the same run.
+    pub async fn start(
+        &self,
+        trace: &Trace,
+        workflow: &str,
+        key: Option<Key>,
+        body: Start,
+    ) -> Result<Started, Refusal> {
+        let run = run_id(workflow, key.as_ref());
+        let start = start_body(json!({"workflow_id": workflow}), key, body.input);
+        self.started(trace, run, Some(workflow), start).await
+    }
+
+    /// Starts a run of a definition that is not stored. The same key is the same run.
+    pub async fn start_inline(
+        &self,
+        trace: &Trace,
+        key: Option<Key>,
+        body: StartInline,
+    ) -> Result<Started, Refusal> {
+        let run = run_id("", key.as_ref());
+        let start = start_body(json!({"definition": body.definition}), key, body.input);
+        self.started(trace, run, None, start).await
+    }
+
+    async fn started(
+        &self,
+        trace: &Trace,
+        run: String,
+        workflow: Option<&str>,
+        start: Value,
+    ) -> Result<Started, Refusal> {
+        if self.stop.is_cancelled() {
+            let detail = "this server is stopping and starts no run; nothing was done: send it again";
+            return Err(Refusal::unavailable("stopping", detail, 5));
+        }
+        let notices = self.runs.watch(&run);
+        let status = self.runs.start(trace, &run, &start).await?.status;
+        let view = StartedView { run_id: run, workflow_id: workflow.map(str::to_owned), status };
+        Ok(Started { view, notices })
+    }
+
+    /// Returns the whole run when it has ended, or as it is when the time is up or the server stops.
+    pub async fn end_of(&self, trace: &Trace, started: Started, wait: Duration) -> Result<RunItem, Refusal> {
+        let Started { view: StartedView { run_id, status, .. }, mut notices } = started;
+        let mut running = !Status::is_final(&status);
+        let until = tokio::time::Instant::now() + wait;
+        let seen = loop {
+            if running {
+                tokio::select! {
+                    () = maybe_ended(&mut notices) => {}
+                    () = tokio::time::sleep(self.told.every()) => {}
+                    () = tokio::time::sleep_until(until) => {}
+                    () = self.stop.cancelled() => {}
+                }
+            }
+            running = true;
+            // The catalog knows an end at once, and is not in the way of the run's turns.
+            let row = self.runs.row(&run_id).await?;
+            if Status::is_final(&row.status) {
+                break self.runs.recorded(&row).await?;
+            }
+            if tokio::time::Instant::now() >= until || self.stop.is_cancelled() {
+                break self.runs.read(trace, &run_id).await?;
+            }
+        };
+        Ok(match seen {
+            RunItem::Run(run) => RunItem::Run(Box::new(RunView { run_id: Some(run_id), ..*run })),
+            unreadable @ RunItem::Unreadable(_) => unreadable,
+        })
+    }
+}
+
+/// Returns the body of the actor's `start`. Without a key the run's id is made up, so that nobody can have used it.
+fn start_body(mut body: Value, key: Option<Key>, input: Option<Value>) -> Value {
+    if key.is_none() {
+        body["first"] = true.into();
+    }
+    body["op"] = Key::or_fresh(key).into();
+    if let Some(input) = input {
+        body["input"] = input;
+    }
+    body
+}
+
+/// Returns at a notice of an end, or of what may be one.
+async fn maybe_ended(notices: &mut broadcast::Receiver<Recorded>) {
+    while let Ok(Recorded { ended: Some(false), .. }) = notices.recv().await {}
+}
+
+/// A start with a key names its run by it, so that a repetition finds the same run.
+fn run_id(workflow: &str, key: Option<&Key>) -> String {
+    match key {
+        Some(key) => {
+            // Lengths keep ("a", "bc") and ("ab", "c") apart.
+            let name = format!("{PROJECT} {} {workflow} {}", workflow.len(), key.as_str());
+            Uuid::new_v5(&RUNS, name.as_bytes()).to_string()
+        }
+        None => Uuid::now_v7().to_string(),
+    }
+}
+
+/// Reads how long to wait for an end: a duration such as `30s`, at most 5 minutes.
+pub fn wait(text: &str) -> Result<Duration, Refusal> {
+    // A bare number means seconds: curl users write `?wait=30`.
+    let span = text.parse().ok().map(Span::secs).or_else(|| Span::parse(text));
+    match span {
+        Some(span) if span <= LONGEST => Ok(Duration::from_millis(span.0)),
+        Some(_) => Err(Refusal::malformed("invalid_query", format!("wait is at most {LONGEST}"))),
+        None => Err(Refusal::malformed("invalid_query", "wait is a duration such as 30s")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_the_run_of_its_workflow() {
+        let run_id = |workflow: &str, key: Option<&str>| run_id(workflow, key.and_then(Key::parse).as_ref());
+        assert_eq!(run_id("w", Some("k")), run_id("w", Some("k")));
+        assert_ne!(run_id("w", Some("k")), run_id("v", Some("k")));
+        assert_ne!(run_id("a", Some("bc")), run_id("ab", Some("c")));
+        assert_ne!(run_id("w", None), run_id("w", None));
+    }
+
+    #[test]
+    fn a_wait_is_bounded() {
+        let wait = |text: &str| wait(text).ok();
+        assert_eq!(wait("30s"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("30"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("5m"), Some(Duration::from_secs(300)));
+        assert_eq!((wait("6m"), wait("soon"), wait("-1s")), (None, None, None));
+    }
+}

@@ -1,0 +1,206 @@
+//! Definitions and their versions.
+
+use super::{
+    Items, Operations, Page, Refusal, Turn,
+    definitions::{self, Checked},
+    now, off_the_reactor,
+    page::page,
+};
+use bytes::Bytes;
+use callboard_catalog::{NewVersion, NewWorkflow, Workflow};
+use callboard_core::{Problem, document::Format};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+/// Fields that the server adds to a definition when it shows it; a client may send them back.
+const OURS: [&str; 6] = ["id", "version", "status", "problems", "created_at", "updated_at"];
+
+/// A definition as somebody wrote it.
+#[derive(Debug)]
+pub struct Text {
+    pub bytes: Bytes,
+    pub format: Format,
+    /// It is saved although it has problems; it can't be started then.
+    pub draft: bool,
+}
+
+/// What a save answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SavedWorkflow")]
+pub struct Saved {
+    pub id: String,
+    pub name: String,
+    pub version: u32,
+    /// That of its latest run; `draft` before the first.
+    pub status: String,
+    pub problems: Vec<Problem>,
+}
+
+/// A workflow in a list: without its nodes.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WorkflowLine {
+    pub id: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub version: u32,
+    /// That of its latest run; `draft` before the first.
+    pub status: String,
+    pub problems: Vec<Problem>,
+    pub created_at: String,
+    /// When this version was made.
+    pub updated_at: String,
+}
+
+/// A definition, with what the server knows about it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Workflow")]
+pub struct WorkflowView {
+    /// The definition's own fields.
+    #[serde(flatten)]
+    pub definition: Map<String, Value>,
+    pub id: String,
+    pub version: u32,
+    /// That of its latest run; `draft` before the first.
+    pub status: String,
+    pub problems: Vec<Problem>,
+    pub created_at: String,
+    /// When this version was made.
+    pub updated_at: String,
+}
+
+// === impl Operations ===
+
+impl Operations {
+    /// Saves a definition as version 1 of a new workflow.
+    pub async fn create_workflow(&self, text: Text) -> Result<Saved, Refusal> {
+        let Accepted { checked, metadata, turn, .. } = self.accepted(text).await?;
+        let new = NewWorkflow {
+            id: Uuid::now_v7().to_string(),
+            name: checked.name,
+            description: checked.description,
+            definition: checked.document,
+            problems: checked.problems,
+            metadata,
+            at: now(),
+        };
+        let saved = self.catalog.create_workflow(new).await?;
+        drop(turn);
+        Ok(saved.into())
+    }
+
+    /// Saves the next version; running runs keep theirs. Without `expected` the definition itself may name the version
+    /// that it was made on.
+    pub async fn update_workflow(
+        &self,
+        id: &str,
+        expected: Option<u32>,
+        text: Text,
+    ) -> Result<Saved, Refusal> {
+        let Accepted { checked, metadata, version, turn } = self.accepted(text).await?;
+        let change = NewVersion {
+            expected: expected.or(version),
+            name: checked.name,
+            description: checked.description,
+            definition: checked.document,
+            problems: checked.problems,
+            metadata,
+            at: now(),
+        };
+        let saved = self.catalog.update_workflow(id, change).await?;
+        drop(turn);
+        Ok(saved.into())
+    }
+
+    /// Returns the latest version.
+    pub async fn workflow(&self, id: &str) -> Result<WorkflowView, Refusal> {
+        let stored = self.catalog.workflow(id, None).await?;
+        let stored = stored.ok_or_else(|| Refusal::not_found("workflow", id))?;
+        let status = status(&stored);
+        let Value::Object(mut definition) = stored.definition else { return Err(Refusal::internal()) };
+        definition.retain(|name, _| !OURS.contains(&name.as_str()));
+        Ok(WorkflowView {
+            definition,
+            id: stored.id,
+            version: stored.version,
+            status,
+            problems: stored.problems,
+            created_at: stored.created_at.to_string(),
+            updated_at: stored.updated_at.to_string(),
+        })
+    }
+
+    /// Hides a workflow; its runs go on.
+    pub async fn delete_workflow(&self, id: &str) -> Result<(), Refusal> {
+        match self.catalog.hide_workflow(id).await? {
+            true => Ok(()),
+            false => Err(Refusal::not_found("workflow", id)),
+        }
+    }
+
+    /// Returns a page of workflows, newest first.
+    pub async fn list_workflows(&self, of: &Page) -> Result<Items<WorkflowLine>, Refusal> {
+        let limit = of.limit()?;
+        let found = self.catalog.workflows(of.after()?, limit + 1).await?;
+        let (found, next) = page(found, limit, |workflow| workflow.id.clone());
+        Ok(Items { items: found.into_iter().map(WorkflowLine::from).collect(), next })
+    }
+
+    /// Reads and checks a definition; refuses one with problems, unless it is a draft.
+    async fn accepted(&self, text: Text) -> Result<Accepted, Refusal> {
+        let Text { bytes, format, draft } = text;
+        if bytes.is_empty() {
+            return Err(Refusal::malformed("empty_body", "the body is empty; it should be a definition"));
+        }
+        let (agents, bound) = (self.agents.clone(), self.bound_secrets.clone());
+        let turn = self.heavy.check(bytes.len()).await?;
+        off_the_reactor(move || {
+            let mut version = None;
+            let checked = definitions::read(&bytes, format, &agents, &bound, |document| {
+                // What a read added comes back with the edited document.
+                version = document.get("version").and_then(Value::as_u64).and_then(|v| u32::try_from(v).ok());
+                document.retain(|name, _| !OURS.contains(&name.as_str()));
+            })?;
+            if !checked.problems.is_empty() && !draft {
+                return Err(Refusal::invalid("invalid_definition", "the definition", checked.problems));
+            }
+            let metadata =
+                checked.document.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+            // With the place, which is given back with the work even if the client has gone.
+            Ok(Accepted { checked, metadata, version, turn })
+        })
+        .await
+    }
+}
+
+/// A definition that may be saved.
+struct Accepted {
+    checked: Checked,
+    metadata: Map<String, Value>,
+    /// The version the body says it was made on.
+    version: Option<u32>,
+    /// Held until it is saved: a document takes much more memory than its text.
+    turn: Turn,
+}
+
+fn status(workflow: &Workflow) -> String {
+    workflow.status.clone().unwrap_or_else(|| "draft".into())
+}
+
+impl From<Workflow> for Saved {
+    fn from(workflow: Workflow) -> Self {
+        let status = status(&workflow);
+        let Workflow { id, name, version, problems, .. } = workflow;
+        Self { id, name, version, status, problems }
+    }
+}
+
+impl From<Workflow> for WorkflowLine {
+    fn from(workflow: Workflow) -> Self {
+        let status = status(&workflow);
+        let Workflow { id, name, description, version, problems, created_at, updated_at, .. } = workflow;
+        let (created_at, updated_at) = (created_at.to_string(), updated_at.to_string());
+        Self { id, name, description, version, status, problems, created_at, updated_at }
+    }
+}
