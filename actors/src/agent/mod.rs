@@ -10,7 +10,7 @@ mod methods;
 mod perform;
 mod turn;
 
-use crate::{mailbox::Mailboxes, marks::Marks, services::Services, tasks::Tasks};
+use crate::{document::Version, mailbox::Mailboxes, marks::Marks, services::Services, tasks::Tasks};
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
@@ -75,6 +75,8 @@ struct Mem {
     run: Run,
     target: Option<Target>,
     etag: Option<String>,
+    /// What the document was read in, or written.
+    version: Version,
     /// The task has ended, and its answer is told before it is saved here.
     unsaved: bool,
     /// The task is not certainly new, and nothing is saved of it: its run is asked before the model.
@@ -89,6 +91,7 @@ impl Mem {
             run: Run::default(),
             target: None,
             etag: None,
+            version: Version::default(),
             unsaved: false,
             asks: false,
             contents: BTreeMap::new(),
@@ -120,7 +123,7 @@ pub struct Target {
 /// An agent's document.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Document {
-    pub(crate) v: u8,
+    pub(crate) v: Version,
     pub(crate) run: Run,
     pub(crate) target: Option<Target>,
 }

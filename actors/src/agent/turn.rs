@@ -2,7 +2,8 @@
 
 use super::{Actor, Agents, Document, Mem, Target, document_key, home, perform::past};
 use crate::{
-    AGENT, Busy, document,
+    AGENT, Busy,
+    document::{self, Said},
     failpoint::failpoint,
     marks::Work,
     mutant::{Rule, holds},
@@ -20,7 +21,6 @@ use callboard_core::{
 use callboard_sidecar::client::{Error, Fence, Save, Ttl};
 use std::{sync::Arc, time::Duration};
 
-const VERSION: u8 = 1;
 /// How long an answer stays, to answer late duplicates.
 const TOMBSTONE: u32 = 24 * 3600;
 const TRIES: u32 = 6;
@@ -160,7 +160,10 @@ impl Agents {
         let entry = entry.map_err(Unloaded::Store)?;
         let Some(entry) = entry else { return Ok(None) };
         let mem = match document::versioned::<Document>(&entry.data) {
-            Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), ..Mem::empty() },
+            Ok(doc) => {
+                let etag = Some(entry.etag);
+                Mem { run: doc.run, target: doc.target, etag, version: doc.v, ..Mem::empty() }
+            }
             Err(error @ document::Unreadable::Newer(_)) => return Err(Unloaded::Newer(error)),
             Err(error @ document::Unreadable::Damaged(_)) => {
                 // The run's task brings everything that is needed to begin again.
@@ -245,8 +248,10 @@ impl Agents {
         let fence = if holds(Rule::AgentFence) { fence } else { Fence::None };
         // As if it had not been told: whoever finds it tells it again.
         let run = Run { delivered: false, ..mem.run.clone() };
-        let doc = Document { v: VERSION, run, target: mem.target.clone() };
-        let data = Bytes::from(document::encode(&doc));
+        mem.version =
+            mem.version.max(document::version_for(Said::Agent(&run))).max(services.settings.version());
+        let doc = Document { v: mem.version, run, target: mem.target.clone() };
+        let data = Bytes::from(document::encode(&doc, doc.v));
         let save = Save { key: document_key(id), data, fence, ttl };
         services.sidecar.save(&services.settings.statestore, vec![save]).await?;
         failpoint!("agent.after_document");

@@ -96,7 +96,7 @@ impl Mem {
     }
 
     pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
-        let sizes = doc.tail.iter().map(|(event, _)| crate::document::encode_event(event).len()).collect();
+        let sizes = doc.tail.iter().map(|kept| kept.json().len()).collect();
         Self {
             doc,
             run,

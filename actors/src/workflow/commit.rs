@@ -49,6 +49,7 @@ impl Workflows {
         let turn = if holds(Rule::TurnKeys) { self.turn_id() } else { format!("{}", mem.doc.seq + 1) };
         let mut made: Vec<Made> = Vec::new();
         let mut recorded = Vec::with_capacity(events.len());
+        mem.doc.raise(services.settings.version());
         for mut event in events {
             let from = made.len();
             values::move_out(event.what.data_mut(), &turn, &mut made);
@@ -339,8 +340,9 @@ fn wanted(run: &Run, now: callboard_core::Timestamp, seldom: Duration) -> Option
 
 /// Writes the state as a snapshot: a new head, and a page when enough finished work has come together.
 pub(super) fn fold_into_snapshot(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<Made>) {
+    let version = mem.doc.version();
     let mut rest: Vec<Archived> = mem.run.archive.iter().skip(mem.paged).cloned().collect();
-    let data = encode(&rest);
+    let data = encode(&rest, version);
     if data.len() > PAGE_SIZE {
         let key = format!("{turn}.{}", made.len());
         let items = rest.len() as u64;
@@ -350,7 +352,7 @@ pub(super) fn fold_into_snapshot(mem: &mut Mem, turn: &str, journaled: u64, made
         rest.clear();
         while let Some(n) = foldable(&mem.pages) {
             let list = mem.pages.split_off(mem.pages.len() - n);
-            let (data, key) = (encode(&list), format!("{turn}.{}", made.len()));
+            let (data, key) = (encode(&list, version), format!("{turn}.{}", made.len()));
             let items = list.iter().map(|page| page.items).sum();
             let level = list.first().map_or(0, |page| page.level) + 1;
             mem.pages.push(Page { key: key.clone(), size: data.len() as u64, items, level });
@@ -360,7 +362,7 @@ pub(super) fn fold_into_snapshot(mem: &mut Mem, turn: &str, journaled: u64, made
     }
     let part = HeadPart { head: mem.run.head(), pages: mem.pages.clone(), rest };
     let key = format!("{turn}.{}", made.len());
-    let data = Bytes::from(encode(&part));
+    let data = Bytes::from(encode(&part, version));
     mem.doc.snapshot = Some(Snapshot { key: key.clone(), size: data.len() as u64, seq: mem.doc.seq });
     made.push(Made { key, data, value: None });
     let before = mem.doc.tail.len();

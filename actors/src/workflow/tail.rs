@@ -4,7 +4,7 @@
 //! worker per run follows behind. What is published was journaled before.
 
 use crate::{
-    document, events,
+    events,
     failpoint::failpoint,
     mutant::{Rule, holds},
     services::Services,
@@ -251,11 +251,6 @@ impl Tail {
         let queue = self.queue.lock();
         queue.row.is_some() && (queue.has_row_or_entries() || !queue.events.is_empty())
     }
-}
-
-/// Returns an event's JSON again, for events read back from a document.
-pub fn json(event: &Event) -> String {
-    document::encode_event(event)
 }
 
 // === impl Queue ===

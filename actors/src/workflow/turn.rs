@@ -4,7 +4,7 @@ use super::{
     Workflows,
     actor::{Actor, Mem},
     commit::Unadopted,
-    load::Loaded,
+    load::{Loaded, Unread},
     tail::NotJournaled,
 };
 use crate::{
@@ -343,6 +343,7 @@ impl Workflows {
                 Err(Fault::new(409, "run_archived", format!("run {run} is archived: its state is gone")))
             }
             Ok(Loaded::Stopped(fault)) => Err(fault),
+            Err(Unread::Newer(message)) => Err(Fault::new(503, "newer_version", message)),
             Err(error) => {
                 tracing::debug!(run, %error, "the run can't be read now");
                 Ok(None)
@@ -453,7 +454,7 @@ impl Workflows {
     /// A wait lasts as long as it should, neither less nor as much longer as the clock was wrong.
     pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
         let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
-        let last = mem.doc.tail.last().map_or(Timestamp(0), |(event, _)| event.at);
+        let last = mem.doc.tail.last().map_or(Timestamp(0), |kept| kept.event.at);
         let known = actor.ahead.or_else(|| self.alarms.ahead(run)).unwrap_or(i64::MIN);
         let ahead = known.max(last.0.saturating_sub(steady.0));
         actor.ahead = Some(ahead);
