@@ -1,6 +1,6 @@
 //! What the actors need of the outside, as fields: no globals.
 
-use crate::{Batcher, Live, Metrics};
+use crate::{Batcher, Live, Metrics, document::Version};
 use callboard_catalog::Catalog;
 use callboard_connectors::{http::Guarded, model::Models, secret::Secrets};
 use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
@@ -57,6 +57,8 @@ pub struct Settings {
     pub marks: Option<PathBuf>,
     /// Divides every interval of the protocol (wake, sweeper, expiries); 1 but for simulated time.
     pub haste: u32,
+    /// Writes every document in the later version, also what the first one can say; for tests.
+    pub named_documents: bool,
 }
 
 /// Time and randomness for the shell; the simulator brings its own.
@@ -97,6 +99,7 @@ impl Default for Settings {
             require_hash: false,
             marks: None,
             haste: 1,
+            named_documents: false,
         }
     }
 }
@@ -109,6 +112,11 @@ impl Settings {
 
     pub(crate) fn pause(&self, interval: Duration) -> Duration {
         interval / self.haste
+    }
+
+    /// Returns the version that no document is written before.
+    pub(crate) fn version(&self) -> Version {
+        if self.named_documents { Version::Named } else { Version::Positional }
     }
 
     /// Returns an expiry in whole seconds.

@@ -30,6 +30,7 @@ use tower::ServiceExt;
 mod poison;
 mod secrets;
 mod time;
+mod versions;
 
 /// A process's worth of Callboard over a folder.
 struct World {

@@ -6,6 +6,7 @@
 mod crates;
 mod documents;
 mod doors;
+mod recorded;
 mod sources;
 
 use super::harness::{self, root};

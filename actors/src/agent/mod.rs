@@ -13,6 +13,7 @@ mod turn;
 
 use crate::{
     AGENT,
+    document::Version,
     host::ActorType,
     kernel::{Mailboxes, Reminder},
     marks::Marks,
@@ -88,6 +89,8 @@ struct Mem {
     run: Run,
     target: Option<Target>,
     etag: Option<String>,
+    /// What the document was read in, or written.
+    version: Version,
     /// The task has ended, and its answer is told before it is saved here.
     unsaved: bool,
     /// The task is not certainly new, and nothing is saved of it: its run is asked before the model.
@@ -102,6 +105,7 @@ impl Mem {
             run: Run::default(),
             target: None,
             etag: None,
+            version: Version::default(),
             unsaved: false,
             asks: false,
             contents: BTreeMap::new(),
@@ -133,7 +137,7 @@ pub struct Target {
 /// An agent's document.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Document {
-    pub(crate) v: u8,
+    pub(crate) v: Version,
     pub(crate) run: Run,
     pub(crate) target: Option<Target>,
 }

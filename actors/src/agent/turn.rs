@@ -4,7 +4,8 @@ use super::{
     Actor, Agents, Document, Mem, Target, delegate::Before, document_key, home, job::Job, perform::past,
 };
 use crate::{
-    AGENT, Busy, document,
+    AGENT, Busy,
+    document::{self, Said},
     failpoint::failpoint,
     kernel::{Fenced, reminder::Armed},
     marks::Work,
@@ -23,7 +24,6 @@ use callboard_core::{
 use callboard_sidecar::client::{Error, Ttl};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-const VERSION: u8 = 1;
 /// How long an answer stays, to answer late duplicates.
 const TOMBSTONE: u32 = 24 * 3600;
 const TRIES: u32 = 6;
@@ -211,7 +211,10 @@ impl Agents {
         let entry = Fenced::new(&self.services, document_key(id)).read().await;
         let Some(entry) = entry.map_err(Unloaded::Store)? else { return Ok(None) };
         let mem = match document::versioned::<Document>(&entry.data) {
-            Ok(doc) => Mem { run: doc.run, target: doc.target, etag: Some(entry.etag), ..Mem::empty() },
+            Ok(doc) => {
+                let etag = Some(entry.etag);
+                Mem { run: doc.run, target: doc.target, etag, version: doc.v, ..Mem::empty() }
+            }
             Err(error @ document::Unreadable::Newer(_)) => return Err(Unloaded::Newer(error)),
             Err(error @ document::Unreadable::Damaged(_)) => {
                 // The run's task brings everything that is needed to begin again.
@@ -294,9 +297,11 @@ impl Agents {
         });
         // As if it had not been told: whoever finds it tells it again.
         let run = Run { delivered: false, ..mem.run.clone() };
-        let doc = Document { v: VERSION, run, target: mem.target.clone() };
+        mem.version =
+            mem.version.max(document::version_for(Said::Agent(&run))).max(services.settings.version());
+        let doc = Document { v: mem.version, run, target: mem.target.clone() };
         let place = Fenced::new(services, document_key(id));
-        place.save(document::encode(&doc), mem.etag.as_deref(), ttl).await?;
+        place.save(document::encode(&doc, doc.v), mem.etag.as_deref(), ttl).await?;
         failpoint!("agent.after_document");
         mem.unsaved = false;
         mem.etag = place.next_etag(mem.etag.as_deref()).await?;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    document::{Document, HeadPart, MAGIC, decode},
+    document::{Document, HeadPart, decode, form::MAGIC},
     stored_values,
     workflow::document_key,
 };
@@ -21,12 +21,12 @@ fn long() -> Value {
 }
 
 impl World {
-    async fn stored(&self, key: &str) -> Vec<u8> {
+    pub(super) async fn stored(&self, key: &str) -> Vec<u8> {
         let entry = self.sidecar.get("statestore", key).await.expect("a store");
         entry.map(|e| e.data.to_vec()).unwrap_or_default()
     }
 
-    async fn overwrite(&self, key: &str, data: &[u8]) {
+    pub(super) async fn overwrite(&self, key: &str, data: &[u8]) {
         let data = Bytes::copy_from_slice(data);
         let save = Save { key: key.to_owned(), data, fence: Fence::None, ttl: Ttl::Keep };
         self.sidecar.save("statestore", vec![save]).await.expect("saved");
@@ -35,28 +35,41 @@ impl World {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_document_is_rebuilt_and_a_newer_one_is_left_alone() {
+    for named_documents in [false, true] {
+        rebuild(named_documents).await;
+    }
+}
+
+async fn rebuild(named_documents: bool) {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::start(folder.path(), Settings::default()).await;
+    let settings = || Settings { named_documents, ..Settings::default() };
+    let mut world = World::start(folder.path(), settings()).await;
     let whole = {
         world.call("r0", "start", json!({"definition": long()})).await;
         world.until("r0", "waiting").await;
         world.stored(&document_key("r0")).await
     };
+    let mut flipped = whole.clone();
+    flipped[4] ^= 1;
+    let content = &whole[if named_documents { 5 } else { 2 }..];
     let rubbish: Vec<Vec<u8>> = vec![
         b"\"rubbish\"".to_vec(),
         b"{}".to_vec(),
         b"<html>oops</html>".to_vec(),
         vec![0; 100],
         whole[..whole.len() / 2].to_vec(),
-        [b"\x98", &whole[2..]].concat(),
+        [b"\x98", content].concat(),
         [&whole[..1], b"\x02", &whole[2..]].concat(),
+        [&MAGIC[..], b"\x02whatever it is"].concat(),
+        [&MAGIC[..], b"\x02", &whole[..]].concat(),
+        flipped,
     ];
     for n in 0..rubbish.len() {
         world.call(&format!("r{n}"), "start", json!({"definition": long()})).await;
         world.until(&format!("r{n}"), "waiting").await;
     }
     world.stop().await;
-    world = World::start(folder.path(), Settings::default()).await;
+    world = World::start(folder.path(), settings()).await;
     for (n, rubbish) in rubbish.iter().enumerate() {
         let run = format!("r{n}");
         world.overwrite(&document_key(&run), rubbish).await;
@@ -64,10 +77,10 @@ async fn a_damaged_document_is_rebuilt_and_a_newer_one_is_left_alone() {
         assert!(answer["error"].is_null(), "{n}: {answer}");
         assert_eq!(world.until(&run, "completed").await["output"], 150, "{n}");
     }
-    let newer = [&MAGIC[..], b"\x02whatever it is"].concat();
+    let newer = [&MAGIC[..], b"\x03whatever it is"].concat();
     world.call("new", "start", json!({"definition": waiting()})).await;
     world.stop().await;
-    world = World::start(folder.path(), Settings::default()).await;
+    world = World::start(folder.path(), settings()).await;
     world.overwrite(&document_key("new"), &newer).await;
     let answer = world.call("new", "signal", json!({"name": "go"})).await;
     assert_eq!(answer["error"]["code"], "newer_version", "{answer}");
@@ -81,15 +94,22 @@ fn waiting() -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damaged_parts_of_a_snapshot_are_taken_from_the_history() {
+    for named_documents in [false, true] {
+        take_parts(named_documents).await;
+    }
+}
+
+async fn take_parts(named_documents: bool) {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut world = World::start(folder.path(), Settings::default()).await;
-    for run in ["head", "pages", "cut", "other"] {
+    let settings = || Settings { named_documents, ..Settings::default() };
+    let mut world = World::start(folder.path(), settings()).await;
+    for run in ["head", "pages", "cut", "other", "later"] {
         world.call(run, "start", json!({"definition": long()})).await;
         world.until(run, "waiting").await;
     }
     world.stop().await;
-    world = World::start(folder.path(), Settings::default()).await;
-    for run in ["head", "pages", "cut", "other"] {
+    world = World::start(folder.path(), settings()).await;
+    for run in ["head", "pages", "cut", "other", "later"] {
         let doc = Document::decode(&world.stored(&document_key(run)).await).expect("a document");
         let snapshot = doc.snapshot.expect("a snapshot");
         let head = stored_values::key(run, &snapshot.key);
@@ -101,6 +121,12 @@ async fn damaged_parts_of_a_snapshot_are_taken_from_the_history() {
                 let page = stored_values::key(run, &part.pages[0].key);
                 let data = world.stored(&page).await;
                 world.overwrite(&page, &data[..data.len() / 2]).await;
+            }
+            // No document names a part of a version that is later than its own.
+            "later" => {
+                let page = stored_values::key(run, &part.pages[0].key);
+                let data = world.stored(&page).await;
+                world.overwrite(&page, &[&MAGIC[..], &[3], &data].concat()).await;
             }
             // A page that reads, but is another one: an empty list.
             "other" => world.overwrite(&stored_values::key(run, &part.pages[0].key), b"\x90").await,

@@ -1,10 +1,7 @@
 //! What this process remembers of a run between turns.
 
 use super::{attempts::Attempts, outgoing::Outgoing, snapshot::Pages};
-use crate::{
-    document::{Document, encode_event},
-    kernel::Reminder,
-};
+use crate::{document::Document, kernel::Reminder};
 use callboard_core::{
     Timestamp, Values,
     workflow::{Run, StepKey},
@@ -63,7 +60,7 @@ impl Mem {
     }
 
     pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
-        let sizes = doc.tail.iter().map(|(event, _)| encode_event(event).len()).collect();
+        let sizes = doc.tail.iter().map(|kept| kept.json().len()).collect();
         Self {
             doc,
             run,

@@ -52,6 +52,7 @@ impl Workflows {
     ) -> Result<(), Option<Refused>> {
         let turn = if rule!(TurnKeys, true) { self.turn_id() } else { format!("{}", mem.doc.seq + 1) };
         let mut made: Vec<NewValue> = Vec::new();
+        mem.doc.raise(self.services.settings.version());
         let recorded = record(mem, events, adopted, &turn, &mut made);
         let superseded = fold_tail(actor, mem, &turn, &mut made);
         mem.doc.published =

@@ -145,7 +145,7 @@ impl Workflows {
     /// A wait lasts as long as it should, neither less nor as much longer as the clock was wrong.
     pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
         let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
-        let last = mem.doc.tail.last().map_or(Timestamp(0), |(event, _)| event.at);
+        let last = mem.doc.tail.last().map_or(Timestamp(0), |kept| kept.event.at);
         let known = actor.ahead.or_else(|| self.alarms.ahead(run)).unwrap_or(i64::MIN);
         let ahead = known.max(last.0.saturating_sub(steady.0));
         actor.ahead = Some(ahead);

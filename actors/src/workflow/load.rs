@@ -4,12 +4,11 @@ use super::{
     Workflows,
     actor::{Actor, Mem, Saved},
     contents::{references, state_references},
-    outgoing,
     reconcile::{Next, Seen, Stored, reconcile},
     snapshot,
 };
 use crate::{
-    document::{Document, Snapshot, Unreadable},
+    document::{self, Document, Said, Snapshot, Unreadable},
     marks::Work,
     mutant::{mutant, rule},
     protocol::Fault,
@@ -47,6 +46,9 @@ pub(super) enum Unread {
     Catalog(#[from] callboard_catalog::Error),
     #[error("{0}")]
     Lost(String),
+    /// Another process may go on with it; this one must not write over it.
+    #[error("{0}")]
+    Newer(String),
 }
 
 /// A run's document as it stands in the store.
@@ -194,7 +196,8 @@ impl Workflows {
 
     /// Whether the unjournaled tail names a value that neither store nor catalog has.
     async fn tail_lost(&self, run: &str, doc: &Document, journaled: u64) -> Result<bool, Unread> {
-        let refs: Vec<ValueRef> = doc.after(journaled).flat_map(|(_, event, _)| references(event)).collect();
+        let refs: Vec<ValueRef> =
+            doc.after(journaled).flat_map(|(_, kept)| references(&kept.event)).collect();
         let found = self.fetch(run, &refs).await?;
         Ok(refs.iter().any(|r| !found.contains_key(&r.key)))
     }
@@ -209,10 +212,10 @@ impl Workflows {
             },
         };
         if state.plan.is_none() {
-            self.attach(run, &mut state, doc.tail.first().map(|(e, _)| e)).await?;
+            self.attach(run, &mut state, doc.tail.first().map(|kept| &kept.event)).await?;
         }
-        for (_, event, _) in doc.after(included) {
-            state.apply(event);
+        for (_, kept) in doc.after(included) {
+            state.apply(&kept.event);
         }
         Ok(Mem { pages, ..Mem::of(doc, state, etag) })
     }
@@ -292,7 +295,10 @@ impl Workflows {
         let mut state = Run::new(run);
         self.attach(run, &mut state, entries.first().map(|(_, _, e)| e)).await?;
         entries.iter().for_each(|(_, _, event)| state.apply(event));
-        Ok(Mem::of(Document::at(seq, hash, parts), state, etag))
+        let mut doc = Document::at(seq, hash, parts);
+        let said = entries.iter().map(|(_, _, event)| document::version_for(Said::Event(event)));
+        doc.raise(said.max().unwrap_or_default().max(self.services.settings.version()));
+        Ok(Mem::of(doc, state, etag))
     }
 
     /// Reads the history after `after`, up to and including `until`.
@@ -311,8 +317,12 @@ impl Workflows {
                 if entry.seq > until {
                     return Ok(out);
                 }
-                let event = serde_json::from_str(&entry.event).map_err(|e| {
-                    Unread::Lost(format!("event {} of run {run} can't be read: {e}", entry.seq))
+                let event = document::decode_event(entry.seq, &entry.event).map_err(|error| {
+                    let message = format!("the history of run {run} can't be read: {error}");
+                    match error {
+                        Unreadable::Newer(_) => Unread::Newer(message),
+                        Unreadable::Damaged(_) => Unread::Lost(message),
+                    }
                 })?;
                 out.push((entry.seq, entry.hash, event));
             }
@@ -343,10 +353,10 @@ impl Workflows {
         let hash = doc.hash_at(journaled).unwrap_or_default();
         actor.outgoing.reset(journaled, hash, published);
         self.queue_published(actor, run, published, (doc.tail_from - 1).min(journaled)).await?;
-        for (seq, event, hash) in doc.after(published.min(journaled)) {
+        for (seq, kept) in doc.after(published.min(journaled)) {
             let mut contents = Vec::new();
             if seq > journaled {
-                let refs = references(event);
+                let refs = references(&kept.event);
                 let wanted: Vec<(String, u64)> = refs.iter().map(|r| (r.key.clone(), r.size)).collect();
                 let found = stored_values::load(&self.services, run, &wanted).await?;
                 if self.services.settings.strict && found.len() < wanted.len() {
@@ -355,7 +365,7 @@ impl Workflows {
                 // In lazy mode a value that is gone from the store is nowhere: the history shows its reference.
                 contents.extend(found);
             }
-            actor.outgoing.push(seq, event, hash, outgoing::json(event), contents);
+            actor.outgoing.push(seq, &kept.event, kept.hash, kept.json().into_owned(), contents);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! Turns add what they committed. In strict mode the turn waits for the journal before it acts; in lazy mode one
 //! worker per run follows behind. What is published was journaled before.
 
-use crate::{document, events, failpoint::failpoint, mutant::rule, services::Services};
+use crate::{events, failpoint::failpoint, mutant::rule, services::Services};
 use bytes::Bytes;
 use callboard_catalog::{Append, AppendError, Entry, RunProjection};
 use callboard_core::{Hash, Timestamp, workflow::Event};
@@ -246,11 +246,6 @@ impl Outgoing {
         let queue = self.queue.lock();
         queue.row.is_some() && (queue.has_row_or_entries() || !queue.events.is_empty())
     }
-}
-
-/// Returns an event's JSON again, for events read back from a document.
-pub fn json(event: &Event) -> String {
-    document::encode_event(event)
 }
 
 // === impl Queue ===

@@ -74,7 +74,7 @@ impl Workflows {
         let services = &self.services;
         let mut names: BTreeSet<(String, u64)> = BTreeSet::new();
         let mut agents: BTreeSet<StepKey> = BTreeSet::new();
-        let tail = doc.into_iter().flat_map(|d| d.tail.iter().map(|(event, _)| event));
+        let tail = doc.into_iter().flat_map(|d| d.tail.iter().map(|kept| &kept.event));
         for event in events.iter().chain(tail) {
             names.extend(references(event).into_iter().map(|r| (r.key, r.size)));
             if let What::StepStarted { step, .. } = &event.what {

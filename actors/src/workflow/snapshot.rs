@@ -99,8 +99,9 @@ impl Workflows {
 /// Writes the state as a snapshot: a new head, and a page when enough finished work has come together. The tail keeps
 /// what is not `journaled`.
 pub(super) fn fold(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<NewValue>) {
+    let version = mem.doc.version();
     let mut rest: Vec<Archived> = mem.run.archive.iter().skip(mem.pages.items).cloned().collect();
-    let data = encode(&rest);
+    let data = encode(&rest, version);
     if data.len() > PAGE_SIZE {
         let page =
             Page { key: next_key(turn, made), size: data.len() as u64, items: rest.len() as u64, level: 0 };
@@ -109,7 +110,7 @@ pub(super) fn fold(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<New
         rest.clear();
         while let Some(n) = foldable(&mem.pages.heads) {
             let list = mem.pages.heads.split_off(mem.pages.heads.len() - n);
-            let data = encode(&list);
+            let data = encode(&list, version);
             let items = list.iter().map(|page| page.items).sum();
             let level = list.first().map_or(0, |page| page.level) + 1;
             let page = Page { key: next_key(turn, made), size: data.len() as u64, items, level };
@@ -118,7 +119,7 @@ pub(super) fn fold(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<New
         }
     }
     let part = HeadPart { head: mem.run.head(), pages: mem.pages.heads.clone(), rest };
-    let (key, data) = (next_key(turn, made), Bytes::from(encode(&part)));
+    let (key, data) = (next_key(turn, made), Bytes::from(encode(&part, version)));
     mem.doc.snapshot = Some(Snapshot { key: key.clone(), size: data.len() as u64, seq: mem.doc.seq });
     made.push(NewValue { key, data, value: None });
     drop_tail(&mut mem.doc, &mut mem.sizes, journaled);

@@ -8,7 +8,7 @@ use super::{
     commit::Refused,
     decide::{Decided, begun},
     journal::Haste,
-    load::Loaded,
+    load::{Loaded, Unread},
 };
 use crate::{
     failpoint::failpoint,
@@ -328,6 +328,7 @@ impl Workflows {
                 Err(Fault::new(409, Code::RunArchived, message).into())
             }
             Ok(Loaded::Stopped(fault)) => Err(fault.into()),
+            Err(Unread::Newer(message)) => Err(Fault::new(503, Code::NewerVersion, message).into()),
             Err(error) => {
                 tracing::debug!(run, %error, "the run can't be read now");
                 Err(Cut::Unknown)

@@ -2,7 +2,7 @@
 
 use crate::{
     agent::{Document as AgentDocument, Target},
-    document::{self, Document, HeadPart, Page, Snapshot},
+    document::{self, Document, HeadPart, Page, Snapshot, Version, form::MAGIC},
 };
 use callboard_core::{
     Datum, Hash, Span, Timestamp,
@@ -20,12 +20,10 @@ use callboard_core::{
     },
 };
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many public types of events there are.
 pub const KINDS: usize = 22;
-
-const AGENT: u8 = 1;
 
 fn step(node: &str, iteration: &str) -> StepKey {
     StepKey::new(2, node, iteration)
@@ -158,8 +156,14 @@ pub fn events() -> Vec<Event> {
     all.into_iter().zip(1_790_000_000_000..).map(|(what, at)| Event { at: Timestamp(at), what }).collect()
 }
 
-fn document(snapshot: bool) -> Document {
+fn empty(v: Version) -> Document {
     let mut doc = Document::empty();
+    doc.raise(v);
+    doc
+}
+
+fn document(v: Version, snapshot: bool) -> Document {
+    let mut doc = empty(v);
     events().into_iter().for_each(|event| drop(doc.push(event)));
     if snapshot {
         doc.snapshot = Some(Snapshot { key: "2a.1".into(), size: 4000, seq: 6 });
@@ -174,7 +178,7 @@ fn states() -> Vec<Run> {
     (1..=events().len()).map(|n| Run::fold("r", &events()[..n])).collect()
 }
 
-fn task(full: bool) -> Task {
+fn task(full: bool, secrets: &[&str]) -> Task {
     Task {
         agent: "qa".into(),
         input: if full { stored() } else { Datum::inline(json!({"agent": "qa", "prompt": "p"})) },
@@ -189,11 +193,12 @@ fn task(full: bool) -> Task {
             iteration: 2,
             call: "call_1".into(),
         }),
-        secrets: std::collections::BTreeSet::new(),
+        secrets: secrets.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>(),
     }
 }
 
-fn agents() -> Vec<AgentDocument> {
+/// Agents in each phase, bare and with everything; their runs have these `secrets`.
+fn agents(v: Version, secrets: &[&str]) -> Vec<AgentDocument> {
     let call = |id: &str| ToolCall { id: id.into(), name: "order".into(), arguments: r#"{"n":1}"#.into() };
     let error = CallError {
         code: "model_unavailable".into(),
@@ -219,7 +224,7 @@ fn agents() -> Vec<AgentDocument> {
     let both = phases.into_iter().flat_map(|phase| [(phase.clone(), false), (phase, true)]);
     let one = |(phase, full): (Phase, bool)| {
         let run = AgentRun {
-            task: (full || phase != Phase::Idle).then(|| task(full)),
+            task: (full || phase != Phase::Idle).then(|| task(full, secrets)),
             accepted_at: Timestamp(3),
             phase,
             messages: if full { vec![stored(), stored()] } else { Vec::new() },
@@ -234,38 +239,50 @@ fn agents() -> Vec<AgentDocument> {
             profile: None,
         };
         let target = full.then(|| Target { run: "r".into(), step: step("a", "3.17") });
-        AgentDocument { v: AGENT, run, target }
+        AgentDocument { v, run, target }
     };
     both.map(one).collect()
 }
 
 /// Encoded documents by name; the name's head says what it is.
-pub fn documents() -> BTreeMap<String, Vec<u8>> {
+pub fn documents(v: Version) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
     let mut add = |name: String, data: Vec<u8>| drop(all.insert(name, data));
-    add("document-empty".into(), Document::empty().encode());
-    add("document-tail".into(), document(false).encode());
-    add("document-snapshot".into(), document(true).encode());
+    add("document-empty".into(), empty(v).encode());
+    add("document-tail".into(), document(v, false).encode());
+    add("document-snapshot".into(), document(v, true).encode());
     let leaf = Page { key: "2a.0".into(), size: 2100, items: 9, level: 0 };
     let list = Page { key: "2b.0".into(), size: 300, items: 72, level: 1 };
     for (n, run) in states().into_iter().enumerate() {
         let archived: Vec<Archived> = run.archive.iter().cloned().collect();
         let pages = if n % 2 == 0 { vec![list.clone(), leaf.clone()] } else { Vec::new() };
-        add(format!("page-{n:02}"), document::encode(&archived));
-        add(format!("head-{n:02}"), document::encode(&HeadPart { head: run.head(), pages, rest: archived }));
+        add(format!("page-{n:02}"), document::encode(&archived, v));
+        let part = HeadPart { head: run.head(), pages, rest: archived };
+        add(format!("head-{n:02}"), document::encode(&part, v));
     }
-    add("list".into(), document::encode(&vec![leaf, list]));
-    for (n, agent) in agents().into_iter().enumerate() {
-        add(format!("agent-{n:02}"), document::encode(&agent));
+    add("list".into(), document::encode(&vec![leaf, list], v));
+    for (n, agent) in agents(v, &[]).into_iter().enumerate() {
+        add(format!("agent-{n:02}"), document::encode(&agent, v));
     }
     all
+}
+
+/// What the first release of version 1 could not say yet: agents of runs with secrets.
+pub fn later(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let with_secrets = agents(v, &["payments", "tok"]).into_iter().enumerate();
+    with_secrets.map(|(n, agent)| (format!("agent-secrets-{n:02}"), document::encode(&agent, v))).collect()
+}
+
+/// The version that bytes claim to be of.
+pub fn version_of(data: &[u8]) -> Version {
+    if data.starts_with(&MAGIC) { Version::Named } else { Version::Positional }
 }
 
 /// Reads a document by what its name says it is, and writes it again the same.
 pub fn assert_reads(name: &str, data: &[u8]) {
     fn same<T: serde::Serialize + serde::de::DeserializeOwned>(name: &str, data: &[u8]) {
         let read: T = document::decode(data).unwrap_or_else(|e| panic!("{name}: {e}"));
-        assert_eq!(document::encode(&read), data, "{name} is written in another way");
+        assert_eq!(document::encode(&read, version_of(data)), data, "{name} is written in another way");
     }
     match name.split('-').next().unwrap_or(name) {
         "document" => {
@@ -275,6 +292,9 @@ pub fn assert_reads(name: &str, data: &[u8]) {
         "head" => same::<HeadPart>(name, data),
         "page" => same::<Vec<Archived>>(name, data),
         "list" => same::<Vec<Page>>(name, data),
-        _ => same::<AgentDocument>(name, data),
+        _ => {
+            let read: AgentDocument = document::versioned(data).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(document::encode(&read, read.v), data, "{name} is written in another way");
+        }
     }
 }

@@ -1,19 +1,24 @@
 //! Records runs for the golden files, over the embedded sidecar and a real catalog.
 
-use super::{super::World, Line, Recorded, fold, folder, made, state};
+use super::{super::World, Line, Recorded, SETS, fold, folder, made, state};
 use crate::{
-    Settings, agent,
-    document::{self, Document, HeadPart, Page},
+    Clock, Settings, agent,
+    document::{self, Document, HeadPart, Page, Version},
     stored_values,
     workflow::agent_id,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use callboard_catalog::Journal;
+use callboard_connectors::{
+    model::{Config as ModelsConfig, Models, Script},
+    secret::Secret,
+};
 use callboard_core::workflow::Event;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
     time::Duration,
 };
 
@@ -82,9 +87,9 @@ async fn dump(world: &World, run: &str) -> Recorded {
     }
 }
 
-fn write(name: &str, content: &str) {
-    let path = folder().join(name);
-    fs::create_dir_all(folder()).expect("a folder");
+fn write(set: &str, name: &str, content: &str) {
+    let path = folder(set).join(name);
+    fs::create_dir_all(folder(set)).expect("a folder");
     if !path.exists() {
         fs::write(&path, content).expect("written");
     }
@@ -93,15 +98,29 @@ fn write(name: &str, content: &str) {
 #[test]
 #[ignore = "writes golden files that are missing"]
 fn record_made() {
-    let lines: Vec<String> = made::events().iter().map(document::encode_event).collect();
-    write("made-events.jsonl", &(lines.join("\n") + "\n"));
-    let all = made::documents().into_iter().map(|(name, data)| (name, BASE64_STANDARD.encode(data)));
-    let all: BTreeMap<String, String> = all.collect();
-    write("made-documents.json", &(serde_json::to_string_pretty(&all).expect("JSON") + "\n"));
+    for (set, v) in SETS {
+        if set != "1b" {
+            let lines: Vec<String> = made::events().iter().map(document::encode_event).collect();
+            write(set, "made-events.jsonl", &(lines.join("\n") + "\n"));
+        }
+        let all = super::made(set, v).into_iter().map(|(name, data)| (name, BASE64_STANDARD.encode(data)));
+        let all: BTreeMap<String, String> = all.collect();
+        write(set, "made-documents.json", &(serde_json::to_string_pretty(&all).expect("JSON") + "\n"));
+    }
+}
+
+/// Where runs are recorded, and to which folder.
+struct Recorder {
+    world: World,
+    set: &'static str,
 }
 
 /// Starts a run, does what `then` says, and records it once it is `status`.
-async fn record(world: &World, name: &str, start: Value, then: &[(&str, &str, Value)], status: &str) {
+async fn record(at: &Recorder, name: &str, start: Value, then: &[(&str, &str, Value)], status: &str) {
+    let Recorder { world, set } = at;
+    if folder(set).join(format!("run-{name}.json")).exists() {
+        return;
+    }
     let run = format!("golden-{name}");
     let began = world.call(&run, "start", start).await;
     assert!(began["error"].is_null(), "{name}: {began:#}");
@@ -114,18 +133,63 @@ async fn record(world: &World, name: &str, start: Value, then: &[(&str, &str, Va
     // What is told and cleaned up behind the turn.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let recorded = dump(world, &run).await;
-    write(&format!("run-{name}.json"), &(serde_json::to_string_pretty(&recorded).expect("JSON") + "\n"));
+    write(set, &format!("run-{name}.json"), &(serde_json::to_string_pretty(&recorded).expect("JSON") + "\n"));
 }
+
+/// Agents that loop: one uses a tool and asks another, who answers.
+const SCRIPT: &str = "rules:
+- {when: {system: Lead}, replies: [
+    {tool_calls: [{name: add}, {name: delegate, arguments: {agent: clerk, task: count}}]}, {text: two}]}
+- {when: {system: Clerk}, replies: [{tool_calls: [{name: add}]}, {text: one}]}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "writes golden files that are missing"]
 async fn record_runs() {
-    let temporary = tempfile::tempdir().expect("a folder");
-    let world = World::start(temporary.path(), Settings::default()).await;
+    for (set, v) in SETS {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let settings = || Settings { named_documents: v == Version::Named, ..Settings::default() };
+        let at = Recorder { world: World::start(temporary.path(), settings()).await, set };
+        if set != "1b" {
+            record_each(&at).await;
+        }
+        at.world.stop().await;
+        if set != "1" {
+            let temporary = tempfile::tempdir().expect("a folder");
+            let at = Recorder { world: with_secrets(temporary.path(), settings()).await, set };
+            record_secrets(&at).await;
+            at.world.stop().await;
+        }
+    }
+}
+
+async fn with_secrets(folder: &Path, settings: Settings) -> World {
+    let agents = json!({
+        "agents": {
+            "lead": {"model": "scripted", "role": "Lead", "tools": ["add"], "allow_delegation": true, "delegate_to": ["clerk"]},
+            "clerk": {"model": "scripted", "role": "Clerk", "tools": ["add"]}
+        },
+        "tools": {"add": {"description": "Adds.", "type": "expression", "config": {"value": "1 + 1"}}}
+    });
+    let script = Script::read(SCRIPT).expect("a script");
+    let models = Models::new(ModelsConfig { script, ..ModelsConfig::default() }).expect("models");
+    let secrets = BTreeMap::from([("tok".to_owned(), Secret::new("a-value-of-some-length"))]);
+    World::open(folder, settings, agents, models, Clock::system(), (Vec::new(), secrets)).await
+}
+
+/// A run with a secret: its agents' tasks name it.
+async fn record_secrets(at: &Recorder) {
+    let call = json!({"id": "call", "type": "http", "on_error": {"default": {"status": 0}}, "config": {
+        "url": "http://callboard.invalid/", "headers": {"authorization": "Bearer secret://tok"}}});
+    let lead = json!({"id": "lead", "type": "agent", "config": {"agent": "lead", "prompt": "count"}});
+    let start = json!({"definition": linear("secrets", vec![lead, call])});
+    record(at, "secrets", start, &[], "completed").await;
+}
+
+async fn record_each(at: &Recorder) {
     let long = "x".repeat(3000);
     let chain = linear("chain", vec![ask("one", "{{ input.topic }}"), ask("two", "{{ steps.one.output }}")]);
     let start = json!({"definition": chain, "input": {"topic": long, "tags": ["é", 0.1, null]}});
-    record(&world, "chain", start, &[], "completed").await;
+    record(at, "chain", start, &[], "completed").await;
 
     let each = |items: usize| {
         let body = json!({"nodes": [ask("ask", &format!("{{{{ item }}}} {}", "x".repeat(500)))]});
@@ -134,10 +198,10 @@ async fn record_runs() {
     };
     let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
     let start = json!({"definition": linear("each", vec![each(70), go.clone()])});
-    record(&world, "pages", start, &[], "waiting").await;
+    record(at, "pages", start, &[], "waiting").await;
     let start = json!({"definition": linear("few", vec![each(12), go.clone()])});
     let signal = ("waiting", "signal", json!({"name": "go", "data": {"paid": true}}));
-    record(&world, "signalled", start, std::slice::from_ref(&signal), "completed").await;
+    record(at, "signalled", start, std::slice::from_ref(&signal), "completed").await;
 
     let approval = json!({"id": "ok", "type": "approval", "config": {"title": "Sure?", "timeout": "24h"}});
     let definition = json!({
@@ -150,11 +214,11 @@ async fn record_runs() {
         ]
     });
     let start = json!({"definition": definition});
-    record(&world, "approval", start.clone(), &[], "waiting").await;
+    record(at, "approval", start.clone(), &[], "waiting").await;
     let approve = ("waiting", "approve", json!({"node": "ok", "approved": true, "comment": "fine"}));
     let again = ("completed", "rerun", json!({"from": "ok", "input": {"other": 1}}));
     let refuse = ("waiting", "approve", json!({"node": "ok", "approved": false}));
-    record(&world, "rerun", start, &[approve, again, refuse], "completed").await;
+    record(at, "rerun", start, &[approve, again, refuse], "completed").await;
 
     let failing = json!({"id": "call", "type": "http", "config": {"url": "http://callboard.invalid/{{ input.n }}"},
         "retry": {"max_retries": 2, "backoff": "constant", "initial": "50ms", "max": "1s", "jitter": false}});
@@ -162,14 +226,14 @@ async fn record_runs() {
     kind["id"] = json!("kind");
     kind["on_error"] = json!({"default": {"status": 0}});
     let start = json!({"definition": linear("failed", vec![kind, failing]), "input": {"n": 1}});
-    record(&world, "failed", start, &[], "failed").await;
+    record(at, "failed", start, &[], "failed").await;
 
     let pause = ("waiting", "pause", json!({}));
     let resume = ("paused", "resume", json!({}));
     let early = ("waiting", "signal", json!({"name": "later", "data": long}));
     let cancel = ("waiting", "cancel", json!({}));
     let start = json!({"definition": linear("cancelled", vec![ask("a", "b"), go])});
-    record(&world, "cancelled", start, &[pause, resume, early, cancel], "cancelled").await;
+    record(at, "cancelled", start, &[pause, resume, early, cancel], "cancelled").await;
 
     let body = json!({"nodes": [ask("draft", "{{ index }}")], "output": {"round": "{{ index + 1 }}"}});
     let config = json!({"until": "last.round >= 3", "max": 5, "body": body});
@@ -177,17 +241,16 @@ async fn record_runs() {
     let shape = json!({"id": "sum", "type": "transform", "config": {"input": "steps.improve.output", "rules": [
         {"source": ".", "target": "n", "type": "reduce", "config": {"initial": 0, "value": "acc + 1"}}]}});
     let start = json!({"definition": linear("loop", vec![loops, shape])});
-    record(&world, "loop", start, &[], "failed").await;
+    record(at, "loop", start, &[], "failed").await;
 
     let mut budget = linear("budget", vec![ask("one", "1"), ask("two", "2"), ask("three", "3")]);
     budget["settings"] =
         json!({"budget": {"calls": 2, "tokens": 100_000, "on_breach": "wrap_up"}, "retention": "2h"});
-    record(&world, "budget", json!({"definition": budget}), &[], "completed").await;
+    record(at, "budget", json!({"definition": budget}), &[], "completed").await;
 
     let worker = json!({"id": "w", "type": "agent", "effect": "at_most_once", "timeout": "1h", "config":
         {"agent": "x", "worker": "external", "prompt": "p", "output_schema": {"type": "object"}}});
     let once = json!({"id": "once", "type": "agent", "effect": "at_most_once", "config": {"agent": "a", "prompt": "p"}});
     let start = json!({"definition": linear("worker", vec![once, worker])});
-    record(&world, "worker", start, &[], "running").await;
-    world.stop().await;
+    record(at, "worker", start, &[], "running").await;
 }
