@@ -6,6 +6,9 @@
 mod crates;
 mod documents;
 mod doors;
+mod kinds;
+mod matches;
+mod modules;
 mod recorded;
 mod sources;
 

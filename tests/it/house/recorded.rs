@@ -76,7 +76,6 @@ crates/core/src/workflow/run.rs
     Archived::Output: StepKey u32 Datum
 crates/core/src/agent/run.rs
     Run: task accepted_at phase messages iterations failures strikes model usage repeats delivered children?
-    Task, by hand: agent input key attempt output_schema at_most_once budgeted origin secrets
     Phase::Idle:
     Phase::Reserving:
     Phase::Thinking: not_before
@@ -88,10 +87,12 @@ crates/core/src/agent/run.rs
     Ending::Cancelled:
 crates/core/src/agent/message.rs
     ToolCall: id name arguments
+crates/core/src/agent/task.rs
+    Task, by hand: agent input key attempt output_schema at_most_once budgeted origin secrets
+    Origin: depth agent iteration call
+crates/core/src/call.rs
     CallError: code message retryable retry_after
     Usage: calls prompt_tokens completion_tokens estimated?
-crates/core/src/agent/delegate.rs
-    Origin: depth agent iteration call
 crates/core/src/value.rs
     Datum::Inline: Arc<Value>
     Datum::Stored: ValueRef

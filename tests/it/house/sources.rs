@@ -32,12 +32,67 @@ const MACHINE: [&str; 2] = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 
 /// Returns a source without its line comments and without the tests at its end.
 pub fn code(text: &str) -> String {
-    let own = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let own = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let lines = own.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-fn is_test(path: &str) -> bool {
+/// Returns code without what stands in its texts, its characters and its comments, all else where it was.
+pub fn bare(code: &str) -> String {
+    let mut out = String::with_capacity(code.len());
+    let mut rest = code;
+    while let Some(at) = rest.find(['"', '\'', '/', 'r']) {
+        out.push_str(&rest[..at]);
+        let here = &rest[at..];
+        let word = out.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let hashes = here[1..].len() - here[1..].trim_start_matches('#').len();
+        let (kept, len) = match here.as_bytes() {
+            [b'/', b'/', ..] => ("", here.find('\n').unwrap_or(here.len())),
+            [b'r', ..] if !word && here[1 + hashes..].starts_with('"') => {
+                let end = format!("\"{}", "#".repeat(hashes));
+                let start = hashes + 2;
+                ("\"\"", here[start..].find(&end).map_or(here.len(), |n| start + n + end.len()))
+            }
+            [b'"', ..] => ("\"\"", quoted(here)),
+            // A character, not a lifetime.
+            [b'\'', b'\\', ..] => ("' '", quoted(here)),
+            [b'\'', ..] if here.chars().nth(2) == Some('\'') => {
+                ("' '", here.char_indices().nth(3).map_or(here.len(), |(n, _)| n))
+            }
+            _ => (&here[..1], 1),
+        };
+        out.push_str(kept);
+        rest = &here[len..];
+    }
+    out + rest
+}
+
+/// Returns how long the quoted text at the start is, its quotes included.
+fn quoted(text: &str) -> usize {
+    let mut escaped = true;
+    let quote = text.chars().next();
+    let end = text.char_indices().find(|(_, c)| {
+        let ends = !escaped && Some(*c) == quote;
+        escaped = if *c == '\\' { !escaped } else { false };
+        ends
+    });
+    end.map_or(text.len(), |(n, c)| n + c.len_utf8())
+}
+
+#[test]
+fn texts_characters_and_comments_are_left_out() {
+    let left = [
+        ("let a = \"x\\\"y\"; b", "let a = \"\"; b"),
+        ("r#\"a\"b\"# r\"\\\" for r in 'a", "\"\" \"\" for r in 'a"),
+        ("let c = '\"'; fn f<'a>(x: &'a str) {} // 'x", "let c = ' '; fn f<'a>(x: &'a str) {} "),
+        ("'\\'' \"\\\\\" /b", "' ' \"\" /b"),
+    ];
+    for (text, expected) in left {
+        assert_eq!(bare(text), expected);
+    }
+}
+
+pub fn is_test(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/tests/")
 }
 

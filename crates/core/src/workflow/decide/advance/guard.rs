@@ -29,7 +29,7 @@ impl Decision<'_> {
                 }
                 Err(error) => Err(error),
             },
-            (prepared, _) => prepared,
+            (prepared @ (Ok(Prepared::Open { .. } | Prepared::Ended { .. }) | Err(_)), _) => prepared,
         };
         let Ok(Prepared::Open { input, deadline }) = prepared else { return Ok(prepared) };
         for approval in &node.guarded_by {
