@@ -155,7 +155,7 @@ impl Document {
             Err(Unreadable::Newer(v)) if Self::is_of_ours(bytes) => {
                 Err(Unreadable::Damaged(format!("its version {v} is not that of its content")))
             }
-            read @ (Ok(_) | Err(Unreadable::Newer(_) | Unreadable::Damaged(_))) => read,
+            Err(error @ (Unreadable::Newer(_) | Unreadable::Damaged(_))) => Err(error),
         }
     }
 

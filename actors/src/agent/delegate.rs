@@ -4,7 +4,7 @@
 //! answer. Nobody waits in a turn: the agent that delegated has its own wake, and asks again while nothing comes. Where it
 //! cannot be called, because somebody outside waits for it, it looks after the answer itself.
 
-use super::{Agents, Mem, Target, home, job::Job, turn::Turn};
+use super::{Agents, Mem, Target, home, job::Job, reason::Turn};
 use crate::{
     kernel::Ladder,
     mutant::rule,

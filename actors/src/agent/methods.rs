@@ -1,6 +1,6 @@
 //! The methods of the `Agent` actor.
 
-use super::{Agents, Target, home, turn::Turn};
+use super::{Agents, Target, home, reason::Turn};
 use crate::protocol::{
     Fault, Message as _, Reply, Taken, Unanswered,
     agent::{AgentStatus, AgentView, AskOutcome, Cancel, Delegated, DoesAwait, Execute, Messages, TaskReady},

@@ -9,13 +9,13 @@ mod delegate;
 mod job;
 mod methods;
 mod perform;
+mod reason;
 mod turn;
 
 use crate::{
     AGENT,
     document::Version,
-    host::ActorType,
-    kernel::{Mailboxes, Reminder},
+    kernel::{ActorType, Mailboxes, Reminder},
     marks::Marks,
     protocol::Reply,
     services::Services,

@@ -1,6 +1,6 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
-use super::{Actor, Agents, Mem, Target, delegate::outcome_of, home, job::Job, turn::Turn};
+use super::{Actor, Agents, Mem, Target, delegate::outcome_of, home, job::Job, reason::Turn};
 use crate::{
     Busy, Said,
     failpoint::failpoint,

@@ -1,7 +1,7 @@
 //! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
 
 use super::{
-    Actor, Agents, Document, Mem, Target, delegate::Before, document_key, home, job::Job, perform::past,
+    Actor, Agents, Document, Mem, delegate::Before, document_key, home, job::Job, perform::past, reason::Turn,
 };
 use crate::{
     AGENT, Busy,
@@ -28,34 +28,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 const TOMBSTONE: u32 = 24 * 3600;
 const TRIES: u32 = 6;
 
-/// Why an agent's turn is taken.
-#[derive(Debug, Clone)]
-pub(super) enum Turn {
-    /// Something reached the agent.
-    Input(Input),
-    /// A task came. Of one that `is_new` nothing can have been saved.
-    Task { task: Box<Task>, target: Option<Target>, is_new: bool },
-    /// Somebody looks. An answer whose save was put off is saved now.
-    Look,
-}
-
 /// Why an agent's document was not loaded.
 enum Unloaded {
     Store(Error),
     /// Another process may go on with it; this one must not write over it.
     Newer(document::Unreadable),
-}
-
-impl Turn {
-    /// The reminder fired, or the task's time limit is over.
-    fn is_tick(&self) -> bool {
-        matches!(self, Turn::Input(Input::Tick))
-    }
-
-    /// Whether an answer that was told, or can't be for now, is to be saved.
-    fn saves(&self) -> bool {
-        matches!(self, Turn::Look | Turn::Input(Input::Delivered { .. } | Input::Tick))
-    }
 }
 
 impl Agents {

@@ -1,31 +1,8 @@
 //! The types of actors that this process hosts: each is registered once, and called by its name.
 
-use crate::protocol::{Fault, Reply};
-use async_trait::async_trait;
+use crate::{kernel::ActorType, protocol::Fault};
 use callboard_core::Code;
 use std::sync::Arc;
-
-/// A type of actors.
-#[async_trait]
-pub(crate) trait ActorType: Send + Sync {
-    /// The type's name, as the sidecar knows it.
-    fn name(&self) -> &'static str;
-
-    /// Whether this can be the id of one of its actors.
-    fn is_id(&self, id: &str) -> bool;
-
-    /// Calls a method: JSON in, JSON out.
-    async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply;
-
-    /// The actor's reminder fired.
-    async fn wake(&self, id: &str) -> Reply;
-
-    /// The sidecar has let go of the actor; it is called again somewhere, maybe here.
-    fn deactivate(&self, id: &str);
-
-    /// How many are in memory.
-    fn active(&self) -> usize;
-}
 
 /// The types that are hosted here.
 pub(super) struct ActorTypes(Vec<Arc<dyn ActorType>>);

@@ -9,6 +9,7 @@ mod topics;
 
 use crate::{
     agent::Agents,
+    kernel::ActorType,
     live::bus,
     marks::Marks,
     protocol::response,
@@ -18,8 +19,6 @@ use crate::{
     trace, wake,
     workflow::{Workflows, alarms},
 };
-pub(crate) use actors::ActorType;
-
 use actors::ActorTypes;
 use axum::{
     Json, Router,

@@ -2,11 +2,13 @@
 //!
 //! `Workflow` and `Agent` stand on these parts and differ in what they decide and perform.
 
+pub mod actor_type;
 pub mod fenced;
 pub mod ladder;
 pub mod mailbox;
 pub mod reminder;
 
+pub use actor_type::ActorType;
 pub use fenced::Fenced;
 pub use ladder::Ladder;
 pub use mailbox::Mailboxes;

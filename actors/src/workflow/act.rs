@@ -5,15 +5,15 @@ use super::{
     actor::{Actor, Mem},
     agent_id,
     alarms::Alarm,
-    attempts::{Attempt, Handle},
+    attempts::{Attempt, Handle, PUBLISH},
     http_step::HttpStep,
+    nodes::output_schema,
     offer::Offer,
-    turn::Turn,
+    reason::Turn,
 };
 use crate::{
     events,
     failpoint::failpoint,
-    kernel::Ladder,
     mutant::rule,
     protocol::{
         Fault, Unanswered,
@@ -25,9 +25,8 @@ use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
     agent::task::Task as AgentTask,
-    workflow::{Effect, Node, Run, StepKey},
+    workflow::{Effect, Run, StepKey},
 };
-use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// The end of an ended run's retention gets an in-process timer where it is nearer than this: else the sweeper comes.
@@ -35,9 +34,6 @@ const NEAR: Span = Span::secs(30);
 /// How often an unanswered task is published again while its attempt is young, and later.
 const REPUBLISH: (Span, Span) = (Span::secs(25), Span::secs(300));
 const YOUNG: Span = Span::secs(600);
-/// Waits before the tries to publish tasks, and offers.
-pub(super) const PUBLISH: Ladder = Ladder::of(&[0, 20, 200, 1000, 2000, 4000]);
-
 /// A task on its way to an agent.
 struct Task {
     attempt: Attempt,
@@ -310,15 +306,4 @@ fn has_untold(actor: &Actor, run: &Run) -> bool {
         | Effect::Continue
         | Effect::Purge => false,
     })
-}
-
-/// Returns the schema that the answer of a step's agent must fit, if there is one.
-pub(super) fn output_schema<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Value> {
-    node_of(run, step)?.kind.output_schema()
-}
-
-/// Returns the definition of a step's node.
-pub(super) fn node_of<'a>(run: &'a Run, step: &StepKey) -> Option<&'a Node> {
-    let plan = run.plan.as_ref()?;
-    plan.by_id.get(&*step.node).map(|ix| &plan.node(*ix).node)
 }

@@ -1,7 +1,10 @@
 //! What this process remembers of a run between turns.
 
-use super::{attempts::Attempts, outgoing::Outgoing, snapshot::Pages};
-use crate::{document::Document, kernel::Reminder};
+use super::{attempts::Attempts, outgoing::Outgoing};
+use crate::{
+    document::{Document, Page},
+    kernel::Reminder,
+};
 use callboard_core::{
     Timestamp, Values,
     workflow::{Run, StepKey},
@@ -50,6 +53,24 @@ pub struct Saved {
     pub unheard: bool,
     /// Nobody could say whether the catalog knows the run, and its document may still have the expiry of a first one.
     pub unsure: bool,
+}
+
+/// The pages of a run's archive.
+#[derive(Debug, Clone, Default)]
+pub struct Pages {
+    /// What the snapshot's head lists.
+    pub heads: Vec<Page>,
+    /// What stands in lists of pages, at any level.
+    pub listed: Vec<Page>,
+    /// Archived items that stand in pages.
+    pub items: usize,
+}
+
+impl Pages {
+    /// Returns every page, at any level.
+    pub fn all(&self) -> impl Iterator<Item = &Page> {
+        self.heads.iter().chain(&self.listed)
+    }
 }
 
 impl Mem {

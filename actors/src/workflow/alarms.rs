@@ -4,7 +4,7 @@
 //! by `wake` and the sweeper. It also remembers how far a run's own time is from the steady one, for as long as the
 //! run has something to wait for.
 
-use super::{Workflows, turn::Turn};
+use super::{Workflows, reason::Turn};
 use crate::{WORKFLOW, tasks::Tasks};
 use bytes::Bytes;
 use callboard_core::{Span, Timestamp};

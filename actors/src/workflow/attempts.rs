@@ -2,13 +2,16 @@
 //!
 //! A task's message may be lost, so it is published again after a while; a call is never made twice by one process.
 
-use crate::mutant::rule;
+use crate::{kernel::Ladder, mutant::rule};
 use callboard_core::{Timestamp, workflow::StepKey};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// Waits before the tries to publish a task.
+pub const PUBLISH: Ladder = Ladder::of(&[0, 20, 200, 1000, 2000, 4000]);
 
 /// A step and the number of its attempt.
 pub type Attempt = (StepKey, u32);

@@ -1,6 +1,6 @@
 //! The contents of values that a run names: from the store, else from the catalog, which then saves them again.
 
-use super::{Workflows, actor::Mem, load::Unread, turn::Turn};
+use super::{Workflows, actor::Mem, reason::Turn};
 use crate::{
     mutant::rule,
     stored_values::{self, NewValue},
@@ -15,6 +15,20 @@ use callboard_core::{
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
+
+/// The store or the catalog does not answer, or not yet.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error(transparent)]
+    Store(#[from] callboard_sidecar::client::Error),
+    #[error(transparent)]
+    Catalog(#[from] callboard_catalog::Error),
+    #[error("{0}")]
+    Lost(String),
+    /// Another process may go on with it; this one must not write over it.
+    #[error("{0}")]
+    Newer(String),
+}
 
 /// An answer's value as the store has it, by its name: the turn that records the answer journals it.
 pub(super) type Adopted = (String, Bytes);

@@ -6,7 +6,7 @@ use super::{
     actor::{Actor, Mem},
     commit::Refused,
     contents::{Adopted, Unadopted},
-    turn::{Cut, Source, Turn},
+    reason::{Cut, Source, Turn},
 };
 use crate::{marks::Work, mutant::rule, protocol::Fault};
 use callboard_core::{

@@ -1,6 +1,6 @@
 //! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
 
-use super::{Workflows, act::node_of, attempts::Attempt, turn::Turn};
+use super::{Workflows, attempts::Attempt, nodes::node_of, reason::Turn};
 use crate::{failpoint::failpoint, kernel::Ladder, mutant::rule, tasks::Called};
 use callboard_connectors::http::{
     Held,

@@ -4,7 +4,7 @@ use super::{
     Workflows,
     actor::{Actor, Mem},
     outgoing::{NotJournaled, OUTSTANDING, Outgoing},
-    turn::{Cut, Turn},
+    reason::{Cut, Turn},
 };
 use crate::{mutant::rule, protocol::Fault};
 use callboard_catalog::RunProjection;

@@ -3,7 +3,7 @@
 use super::{
     Workflows,
     actor::{Actor, Mem, Saved},
-    contents::{references, state_references},
+    contents::{Unread, references, state_references},
     reconcile::{Next, Seen, Stored, reconcile},
     snapshot,
 };
@@ -35,20 +35,6 @@ pub(super) enum Loaded {
     },
     /// Nothing may be done with it for now.
     Stopped(Fault),
-}
-
-/// The store or the catalog does not answer, or not yet.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unread {
-    #[error(transparent)]
-    Store(#[from] callboard_sidecar::client::Error),
-    #[error(transparent)]
-    Catalog(#[from] callboard_catalog::Error),
-    #[error("{0}")]
-    Lost(String),
-    /// Another process may go on with it; this one must not write over it.
-    #[error("{0}")]
-    Newer(String),
 }
 
 /// A run's document as it stands in the store.

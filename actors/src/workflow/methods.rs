@@ -2,7 +2,7 @@
 
 use super::{
     Workflows,
-    turn::{Done, Turn},
+    reason::{Done, Turn},
 };
 use crate::protocol::{Fault, Message, Reply, Taken, parse, reply, run as message};
 use callboard_core::{

@@ -13,9 +13,11 @@ mod http_step;
 mod journal;
 mod load;
 mod methods;
+mod nodes;
 mod offer;
 mod outgoing;
 mod purge;
+mod reason;
 mod reconcile;
 mod reminder;
 mod snapshot;
@@ -24,8 +26,7 @@ mod turn;
 
 use crate::{
     WORKFLOW,
-    host::ActorType,
-    kernel::{Fenced, Mailboxes},
+    kernel::{ActorType, Fenced, Mailboxes},
     marks::Marks,
     protocol::Reply,
     services::Services,

@@ -3,9 +3,9 @@
 
 use super::{
     Workflows,
-    act::{PUBLISH, output_schema},
-    attempts::{Attempt, Handle},
-    turn::Turn,
+    attempts::{Attempt, Handle, PUBLISH},
+    nodes::output_schema,
+    reason::Turn,
 };
 use crate::{
     events,

@@ -5,9 +5,8 @@
 use super::{
     Workflows,
     actor::{Actor, Mem},
-    contents::{references, state_references},
-    load::Unread,
-    turn::Turn,
+    contents::{Unread, references, state_references},
+    reason::Turn,
 };
 use crate::{agent, document::Document, failpoint::failpoint, mutant::rule, protocol::Fault, stored_values};
 use callboard_core::{

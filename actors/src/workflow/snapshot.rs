@@ -3,7 +3,11 @@
 //! The head is written anew each time. A page is written once: archived items, or a list of pages of the level below, so
 //! that a head does not grow with the archive.
 
-use super::{Workflows, actor::Mem, load::Unread};
+use super::{
+    Workflows,
+    actor::{Mem, Pages},
+    contents::Unread,
+};
 use crate::{
     document::{self, Document, HeadPart, PAGE_SIZE, Page, Snapshot, encode, foldable},
     stored_values::{self, NewValue},
@@ -12,28 +16,10 @@ use bytes::Bytes;
 use callboard_core::workflow::{Run, run::Archived};
 use std::collections::BTreeMap;
 
-/// The pages of a run's archive.
-#[derive(Debug, Clone, Default)]
-pub struct Pages {
-    /// What the snapshot's head lists.
-    pub heads: Vec<Page>,
-    /// What stands in lists of pages, at any level.
-    pub listed: Vec<Page>,
-    /// Archived items that stand in pages.
-    pub items: usize,
-}
-
 /// A state that was put together from a snapshot, and the pages it came from.
 pub(super) struct Restored {
     pub state: Run,
     pub pages: Pages,
-}
-
-impl Pages {
-    /// Returns every page, at any level.
-    pub fn all(&self) -> impl Iterator<Item = &Page> {
-        self.heads.iter().chain(&self.listed)
-    }
 }
 
 impl Workflows {

@@ -3,7 +3,7 @@
 use super::{
     Workflows,
     methods::{NAME, bounded},
-    turn::{Done, Turn},
+    reason::{Done, Turn},
 };
 use crate::protocol::{Fault, run::Start};
 use callboard_core::{

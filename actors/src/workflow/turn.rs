@@ -6,9 +6,11 @@ use super::{
     Workflows,
     actor::{Actor, Mem},
     commit::Refused,
+    contents::Unread,
     decide::{Decided, begun},
     journal::Haste,
-    load::{Loaded, Unread},
+    load::Loaded,
+    reason::{Cut, Done, Source, Turn},
 };
 use crate::{
     failpoint::failpoint,
@@ -30,89 +32,6 @@ const TICK_SKIP: Span = Span::secs(5);
 const VALUES_KEPT: usize = 4 << 20;
 /// So many panics set a run aside.
 const PANICS: u32 = 5;
-
-/// Why a turn is taken.
-#[derive(Debug, Clone)]
-pub enum Turn {
-    /// The run is to begin, with its compiled plan. The `first` start of an id finds nothing of it.
-    Start { input: Box<Input>, plan: Arc<Plan>, first: bool },
-    /// Something reached the run.
-    Input(Input),
-    /// The reminder fired.
-    Tick,
-    /// The sweeper found the run due.
-    Sweep,
-    /// A deadline came, or a decision was cut.
-    Go,
-    /// Somebody looks.
-    Look,
-}
-
-/// The run after a turn.
-#[derive(Debug, Clone)]
-pub struct Done {
-    pub run: Run,
-    /// Of its last event.
-    pub seq: u64,
-    pub summary: Option<Summary>,
-}
-
-/// What ends a pass before its end.
-pub(super) enum Cut {
-    /// The outcome of a read or a write is unknown: what is in memory is worth nothing, the next pass reads the store.
-    Unknown,
-    Fault(Fault),
-}
-
-/// Where a pass takes the run's state from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    Memory,
-    Store,
-    /// There is nothing yet: the first start of an id. A wrong guess shows at the first save, or in the history.
-    Nothing,
-}
-
-impl From<Fault> for Cut {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl Turn {
-    pub(super) fn is_wake(&self) -> bool {
-        matches!(self, Turn::Tick | Turn::Sweep)
-    }
-
-    pub(super) fn is_look(&self) -> bool {
-        matches!(self, Turn::Look)
-    }
-
-    /// Somebody waits for what becomes of it.
-    pub(super) fn is_asked(&self) -> bool {
-        matches!(self, Turn::Start { .. } | Turn::Input(_))
-    }
-
-    /// Whether somebody outside asked for it, and may look at the history next.
-    pub(super) fn is_operation(&self) -> bool {
-        match self {
-            Turn::Input(input) => input.is_operation(),
-            Turn::Start { .. } | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => false,
-        }
-    }
-
-    /// What is answered when no pass came through.
-    fn unsaved(&self, run: &str) -> Fault {
-        match self {
-            Turn::Start { .. } => {
-                Fault::unavailable(format!("run {run} could not be started now: try again"))
-            }
-            Turn::Input(_) | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => {
-                Fault::unavailable(format!("run {run} could not be saved now: try again"))
-            }
-        }
-    }
-}
 
 impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
@@ -284,7 +203,9 @@ impl Workflows {
         let mem = match (source, actor.mem.take(), turn) {
             (Source::Memory, Some(mem), _) => mem,
             (Source::Nothing, _, Turn::Start { plan, .. }) => begin(actor, run, plan),
-            _ => self.read(actor, run, turn, refused).await?,
+            (Source::Memory | Source::Store | Source::Nothing, _, _) => {
+                self.read(actor, run, turn, refused).await?
+            }
         };
         if mem.run.purging && !turn.is_wake() && !turn.is_look() {
             actor.mem = Some(mem);

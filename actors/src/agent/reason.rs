@@ -1,0 +1,27 @@
+//! Why an agent's turn is taken.
+
+use super::Target;
+use callboard_core::agent::{run::Input, task::Task};
+
+/// Why an agent's turn is taken.
+#[derive(Debug, Clone)]
+pub(super) enum Turn {
+    /// Something reached the agent.
+    Input(Input),
+    /// A task came. Of one that `is_new` nothing can have been saved.
+    Task { task: Box<Task>, target: Option<Target>, is_new: bool },
+    /// Somebody looks. An answer whose save was put off is saved now.
+    Look,
+}
+
+impl Turn {
+    /// The reminder fired, or the task's time limit is over.
+    pub fn is_tick(&self) -> bool {
+        matches!(self, Turn::Input(Input::Tick))
+    }
+
+    /// Whether an answer that was told, or can't be for now, is to be saved.
+    pub fn saves(&self) -> bool {
+        matches!(self, Turn::Look | Turn::Input(Input::Delivered { .. } | Input::Tick))
+    }
+}

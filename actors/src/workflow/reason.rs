@@ -1,0 +1,88 @@
+//! Why a turn of a run is taken, and what comes of it.
+
+use crate::protocol::Fault;
+use callboard_core::workflow::{Input, Plan, Run, view::Summary};
+use std::sync::Arc;
+
+/// Why a turn is taken.
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// The run is to begin, with its compiled plan. The `first` start of an id finds nothing of it.
+    Start { input: Box<Input>, plan: Arc<Plan>, first: bool },
+    /// Something reached the run.
+    Input(Input),
+    /// The reminder fired.
+    Tick,
+    /// The sweeper found the run due.
+    Sweep,
+    /// A deadline came, or a decision was cut.
+    Go,
+    /// Somebody looks.
+    Look,
+}
+
+/// The run after a turn.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub run: Run,
+    /// Of its last event.
+    pub seq: u64,
+    pub summary: Option<Summary>,
+}
+
+/// What ends a pass before its end.
+pub enum Cut {
+    /// The outcome of a read or a write is unknown: what is in memory is worth nothing, the next pass reads the store.
+    Unknown,
+    Fault(Fault),
+}
+
+/// Where a pass takes the run's state from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Memory,
+    Store,
+    /// There is nothing yet: the first start of an id. A wrong guess shows at the first save, or in the history.
+    Nothing,
+}
+
+impl From<Fault> for Cut {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Turn {
+    pub fn is_wake(&self) -> bool {
+        matches!(self, Turn::Tick | Turn::Sweep)
+    }
+
+    pub fn is_look(&self) -> bool {
+        matches!(self, Turn::Look)
+    }
+
+    /// Somebody waits for what becomes of it.
+    pub fn is_asked(&self) -> bool {
+        matches!(self, Turn::Start { .. } | Turn::Input(_))
+    }
+
+    /// Whether somebody outside asked for it, and may look at the history next.
+    pub fn is_operation(&self) -> bool {
+        match self {
+            Turn::Input(input) => input.is_operation(),
+            Turn::Start { .. } | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => false,
+        }
+    }
+
+    /// What is answered when no pass came through.
+    pub fn unsaved(&self, run: &str) -> Fault {
+        match self {
+            Turn::Start { .. } => {
+                Fault::unavailable(format!("run {run} could not be started now: try again"))
+            }
+            Turn::Input(_) | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => {
+                Fault::unavailable(format!("run {run} could not be saved now: try again"))
+            }
+        }
+    }
+}
