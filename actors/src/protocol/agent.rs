@@ -3,13 +3,18 @@
 use super::Taken;
 use crate::AGENT;
 use callboard_core::{
-    Timestamp,
-    agent::{message::Message, run::Ending, task::Task},
+    Datum, Timestamp,
+    agent::{
+        message::Message,
+        run::Ending,
+        task::{Origin, Task},
+    },
     call::Usage,
     workflow::{StepKey, event::Failure},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use std::{collections::BTreeSet, ops::Not};
 
 /// A task: a run's, or another agent's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,7 +25,42 @@ pub struct TaskReady {
     /// When it was published for the first time, so that nobody had saved anything for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<Timestamp>,
+    #[serde(serialize_with = "lean")]
     pub task: Task,
+}
+
+/// A message leaves out what is as usual. A document can't: its fields are known by their places.
+fn lean<S: Serializer>(task: &Task, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Lean<'a> {
+        agent: &'a str,
+        input: &'a Datum,
+        key: &'a str,
+        attempt: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        output_schema: Option<&'a Value>,
+        #[serde(skip_serializing_if = "Not::not")]
+        at_most_once: bool,
+        #[serde(skip_serializing_if = "Not::not")]
+        budgeted: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        origin: Option<&'a Origin>,
+        #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+        secrets: &'a BTreeSet<String>,
+    }
+    let Task { agent, input, key, attempt, output_schema, at_most_once, budgeted, origin, secrets } = task;
+    let lean = Lean {
+        agent,
+        input,
+        key,
+        attempt: *attempt,
+        output_schema: output_schema.as_ref(),
+        at_most_once: *at_most_once,
+        budgeted: *budgeted,
+        origin: origin.as_ref(),
+        secrets,
+    };
+    lean.serialize(serializer)
 }
 
 /// What came of a delegated task.
@@ -130,4 +170,40 @@ messages! {
     DoesAwait: "awaits" -> Awaits;
     Cancel: "cancel" -> Taken;
     Execute: "execute" -> AgentView;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_task_says_only_what_is_not_as_usual_and_reads_as_it_was() {
+        let usual = Task {
+            agent: "a".into(),
+            input: Datum::inline(json!("x")),
+            key: "r/1/n//1".into(),
+            attempt: 1,
+            output_schema: None,
+            at_most_once: false,
+            budgeted: false,
+            origin: None,
+            secrets: BTreeSet::new(),
+        };
+        let origin = Origin { depth: 1, agent: "r.n.1._".into(), iteration: 2, call: "c".into() };
+        let full = Task {
+            output_schema: Some(json!({"type": "object"})),
+            at_most_once: true,
+            budgeted: true,
+            origin: Some(origin),
+            secrets: BTreeSet::from(["key".to_owned()]),
+            ..usual.clone()
+        };
+        for (task, fields) in [(usual, 4), (full, 9)] {
+            let ready = TaskReady { run: Some("r".into()), step: None, first: None, task: task.clone() };
+            let written = serde_json::to_value(&ready).expect("JSON");
+            assert_eq!(written["task"].as_object().map(|task| task.len()), Some(fields), "{written}");
+            assert_eq!(serde_json::from_value::<TaskReady>(written).expect("a message").task, task);
+        }
+    }
 }
