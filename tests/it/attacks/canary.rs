@@ -10,10 +10,12 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::task::JoinHandle;
+use tokio::{runtime::Runtime, task::JoinHandle};
 
-/// Works beside an attack until it is asked what it saw.
+/// Works beside an attack until it is asked what it saw. It has a thread of its own: on those of the attacker it would see
+/// how busy the attacker is.
 pub struct Canary {
+    runtime: Runtime,
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     tasks: Vec<JoinHandle<()>>,
@@ -39,7 +41,8 @@ impl Canary {
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
         let process = target.dev.process.id().expect("it runs");
         let (url, tasks) = (target.dev.url.clone(), Vec::new());
-        let mut canary = Self { stop, seen, tasks };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let mut canary = Self { runtime: runtime.expect("a runtime"), stop, seen, tasks };
         canary.again(Duration::from_millis(50), move |seen| {
             let now = resident(process);
             let mut seen = seen.lock().unwrap();
@@ -88,7 +91,7 @@ impl Canary {
         R: Future<Output = ()> + Send + 'static,
     {
         let (stop, seen) = (self.stop.clone(), self.seen.clone());
-        self.tasks.push(tokio::spawn(async move {
+        let probe = self.runtime.spawn(async move {
             let mut ticks = tokio::time::interval(every);
             let mut under_way = tokio::task::JoinSet::new();
             while !stop.load(Ordering::SeqCst) {
@@ -98,7 +101,8 @@ impl Canary {
             while let Some(ended) = under_way.join_next().await {
                 ended.expect("a probe does not panic");
             }
-        }));
+        });
+        self.tasks.push(probe);
     }
 
     /// Ends it; what is under way is waited for, since it counts.
@@ -107,7 +111,7 @@ impl Canary {
         for task in self.tasks {
             task.await.expect("the canary does not panic");
         }
-
+        self.runtime.shutdown_background();
         self.seen.lock().unwrap().clone()
     }
 }
