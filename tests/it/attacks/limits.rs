@@ -43,7 +43,7 @@ async fn beside<F>(setup: Setup, attack: impl FnOnce(Target) -> F) -> (Target, S
 where
     F: Future<Output = Target>,
 {
-    let target = setup.under(&["prlimit", gibibyte()]).measured().start().await;
+    let target = setup.env("MALLOC_ARENA_MAX", "2").under(&["prlimit", gibibyte()]).measured().start().await;
     let canary = Canary::beside(&target);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let process = target.dev.process.id();
