@@ -433,12 +433,19 @@ impl What {
 
     /// Returns every piece of data in the event.
     pub fn data(&self) -> Vec<&Datum> {
+        self.named_data().into_iter().map(|(_, datum)| datum).collect()
+    }
+
+    /// The same, with the names of the fields.
+    pub(crate) fn named_data(&self) -> Vec<(&'static str, &Datum)> {
         match self {
-            What::RunCreated { plan, input, .. } => vec![plan, input],
-            What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter().collect(),
-            What::IterationEnded { output, .. } => output.iter().collect(),
-            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
-            What::SignalReceived { data, .. } => vec![data],
+            What::RunCreated { plan, input, .. } => vec![("plan", plan), ("input", input)],
+            What::StepStarted { input, .. } | What::RunRerun { input, .. } => {
+                input.iter().map(|input| ("input", input)).collect()
+            }
+            What::IterationEnded { output, .. } => output.iter().map(|output| ("output", output)).collect(),
+            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![("output", output)],
+            What::SignalReceived { data, .. } => vec![("data", data)],
             What::StepFailed { .. }
             | What::StepSkipped { .. }
             | What::StepCancelled { .. }

@@ -104,7 +104,7 @@ fn fields(what: &What, telling: &Telling<'_>) -> Value {
         let is_told = telling.nothing_reserved || name != "reserved" || value["calls"] != 0;
         is_told && !LIFTED.contains(&name.as_str()) && !value.is_null()
     });
-    for (name, datum) in named_data(what) {
+    for (name, datum) in what.named_data() {
         let Some(field) = fields.get_mut(name) else { continue };
         match datum {
             Datum::Inline(_) => *field = field.get_mut("v").map(Value::take).unwrap_or_default(),
@@ -115,33 +115,6 @@ fn fields(what: &What, telling: &Telling<'_>) -> Value {
         fields.insert("args_hash".to_owned(), hash.into());
     }
     Value::Object(fields)
-}
-
-/// Returns the data of an event with the names of their fields.
-fn named_data(what: &What) -> Vec<(&'static str, &Datum)> {
-    match what {
-        What::RunCreated { plan, input, .. } => vec![("plan", plan), ("input", input)],
-        What::StepStarted { input, .. } | What::RunRerun { input, .. } => {
-            input.iter().map(|input| ("input", input)).collect()
-        }
-        What::IterationEnded { output, .. } => output.iter().map(|output| ("output", output)).collect(),
-        What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![("output", output)],
-        What::SignalReceived { data, .. } => vec![("data", data)],
-        What::StepFailed { .. }
-        | What::StepSkipped { .. }
-        | What::StepCancelled { .. }
-        | What::StepUnknown { .. }
-        | What::StepGranted { .. }
-        | What::IterationStarted { .. }
-        | What::BudgetReserved { .. }
-        | What::BudgetBreached { .. }
-        | What::RunPaused { .. }
-        | What::RunResumed { .. }
-        | What::RunFailed { .. }
-        | What::RunCancelled { .. }
-        | What::DecisionCut {}
-        | What::RunPurging {} => Vec::new(),
-    }
 }
 
 #[cfg(test)]
