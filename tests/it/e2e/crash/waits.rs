@@ -98,13 +98,16 @@ async fn asked_for_an_approval(w: World, crash: Arc<Crash>) {
 
 async fn paused(w: World, crash: Arc<Crash>) {
     let mut definition = example("pause-resume");
-    definition["nodes"][1]["config"]["for"] = json!("100ms");
+    // Long enough for the pause to come first on a busy machine, and over before the clock below is.
+    definition["nodes"][1]["config"]["for"] = json!("5s");
     definition["nodes"][2]["config"]["prompt"] = json!("crash-paused");
     let run = w.api.run(&definition, json!({})).await;
     w.api.operate(&run, "pause", json!({})).await;
+    let before = w.api.get(&format!("/runs/{run}/steps")).await;
+    assert_eq!(w.asked("crash-paused").len(), 0, "the pause came too late to show anything: {before}");
     let held = crash.strike(&w, "paused", &run).await;
-    // As long as the longest of the others takes: a clock of the server's.
-    let clock = json!({"name": "clock", "nodes": [{"id": "gap", "type": "wait", "config": {"for": "3s"}}]});
+    // Longer than the paused run's wait: a clock of the server's.
+    let clock = json!({"name": "clock", "nodes": [{"id": "gap", "type": "wait", "config": {"for": "6s"}}]});
     let clock = w.api.run(&clock, json!({})).await;
     w.ends(&clock, "completed").await;
     assert_eq!(w.api.get(&format!("/runs/{run}")).await["status"], "paused");
