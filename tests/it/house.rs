@@ -9,6 +9,7 @@ mod doors;
 mod kinds;
 mod matches;
 mod modules;
+mod promises;
 mod recorded;
 mod sources;
 

@@ -170,7 +170,7 @@ fn every_route_has_its_line() {
 }
 
 /// Collects the examples of every field `code` in a description.
-fn examples(value: &Value, found: &mut BTreeSet<String>) {
+pub fn examples(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
             let own = value.pointer("/code/examples").and_then(Value::as_array).into_iter().flatten();

@@ -54,6 +54,7 @@ pub const CODES: [(u16, &[&str]); 15] = [
             "not_asked",
             "not_external",
             "not_offered",
+            "plan_unavailable",
         ],
     ),
     (410, &["value_lost"]),
@@ -124,6 +125,9 @@ pub const MISTAKES: &[&str] = &[
     "schema_too_costly",
     "invalid_url",
     "invalid_header",
+    "reserved_header",
+    "invalid_secret",
     "invalid_duration",
+    "invalid_name",
     "invalid",
 ];
