@@ -12,6 +12,7 @@ mod cases;
 mod documents;
 mod durability;
 mod figures;
+mod openapi;
 mod releases;
 mod sdk;
 mod start;

@@ -12,8 +12,8 @@ use super::case::Case;
 use super::documents::APP_ID;
 use crate::harness::{Callboard, root};
 
-/// Returns the interpreter that has the client.
-fn python() -> PathBuf {
+/// Returns the interpreter that has the client, and the validator of [`super::openapi`].
+pub fn python() -> PathBuf {
     if let Some(named) = std::env::var_os("CALLBOARD_PYTHON") {
         return named.into();
     }
