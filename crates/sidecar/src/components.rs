@@ -233,48 +233,18 @@ impl Components {
         }
         match spec.r#type.as_str() {
             "state.sqlite" => {
-                let prefix = match settings.text("keyPrefix").unwrap_or("appid") {
-                    "appid" => Prefix::AppId,
-                    "namespace" => Prefix::Namespace,
-                    "name" => Prefix::Name,
-                    "none" => Prefix::None,
-                    literal if literal.contains("||") => {
-                        settings.problems.push(format!("keyPrefix {literal:?} must not contain ||"));
-                        Prefix::None
-                    }
-                    literal => Prefix::Literal(literal.to_owned()),
-                };
-                let actors = settings.flag("actorStateStore");
-                self.state.insert(name.clone(), State { prefix, actors });
+                self.state.insert(name.clone(), settings.state());
             }
             "pubsub.in-memory" => {
-                let pubsub = PubSub {
-                    broadcast: settings.text("consumerID").is_some_and(|id| id.contains("{uuid}")),
-                    concurrency: settings.number("concurrency", 64).clamp(1, 1024),
-                    depth: settings.number("queueDepth", 1000).clamp(1, 100_000),
-                    allowed: settings.topics("allowedTopics"),
-                    protected: settings.topics("protectedTopics"),
-                    publishing: settings.scoped("publishingScopes", app_id),
-                    subscribing: settings.scoped("subscriptionScopes", app_id),
-                };
-                self.pubsub.insert(name.clone(), pubsub);
+                self.pubsub.insert(name.clone(), settings.pubsub(app_id));
             }
             "secretstores.local.env" => {
                 let prefix = settings.text("prefix").unwrap_or_default().to_owned();
                 self.secrets.insert(name.clone(), Secrets::Env { prefix });
             }
-            "secretstores.local.file" => match settings.text("secretsFile").map(PathBuf::from) {
-                Some(path) => {
-                    // Relative to the component file would surprise whoever knows daprd: its own folder it is.
-                    let separator = settings.text("nestedSeparator").unwrap_or(":").to_owned();
-                    let multiple = settings.flag("multiValued");
-                    if let Err(error) = std::fs::metadata(&path) {
-                        settings.problems.push(format!("secretsFile {}: {error}", path.display()));
-                    }
-                    self.secrets.insert(name.clone(), Secrets::File { path, separator, multiple });
-                }
-                None => settings.problems.push("secretsFile is missing".to_owned()),
-            },
+            "secretstores.local.file" => {
+                self.secrets.extend(settings.secrets_file().map(|secrets| (name.clone(), secrets)));
+            }
             other => settings.problems.push(format!(
                 "type {other} is not offered by the embedded sidecar; it has state.sqlite, pubsub.in-memory, \
                  secretstores.local.env and secretstores.local.file"
@@ -363,6 +333,50 @@ impl Settings {
             let (app, topics) = part.split_once('=')?;
             (app.trim() == app_id).then(|| list(topics))
         })
+    }
+
+    /// Reads them as those of a state store.
+    fn state(&mut self) -> State {
+        let prefix = match self.text("keyPrefix").unwrap_or("appid") {
+            "appid" => Prefix::AppId,
+            "namespace" => Prefix::Namespace,
+            "name" => Prefix::Name,
+            "none" => Prefix::None,
+            literal if literal.contains("||") => {
+                let problem = format!("keyPrefix {literal:?} must not contain ||");
+                self.problems.push(problem);
+                Prefix::None
+            }
+            literal => Prefix::Literal(literal.to_owned()),
+        };
+        State { prefix, actors: self.flag("actorStateStore") }
+    }
+
+    /// Reads them as those of a pub/sub, as far as this app is concerned.
+    fn pubsub(&mut self, app_id: &str) -> PubSub {
+        PubSub {
+            broadcast: self.text("consumerID").is_some_and(|id| id.contains("{uuid}")),
+            concurrency: self.number("concurrency", 64).clamp(1, 1024),
+            depth: self.number("queueDepth", 1000).clamp(1, 100_000),
+            allowed: self.topics("allowedTopics"),
+            protected: self.topics("protectedTopics"),
+            publishing: self.scoped("publishingScopes", app_id),
+            subscribing: self.scoped("subscriptionScopes", app_id),
+        }
+    }
+
+    /// Reads them as those of a secret store in a file; nothing where no file is named.
+    fn secrets_file(&mut self) -> Option<Secrets> {
+        let Some(path) = self.text("secretsFile").map(PathBuf::from) else {
+            self.problems.push("secretsFile is missing".to_owned());
+            return None;
+        };
+        // Relative to the component file would surprise whoever knows daprd: its own folder it is.
+        if let Err(error) = std::fs::metadata(&path) {
+            self.problems.push(format!("secretsFile {}: {error}", path.display()));
+        }
+        let separator = self.text("nestedSeparator").unwrap_or(":").to_owned();
+        Some(Secrets::File { path, separator, multiple: self.flag("multiValued") })
     }
 }
 

@@ -85,6 +85,18 @@ pub struct Config {
     pub app: App,
 }
 
+impl Config {
+    /// Refuses what no server can be started with.
+    fn check(&self) -> Result<(), StartError> {
+        names::check("app id", &self.app_id).map_err(|fault| StartError::Invalid(fault.message))?;
+        let open = self.api_token.as_ref().is_none_or(String::is_empty);
+        match [self.http, self.grpc].into_iter().flatten().find(|at| open && !at.ip().is_loopback()) {
+            Some(at) => Err(StartError::Invalid(format!("{at} is not loopback: that takes an API token"))),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why a server did not start: everything that is wrong with the components at once.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -126,13 +138,7 @@ impl Server {
 
     /// The same behind doors that other ports of the process share.
     pub async fn start_behind(config: Config, doors: Doors) -> Result<Self, StartError> {
-        names::check("app id", &config.app_id).map_err(|fault| StartError::Invalid(fault.message))?;
-        for at in [config.http, config.grpc].into_iter().flatten() {
-            let open = config.api_token.as_ref().is_none_or(String::is_empty);
-            if open && !at.ip().is_loopback() {
-                return Err(StartError::Invalid(format!("{at} is not loopback: that takes an API token")));
-            }
-        }
+        config.check()?;
         let components =
             Components::load(&config.components, &config.app_id).map_err(StartError::Components)?;
         let components = Arc::new(components);

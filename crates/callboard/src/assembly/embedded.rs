@@ -76,17 +76,8 @@ impl Embedded {
         let doors = listener::doors(config)?;
 
         let app = Late::default();
-        let loopback = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let sidecar = SidecarConfig {
-            app_id: components::APP.into(),
-            database: folder.join("sidecar.db"),
-            components: components::folder(components, folder, config.ground.trusted)?,
-            http: loopback(ports.http),
-            grpc: loopback(ports.grpc),
-            api_token: token("DAPR_API_TOKEN"),
-            app_token: None,
-            app: App::InProcess(app.service()),
-        };
+        let components = components::folder(components, folder, config.ground.trusted)?;
+        let sidecar = sidecar(folder, components, ports, App::InProcess(app.service()));
         let server = Server::start_behind(sidecar, doors.without_origins()).await;
         let server = server.map_err(|error| with_flag(error, ports))?;
         let (http, grpc) = (server.http_addr(), server.grpc_addr());
@@ -133,6 +124,21 @@ impl Embedded {
         let _ = self.api.await;
         self.server.shutdown().await;
         self.parts.catalog.close().await;
+    }
+}
+
+/// Returns the settings of the embedded sidecar for this application.
+fn sidecar(folder: &Path, components: PathBuf, ports: Ports, app: App) -> SidecarConfig {
+    let loopback = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    SidecarConfig {
+        app_id: components::APP.into(),
+        database: folder.join("sidecar.db"),
+        components,
+        http: loopback(ports.http),
+        grpc: loopback(ports.grpc),
+        api_token: token("DAPR_API_TOKEN"),
+        app_token: None,
+        app,
     }
 }
 

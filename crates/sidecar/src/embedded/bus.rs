@@ -296,65 +296,63 @@ impl Bus {
         }
     }
 
+    /// Gives a message to its target and does what the answer asks for.
     async fn deliver(&self, queue: &Arc<Topic>, delivery: Delivery, target: &Target) {
-        let message = &delivery.message;
-        let verdict = if message.expired() {
-            Verdict::Drop("expired".to_owned())
-        } else {
-            let attempt = async {
-                match target {
-                    Target::App(routes) => self.to_app(routes, queue, message).await,
-                    Target::Stream(stream) => stream.deliver(message).await,
-                }
-            };
-            let timed = tokio::time::timeout(PROCESSING, attempt);
-            timed.await.unwrap_or_else(|_| Verdict::Retry("no answer in time".to_owned()))
-        };
+        let verdict = self.attempt(queue, &delivery.message, target).await;
         let dead_letter = match target {
             Target::App(routes) => routes.dead_letter(),
             Target::Stream(stream) => stream.dead_letter(),
         };
+        let (name, message) = (queue.name(), delivery.message.id);
         match verdict {
-            Verdict::Done => self.forget(queue, message).await,
+            Verdict::Done => self.forget(queue, &delivery.message).await,
             Verdict::Gone => queue.again(delivery, None),
             Verdict::Away(reason) => {
-                tracing::warn!(topic = queue.name(), message = message.id, reason, "the app is away");
+                tracing::warn!(topic = name, message, reason, "the app is away");
                 queue.again(Delivery { tries: delivery.tries.saturating_sub(1), ..delivery }, Some(AWAY));
             }
             Verdict::Drop(reason) => match dead_letter {
                 Some(topic) => self.bury(queue, delivery, topic, &reason).await,
                 None => {
-                    tracing::warn!(topic = queue.name(), message = message.id, reason, "message dropped");
-                    self.forget(queue, message).await;
+                    tracing::warn!(topic = name, message, reason, "message dropped");
+                    self.forget(queue, &delivery.message).await;
                 }
             },
-            Verdict::Retry(reason) => {
-                let default = if dead_letter.is_some() { BEFORE_DEAD_LETTER } else { DEFAULT_RETRY };
-                let policy = self.components.retries.get(queue.pubsub()).copied().unwrap_or(default);
-                let tries = delivery.tries.saturating_add(1);
-                match (policy.delay(tries), dead_letter) {
-                    (Some(delay), _) => {
-                        tracing::debug!(
-                            topic = queue.name(),
-                            message = message.id,
-                            tries,
-                            reason,
-                            "retrying"
-                        );
-                        queue.again(delivery, Some(delay));
-                    }
-                    (None, Some(topic)) => self.bury(queue, delivery, topic, &reason).await,
-                    (None, None) => {
-                        tracing::warn!(
-                            topic = queue.name(),
-                            message = message.id,
-                            tries,
-                            reason,
-                            "kept for later"
-                        );
-                        queue.again(delivery, Some(policy.most.max(DEFAULT_RETRY.most)));
-                    }
-                }
+            Verdict::Retry(reason) => self.later(queue, delivery, dead_letter, reason).await,
+        }
+    }
+
+    /// Gives a message to its target once.
+    async fn attempt(&self, queue: &Topic, message: &Message, target: &Target) -> Verdict {
+        if message.expired() {
+            return Verdict::Drop("expired".to_owned());
+        }
+        let answer = async {
+            match target {
+                Target::App(routes) => self.to_app(routes, queue, message).await,
+                Target::Stream(stream) => stream.deliver(message).await,
+            }
+        };
+        let timed = tokio::time::timeout(PROCESSING, answer);
+        timed.await.unwrap_or_else(|_| Verdict::Retry("no answer in time".to_owned()))
+    }
+
+    /// Has a message delivered again after a while; its retries used up, it is a dead letter where there is a topic
+    /// for them, else it stays.
+    async fn later(&self, queue: &Arc<Topic>, delivery: Delivery, dead_letter: Option<&str>, reason: String) {
+        let default = if dead_letter.is_some() { BEFORE_DEAD_LETTER } else { DEFAULT_RETRY };
+        let policy = self.components.retries.get(queue.pubsub()).copied().unwrap_or(default);
+        let tries = delivery.tries.saturating_add(1);
+        let (topic, message) = (queue.name(), delivery.message.id);
+        match (policy.delay(tries), dead_letter) {
+            (Some(delay), _) => {
+                tracing::debug!(topic, message, tries, reason, "retrying");
+                queue.again(delivery, Some(delay));
+            }
+            (None, Some(topic)) => self.bury(queue, delivery, topic, &reason).await,
+            (None, None) => {
+                tracing::warn!(topic, message, tries, reason, "kept for later");
+                queue.again(delivery, Some(policy.most.max(DEFAULT_RETRY.most)));
             }
         }
     }

@@ -15,6 +15,9 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is wrong with a `guards`: a code and a sentence.
+type Mistake = (&'static str, String);
+
 /// Checks every `guards` and returns who guards whom.
 pub(super) fn check(
     flat: &Flat<'_>,
@@ -28,81 +31,57 @@ pub(super) fn check(
         let at = &flat.nodes[approval as usize];
         let guards = at.node.kind.approval().and_then(|asks| asks.guards.as_deref());
         let Some(name) = guards.filter(|_| !opaque.contains(&at.path)) else { continue };
-        let mut add = |code: &str, message: String| {
-            let path = format!("{}.config.guards", at.path);
-            problems.push(Problem::new(path, code, message).in_node(&at.node.id));
+        let mistakes = match named(flat, name) {
+            Err(mistake) => vec![mistake],
+            // A node that can't be read is reported already, and nothing is known of it.
+            Ok(node) if opaque.contains(&flat.nodes[node as usize].path) => continue,
+            Ok(node) => match guardable(flat, approval, node) {
+                Err(mistake) => vec![mistake],
+                // With a cycle nothing is before anything; the cycle is the mistake to mend first.
+                Ok(()) if !links[at.graph as usize].acyclic => continue,
+                Ok(()) => {
+                    found.push((approval, node));
+                    let around = Around::new(flat, &links[at.graph as usize]);
+                    let mut mistakes = Vec::from_iter(around.unguarded(approval, node));
+                    mistakes.extend(around.unknown(approval, node, &reads[node as usize].0));
+                    mistakes
+                }
+            },
         };
-        let Some(&node) = flat.by_id.get(name) else {
-            let hint = closest(name, flat.by_id.keys().copied());
-            let hint = hint.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-            add("unknown_node", format!("there is no node `{name}`{hint}"));
-            continue;
-        };
-        let guarded = &flat.nodes[node as usize];
-        if opaque.contains(&guarded.path) {
-            continue;
-        }
-        if guarded.graph != at.graph {
-            let message = format!("`{name}` is in another body: an approval guards a node beside it");
-            add("invalid_guard", message);
-            continue;
-        }
-        match guarded.node.kind.work() {
-            Work::Outside(_) => {}
-            Work::Holds(_) => {
-                let message = format!(
-                    "`{name}` is a {}: what it sends is known one round at a time; put the approval into its body",
-                    guarded.node.kind.name()
-                );
-                add("invalid_guard", message);
-                continue;
-            }
-            Work::Decided | Work::Waits(_) => {
-                let kind = guarded.node.kind.name();
-                add("invalid_guard", format!("`{name}` is a node of type {kind} and sends nothing"));
-                continue;
-            }
-        }
-        let links = &links[at.graph as usize];
-        // With a cycle nothing is before anything; the cycle is the mistake to mend first.
-        if !links.acyclic {
-            continue;
-        }
-        let around = Around::new(flat, links);
-        if !around.only_through(approval, node) {
-            let message = format!(
-                "`{name}` can start without this approval: every edge that leads to it must come by the branch \
-                 `approved` of `{}`, itself or through nodes that do",
-                at.node.id
-            );
-            add("unguarded_path", message);
-        }
-        let known = around.ended_before(approval);
-        let reads = &reads[node as usize].0;
-        if reads.all_steps {
-            let message =
-                format!("what `{name}` reads of `steps` can't be told before: name the steps it reads");
-            add("not_known_yet", message);
-        }
-        for step in &reads.steps {
-            let Some(&read) = flat.by_id.get(step.as_str()) else { continue };
-            // What stands outside this body has ended, or the body would not have begun.
-            if flat.nodes[read as usize].graph == at.graph && !known.contains(&read) {
-                let message = if read == approval {
-                    format!(
-                        "`{name}` reads `steps.{step}`, this approval itself, which has no output when it is asked"
-                    )
-                } else {
-                    format!(
-                        "`{name}` reads `steps.{step}`, which may not have ended when the approval is asked"
-                    )
-                };
-                add("not_known_yet", message);
-            }
-        }
-        found.push((approval, node));
+        problems.extend(mistakes.into_iter().map(|(code, message)| {
+            Problem::new(format!("{}.config.guards", at.path), code, message).in_node(&at.node.id)
+        }));
     }
     found
+}
+
+/// Returns the node of this name.
+fn named(flat: &Flat<'_>, name: &str) -> Result<NodeIx, Mistake> {
+    flat.by_id.get(name).copied().ok_or_else(|| {
+        let hint = closest(name, flat.by_id.keys().copied());
+        let hint = hint.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
+        ("unknown_node", format!("there is no node `{name}`{hint}"))
+    })
+}
+
+/// Checks that the node stands beside its approval and is one that sends something.
+fn guardable(flat: &Flat<'_>, approval: NodeIx, node: NodeIx) -> Result<(), Mistake> {
+    let guarded = &flat.nodes[node as usize];
+    let (name, kind) = (&guarded.node.id, guarded.node.kind.name());
+    let message = if guarded.graph != flat.nodes[approval as usize].graph {
+        format!("`{name}` is in another body: an approval guards a node beside it")
+    } else {
+        match guarded.node.kind.work() {
+            Work::Outside(_) => return Ok(()),
+            Work::Holds(_) => format!(
+                "`{name}` is a {kind}: what it sends is known one round at a time; put the approval into its body"
+            ),
+            Work::Decided | Work::Waits(_) => {
+                format!("`{name}` is a node of type {kind} and sends nothing")
+            }
+        }
+    };
+    Err(("invalid_guard", message))
 }
 
 /// The edges of one graph, node by node in topological order.
@@ -120,6 +99,47 @@ impl<'a> Around<'a> {
 
     fn join(&self, ix: NodeIx) -> Join {
         self.flat.nodes[ix as usize].node.join
+    }
+
+    /// Says so if `node` can start without `approval`.
+    fn unguarded(&self, approval: NodeIx, node: NodeIx) -> Option<Mistake> {
+        if self.only_through(approval, node) {
+            return None;
+        }
+        let [approval, node] = [approval, node].map(|ix| &self.flat.nodes[ix as usize].node.id);
+        let message = format!(
+            "`{node}` can start without this approval: every edge that leads to it must come by the branch \
+             `approved` of `{approval}`, itself or through nodes that do"
+        );
+        Some(("unguarded_path", message))
+    }
+
+    /// Returns what `node` reads and nobody knows yet when `approval` is asked.
+    fn unknown(&self, approval: NodeIx, node: NodeIx, reads: &Reads) -> Vec<Mistake> {
+        let mut found = Vec::new();
+        let name = &self.flat.nodes[node as usize].node.id;
+        if reads.all_steps {
+            let message =
+                format!("what `{name}` reads of `steps` can't be told before: name the steps it reads");
+            found.push(("not_known_yet", message));
+        }
+        let (graph, known) = (self.flat.nodes[approval as usize].graph, self.ended_before(approval));
+        for step in &reads.steps {
+            let Some(&read) = self.flat.by_id.get(step.as_str()) else { continue };
+            // What stands outside this body has ended, or the body would not have begun.
+            if self.flat.nodes[read as usize].graph != graph || known.contains(&read) {
+                continue;
+            }
+            let message = if read == approval {
+                format!(
+                    "`{name}` reads `steps.{step}`, this approval itself, which has no output when it is asked"
+                )
+            } else {
+                format!("`{name}` reads `steps.{step}`, which may not have ended when the approval is asked")
+            };
+            found.push(("not_known_yet", message));
+        }
+        found
     }
 
     /// Whether `node` comes to anything but being skipped only when `approval` was given.

@@ -2,9 +2,10 @@
 
 use super::{Decision, Halt};
 use crate::{
-    Datum,
+    Datum, Missing,
     call::CallError,
     expr,
+    value::{VALUE_LIMIT, json_len},
     workflow::{
         decide::{context::Scope, missing_all},
         event::{StepKey, What},
@@ -47,36 +48,40 @@ impl Decision<'_> {
         let now = self.iterations(key);
         let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
         if is_open && now.open.is_empty() && (now.next >= len || self.run.wrap_up) && !self.is_full() {
-            let too_large =
-                || CallError::permanent("value_too_large", "the list of its outputs is larger than 16 MiB");
-            // What will be too large together is not brought together.
-            let sizes = now.outputs.values().map(|output| match output {
-                Datum::Inline(value) => crate::value::json_len(value),
-                Datum::Stored(stored) => usize::try_from(stored.size).unwrap_or(usize::MAX),
-            });
-            if sizes.fold(0, usize::saturating_add) > crate::value::VALUE_LIMIT {
-                self.fail(key, 1, too_large(), None);
-                return Ok(());
-            }
-            let mut missing = Vec::new();
-            let mut list = Vec::with_capacity(now.outputs.len());
-            for output in now.outputs.values() {
-                match self.values.get(output) {
-                    Ok(value) => list.push((*value).clone()),
-                    Err(crate::Missing(refs)) => missing.extend(refs),
+            match self.gathered(&now)? {
+                Some(list) => self.complete(key, 1, Datum::inline(list), None, None),
+                None => {
+                    let message = "the list of its outputs is larger than 16 MiB";
+                    self.fail(key, 1, CallError::permanent("value_too_large", message), None);
                 }
-            }
-            if !missing.is_empty() {
-                return Err(missing_all(missing));
-            }
-            let list = Value::Array(list);
-            if crate::value::json_len(&list) > crate::value::VALUE_LIMIT {
-                self.fail(key, 1, too_large(), None);
-            } else {
-                self.complete(key, 1, Datum::inline(list), None, None);
             }
         }
         Ok(())
+    }
+
+    /// Brings the outputs of all iterations together, in their order; nothing if that is more than a value may be.
+    fn gathered(&self, iterations: &Iterations) -> Result<Option<Value>, Halt> {
+        // What will be too large together is not brought together.
+        let sizes = iterations.outputs.values().map(|output| match output {
+            Datum::Inline(value) => json_len(value),
+            Datum::Stored(stored) => usize::try_from(stored.size).unwrap_or(usize::MAX),
+        });
+        if sizes.fold(0, usize::saturating_add) > VALUE_LIMIT {
+            return Ok(None);
+        }
+        let mut missing = Vec::new();
+        let mut list = Vec::with_capacity(iterations.outputs.len());
+        for output in iterations.outputs.values() {
+            match self.values.get(output) {
+                Ok(value) => list.push((*value).clone()),
+                Err(Missing(refs)) => missing.extend(refs),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(missing_all(missing));
+        }
+        let list = Value::Array(list);
+        Ok((json_len(&list) <= VALUE_LIMIT).then_some(list))
     }
 
     pub(super) fn repeat(
