@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::config::address;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -31,7 +32,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Dev {
     /// Address of the API; port 0 picks a free one [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address::read)]
     pub listen: Option<SocketAddr>,
     /// Folder of the databases, made if it is missing [default: data]
     #[arg(long, value_name = "DIR")]
@@ -59,11 +60,11 @@ pub struct Serve {
     #[arg(long, value_enum)]
     pub role: Role,
     /// Address of the API, health and metrics [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address::read)]
     pub listen: Option<SocketAddr>,
-    /// Loopback port where the sidecar calls back
-    #[arg(long, value_name = "PORT", env = "APP_PORT", default_value_t = 8081)]
-    pub app_port: u16,
+    /// Loopback port where the sidecar calls back [env: APP_PORT] [default: 8081]
+    #[arg(long, value_name = "PORT")]
+    pub app_port: Option<u16>,
     /// Agents [default: config/agents.yaml if it exists, else built in]
     #[arg(long, value_name = "FILE")]
     pub agents: Option<PathBuf>,
@@ -84,10 +85,10 @@ pub enum Role {
 
 #[derive(Debug, Args)]
 pub struct Run {
-    /// A workflow, YAML or JSON
+    /// A workflow, YAML or JSON; - is standard input
     pub file: PathBuf,
-    /// The run's input: JSON, or @FILE
-    #[arg(long, value_name = "JSON|@FILE")]
+    /// The run's input: JSON, @FILE, or - for standard input
+    #[arg(long, value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
     pub input: Option<String>,
     /// Agents [default: config/agents.yaml if it exists, else built in]
     #[arg(long, value_name = "FILE")]
@@ -105,7 +106,7 @@ pub struct Run {
 
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Workflows or agents (YAML or JSON), settings (TOML)
+    /// Workflows or agents (YAML or JSON), settings (TOML); - is standard input
     #[arg(required_unless_present = "schema")]
     pub files: Vec<PathBuf>,
     /// Prints the JSON Schema of a workflow

@@ -14,6 +14,7 @@ use crate::{
     cli::{Cli, Command},
     config::Mistakes,
     private,
+    say::say,
 };
 use std::process::ExitCode;
 
@@ -52,7 +53,7 @@ pub fn perform(cli: Cli) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("callboard: {error}");
+            say!("callboard: {error}");
             return Exit::Failed;
         }
     };
@@ -69,7 +70,7 @@ pub fn perform(cli: Cli) -> Exit {
     // What still runs was given its time by the command itself.
     runtime.shutdown_background();
     ended.unwrap_or_else(|error| {
-        eprintln!("callboard: {error:#}");
+        say!("callboard: {error:#}");
         let misused = error.is::<Misuse>() || error.is::<Mistakes>();
         if misused { Exit::Usage } else { Exit::Failed }
     })

@@ -4,11 +4,12 @@
 //! everything (`foreign`). What the program does with it is decided in `assembly`. All mistakes are reported at
 //! once, each with the file or variable it stands in. `config/default.toml` names every setting there is.
 
+pub mod address;
 mod foreign;
 mod load;
 mod secret;
 
-use crate::user::User;
+use crate::{say::say, user::User};
 use callboard_connectors::secret::Hosts;
 use callboard_core::{
     Span,
@@ -52,6 +53,7 @@ pub struct Ground {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Server {
+    #[serde(deserialize_with = "address::deserialize")]
     pub listen: SocketAddr,
     pub allow_insecure_listen: bool,
     pub hosts: Vec<String>,
@@ -145,7 +147,7 @@ impl Config {
     pub fn load(given: Option<&Path>) -> Result<Self, Mistakes> {
         let config = Sources::of_process(given).load()?;
         for granted in &config.ground.granted {
-            eprintln!("callboard: {granted} (you trust this folder)");
+            say!("callboard: {granted} (you trust this folder)");
         }
         Ok(config)
     }

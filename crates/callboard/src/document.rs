@@ -11,7 +11,7 @@ use callboard_core::{
     workflow::{Plan, plan::Surroundings},
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 pub use callboard_core::agent::spec::Agents;
 
@@ -39,13 +39,27 @@ pub fn check(document: Value, agents: &Agents, bound: &BTreeSet<String>) -> Chec
     Checked { name, description, problems: compiled.err().unwrap_or_default(), document }
 }
 
-/// Parses a file's text in the language its name says; YAML unless it ends in `.json`.
+/// The name of standard input where a file is asked for.
+pub const STDIN: &str = "-";
+
+/// Reads a file, or standard input where its name is `-`; the error names it.
+pub fn text(file: &Path) -> anyhow::Result<String> {
+    if file.as_os_str() == STDIN {
+        return io::read_to_string(io::stdin().lock()).context("standard input");
+    }
+    std::fs::read_to_string(file).with_context(|| file.display().to_string())
+}
+
+/// Parses a file's text in the language its name says: JSON if it ends in `.json`, else YAML. Standard input has no name:
+/// what can be read as JSON is JSON.
 pub fn read(file: &Path, text: &str) -> Result<Value, String> {
-    let format = match file.extension().is_some_and(|extension| extension == "json") {
-        true => Format::Json,
-        false => Format::Yaml,
-    };
-    parse(text, format).map_err(|problem| problem.message)
+    let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    if file.as_os_str() == STDIN
+        && let Ok(value) = parse(text, Format::Json)
+    {
+        return Ok(value);
+    }
+    parse(text, if is_json { Format::Json } else { Format::Yaml }).map_err(|problem| problem.message)
 }
 
 /// Reads agents: of the file given, else of `config/agents.yaml` if there is one, else the built-in ones.
@@ -66,7 +80,7 @@ pub fn agents(file: &Path) -> Result<Agents, String> {
 
 /// Reads a definition's file; the error is for the user.
 pub fn definition(file: &Path) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let text = text(file)?;
     read(file, &text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
 }
 
@@ -142,6 +156,10 @@ mod tests {
     #[test]
     fn a_file_is_read_in_the_language_of_its_name() {
         assert!(read(Path::new("a.json"), "a: 1").is_err());
+        assert!(read(Path::new("a.JSON"), "a: 1").is_err());
         assert_eq!(read(Path::new("a.yaml"), "a: yes").expect("YAML")["a"], "yes");
+        assert_eq!(read(Path::new(STDIN), "a: yes").expect("YAML")["a"], "yes");
+        // In YAML it would be another text.
+        assert_eq!(read(Path::new(STDIN), r#"{"a": "\ud83d\ude00"}"#).expect("JSON")["a"], "😀");
     }
 }

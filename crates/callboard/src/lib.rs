@@ -2,6 +2,8 @@
 //!
 //! Everything that decides or remembers is in other crates; `assembly` puts their parts together into one process.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod assembly;
 pub mod cli;
 pub mod commands;
@@ -10,6 +12,7 @@ pub mod document;
 pub mod gateway;
 pub mod operations;
 pub mod private;
+pub mod say;
 pub mod telemetry;
 pub mod trust;
 pub mod user;

@@ -35,7 +35,8 @@ impl Telemetry {
             Voice::Quiet => "warn",
         };
         let filter = EnvFilter::try_from_default_env().or_else(|_| EnvFilter::try_new(level))?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        // Nobody may be there to read them; saying so on the same stream would panic.
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
         let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
             Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
             Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),

@@ -54,7 +54,12 @@ pub fn from_slice<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Result<
     if !is_small(bytes, limits) {
         check(bytes, limits)?;
     }
-    serde_json::from_slice(bytes).map_err(|e| Error::syntax(&e))
+    serde_json::from_slice(unmarked(bytes)).map_err(|e| Error::syntax(&e))
+}
+
+/// Leaves out the byte order mark with which some programs begin a text; RFC 8259 (8.1) lets a reader ignore it.
+fn unmarked(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
 /// Whether a text can't pass the limits, whatever it says: most are so small that nothing needs to be counted.
@@ -94,7 +99,7 @@ impl Error {
 
 fn walk(bytes: &[u8], limits: &Limits, keep: bool) -> Result<Value, Error> {
     let count = Count { limits, left: Cell::new(limits.values), over: Cell::new(None) };
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let mut reader = serde_json::Deserializer::from_slice(unmarked(bytes));
     let found = Counted { count: &count, depth: 0, keep }.deserialize(&mut reader);
     let read = found.and_then(|value| reader.end().map(|()| value));
     read.map_err(|e| count.over.take().unwrap_or_else(|| Error::syntax(&e)))
@@ -248,6 +253,16 @@ mod tests {
             let error = found.expect_err("a key twice");
             assert!(error.to_string().starts_with("duplicate key `a`"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_mark_at_the_beginning_is_no_part_of_the_text() {
+        let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+        assert_eq!(read(&marked("{\"a\": 1}"), &small()).unwrap(), serde_json::json!({"a": 1}));
+        assert_eq!(from_slice::<Vec<u8>>(&marked("[1]"), &small()).unwrap(), [1]);
+        // Only one, and only there.
+        assert!(read(&marked("\u{feff}1"), &small()).is_err() && read(b"1\xef\xbb\xbf", &small()).is_err());
+        assert_eq!(read(&marked("\"\u{feff}\""), &small()).unwrap(), "\u{feff}");
     }
 
     #[test]

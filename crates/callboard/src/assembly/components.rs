@@ -1,6 +1,6 @@
 //! Which Dapr components the embedded sidecar loads.
 
-use crate::{private, trust::REMEDY};
+use crate::{private, say::say, trust::REMEDY};
 use anyhow::{Context, bail};
 use callboard_sidecar::components::{Components, Secrets};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub fn folder(given: Option<PathBuf>, data: &Path, trusted: bool) -> anyhow::Res
                      begin with {MEANT} (`prefix`); {REMEDY}, or name it: --components {USUAL}"
                 );
             }
-            eprintln!("callboard: {USUAL}: {loose} (you trust this folder)");
+            say!("callboard: {USUAL}: {loose} (you trust this folder)");
         }
         return Ok(usual.into());
     }

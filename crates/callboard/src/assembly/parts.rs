@@ -7,6 +7,7 @@ use crate::{
     gateway::{Gateway, HttpMetrics, Limits, Readiness},
     operations::{Heavy, Operations, Projections, Runs, Told},
     private,
+    say::say,
 };
 use anyhow::{Context, bail};
 use callboard_actors::{Batcher, Clock, Live, Metrics, Services, Settings};
@@ -53,7 +54,7 @@ impl Parts {
         let registry = Registry::new();
         let agents = document::agents_of(config).map_err(anyhow::Error::msg)?;
         if let Some(loose) = document::loosened(config, &agents) {
-            eprintln!("callboard: {loose} (you trust this folder)");
+            say!("callboard: {loose} (you trust this folder)");
         }
         let hosts =
             Hosts::new(&config.secrets.hosts).map_err(|error| anyhow::anyhow!("secrets.hosts.{error}"))?;

@@ -5,6 +5,7 @@ use crate::{
     cli::Check,
     config::{Config, Sources},
     document::{self, Agents},
+    say::{self, say},
 };
 use callboard_core::{Problem, workflow::Definition};
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::{collections::BTreeSet, path::Path};
 
 pub fn perform(check: Check) -> anyhow::Result<Exit> {
     if check.schema {
-        println!("{}", serde_json::to_string_pretty(&Definition::schema())?);
+        say::result(&serde_json::to_string_pretty(&Definition::schema())?)?;
     }
     if check.files.is_empty() {
         return Ok(Exit::Done);
@@ -27,19 +28,18 @@ pub fn perform(check: Check) -> anyhow::Result<Exit> {
         let problems = look(file, &agents, &bound)?;
         if problems.is_empty() {
             // The schema on standard output may be read by a program.
-            eprintln!("{name}: ok");
+            say!("{name}: ok");
         }
         wrong += problems.len();
         for problem in problems {
-            eprintln!("{name}: {problem}");
+            say!("{name}: {problem}");
         }
     }
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
 fn look(file: &Path, agents: &Agents, bound: &BTreeSet<String>) -> anyhow::Result<Vec<Problem>> {
-    let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| Misuse(format!("{}: {error}", file.display())))?;
+    let text = document::text(file).map_err(|error| Misuse(format!("{error:#}")))?;
     if file.extension().is_some_and(|extension| extension == "toml") {
         let sources = Sources::file(file.display().to_string(), text);
         let mistakes = sources.load().err().map(|mistakes| mistakes.0).unwrap_or_default();

@@ -5,6 +5,7 @@ use crate::{
     assembly::{Embedded, Ports},
     cli::Dev,
     config::Config,
+    say::say,
     telemetry::{Telemetry, Voice},
 };
 use std::{io::Write, net::SocketAddr, path::Path};
@@ -60,7 +61,7 @@ fn hint(engine: &Embedded, data: &Path) {
         true => ("application/yaml", format!("@{file}")),
         false => ("application/json", format!("'{HELLO}'")),
     };
-    eprintln!(
+    say!(
         "
   Callboard is ready.
 

@@ -1,9 +1,9 @@
 //! `callboard openapi`: prints the description of the API, for `docs/openapi.json`.
 
 use super::Exit;
-use crate::gateway::openapi;
+use crate::{gateway::openapi, say};
 
 pub fn perform() -> anyhow::Result<Exit> {
-    println!("{}", serde_json::to_string_pretty(&openapi::document())?);
+    say::result(&serde_json::to_string_pretty(&openapi::document())?)?;
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! What a run's events look like while it runs: a spinner per running step on a terminal, plain lines otherwise.
 
 use super::api::Event;
+use crate::say::say;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::{
@@ -72,7 +73,7 @@ impl Progress {
             Some(screen) => {
                 let _ = screen.println(text);
             }
-            None => eprintln!("{text}"),
+            None => say!("{text}"),
         }
     }
 
@@ -115,7 +116,7 @@ impl Progress {
             None => {
                 let attempt = event.attempt.filter(|attempt| *attempt > 1);
                 let attempt = attempt.map(|attempt| format!(", attempt {attempt}")).unwrap_or_default();
-                eprintln!("▸ {name}{attempt}");
+                say!("▸ {name}{attempt}");
                 None
             }
         };

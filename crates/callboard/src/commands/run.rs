@@ -15,6 +15,7 @@ use crate::{
     cli::Run,
     config::Config,
     document,
+    say::{self, say},
     telemetry::{Telemetry, Voice},
 };
 use anyhow::{Context, bail};
@@ -46,6 +47,10 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
     }
     // Our engine is for us: any port will do.
     config.server.listen = (Ipv4Addr::LOCALHOST, 0).into();
+    let is_stdin = |name: &str| matches!(name, "-" | "@-");
+    if run.file.as_os_str() == document::STDIN && run.input.as_deref().is_some_and(is_stdin) {
+        return Err(Misuse("standard input can be the workflow or its input, not both".into()).into());
+    }
     let definition = document::definition(&run.file).map_err(misuse)?;
     let input = run.input.as_deref().map(input).transpose().map_err(misuse)?;
     if !is_fine(&run.file, &definition, input.as_ref(), &config)? {
@@ -72,8 +77,8 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
             Ok(run) => return report(&run),
             Err(CallError::Gone(error)) => tracing::debug!(%error, "the engine went away"),
             Err(CallError::Refused { detail, problems, .. }) => {
-                eprintln!("callboard: {detail}");
-                problems.iter().for_each(|problem| eprintln!("  {problem}"));
+                say!("callboard: {detail}");
+                problems.iter().for_each(|problem| say!("  {problem}"));
                 return Ok(Exit::Usage);
             }
         }
@@ -85,11 +90,12 @@ fn misuse(error: anyhow::Error) -> Misuse {
     Misuse(format!("{error:#}"))
 }
 
-/// Reads `--input`: JSON, or the name of a file of JSON or YAML after an `@`.
+/// Reads `--input`: JSON, or the name of a file of JSON or YAML after an `@`; `@-` and `-` are standard input.
 fn input(text: &str) -> anyhow::Result<Value> {
-    match text.strip_prefix('@') {
+    let file = text.strip_prefix('@').or((text == document::STDIN).then_some(text));
+    match file {
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("--input {file}"))?;
+            let text = document::text(Path::new(file)).context("--input")?;
             document::read(Path::new(file), &text).map_err(|error| anyhow::anyhow!("--input {file}: {error}"))
         }
         None => serde_json::from_str(text).context("--input is not JSON"),
@@ -103,7 +109,7 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
         document::check(definition.clone(), &agents, &config.secrets.hosts.keys().cloned().collect())
             .problems;
     for problem in &problems {
-        eprintln!("{}: {problem}", file.display());
+        say!("{}: {problem}", file.display());
     }
     if !problems.is_empty() {
         return Ok(false);
@@ -113,7 +119,7 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
         Some(expected) => schema::validate(expected, input.unwrap_or(&nothing)).err().unwrap_or_default(),
         None => Vec::new(),
     };
-    wrong.iter().for_each(|problem| eprintln!("--input: {problem}"));
+    wrong.iter().for_each(|problem| say!("--input: {problem}"));
     Ok(wrong.is_empty())
 }
 
@@ -122,11 +128,11 @@ fn report(run: &Value) -> anyhow::Result<Exit> {
     let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     match text("/status") {
         "completed" => {
-            println!("{}", serde_json::to_string_pretty(&run["output"])?);
+            say::result(&serde_json::to_string_pretty(&run["output"])?)?;
             Ok(Exit::Done)
         }
         "cancelled" => {
-            eprintln!("callboard: the run was cancelled");
+            say!("callboard: the run was cancelled");
             Ok(Exit::Cancelled)
         }
         _ => {
@@ -134,11 +140,7 @@ fn report(run: &Value) -> anyhow::Result<Exit> {
                 "" => String::new(),
                 node => format!(" in node {node}"),
             };
-            eprintln!(
-                "callboard: the run failed{node}: {} [{}]",
-                text("/error/message"),
-                text("/error/code")
-            );
+            say!("callboard: the run failed{node}: {} [{}]", text("/error/message"), text("/error/code"));
             Ok(Exit::Failed)
         }
     }
@@ -162,13 +164,13 @@ impl Engine {
                     let engine =
                         Embedded::start_with(config, lock, Ports::default(), components.clone()).await?;
                     if engine.scripted {
-                        eprintln!("(scripted answers: no model is configured)");
+                        say!("(scripted answers: no model is configured)");
                     }
                     let api = Api::new(&engine.url)?;
                     return Ok(Self::Ours(Box::new(engine), api));
                 }
                 Locked::Theirs(Some(url)) => {
-                    eprintln!("(using the server at {url}: its agents and models answer)");
+                    say!("(using the server at {url}: its agents and models answer)");
                     return Ok(Self::Theirs(Api::new(&url)?));
                 }
                 Locked::Theirs(None) if tokio::time::Instant::now() >= until => {
@@ -218,7 +220,7 @@ impl Following {
             Some(run) => run,
             None => {
                 let run = api.start(&self.definition, self.input.as_ref(), &self.key).await?;
-                eprintln!("run {run}");
+                say!("run {run}");
                 self.run = Some(run.clone());
                 run
             }

@@ -3,10 +3,9 @@
 //! Only what can't send anything out, open anything or name another file. A setting that is in no list needs trust, so
 //! a new one is safe before anybody has thought about it.
 
-use config::{Map, Value, ValueKind};
-use std::net::SocketAddr;
-
+use super::address;
 use crate::trust::REMEDY;
+use config::{Map, Value, ValueKind};
 
 /// Settings that anybody may set: how much at once, how long, how loud.
 const HARMLESS: [&str; 8] = [
@@ -82,7 +81,7 @@ fn keep(
 
 fn is_harmless(path: &str, value: &Value) -> bool {
     if path == LISTEN {
-        let address = value.clone().into_string().ok().and_then(|text| text.parse::<SocketAddr>().ok());
+        let address = value.clone().into_string().ok().and_then(|text| address::read(&text).ok());
         // What is no address at all is reported as that.
         return address.is_none_or(|address| address.ip().is_loopback());
     }

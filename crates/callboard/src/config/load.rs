@@ -177,6 +177,10 @@ fn variables(all: &HashMap<String, String>) -> Vec<(String, String, String)> {
         .iter()
         .filter_map(|(name, value)| {
             let path = name.strip_prefix(PREFIX)?.strip_prefix("__")?;
+            // Compose files and manifests pass on empty what nobody has set.
+            if value.trim().is_empty() {
+                return None;
+            }
             Some((path.replace("__", ".").to_ascii_lowercase(), name.clone(), value.clone()))
         })
         .collect();
