@@ -35,12 +35,14 @@ pub struct Head {
 impl Run {
     /// Returns the part of the state that its archive does not hold.
     pub fn head(&self) -> Head {
+        // Steps inside bodies are never archived, and an open step may still change.
         let is_live = |(key, step): &(&StepKey, &Step)| !key.iteration.is_empty() || step.is_open();
         let steps = self.steps.iter().filter(is_live).map(|(key, step)| {
             let mut step = step.clone();
             if key.iteration.is_empty()
                 && let Some(iterations) = &mut step.iterations
             {
+                // Each of them is in the archive as `Archived::Output`.
                 iterations.outputs.clear();
             }
             (key.clone(), step)
@@ -64,7 +66,7 @@ impl Run {
         }
     }
 
-    /// Puts a state together again. The plan is attached by the caller.
+    /// Puts a state together again from what `head` and the archive's pages say. The plan is attached by the caller.
     pub fn restore(id: &str, head: Head, archive: Vector<Archived>) -> Run {
         let mut run = Run::new(id);
         for item in &archive {
@@ -78,6 +80,7 @@ impl Run {
             }
             run.steps.insert(key, step);
         }
+        // After the head's steps: an output belongs to one that is still open.
         for item in &archive {
             if let Archived::Output(key, index, output) = item
                 && let Some(iterations) = run.steps.get_mut(key).and_then(|s| s.iterations.as_mut())
