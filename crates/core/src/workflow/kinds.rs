@@ -32,15 +32,20 @@ pub enum Work<'a> {
 /// What a node waits for.
 #[derive(Debug, Clone, Copy)]
 pub enum Waits<'a> {
+    /// Until an instant. It completes then.
     Time(&'a WaitNode),
+    /// Until the signal comes.
     Signal(&'a SignalNode),
+    /// Until a person answers.
     People(&'a ApprovalNode),
 }
 
 /// How the iterations of a body follow each other.
 #[derive(Debug, Clone, Copy)]
 pub enum Holds<'a> {
+    /// Some at a time, one for each item of a list.
     ForEach(&'a ForEachNode),
+    /// One after the other.
     Loop(&'a LoopNode),
 }
 
@@ -59,9 +64,13 @@ pub enum Outside<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Branch {
+    /// Of a condition that holds.
     True,
+    /// Of a condition that does not hold.
     False,
+    /// Of an approval that was given.
     Approved,
+    /// Of an approval that was denied, or that nobody answered in time.
     Rejected,
     /// Of any node with `on_error: branch`.
     Error,
