@@ -6,7 +6,7 @@
 use crate::secret;
 use std::{fmt::Write, ops::Range};
 
-/// A noncharacter of Unicode.
+/// A noncharacter of Unicode: no text should have it.
 const MARK: char = '\u{fdd0}';
 /// What follows it.
 const ITSELF: char = '0';
