@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 /// What a reference begins with.
 pub const SCHEME: &str = "secret://";
+/// Bytes of the longest name.
 const LONGEST_NAME: usize = 128;
 
 /// A reference in a rendered request, put there by the definition itself.
@@ -30,7 +31,7 @@ pub enum Piece<'a> {
     Malformed(&'a str),
 }
 
-/// Splits a text into references and what stands between.
+/// Splits a text into references and what stands between them. The pieces together are the whole text.
 pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -57,7 +58,7 @@ pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// Returns the names of all references in a text.
+/// Returns the names of all references in a text, whoever wrote it.
 pub fn references(text: &str) -> BTreeSet<String> {
     places(text).map(|(_, name)| name.to_owned()).collect()
 }
