@@ -120,7 +120,7 @@ pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Resu
     // Each part has the fuel of one evaluation; the meter counts them together.
     let fuel = || Fuel::default().under(meter);
     let url = expr::render_url(&call.url, context, &mut fuel()).map_err(in_field("url"))?;
-    // On the rendered URL, since only then the segments are known.
+    // The rendered URL is checked, since its segments are not known before.
     check_segments(&url.text, &url.data).map_err(in_field("url"))?;
     let mut secrets: Vec<Place> =
         url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();

@@ -42,7 +42,7 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     let base = match policy.backoff {
         Backoff::Constant => policy.initial.0,
         Backoff::Exponential => {
-            // Saturating: 2 to the power of 100 retries is more than any delay, and `max` cuts it.
+            // The product saturates: 2 to the power of 100 is more than any delay, and `max` cuts it.
             policy.initial.0.saturating_mul(1u64.checked_shl(retry - 1).unwrap_or(u64::MAX))
         }
     };
@@ -52,7 +52,7 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     let roll = u64::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]));
     // Jitter only shortens, so `max` stays the largest delay.
     let jittered = base - spread * roll / u64::from(u32::MAX);
-    // After `max`: the provider knows when it will answer.
+    // The provider's delay comes after `max`: it knows when it will answer.
     Some(Span(jittered.max(retry_after.map_or(0, |s| s.0))))
 }
 

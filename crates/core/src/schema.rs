@@ -53,7 +53,7 @@ impl Validator {
         if !meta.is_empty() {
             return Err(meta.into_iter().map(|p| Problem { code: "invalid_schema".into(), ..p }).collect());
         }
-        // Before compiling, which takes memory for each part and each pattern.
+        // The graph is measured before the schema is compiled, which takes memory for each part and pattern.
         let graph =
             cost::Graph::new(schema).map_err(|why| vec![Problem::new("", TOO_COSTLY, why.to_string())])?;
         let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_CACHE);

@@ -83,9 +83,9 @@ pub enum Phase {
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Ending {
-    /// With its answer.
+    /// The task has this answer.
     Completed(Datum),
-    /// With the reason.
+    /// The task has no answer, for this reason.
     Failed(CallError),
     /// Performed at most once, and nobody knows whether.
     Unknown,

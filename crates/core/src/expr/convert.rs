@@ -114,7 +114,7 @@ impl Walk {
 
     fn text(&mut self, value: &Jinja) -> Result<String, Error> {
         let text = value.as_str().unwrap_or_default();
-        // Before the copy.
+        // The bytes are paid before they are copied.
         self.spend(text.len() + 2)?;
         Ok(text.to_owned())
     }

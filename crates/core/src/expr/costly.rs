@@ -25,7 +25,7 @@ pub(super) fn replace(
     rest: Rest<Value>,
 ) -> Result<String, Error> {
     let mut count: Option<i64> = None;
-    // As minijinja reads it: the count comes by position or by name.
+    // The count comes by position or by name, as in minijinja's own filter.
     for value in rest.iter() {
         if value.is_kwargs() {
             let named = Kwargs::try_from(value.clone())?;
@@ -48,7 +48,7 @@ pub(super) fn replace(
     Ok(text.replacen(&*from, &to, count))
 }
 
-/// Pays by the item, as the four below.
+/// Pays by the item, as the filters below do.
 pub(super) fn zip(state: &State<'_, '_>, value: Value, others: Rest<Value>) -> Result<Value, Error> {
     others.iter().try_for_each(|other| look(state, other))?;
     look(state, &value)?;

@@ -166,7 +166,7 @@ impl Expression {
 
     /// Evaluates to truth.
     pub fn holds(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<bool, Error> {
-        // As a condition, so that undefined is false.
+        // The source stands as a condition, so that undefined is false.
         let template = format!("{{{{ true if ({}) else false }}}}", self.measured);
         Ok(self.run(&template, context, fuel)?.is_true())
     }
@@ -361,7 +361,7 @@ fn to_json(state: &State<'_, '_>, value: &Jinja, options: Kwargs) -> Result<Stri
     options.assert_all_used()?;
     let json = convert::to_json(value).map_err(failed)?;
     let text = if indent.is_some() { format!("{json:#}") } else { json.to_string() };
-    // Afterwards, when the size is known. Making it has a bound of its own.
+    // The text is paid afterwards, when its size is known. Making it has a bound of its own.
     state.consume_fuel(text.len() as u64 / 4)?;
     Ok(text)
 }
@@ -438,7 +438,7 @@ struct Bounded {
 
 impl io::Write for &mut Bounded {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        // Whole or not at all: a text that ends somewhere would look complete.
+        // A text is printed whole or not at all: one that is cut would look complete.
         if self.bytes.len() + buf.len() > OUTPUT_LIMIT {
             self.full = true;
             return Err(io::ErrorKind::FileTooLarge.into());

@@ -101,7 +101,7 @@ pub fn misplaced(template: &str) -> Vec<Misplaced> {
             Piece::Tag { body, .. } => {
                 let (tokens, _) = tokens(body, None);
                 let texts = tokens.iter().filter(|t| t.kind == Kind::Text);
-                // Joined, so that a reference made of two texts is found as well.
+                // The texts are joined, so that a reference made of two is found as well.
                 let texts: String = texts.map(|t| body[t.start..t.end].trim_matches(['"', '\''])).collect();
                 if texts.to_ascii_lowercase().contains("secret:/") {
                     found.push(Misplaced::Computed);
@@ -155,7 +155,7 @@ fn captured(pieces: &[Piece<'_>]) -> Option<Range<usize>> {
         }
         Piece::Tag { .. } | Piece::Inert(_) => false,
     };
-    // From first to last: what lies between two such blocks is taken as captured, too, which is safe.
+    // What lies between two such blocks is taken as captured, too. That is safe: it only loses marks.
     let end = pieces.iter().rposition(|piece| is(piece, "endset"))?;
     let start = pieces.iter().position(|piece| is(piece, "set"))?;
     Some(start..end)

@@ -73,13 +73,13 @@ struct Part {
     properties: BTreeMap<String, usize>,
     /// With the places of each pattern.
     patterns: Vec<(u64, usize)>,
-    /// For the fields that no name and no pattern takes.
+    /// The parts for fields that no name and no pattern takes.
     other_properties: Vec<usize>,
-    /// For the first items of a list, one part each.
+    /// The parts for the first items of a list, one each.
     first_items: Vec<usize>,
-    /// For the items after those.
+    /// The parts for the items after those.
     other_items: Vec<usize>,
-    /// For each item of a list, one after the other.
+    /// The parts for every item of a list.
     every_item: Vec<usize>,
 }
 
@@ -191,7 +191,7 @@ impl Graph {
             deepest = deepest.max(nested);
         }
         under_way[at] = false;
-        // Saturating, as the numbers grow by the power of the nesting.
+        // The numbers grow by the power of the nesting, so they saturate.
         let sum = sum.saturating_mul(part.times()).saturating_add(1);
         if sum > IN_PLACE {
             return Err(Costly::InPlace);

@@ -173,7 +173,7 @@ impl<'a> Decision<'a> {
             .map(|d| match d {
                 // A larger value is moved out by the shell, so it never takes more than this in the event.
                 Datum::Inline(v) => json_len(v).min(crate::value::INLINE_LIMIT),
-                // About the size of a reference: key, hash and length.
+                // A reference has about this size: key, hash and length.
                 Datum::Stored(_) => 64,
             })
             .sum::<usize>();
@@ -367,7 +367,8 @@ impl<'a> Decision<'a> {
                 let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
                 let message =
                     format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
-                // Permanent: another attempt of the owner would repeat the iterations that succeeded, too.
+                // The error is permanent, because another attempt of the owner would repeat the iterations that
+                // succeeded, too.
                 self.fail(&owner, attempt, CallError::permanent(&failure.code, message), None);
             }
         }
@@ -379,7 +380,7 @@ impl<'a> Decision<'a> {
         let policy = self.plan.definition.settings.budget.as_ref().map_or(OnBreach::Stop, |b| b.on_breach);
         match policy {
             OnBreach::WrapUp => {
-                // Once is enough: while the run wraps up, it may meet the same limit again.
+                // One event is enough: while the run wraps up, it may meet the same limit again.
                 if !self.run.wrap_up {
                     self.put(What::BudgetBreached { limit: limit.to_owned() });
                 }

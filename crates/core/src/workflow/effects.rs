@@ -49,7 +49,7 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
     if run.cut && run.paused.is_none() {
         out.push(Effect::Continue);
     }
-    // Also while the run is paused: these steps began before, and their calls may be under way.
+    // These effects stay while the run is paused: the steps began before, and their calls may be under way.
     for key in &run.open {
         let Some(step) = run.steps.get(key) else { continue };
         let StepState::Started { granted } = &step.state else { continue };
@@ -84,7 +84,7 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
 /// clock, so it is moved by as much as the run's own time is ahead.
 pub(super) fn due(run: &Run, key: &StepKey, step: &Step) -> Option<Timestamp> {
     let deadline = step.deadline?;
-    // Almost always, so the plan is not asked.
+    // The usual case, which needs no look into the plan.
     if run.ahead == Span::ZERO {
         return Some(deadline);
     }
@@ -96,7 +96,7 @@ pub(super) fn due(run: &Run, key: &StepKey, step: &Step) -> Option<Timestamp> {
 
 /// Returns when to send a tick, in the run's own time.
 pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
-    // The tick that begins the purge.
+    // An ended run waits for one tick more: the one that begins the purge.
     if run.ended.is_some() {
         return run.retained_until().filter(|_| !run.purging);
     }

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub struct StepKey {
     /// Counts from 1; a rerun opens the next.
     pub generation: u32,
-    /// Id of the node in the definition.
+    /// The id of the node in the definition.
     pub node: Arc<str>,
     /// Path of 0-based indices through the enclosing bodies: `"3.17"`; `""` outside.
     pub iteration: Arc<str>,
@@ -293,9 +293,9 @@ impl Input {
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// With its output.
+    /// The call was answered with this output.
     Done(Datum),
-    /// With the reason, which also says whether another attempt may help.
+    /// The call failed. The error says whether another attempt may help.
     Failed(CallError),
     /// Performed at most once, and nobody knows whether.
     Unknown,
@@ -309,7 +309,7 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// What a refusal is, sorted by what helps.
+/// The kinds of refusals, by what the caller can do about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
     /// There is no such run or node.

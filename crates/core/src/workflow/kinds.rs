@@ -32,20 +32,20 @@ pub enum Work<'a> {
 /// What a node waits for.
 #[derive(Debug, Clone, Copy)]
 pub enum Waits<'a> {
-    /// Until an instant. It completes then.
+    /// The node waits until an instant, and completes then.
     Time(&'a WaitNode),
-    /// Until the signal comes.
+    /// The node waits until the signal comes.
     Signal(&'a SignalNode),
-    /// Until a person answers.
+    /// The node waits until a person answers.
     People(&'a ApprovalNode),
 }
 
 /// How the iterations of a body follow each other.
 #[derive(Debug, Clone, Copy)]
 pub enum Holds<'a> {
-    /// Some at a time, one for each item of a list.
+    /// There is one iteration for each item of a list, and several run at a time.
     ForEach(&'a ForEachNode),
-    /// One after the other.
+    /// One iteration follows the other.
     Loop(&'a LoopNode),
 }
 
@@ -64,15 +64,15 @@ pub enum Outside<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Branch {
-    /// Of a condition that holds.
+    /// The condition holds.
     True,
-    /// Of a condition that does not hold.
+    /// The condition does not hold.
     False,
-    /// Of an approval that was given.
+    /// The approval was given.
     Approved,
-    /// Of an approval that was denied, or that nobody answered in time.
+    /// The approval was denied, or nobody answered in time.
     Rejected,
-    /// Of any node with `on_error: branch`.
+    /// The node failed, and has `on_error: branch`.
     Error,
 }
 

@@ -112,8 +112,7 @@ pub struct Surroundings {
 // === impl Plan ===
 
 impl Plan {
-    /// Checks everything that can be checked before a run. Errs with all problems at once, in the order of the
-    /// document.
+    /// Checks everything that can be checked before a run. Errs with all problems at once, sorted by where they are.
     pub fn compile(definition: Definition, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         compile::compile(definition, &BTreeSet::new(), vec![], Some(around))
     }

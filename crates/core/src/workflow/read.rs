@@ -52,7 +52,7 @@ impl Definition {
 
 /// Returns every mistake of shape.
 fn check(value: &Value) -> Vec<Problem> {
-    // Depth goes first: what comes after recurses.
+    // The depth is checked first, because what comes after recurses.
     if !shallow(value, DEPTH_LIMIT) {
         let message = format!("the definition is nested deeper than {DEPTH_LIMIT} levels");
         return vec![Problem::new("", "too_deep", message)];

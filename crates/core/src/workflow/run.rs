@@ -99,7 +99,7 @@ pub struct Ended {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// With the run's output.
+    /// The run ended with this output.
     Completed(Datum),
     Failed(RunError),
     Cancelled,
@@ -221,7 +221,7 @@ impl Run {
         let keep = match (&ended.how, settings.otherwise) {
             (Ending::Failed(_), Some(otherwise)) => otherwise.failed,
             (Ending::Cancelled, Some(otherwise)) => otherwise.cancelled,
-            // For every ending where `otherwise` is left out: then all three are the same.
+            // This holds for every ending where `otherwise` is left out: all three are the same then.
             (Ending::Completed(_) | Ending::Failed(_) | Ending::Cancelled, _) => settings.retention,
         };
         Some(ended.at + Span(keep))

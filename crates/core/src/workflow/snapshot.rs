@@ -80,7 +80,7 @@ impl Run {
             }
             run.steps.insert(key, step);
         }
-        // After the head's steps: an output belongs to one that is still open.
+        // The outputs come after the head's steps, since each belongs to a step that is still open.
         for item in &archive {
             if let Archived::Output(key, index, output) = item
                 && let Some(iterations) = run.steps.get_mut(key).and_then(|s| s.iterations.as_mut())

@@ -32,11 +32,11 @@ pub struct Summary {
     pub generation: u32,
     /// What the current generation sees.
     pub input: Datum,
-    /// Once it has completed.
+    /// What the run completed with.
     pub output: Option<Datum>,
-    /// Once it has failed.
+    /// Why the run failed.
     pub error: Option<RunError>,
-    /// Of all generations.
+    /// What all generations used.
     pub usage: Usage,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,

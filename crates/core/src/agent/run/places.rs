@@ -28,7 +28,7 @@ pub(super) fn names(calls: &[ToolCall]) -> Vec<String> {
     for (i, call) in calls.iter().enumerate() {
         let mut name = call.id.clone();
         if calls[..i].iter().any(|before| before.id == name) {
-            // As long as it takes: the name must not be that of another call.
+            // The name must not be that of another call, however that is called.
             name = i.to_string();
             while given.contains(name.as_str()) || names.contains(&name) {
                 name.push('+');

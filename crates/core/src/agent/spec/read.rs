@@ -27,7 +27,7 @@ impl Agents {
         let named = |part: &str| -> BTreeSet<String> {
             value[part].as_object().map(|of| of.keys().cloned().collect()).unwrap_or_default()
         };
-        // Taken before anything is removed: a tool with a mistake exists, for those who name it.
+        // The names are taken before anything is removed: a tool with a mistake exists for those who name it.
         let (tools, others) = (named("tools"), named("agents"));
         let mut rest = value;
         for problem in &problems {

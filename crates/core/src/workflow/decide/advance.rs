@@ -61,15 +61,15 @@ impl Decision<'_> {
                 self.probe();
             }
             if self.run.ended.is_none() {
-                // In each round, because a step that started in this decision may wait for a signal that came before
-                // it.
+                // Signals are taken in each round, because a step that started in this decision may wait for one that
+                // came before.
                 self.take_signals();
                 match self.scope(&Scope::root()) {
                     Ok(()) => {}
                     // The decision is made again, from its beginning, once the value is loaded. What was worked out
                     // so far cost too much to do it twice, so it is recorded now.
                     Err(Stop::Missing(_)) if self.is_worth_keeping() => {
-                        // A probe's event is beyond the limit.
+                        // The event of a probe is beyond the limit, so it is taken back.
                         if full {
                             self.run = before;
                             self.events.truncate(made);
@@ -121,7 +121,7 @@ impl Decision<'_> {
                     match ready {
                         Ready::Wait => {}
                         Ready::Skip => self.put(What::StepSkipped { step: key }),
-                        // Skipping it, unlike leaving it unstarted, lets the graph come to its end.
+                        // A node that is skipped, unlike one that is left unstarted, lets the graph come to its end.
                         Ready::Start if self.run.wrap_up => self.put(What::StepSkipped { step: key }),
                         Ready::Start => all_ended &= self.start(scope, *ix, &key)?,
                         Ready::Never => {
@@ -133,7 +133,7 @@ impl Decision<'_> {
                 }
             }
         }
-        // Only in a round that changed nothing: an event of this round may have ended the scope itself.
+        // The scope ends only in a round that changed nothing: an event of this round may have ended it already.
         if all_ended && self.events.len() == made && self.run.ended.is_none() {
             self.end_scope(scope)?;
         }
@@ -220,7 +220,7 @@ impl Decision<'_> {
     fn start(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey) -> Result<bool, Halt> {
         let plan = self.plan.clone();
         let node = plan.node(ix);
-        // Before anything is evaluated: a node without room is looked at again in each decision.
+        // Room is looked for before anything is evaluated: a node without room comes here again in each decision.
         if node.node.kind.outside().is_some() && !self.has_room() {
             return Ok(false);
         }

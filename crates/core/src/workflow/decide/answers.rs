@@ -49,8 +49,8 @@ impl Decision<'_> {
         usage: Usage,
     ) -> Result<(), Halt> {
         let plan = self.plan.clone();
-        // Before the look at the state: what nobody can have been asked for is refused even where a late answer would
-        // be ignored.
+        // This comes before the look at the state: what nobody can have been asked for is refused even where a late
+        // answer would be ignored.
         let (node, agent) = self.agent_of(&plan, key)?;
         if !self.is_open_for(key, attempt) {
             return Ok(());

@@ -93,7 +93,7 @@ impl Decision<'_> {
                 // An open step is not there yet: `steps.a` is undefined until it has ended.
                 StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => continue,
             }
-            // Also beside a default output.
+            // A step that completed with a default output has its error, too.
             if let Some(error) = &step.error {
                 seen.insert("error".into(), json!(error));
             }

@@ -20,7 +20,7 @@ impl Decision<'_> {
     /// Records an operation. Errs if the state forbids it.
     pub(super) fn operate(&mut self, input: &Input) -> Result<(), Refusal> {
         let run = &self.run.id.clone();
-        // The one operation on a run that has ended.
+        // A rerun is the only operation that a run takes after its end.
         if let Input::Rerun { op, from, input } = input {
             return self.rerun(op, from, input.clone());
         }
@@ -81,7 +81,7 @@ impl Decision<'_> {
         let asks = |key: &StepKey| {
             self.run.steps.get(key).is_some_and(|s| match s.state {
                 StepState::Started { .. } => is_approval,
-                // Of any kind: a person says whether the call was performed.
+                // Whatever its kind, a person says whether the call was performed.
                 StepState::Unknown => true,
                 StepState::Retrying { .. }
                 | StepState::Completed { .. }

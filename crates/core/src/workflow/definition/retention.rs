@@ -62,7 +62,7 @@ impl Retention {
     }
 }
 
-// Not an untagged enum: serde would only say that no variant matched.
+// This is no untagged enum, because serde would then only say that no variant matched.
 impl<'de> Deserialize<'de> for Retention {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;

@@ -70,7 +70,7 @@ fn add_graph<'a>(
             // The first one keeps the id, so that edges and reads still lead somewhere.
             flat.by_id.entry(&node.id).or_insert(ix);
         }
-        // Before its body, which names it as its owner.
+        // The node goes in before its body, which names it as its owner.
         flat.nodes.push(FlatNode { node, graph, body: None, path: path.clone() });
         flat.graphs[graph as usize].nodes.push(ix);
         if let Some(body) = node.kind.body() {

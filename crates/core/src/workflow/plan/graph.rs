@@ -75,14 +75,14 @@ pub(super) fn link(
             Some(name) if !opaque.contains(&from.path) => branch(from.node, name, &path, problems),
             Some(_) | None => None,
         };
-        // Not linked: it would be reported once more, as a cycle.
+        // The edge is not linked: it would be reported once more, as a cycle.
         if source == target {
             let message =
                 format!("the edge leads from `{}` to itself; use a loop node to repeat", edge.source);
             problems.push(Problem::new(&path, "self_edge", message).in_node(&edge.source));
             continue;
         }
-        // Not linked twice: a join counts edges.
+        // The edge is not linked twice, because a join counts edges.
         if let Some(first) = seen.insert((source, target, &edge.config.branch), i) {
             let message = format!("the edge is the same as edges[{first}]");
             problems.push(Problem::new(&path, "duplicate_edge", message).in_node(&edge.source));
@@ -156,7 +156,7 @@ type Ends = [(NodeIx, Vec<Link>, Vec<Link>)];
 /// Sorts by Kahn's algorithm, and gathers everything upstream of each node. Nodes in and behind cycles are left out.
 fn sort(ends: &Ends, position: &BTreeMap<NodeIx, usize>) -> (Vec<NodeIx>, Vec<Bits>) {
     let mut waiting: Vec<usize> = ends.iter().map(|(_, parents, _)| parents.len()).collect();
-    // A set, not a queue: where the edges leave the order open, the document's order decides.
+    // This is a set and not a queue, so that the document's order decides where the edges leave it open.
     let mut ready: BTreeSet<usize> = (0..ends.len()).filter(|p| waiting[*p] == 0).collect();
     let mut order = Vec::with_capacity(ends.len());
     let mut upstream = vec![Bits::default(); ends.len()];

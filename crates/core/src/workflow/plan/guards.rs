@@ -39,7 +39,7 @@ pub(super) fn check(
             continue;
         };
         let guarded = &flat.nodes[node as usize];
-        // What it is, and so what it would send, is not known.
+        // What this node would send is not known.
         if opaque.contains(&guarded.path) {
             continue;
         }
@@ -136,8 +136,8 @@ impl<'a> Around<'a> {
                     implied.contains(&link.node)
                         || link.node == approval && link.branch == Some(Branch::Approved)
                 }),
-                // A `settle` join starts as soon as one parent was not skipped, and an approval that was rejected was
-                // not skipped.
+                // A `settle` join starts when all parents have ended, unless all were skipped. A rejected approval
+                // has ended, so the branch `approved` is no safeguard here.
                 Join::Settle => parents.iter().all(|link| implied.contains(&link.node)),
             };
             // A node without parents starts by itself, though `all` of no parents is true.

@@ -55,7 +55,7 @@ impl Run {
             }
             What::StepCompleted { step, attempt, output, branch, usage, error, op, signal } => {
                 let state = StepState::Completed { output: output.clone(), branch: branch.clone() };
-                // In the same event as the output, so that no second step can have the signal.
+                // The signal leaves its queue in the same event, so that no second step can have it.
                 signal.iter().for_each(|name| self.take_signal(name));
                 self.end_step(step, *attempt, at, state, *usage, error.clone());
                 op.iter().for_each(|op| self.remember(op));
@@ -119,7 +119,7 @@ impl Run {
                 if step.iteration.is_empty() {
                     self.archive.push_back(Archived::Output(step.clone(), *index, output));
                 }
-                // Last, since the output may be that of a step of this body.
+                // The body is dropped last, since the output may be that of one of its steps.
                 self.drop_body(step, Some(*index));
             }
             What::SignalReceived { op, name, data } => {

@@ -60,7 +60,7 @@ pub struct Steps {
     shape: Shape,
     skip: usize,
     limit: usize,
-    /// Hashes of the steps before the page: 32 bytes each, however long their keys are.
+    /// Hashes of the steps before the page: 16 bytes each, however long their keys are.
     before: BTreeSet<Hash>,
     lines: Vec<Line>,
     by_key: BTreeMap<StepKey, usize>,
@@ -252,7 +252,7 @@ impl Steps {
         if self.more {
             return None;
         }
-        // By hash, so that what is kept of the steps before the page stays small.
+        // The steps before the page are kept as hashes, which take little memory.
         let StepKey { generation, node, iteration } = key;
         let hash = Hash::chain(&[&generation.to_le_bytes(), node.as_bytes(), iteration.as_bytes()]);
         if self.before.contains(&hash) {

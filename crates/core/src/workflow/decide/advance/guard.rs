@@ -41,7 +41,7 @@ impl Decision<'_> {
                     node.node.id,
                     plan.node(*approval).node.id
                 );
-                // Permanent: the approval is used up, and the next attempt would not be approved either.
+                // Permanent: the question is not asked again, so another attempt would meet the same answer.
                 return Ok(Err(CallError::permanent("approval_void", message)));
             }
         }
