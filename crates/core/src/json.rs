@@ -1,9 +1,9 @@
 //! JSON from outside, counted while it is read: [`read`] builds a value, [`check`] only looks and takes no memory,
 //! [`from_slice`] reads a type of ours after a look. What is too much is refused before it is built.
 //!
-//! A value in memory is up to a hundred times as large as its text (`[[],[],…]`), so a bound on bytes bounds nothing.
-//! Every list, object, key and scalar counts as one. How many bytes may come is the caller's business, too: whoever
-//! holds the bytes has taken their memory already.
+//! A value in memory is up to a hundred times as large as its text (`[[],[],…]`), so a bound on bytes alone protects
+//! nobody. Every list, object, key and scalar counts as one. The caller bounds the bytes: when they are here, they
+//! have taken their memory already.
 
 use serde::{
     Deserialize, Deserializer,

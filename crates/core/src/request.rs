@@ -190,8 +190,8 @@ fn each_template(call: &Template, f: &mut impl FnMut(&str)) {
     call.headers.values().chain(call.query.values()).chain(&call.body).for_each(|v| expr::each_text(v, f));
 }
 
-/// Finds a `.` or `..` that data made a segment of the path: whoever reads the URL would leave the path by it, however
-/// its dots are encoded.
+/// Errs if data makes `.` or `..` a segment of the path. Readers of the URL would follow it to another path, also
+/// where its dots are encoded.
 fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr::Error> {
     let from = url.find("://").map_or(0, |at| at + 3);
     let end = url[from..].find(['?', '#']).map_or(url.len(), |n| from + n);

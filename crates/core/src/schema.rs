@@ -49,7 +49,7 @@ impl Validator {
             Ok(meta) => meta.iter_errors(schema).flat_map(|e| explain::problems(&e)).take(PROBLEMS).collect(),
             Err(e) => return Err(refused(format!("the schema's `$schema` is unknown: {e}"))),
         };
-        // A schema that is no schema is not laid out: the graph would be of what nobody meant.
+        // An invalid schema is not laid out: its graph would mean nothing.
         if !meta.is_empty() {
             return Err(meta.into_iter().map(|p| Problem { code: "invalid_schema".into(), ..p }).collect());
         }

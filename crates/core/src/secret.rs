@@ -1,7 +1,7 @@
 //! References to secrets: `secret://name` in the text of a definition or of the agents' file.
 //!
-//! Decides what a reference is and where a template's own ones stand. What comes in by data is never one, whatever it
-//! looks like. Values are none of the core's business.
+//! This file decides what a reference is, and where the references of a template stand. Text that comes in by data is
+//! never a reference, even if it looks like one. The core never sees the values of secrets.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// Returns the names of all references in a text, whoever wrote it.
+/// Returns the names of all references in a text. It does not ask who wrote them.
 pub fn references(text: &str) -> BTreeSet<String> {
     places(text).map(|(_, name)| name.to_owned()).collect()
 }

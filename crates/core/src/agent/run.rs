@@ -53,7 +53,7 @@ pub struct Run {
     /// The actors that answered what was delegated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
-    /// Who the agent is; attached by the shell, none when there is no such agent.
+    /// Who the agent is. The shell attaches it; `None` if there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
 }
@@ -267,7 +267,7 @@ impl Run {
             Event::ModelReplied { message, calls, usage } => {
                 self.messages.push(message.clone());
                 self.usage += *usage;
-                // A model that answers starts anew with its retries.
+                // A model that answers has all its retries again.
                 self.failures = 0;
                 for call in calls {
                     *self.repeats.entry(call_hash(call)).or_default() += 1;
@@ -307,7 +307,7 @@ impl Run {
     fn take_result(&mut self, id: &str, message: &Datum) {
         let Phase::Acting { calls, results } = &mut self.phase else { return };
         results.insert(id.to_owned(), message.clone());
-        // In the order of the calls, whatever order the answers came in.
+        // The messages stand in the order of the calls. The answers may have come in any order.
         let answers: Option<Vec<Datum>> =
             places::names(calls).iter().map(|name| results.get(name).cloned()).collect();
         if let Some(answers) = answers {

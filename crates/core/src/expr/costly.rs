@@ -38,7 +38,7 @@ pub(super) fn replace(
         }
     }
     state.consume_fuel(text.len() as u64 / BYTES)?;
-    // A negative count is no bound.
+    // A negative count replaces all.
     let count = count.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
     // A short text can become a very long one, so what it grows by is paid before it does.
     if let Some(more) = to.len().checked_sub(from.len()).filter(|more| *more > 0) {

@@ -348,7 +348,7 @@ fn write(out: &mut Output<'_>, text: &str) -> Result<(), minijinja::Error> {
 }
 
 fn keep(_: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
-    // Nothing kept means that there is no result.
+    // If nothing is kept, the expression has no result.
     if !value.is_undefined() {
         state.set_temp(RESULT, value.clone());
     }

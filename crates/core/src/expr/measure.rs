@@ -37,8 +37,8 @@ pub(super) fn measured(state: &State<'_, '_>, value: &Value) -> Result<Value, Er
     Ok(laid_out(value)?.unwrap_or_else(|| value.clone()))
 }
 
-/// Returns a plain list in place of one that is put together anew each time it is looked at (`a + a`, `a[:]`):
-/// of these, one inside the other, every look would cost as many steps as they nest.
+/// Returns a plain list in place of a lazy one (`a + a`, `a[:]`), which is put together again at each look. With lazy
+/// lists inside lazy lists, each look would cost a step for every level.
 fn laid_out(value: &Value) -> Result<Option<Value>, Error> {
     let lazy = match value.kind() {
         ValueKind::Iterable => true,

@@ -101,7 +101,7 @@ impl Graph {
         let draft = Draft::default().detect(schema);
         let Ok(base) = uri::from_str(BASE) else { return Ok(()) };
         let registry = Registry::new().draft(draft).add(BASE, draft.create_resource_ref(schema));
-        // What can't be resolved is told by whoever compiles the schema.
+        // References that can't be resolved are reported when the schema is compiled.
         let Ok(registry) = registry.and_then(|r| r.prepare()) else { return Ok(()) };
         let mut known: BTreeMap<*const Value, usize> = BTreeMap::new();
         let mut patterns = pattern::Measured::default();

@@ -214,8 +214,8 @@ pub enum Input {
         outcome: Outcome,
         usage: Usage,
     },
-    /// What an agent says became of its attempt. Whoever can call the run can say so: it counts only for a step that is
-    /// asked of an agent, and in the form that this step takes.
+    /// What an agent says about its attempt. Anybody who can call the run can send this, so it counts only for a step
+    /// that asks an agent of ours, and only if the answer fits that step.
     AgentAnswer {
         step: StepKey,
         attempt: u32,

@@ -172,7 +172,7 @@ impl NodeKind {
         })
     }
 
-    /// The agent that it names, whoever does the agent's work.
+    /// Returns the agent that it names: one of ours, or a worker outside.
     pub fn agent(&self) -> Option<&AgentNode> {
         match self.outside() {
             Some(Outside::Agent(agent) | Outside::Worker(agent)) => Some(agent),

@@ -1,4 +1,4 @@
-//! A run's state in parts: a head that is written anew, and an archive whose pages are written once.
+//! A run's state in parts: a head that is written each time, and an archive whose pages are written once.
 //!
 //! The head holds what is open; finished steps and collected outputs stand in the archive, in the order they ended,
 //! so the cost of writing a snapshot does not grow with the work already done.

@@ -1,5 +1,5 @@
-//! What people see of a run: the run itself, its events, its steps. Each is made here and nowhere else, whoever asks
-//! for it and however it travels.
+//! What people see of a run: the run itself, its events, its steps. Each is made only here, for every caller and
+//! every transport.
 
 mod event;
 mod shape;

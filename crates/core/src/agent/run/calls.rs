@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 /// same call.
 pub(super) fn call_hash(call: &ToolCall) -> Hash {
     let arguments = json::read(call.arguments.as_bytes(), &json::Limits::default())
-        // What is no JSON repeats as a text.
+        // Arguments that are no JSON are compared as text.
         .unwrap_or_else(|_| Value::String(call.arguments.clone()));
     Hash::chain(&[call.name.as_bytes(), canonical(&arguments).as_bytes()])
 }
 
-/// Prints JSON with its keys sorted, whatever map the value uses.
+/// Prints JSON with its keys sorted: the order of a value's own map depends on a feature of `serde_json`.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {

@@ -142,7 +142,7 @@ impl Run {
 
     /// Takes a model's reply: calls of tools, or an answer.
     fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {
-        // One call, whatever the provider counts.
+        // This is one call, even if the provider counts more.
         let usage = Usage { calls: 1, ..reply.usage };
         if !reply.tool_calls.is_empty() {
             let message = Message {

@@ -39,8 +39,8 @@ pub(super) fn names(calls: &[ToolCall]) -> Vec<String> {
     names
 }
 
-/// Makes a conversation one that a provider takes: within an answer each call has an id of its own, the provider's where
-/// it has one, and the messages behind it, in the order of its calls, answer to these.
+/// Gives a conversation ids that a provider accepts. Within one answer each call has an id that no other has: the
+/// provider's own, if it gave one. The tools' messages behind the answer get these ids, in the order of the calls.
 pub fn echo(messages: &mut [Message]) {
     let mut at = 0;
     while at < messages.len() {

@@ -151,7 +151,7 @@ fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Probl
         let message = format!("the name has {length} characters, more than 255");
         problems.push(Problem::new("name", "invalid_name", message));
     }
-    // A definition that is pinned keeps its schema, whatever a later version thinks of it.
+    // A definition that is pinned keeps its schema, even if a later version would refuse it.
     if let Some(schema) = definition.input.as_ref().filter(|_| fresh) {
         node::check_schema(schema, "input", problems);
     }

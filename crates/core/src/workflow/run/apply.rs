@@ -205,7 +205,7 @@ impl Run {
     fn take_signal(&mut self, name: &str) {
         if let Some(queue) = self.signals.get_mut(name) {
             queue.pop_front();
-            // An empty queue must not stay: whoever asks whether there are signals looks at the map alone.
+            // An empty queue must not stay, because a decision only asks whether the map of queues is empty.
             if queue.is_empty() {
                 self.signals.remove(name);
             }
