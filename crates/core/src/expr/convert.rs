@@ -132,7 +132,7 @@ impl Walk {
 
 fn number(value: &Jinja) -> Result<Number, Error> {
     let outside = || Error::Evaluation(format!("the number {value} does not fit JSON"));
-    // Whole numbers of minijinja have up to 128 bits.
+    // minijinja's whole numbers have up to 128 bits, those of JSON 64.
     if value.is_integer() {
         if let Some(i) = value.as_i64() {
             return Ok(i.into());

@@ -40,11 +40,11 @@ const FAILURE: u64 = 100_000;
 /// Loops within loops; each level costs native stack.
 const RECURSION: usize = 50;
 
-/// Prints what a template for people and models says.
+/// Prints values as text: strings as they are, everything else as JSON.
 static TEXT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print));
-/// Prints what a request says, with everything escaped that could be taken for a mark.
+/// Prints the same into requests, with everything escaped that could be taken for a mark.
 pub(super) static MARKED: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print_unmarked));
-/// Prints what a URL says: percent-encoded, and between marks.
+/// Prints the same into URLs, percent-encoded and between marks.
 pub(super) static URL: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print_in_url));
 /// Keeps the printed value instead, so that a result is not turned into text.
 static VALUE: LazyLock<Environment<'static>> = LazyLock::new(|| environment(keep));

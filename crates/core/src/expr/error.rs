@@ -5,10 +5,10 @@ use minijinja::ErrorKind;
 /// Why an evaluation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// The source does not parse, or uses what there is not.
+    /// The source does not parse, or names a filter or test that does not exist.
     #[error("{0}")]
     Syntax(String),
-    /// The source is right, but not for this data.
+    /// The source can't be evaluated over this data.
     #[error("{0}")]
     Evaluation(String),
     /// Fuel, size or depth.
@@ -46,7 +46,7 @@ pub(super) fn error(e: minijinja::Error) -> Error {
             _ => Error::Syntax(text),
         },
         ErrorKind::OutOfFuel => out_of_fuel(),
-        // minijinja has no kind for it.
+        // minijinja has no kind of error for this.
         ErrorKind::InvalidOperation if text == "recursion limit exceeded" => Error::Limit(text),
         ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation("a value is undefined".into()),
         _ => Error::Evaluation(text),

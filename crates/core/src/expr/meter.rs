@@ -35,7 +35,7 @@ pub struct Meter<'b> {
 // === impl Brake ===
 
 impl Brake {
-    /// Lets the evaluations under way end, and no other begin.
+    /// Lets no evaluation begin; those under way may end.
     pub fn ease(&self) {
         // The stronger of the two stays.
         self.0.fetch_max(EASED, Ordering::Relaxed);

@@ -260,7 +260,7 @@ impl Part {
                 }
                 "contains" if schema(value) => self.every_item.push(name(value, key)),
                 "enum" | "const" => self.own += values(value),
-                // Names are found by hash, so eight of them cost about as much as one value to compare.
+                // A name costs less than a value that is compared: eight of them count as one.
                 "required" | "dependentRequired" => self.own += values(value) / 8,
                 "uniqueItems" => self.unique |= value == true,
                 "pattern" => {

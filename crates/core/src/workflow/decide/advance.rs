@@ -182,7 +182,7 @@ impl Decision<'_> {
                 NodeState::None | NodeState::Open => open += 1,
                 NodeState::Completed(_) | NodeState::Failed => taken += usize::from(state.takes(link.branch)),
                 NodeState::Skipped => skipped += 1,
-                // Its edges are not taken, and it is not a part of the graph that was never entered.
+                // A cancelled parent takes no edge, and it was entered, so it counts for neither.
                 NodeState::Cancelled => {}
             }
         }
