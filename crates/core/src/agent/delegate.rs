@@ -53,8 +53,8 @@ pub fn leaves_open(task: &Task, name: &str) -> bool {
 // === impl Profile ===
 
 impl Profile {
-    /// Whether the agent may delegate parts of this task. Nothing that must be done at most once is passed on: the
-    /// one who passes it on could not know whether it was done.
+    /// Whether the agent may delegate parts of this task. A task that must be done at most once is done by one agent
+    /// alone.
     pub fn may_delegate(&self, task: &Task) -> bool {
         !self.peers.is_empty() && !task.at_most_once && depth(task) < DEPTH
     }

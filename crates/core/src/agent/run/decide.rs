@@ -101,7 +101,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         | Input::Cancel { .. }
         | Input::Tick => {}
     }
-    // Whatever the input was: the limit is passed with or without a tick.
+    // This is checked after every input, since the time runs with or without a tick.
     if let Some(seconds) = profile.spec.limits.seconds
         && run.works()
         && at >= run.accepted_at + Span::secs(seconds)
