@@ -12,15 +12,15 @@ pub trait ActorType: Send + Sync {
     /// Whether this can be the id of one of its actors.
     fn is_id(&self, id: &str) -> bool;
 
-    /// Calls a method: JSON in, JSON out.
+    /// Calls a method: JSON in, JSON out. Errs with a fault that the host answers as JSON, too.
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply;
 
-    /// The actor's reminder fired.
+    /// Tells the actor that its reminder fired.
     async fn wake(&self, id: &str) -> Reply;
 
-    /// The sidecar has let go of the actor; it is called again somewhere, maybe here.
+    /// Tells that the sidecar has let go of the actor. It is called again somewhere, maybe here.
     fn deactivate(&self, id: &str);
 
-    /// How many are in memory.
+    /// Returns how many actors are in memory.
     fn active(&self) -> usize;
 }

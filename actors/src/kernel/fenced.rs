@@ -14,6 +14,7 @@ pub struct Fenced<'s> {
 }
 
 impl<'s> Fenced<'s> {
+    /// Names a document; nothing is read yet.
     pub fn new(services: &'s Services, key: String) -> Self {
         Self { services, key }
     }
@@ -23,15 +24,16 @@ impl<'s> Fenced<'s> {
         self.services.sidecar.get(&self.services.settings.statestore, &self.key).await
     }
 
-    /// Writes the document over the one with this etag; without an etag, where there is none yet.
+    /// Writes the document over the one with this etag, or as the first one if `etag` is `None`. An error means that
+    /// the outcome is unknown.
     pub async fn save(&self, data: Vec<u8>, etag: Option<&str>, ttl: Ttl) -> Result<(), Error> {
         let fence = etag.map_or(Fence::FirstWrite, |etag| Fence::Etag(etag.to_owned()));
         let save = Save { key: self.key.clone(), data: Bytes::from(data), fence, ttl };
         self.services.sidecar.save(&self.services.settings.statestore, vec![save]).await
     }
 
-    /// Returns the etag of a save just made over this one: Redis and the embedded store both count up by one, which spares
-    /// a read after each save. A store with other etags is read.
+    /// Returns the etag that a save just made over this one has given the document. Redis and the embedded store both
+    /// count up by one, which spares a read after each save. A store with other etags is read.
     pub async fn next_etag(&self, etag: Option<&str>) -> Result<Option<String>, Error> {
         match etag.map(str::parse::<u64>) {
             None => Ok(Some("1".to_owned())),

@@ -8,6 +8,7 @@ use std::time::Duration;
 pub struct Ladder(&'static [u64]);
 
 impl Ladder {
+    /// Makes a ladder of these waits, in milliseconds. The first one comes before the first try, so it is mostly 0.
     pub const fn of(waits: &'static [u64]) -> Self {
         Self(waits)
     }

@@ -23,12 +23,14 @@ pub struct Mailboxes<T> {
     limit: usize,
 }
 
+/// One actor's state, and who waits for it.
 struct Place<T> {
     state: Arc<tokio::sync::Mutex<T>>,
     waiting: AtomicUsize,
 }
 
 impl<T: Default + Send + 'static> Mailboxes<T> {
+    /// An empty set. At most `limit` turns wait for one actor, the one that is inside not counted.
     pub fn new(limit: usize) -> Self {
         Self { places: Mutex::default(), limit }
     }
@@ -36,22 +38,26 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
     /// Waits for the actor's turn, in order of arrival.
     pub async fn enter(&self, id: &str) -> Result<OwnedMutexGuard<T>, Full> {
         mutant!(Mailbox, return Ok(Arc::new(tokio::sync::Mutex::new(T::default())).lock_owned().await););
+        // The lock on the map is held only to count: waiting for the turn happens outside.
         let place = {
             let mut places = self.places.lock();
             let place = places
                 .entry(id.to_owned())
                 .or_insert_with(|| Arc::new(Place { state: Arc::default(), waiting: AtomicUsize::new(0) }));
+            // The turn is counted under the map's lock, so that `forget_if` can't take the place away before the
+            // wait.
             if place.waiting.fetch_add(1, Ordering::Relaxed) >= self.limit {
                 place.waiting.fetch_sub(1, Ordering::Relaxed);
                 return Err(Full);
             }
             place.clone()
         };
-        // Counted down also when the caller gives up while waiting.
+        // This counts the turn out, also if the caller gives up while it waits.
         let _waiting = Waiting(&place.waiting);
         Ok(place.state.clone().lock_owned().await)
     }
 
+    /// Returns the ids of the actors that are active here.
     pub fn names(&self) -> Vec<String> {
         self.places.lock().keys().cloned().collect()
     }
@@ -66,11 +72,12 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
         self.forget_if(id, |_| true)
     }
 
-    /// The same where its state allows it, too.
+    /// The same, if the actor's state allows it.
     pub fn forget_if(&self, id: &str, allowed: impl FnOnce(&T) -> bool) -> bool {
         let mut places = self.places.lock();
         let idle = places.get(id).is_some_and(|place| {
             place.waiting.load(Ordering::Relaxed) == 0
+                // A guard holds a reference to the state, so with one reference nobody is inside.
                 && Arc::strong_count(&place.state) == 1
                 && place.state.try_lock().is_ok_and(|state| allowed(&state))
         });
@@ -80,11 +87,13 @@ impl<T: Default + Send + 'static> Mailboxes<T> {
         idle
     }
 
+    /// Returns how many actors are active here.
     pub fn len(&self) -> usize {
         self.places.lock().len()
     }
 }
 
+/// One turn that waits. Dropping it counts the turn out.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {

@@ -17,6 +17,7 @@ pub struct Armed {
     pub often: bool,
 }
 
+/// What is known of the reminder.
 #[derive(Default)]
 enum State {
     /// Nobody asked for one here.
@@ -26,6 +27,7 @@ enum State {
     None,
     /// A task asks for it in a while.
     Promised(AbortHandle),
+    /// This process registered it, or it came here.
     Registered(Armed),
 }
 
@@ -45,14 +47,14 @@ impl Reminder {
         }
     }
 
-    /// The actor was read from the store: whoever had it before may have registered one.
+    /// The actor was read from the store: the process that had it before may have registered a reminder.
     pub fn doubt(&mut self) {
         if matches!(self.state, State::None) {
             self.state = State::Unknown;
         }
     }
 
-    /// One came, so there is one, whoever registered it.
+    /// The reminder came, so there is one. It does not matter who registered it.
     pub fn note(&mut self, armed: Armed) {
         if !matches!(self.state, State::Registered(_)) {
             self.set(State::Registered(armed));
@@ -64,10 +66,12 @@ impl Reminder {
         matches!(self.state, State::None)
     }
 
+    /// Whether a task will ask for it in a while.
     pub fn is_promised(&self) -> bool {
         matches!(self.state, State::Promised(_))
     }
 
+    /// Returns how the reminder was registered, as far as this process knows.
     pub fn registered(&self) -> Option<Armed> {
         match self.state {
             State::Registered(armed) => Some(armed),
@@ -75,7 +79,7 @@ impl Reminder {
         }
     }
 
-    /// Whether it is left alone for now.
+    /// Whether registering and removing are left alone for now, after a failure.
     pub fn cools(&self, services: &Services) -> bool {
         services.clock.steady() < self.cools_until
     }
@@ -88,12 +92,14 @@ impl Reminder {
     /// The task that was to ask for it asks now.
     pub fn redeem(&mut self) {
         if self.is_promised() {
+            // `set` would abort the task, and it is the task that calls this.
             self.state = State::Unknown;
         }
     }
 
     /// Registers it, or changes it.
     pub async fn register(&mut self, services: &Services, kind: &str, id: &str, want: Armed) {
+        // An error does not say that nothing was registered.
         self.doubt();
         let often = services.settings.pause(wake::OFTEN);
         let (due, period) = if want.often {
@@ -115,7 +121,7 @@ impl Reminder {
         }
     }
 
-    /// Removes it, and tells whether it is gone.
+    /// Removes the reminder. Returns whether it is certainly gone.
     pub async fn remove(&mut self, services: &Services, kind: &str, id: &str) -> bool {
         if self.is_promised() {
             // Nobody asked for one yet.
@@ -129,6 +135,7 @@ impl Reminder {
         match wake::disarm(services, kind, id).await {
             Ok(()) => {
                 failpoint!("disarm.after");
+                // Another process may have registered one meanwhile, so this is no proof that there is none.
                 self.state = State::Unknown;
                 true
             }
@@ -140,17 +147,19 @@ impl Reminder {
         }
     }
 
-    /// Gives a promise up: the reminder is asked for now.
+    /// Gives a promise up, because the reminder is asked for at once.
     pub fn forget_promise(&mut self) {
         if self.is_promised() {
             self.set(State::Unknown);
         }
     }
 
+    /// Leaves the reminder alone for a while: the scheduler is not asked again by each turn.
     fn cool(&mut self, services: &Services) {
         self.cools_until = services.clock.steady() + services.settings.paced(wake::COOL);
     }
 
+    /// Changes what is known. A task that promised the reminder has nothing left to do.
     fn set(&mut self, state: State) {
         if let State::Promised(task) = std::mem::replace(&mut self.state, state) {
             task.abort();

@@ -29,10 +29,12 @@ use callboard_core::{
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-/// The end of an ended run's retention gets an in-process timer where it is nearer than this: else the sweeper comes.
+/// The end of an ended run's retention gets a timer in this process only if it is nearer than this. Else the sweeper
+/// comes.
 const NEAR: Span = Span::secs(30);
-/// How often an unanswered task is published again while its attempt is young, and later.
+/// How soon an unanswered task is published again: while its attempt is young, and later.
 const REPUBLISH: (Span, Span) = (Span::secs(25), Span::secs(300));
+/// How long an attempt is young.
 const YOUNG: Span = Span::secs(600);
 /// A task on its way to an agent.
 struct Task {
@@ -55,9 +57,11 @@ impl Workflows {
         turn: &Turn,
         begun: &BTreeSet<Attempt>,
     ) -> Result<(), Fault> {
+        // Nothing else matters for a run whose keys are about to go.
         if mem.run.purging {
             return self.purge(actor, run, mem).await;
         }
+        // What is asked for now. Attempts that are not among it are over.
         let (mut wanted, mut tasks) = (BTreeSet::new(), Vec::new());
         for effect in mem.run.pending() {
             match effect {
@@ -103,8 +107,8 @@ impl Workflows {
         Ok(())
     }
 
-    /// A task is published when it is new, when it could not be, and on a wake again after a while: the message, or the
-    /// agent's process, may be lost.
+    /// Returns a handle if the task is to be published now: when it is new, when it could not be published, and on a
+    /// wake again after a while. The message may be lost, or the agent's process.
     fn is_to_be_published(&self, actor: &mut Actor, attempt: &Attempt, turn: &Turn) -> Option<Handle> {
         let (settings, now) = (&self.services.settings, self.services.clock.steady());
         actor.attempts.publish(attempt, now, true, |since, last| {
@@ -113,8 +117,8 @@ impl Workflows {
         })
     }
 
-    /// Workers take minutes, and an offer repeated may be work done twice: it is not repeated soon, and one for
-    /// `at_most_once` never.
+    /// Returns a handle if the task is to be offered now. Workers take minutes, and an offer that is repeated may be
+    /// work done twice. So it is repeated late, and an `at_most_once` one never.
     fn is_to_be_offered(
         &self,
         actor: &mut Actor,
@@ -128,7 +132,7 @@ impl Workflows {
         actor.attempts.publish(attempt, now, false, is_due)
     }
 
-    /// Publishes tasks; the ones that fail are published again by the next wake.
+    /// Publishes tasks in a task of its own. What fails is published again by the next wake.
     fn publish_tasks(&self, run: &str, state: &Run, tasks: Vec<Task>) {
         if tasks.is_empty() {
             return;
@@ -147,6 +151,7 @@ impl Workflows {
                     }
                     Err(error) => tracing::warn!(run, %error, "tasks are not published yet"),
                 }
+                // The next process publishes them again. A shutdown does not wait for a bus that is away.
                 if this.tasks.is_stopping() {
                     break;
                 }
@@ -184,8 +189,8 @@ impl Workflows {
         tasks.iter().map(message).collect()
     }
 
-    /// Publishes the tasks of all runs here that agents work on again, after a while. Whoever works on one is not disturbed:
-    /// an agent takes a repeated task for what it is.
+    /// Publishes again, after a while, the tasks of all runs here that agents work on. An agent that is at work knows
+    /// the task and goes on.
     pub(crate) fn ask_again(&self, after: Duration) {
         let this = self.clone();
         self.tasks.spawn_until_stop(async move {
@@ -221,7 +226,7 @@ impl Workflows {
                     told.lock().insert((step, attempt));
                     this.settle(&run).await;
                 }
-                // One that could not ask whether it is wanted is told again.
+                // An agent that did not hear it is told again by the next turn.
                 Err(error) => tracing::debug!(run, %step, %error, "the agent is not told yet"),
             }
         });
@@ -237,8 +242,8 @@ impl Workflows {
         });
     }
 
-    /// Sets the alarm of the nearest deadline. One millisecond more: instants are whole milliseconds, and a turn just
-    /// before one is a turn for nothing.
+    /// Sets the alarm of the nearest deadline, one millisecond late: instants are whole milliseconds, and a turn just
+    /// before one would find nothing due.
     fn set_alarm(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
         self.tell_time(actor, run, mem);
         let left = mem.run.deadline().map(|deadline| deadline.since(mem.now));
@@ -262,7 +267,7 @@ impl Workflows {
             }
             actor.mem = Some(mem);
         }
-        // What is still on its way out is cleaned up after, by whoever sees it out.
+        // The follower of what is still on its way out settles the run once more.
         let idle = actor.mem.as_ref().is_none_or(|m| m.run.ended.is_some())
             && actor.reminder.registered().is_none()
             && !actor.outgoing.has_work();
@@ -272,7 +277,8 @@ impl Workflows {
         }
     }
 
-    /// Disarming is the last effect; then the catalog need not look until retention.
+    /// Removes the reminder of an ended run and marks it as cleaned. This comes last, since then nobody looks at the
+    /// run until its retention is over.
     async fn clean(&self, actor: &mut Actor, run: &str, mem: &Mem) {
         if rule!(DisarmLast, !actor.outgoing.is_done(mem.doc.seq)) {
             // The follower calls `settle` when it is through.
@@ -284,7 +290,7 @@ impl Workflows {
         if rule!(CancelAgent, has_untold(actor, &mem.run)) {
             return;
         }
-        // Until then the sweeper comes back.
+        // If the reminder can't be removed now, the run stays unmarked and the sweeper comes back.
         if self.disarm(actor, run).await {
             failpoint!("clean.before_mark");
             if let Err(error) = self.services.catalog.mark_cleaned(run, mem.doc.seq).await {

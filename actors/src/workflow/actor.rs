@@ -18,25 +18,31 @@ pub struct Actor {
     pub mem: Option<Mem>,
     /// What is not journaled or not published yet.
     pub outgoing: Arc<Outgoing>,
+    /// What this process knows of the run's reminder.
     pub reminder: Reminder,
+    /// Who works on which attempts, as far as it began here.
     pub attempts: Attempts,
     /// When a tick last went well, in steady time.
     pub ticked: Option<Timestamp>,
     /// Abandoned attempts whose agents were told.
     pub told: Arc<parking_lot::Mutex<BTreeSet<(StepKey, u32)>>>,
-    /// What the run's own time is more than the steady one, in milliseconds, as of its last event.
+    /// How far the run's own time is ahead of the steady clock, in milliseconds, as of its last event.
     pub ahead: Option<i64>,
 }
 
 /// A run's state with what it takes to save the next one.
 pub struct Mem {
+    /// The document as it was saved last, or as the next save will write it.
     pub doc: Document,
+    /// The state that it stands for.
     pub run: Run,
     /// The run's own time, as of the turn that was asked last.
     pub now: Timestamp,
+    /// What is known of the document in the store.
     pub saved: Saved,
     /// Bytes of each event in the tail.
     pub sizes: Vec<usize>,
+    /// Where the state's archive is in the store.
     pub pages: Pages,
     /// Contents seen lately.
     pub values: Values,
@@ -45,11 +51,11 @@ pub struct Mem {
 /// What is known of the document in the store.
 #[derive(Debug, Clone, Default)]
 pub struct Saved {
-    /// Of the document as read or written last; none before the first save.
+    /// The etag of the document as it was read or written last; `None` before the first save.
     pub etag: Option<String>,
-    /// The document still has the expiry of a first one.
+    /// The document still has the expiry of a first save.
     pub expires: bool,
-    /// When it was read or begun, the catalog had nothing of this run.
+    /// The catalog had nothing of this run when it was read or begun.
     pub unheard: bool,
     /// Nobody could say whether the catalog knows the run, and its document may still have the expiry of a first one.
     pub unsure: bool,
@@ -80,6 +86,7 @@ impl Mem {
         Self { saved: Saved { unheard: true, ..mem.saved }, ..mem }
     }
 
+    /// A state that was read, with the etag that its document had.
     pub fn of(doc: Document, run: Run, etag: Option<String>) -> Self {
         let sizes = doc.tail.iter().map(|kept| kept.json().len()).collect();
         Self {

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, Semaphore};
 const AT_ONCE: usize = 256;
 /// How often the wall clock is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// A difference that is no jump: clocks are read one after the other, and are slewed.
+/// Milliseconds that are no jump: the clocks are read one after the other, and are slewed.
 const NO_JUMP: i64 = 500;
 
 /// When a run is due.
@@ -30,7 +30,7 @@ pub(super) struct Alarm {
     pub at: Timestamp,
     /// By the wall clock, as it was when this was set.
     pub wall: Timestamp,
-    /// What the run's own time is more than the steady one, in milliseconds.
+    /// How far the run's own time is ahead of the steady clock, in milliseconds.
     pub ahead: i64,
 }
 
@@ -41,8 +41,10 @@ pub(super) struct Alarms {
     changed: Notify,
 }
 
+/// The alarms by run, and in the order in which they ring.
 #[derive(Default)]
 struct Index {
+    /// Every run that waits, also while its alarm rings.
     of: HashMap<Arc<str>, Alarm>,
     /// Those that have not rung.
     line: BTreeSet<(Timestamp, Arc<str>)>,
@@ -64,12 +66,13 @@ impl Alarms {
         index.line.insert((alarm.at, name.clone()));
         index.of.insert(name, alarm);
         drop(index);
+        // Only a sooner alarm shortens the wait of the loop.
         if first.is_none_or(|first| alarm.at < first) {
             self.changed.notify_one();
         }
     }
 
-    /// Returns how far the time of a run that waits is from the steady one.
+    /// Returns how far the time of a run that waits is ahead of the steady clock, in milliseconds.
     pub fn ahead(&self, run: &str) -> Option<i64> {
         self.index.lock().of.get(run).map(|alarm| alarm.ahead)
     }
@@ -84,7 +87,7 @@ impl Alarms {
         }
     }
 
-    /// Forgets an alarm that rang, unless it was set anew.
+    /// Forgets an alarm that rang, unless another was set meanwhile.
     fn spent(&self, run: &Arc<str>, at: Timestamp) {
         let mut index = self.index.lock();
         if index.of.get(run).is_some_and(|alarm| alarm.at == at) && !index.line.contains(&(at, run.clone())) {
@@ -92,7 +95,7 @@ impl Alarms {
         }
     }
 
-    /// The wall clock was set: what it says is due now rings now.
+    /// The wall clock was set: what is due by it now rings now. An alarm never becomes later.
     fn jumped(&self, steady: Timestamp, wall: Timestamp) {
         let mut index = self.index.lock();
         let sooner: Vec<(Arc<str>, Alarm)> = index
@@ -151,11 +154,12 @@ pub(crate) fn start(workflows: &Workflows, tasks: &Tasks) {
     });
 }
 
-/// What the wall clock is more than the steady one.
+/// Returns how far the wall clock is ahead of the steady one, in milliseconds.
 fn gap(this: &Workflows) -> i64 {
     this.services.clock.now().0 - this.services.clock.steady().0
 }
 
+/// Says once for all runs that the clock was set.
 fn said(by: i64) {
     let (by, way) = (Span(by.unsigned_abs()), if by > 0 { "forward" } else { "back" });
     tracing::warn!(

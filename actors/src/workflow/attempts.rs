@@ -52,6 +52,7 @@ impl Handle {
 impl Attempts {
     /// Notes a call that is about to be made here. Returns false if one is under way.
     pub fn begin_here(&mut self, attempt: &Attempt, now: Timestamp) -> bool {
+        // A call is never made twice by one process, however often the turn finds it pending.
         if rule!(InFlight, self.0.contains_key(attempt)) {
             return false;
         }
@@ -82,6 +83,7 @@ impl Attempts {
         if rule!(InFlight, !wanted) {
             return None;
         }
+        // The task is marked before it is sent, so that the next turn does not send it, too.
         *state = State::Published { at: now };
         drop(state);
         Some(under_way.state.clone())
@@ -97,11 +99,12 @@ impl Attempts {
         self.0.retain(|attempt, _| wanted.contains(attempt));
     }
 
+    /// Whether nobody here works on anything.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a call is made in this process: whoever loaded the run elsewhere would make it a second time.
+    /// Whether a call is made in this process. A host that loaded the run elsewhere would make it a second time.
     pub fn are_here(&self) -> bool {
         self.0.values().any(|under_way| *under_way.state.0.lock() == State::Here)
     }

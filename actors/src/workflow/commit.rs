@@ -18,7 +18,7 @@ use bytes::Bytes;
 use callboard_core::{Hash, workflow::Event};
 use callboard_sidecar::client::Ttl;
 
-/// A first document that nobody journaled goes after so many seconds.
+/// Seconds after which a first document goes that nobody journaled.
 const FIRST_TTL: u32 = 600;
 
 /// A save that was refused, or whose outcome is unknown: what its turn made, to be cleaned up once the document has
@@ -54,14 +54,18 @@ impl Workflows {
         let mut made: Vec<NewValue> = Vec::new();
         mem.doc.raise(self.services.settings.version());
         let recorded = record(mem, events, adopted, &turn, &mut made);
+        // The tail is folded before the save: the snapshot's parts are written with the values, and the document
+        // names them.
         let superseded = fold_tail(actor, mem, &turn, &mut made);
         mem.doc.published =
             if rule!(RememberPublished, true) { actor.outgoing.published() } else { mem.doc.seq };
+        // The values go first, so that a document never names what is not there.
         self.save_values(run, &made).await?;
         // What the catalog has certainly never heard of goes by itself if nobody comes back to it.
         let unheard = mem.saved.unheard && actor.outgoing.journaled() == 0;
         self.save_document(actor, run, mem, unheard, &made).await?;
         mem.saved.expires = mem.saved.etag.is_none() || mem.saved.expires && unheard;
+        // If the etag can't be had the save may stand all the same, so the state counts as lost.
         let etag = self.document_of(run).next_etag(mem.saved.etag.as_deref()).await;
         mem.saved.etag = etag.map_err(|_| None)?;
         for value in made {
@@ -69,6 +73,7 @@ impl Workflows {
                 mem.values.insert(value.key, content);
             }
         }
+        // The events go out from here on, since they are committed.
         for Recorded { seq, event, hash, json, values } in recorded {
             actor.outgoing.push(seq, &event, hash, json, values);
         }
@@ -88,6 +93,7 @@ impl Workflows {
         Ok(())
     }
 
+    /// Saves the document over the one that was read, and arms `wake` beside it.
     async fn save_document(
         &self,
         actor: &mut Actor,
@@ -104,12 +110,14 @@ impl Workflows {
             _ => Ttl::Keep,
         };
         let document = self.document_of(run);
+        // Neither needs the other, so both run at once. A reminder of a run that was not saved finds nothing to do.
         let (saved, ()) = tokio::join!(
             document.save(mem.doc.encode(), mem.saved.etag.as_deref(), ttl),
             self.arm(actor, run, &mem.run, false),
         );
         if let Err(error) = saved {
             tracing::debug!(run, %error, "the document's save is refused or unknown");
+            // The save may still arrive, so what it names can't be deleted yet.
             return Err(Some(Refused { etag: mem.saved.etag.clone(), made: names(made) }));
         }
         failpoint!("commit.after_document");
@@ -130,6 +138,7 @@ impl Workflows {
 
     /// Deletes what refused turns made, once the document has moved past them and names none of it.
     pub(super) async fn clean_refused(&self, run: &str, mem: &Mem, refused: &mut Vec<Refused>) {
+        // An etag that is no number counts as 0, so nothing is deleted by it.
         let version = |etag: Option<&String>| etag.and_then(|e| e.parse::<u64>().ok()).unwrap_or(0);
         let now = version(mem.saved.etag.as_ref());
         let mut rest = Vec::new();
@@ -151,6 +160,7 @@ impl Workflows {
         *refused = rest;
     }
 
+    /// Returns an id for the keys of one turn: two turns never share one, so each can delete its own.
     pub(super) fn turn_id(&self) -> String {
         format!("{:x}", self.services.clock.id())
     }
@@ -184,12 +194,14 @@ fn record(
 /// Folds a long tail into a snapshot. Returns the parts it replaces.
 fn fold_tail(actor: &Actor, mem: &mut Mem, turn: &str, made: &mut Vec<NewValue>) -> Vec<(String, u64)> {
     let journaled = if rule!(KeepUnjournaled, true) { actor.outgoing.journaled() } else { mem.doc.seq };
+    // The tail keeps what is not journaled: a snapshot can't give the events back.
     let droppable = (journaled + 1).saturating_sub(mem.doc.tail_from) as usize;
     let total: usize = mem.sizes.iter().sum();
     let gain: usize = mem.sizes.iter().take(droppable).sum();
     if total <= TAIL_LIMIT {
         return Vec::new();
     }
+    // Folding would write a snapshot and free next to nothing.
     if gain < TAIL_LIMIT / 2 {
         // Each save carries it until it is journaled.
         actor.outgoing.hurry();
@@ -200,6 +212,7 @@ fn fold_tail(actor: &Actor, mem: &mut Mem, turn: &str, made: &mut Vec<NewValue>)
     old.into_iter().map(|snapshot| (snapshot.key, snapshot.size)).collect()
 }
 
+/// Returns the keys and sizes of new values, as they are deleted by.
 fn names(made: &[NewValue]) -> Vec<(String, u64)> {
     made.iter().map(|m| (m.key.clone(), m.data.len() as u64)).collect()
 }

@@ -23,6 +23,7 @@ pub(super) enum Unread {
     Store(#[from] callboard_sidecar::client::Error),
     #[error(transparent)]
     Catalog(#[from] callboard_catalog::Error),
+    /// It is in neither of them, or damaged there.
     #[error("{0}")]
     Lost(String),
     /// Another process may go on with it; this one must not write over it.
@@ -66,6 +67,7 @@ impl Workflows {
         let found = stored_values::load(&self.services, run, &wanted).await?;
         let mut lost = Vec::new();
         for r in refs {
+            // What does not match its hash counts as missing: the catalog has it as it was.
             match found.get(&r.key).filter(|data| Hash::of(data) == r.hash) {
                 Some(data) => insert(&mut out, &r.key, data)?,
                 None => lost.push(r.clone()),
@@ -83,6 +85,7 @@ impl Workflows {
                 again.push(NewValue { key: r.key, data: data.clone(), value: None });
             }
         }
+        // The store gets back what it lost, for the next reader.
         stored_values::save(&self.services, run, &again).await?;
         Ok(out)
     }
@@ -101,7 +104,7 @@ impl Workflows {
         else {
             return Ok(None);
         };
-        // A late answer is not looked at.
+        // A late answer yields nothing, so its value is not read.
         if mem.run.ended.is_some()
             || mem.run.steps.get(step).is_none_or(|s| s.attempt != *attempt || !s.is_open())
         {
@@ -120,6 +123,7 @@ impl Workflows {
     }
 }
 
+/// Parses a value into `out`.
 fn insert(out: &mut BTreeMap<String, Arc<Value>>, key: &str, data: &[u8]) -> Result<(), Unread> {
     let value =
         serde_json::from_slice(data).map_err(|e| Unread::Lost(format!("value {key} is not JSON: {e}")))?;

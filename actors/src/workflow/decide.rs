@@ -16,7 +16,7 @@ use callboard_core::{
 };
 use std::collections::BTreeSet;
 
-/// Work on expressions that a decision may do on the reactor: a millisecond, about.
+/// Units of work on expressions that a decision may do on the reactor. They take about a millisecond.
 const WORK_HERE: u64 = 25_000;
 
 /// What a turn decided, and the state it was decided on.
@@ -35,8 +35,9 @@ enum Undecided {
 type Decision = Result<(Vec<Event>, Option<Adopted>), Undecided>;
 
 impl Workflows {
-    /// Decides. A commit is fenced, a refusal is not, nor is finding nothing to do: another host may have gone on since this
-    /// one read the run. What would be answered without a write is decided on what is in the store now.
+    /// Decides, and decides again on what is in the store where the answer would rest on memory alone. A commit is
+    /// fenced by the etag; a refusal, and finding nothing to do, are not: another host may have gone on since this
+    /// one read the run.
     pub(super) async fn decide_surely(
         &self,
         actor: &mut Actor,
@@ -59,13 +60,14 @@ impl Workflows {
         let (events, adopted) = match decision {
             Ok(decided) => decided,
             Err(Undecided::Refused(fault)) => {
+                // Without an etag nothing was ever saved, so there is nothing to keep.
                 actor.mem = mem.saved.etag.is_some().then_some(mem);
                 return Err(fault.into());
             }
             Err(Undecided::Unknown) => return Err(Cut::Unknown),
         };
-        // A run that nobody was told of is to expire, one that somebody relies on is not. Where the catalog can't say which
-        // this is, nothing is written over it.
+        // The document of a run that nobody was told of must expire; the document of a run that somebody relies on
+        // must not. Where the catalog can't say which this is, nothing is written over it.
         if mem.saved.unsure && !events.is_empty() {
             return Err(Cut::Unknown);
         }
@@ -86,7 +88,7 @@ impl Workflows {
         Ok((self.decide(run, mem, turn).await?, adopted))
     }
 
-    /// Asks the core, bringing the values it misses.
+    /// Asks the core, and brings the values that it misses until it has all of them.
     async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
         let input = match turn {
@@ -98,6 +100,7 @@ impl Workflows {
         let at = mem.now;
         let mut apart = false;
         loop {
+            // Once a decision was too much for the reactor, it is made apart from then on.
             let decided = if apart { None } else { decide_here(mem, at, input) };
             apart = decided.is_none();
             let decided = match decided {
@@ -109,6 +112,7 @@ impl Workflows {
                 Err(Stop::Refused(refusal)) => return Err(Undecided::Refused(refusal.into())),
                 Err(Stop::Missing(missing)) => {
                     let found = self.fetch(run, &missing.0).await.map_err(|_| Undecided::Unknown)?;
+                    // A value that is in neither of them may come back with the store, so this is no refusal.
                     if missing.0.iter().any(|r| !found.contains_key(&r.key)) {
                         tracing::error!(run, ?missing, "values are in neither store nor catalog");
                         return Err(Undecided::Unknown);
@@ -129,8 +133,8 @@ impl Workflows {
         input: &Input,
     ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
         let name = mem.run.id.to_string();
-        // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
-        // else is marked for waiting.
+        // A suspect waits for its turn before it takes a place in the pool, so that no run holds a place while it
+        // waits for another.
         let suspect = self.marks.is_suspect(&name);
         let _alone = if suspect { Some(self.marks.enter(&name, Work::Decide).await) } else { None };
         let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
@@ -140,9 +144,9 @@ impl Workflows {
         self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)
     }
 
-    /// Tells a run what time it is. Along a history time does not go backwards, whatever the wall clock says: after it was
-    /// set back, a run's own time goes on from the last event, at the speed of time, until the wall clock has caught up.
-    /// A wait lasts as long as it should, neither less nor as much longer as the clock was wrong.
+    /// Tells a run what time it is. Time never goes backwards along a history. After the wall clock was set back, a
+    /// run's own time goes on from its last event, at the speed of the steady clock, until the wall clock has caught
+    /// up. So a wait lasts as long as it should.
     pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
         let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
         let last = mem.doc.tail.last().map_or(Timestamp(0), |kept| kept.event.at);
@@ -154,8 +158,8 @@ impl Workflows {
     }
 }
 
-/// Decides where it is asked, if that takes little work: most decisions evaluate nothing, or nearly so, and a way over
-/// another thread would cost them more than they do. Nothing of a decision that was too much is used.
+/// Decides on the reactor, if that takes little work: most decisions evaluate next to nothing, and another thread
+/// would cost them more than they do. Returns nothing if it was too much; then nothing of it is used.
 fn decide_here(mem: &Mem, at: Timestamp, input: &Input) -> Option<Result<Vec<Event>, Stop<Refusal>>> {
     let meter = Meter::up_to(WORK_HERE);
     let decided = mem.run.decide_under(&meter, at, input, &mem.values);

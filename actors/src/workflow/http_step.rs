@@ -82,11 +82,12 @@ impl Workflows {
             failpoint!("http.after_call");
             let step = call.step;
             let input = Input::Answer { step: step.clone(), attempt: call.attempt, outcome, usage: Usage::default() };
-            // An answer that can't be recorded now is worth waiting for: the call was made.
+            // The call was made, so its answer is worth waiting for.
             let mut tries = RECORD;
             while tries.climb().await {
                 match this.turn(&run, Turn::Input(input.clone())).await {
                     Ok(_) => return,
+                    // Only these two may go away by themselves.
                     Err(fault) if fault.status == 503 || fault.status == 429 => {}
                     Err(fault) => {
                         tracing::debug!(run, %step, detail = fault.detail, "the answer is not wanted");
@@ -99,7 +100,7 @@ impl Workflows {
         });
     }
 
-    /// Nobody here works on this attempt any more: the next wake may.
+    /// Forgets an attempt: nobody here works on it any more, and the next wake may.
     pub(super) async fn land(&self, run: &str, step: &StepKey, attempt: u32) {
         if let Ok(mut actor) = self.boxes.enter(run).await {
             actor.attempts.forget(&(step.clone(), attempt));
@@ -116,12 +117,14 @@ impl Workflows {
         )
     }
 
+    /// Reads the recorded request; `None` if it can't be had now.
     async fn request(&self, run: &str, call: &HttpStep) -> Result<Option<Request>, CallError> {
         let Some(input) = self.content(run, &call.input).await else { return Ok(None) };
         let request = serde_json::from_value((*input).clone()).map_err(|e| invalid(e.to_string()))?;
         Ok(Some(request))
     }
 
+    /// Makes the call. Errs with the call's failure.
     async fn perform(&self, run: &str, call: &HttpStep, request: &Request) -> Result<Answer, CallError> {
         let node = call.plan.by_id.get(&*call.step.node).map(|ix| &call.plan.node(*ix).node.kind);
         let Some(node) = node.and_then(|kind| kind.request()) else {
@@ -137,7 +140,7 @@ impl Workflows {
             timeout: call.timeout,
         };
         let answer = node::perform(&self.services.http, &*self.services.secrets, call).await;
-        // The run's own deadline and this client's come at the same time: whichever is first, it is one failure.
+        // The run's own deadline and this client's come at the same time. Whichever is first, people see one code.
         answer.map_err(|error| match error.code.as_str() {
             "http_timeout" => CallError { code: "timeout".into(), ..error },
             _ => error,

@@ -25,8 +25,8 @@ pub(super) enum Haste {
 }
 
 impl Haste {
-    /// `woken`: a run that rested has work again. It is looked at seldom, so that must not be news to the catalog after a
-    /// crash.
+    /// `woken` says that a run that rested has work again. The sweeper rarely checks an idle run, so its new work
+    /// must be journaled before the answer: after a crash nobody would look.
     pub fn of(turn: &Turn, actor: &Actor, mem: &Mem, woken: bool, strict: bool) -> Self {
         let never_journaled = actor.outgoing.journaled() == 0;
         let now = strict
@@ -50,8 +50,10 @@ impl Workflows {
     ) -> Result<(), Cut> {
         actor.outgoing.describe(self.projection(mem), self.next_check(&mem.run));
         if turn.is_operation() {
+            // Somebody who asked for it may read the history next.
             actor.outgoing.hurry();
         }
+        // A queue that is too long is journaled by the turn itself, which bounds it.
         if haste == Haste::Now || actor.outgoing.outstanding() > OUTSTANDING {
             match actor.outgoing.journal(&self.services, run, turn.is_wake()).await {
                 Ok(()) => {}
@@ -60,6 +62,7 @@ impl Workflows {
                     return Err(Fault::new(500, Code::HistoryGap, message).into());
                 }
                 Err(NotJournaled::Conflict | NotJournaled::Unavailable) => {
+                    // A run that the catalog never heard of is found by nobody but its reminder.
                     if actor.outgoing.journaled() == 0 {
                         self.arm_at_once(actor, run).await;
                     }
@@ -73,6 +76,7 @@ impl Workflows {
         Ok(())
     }
 
+    /// Returns what the catalog's row shows of the run.
     pub(super) fn projection(&self, mem: &Mem) -> RunProjection {
         let Some(summary) = Summary::of(&mem.run) else { return RunProjection::default() };
         let status = serde_json::to_value(summary.status).unwrap_or_default();
@@ -88,11 +92,12 @@ impl Workflows {
         }
     }
 
-    /// When the sweeper should look if nobody else did.
+    /// Returns when the sweeper should look at the run if nobody else did.
     pub(super) fn next_check(&self, run: &Run) -> Timestamp {
         let now = self.services.clock.now();
         let paced = |seconds| self.services.settings.paced(Span::secs(seconds));
         let soon = now + paced(45);
+        // Effects may be lost with this process, and an ended run has to be cleaned up.
         let busy = run.ended.is_some() || !run.pending().is_empty();
         if busy {
             return soon;
@@ -120,7 +125,7 @@ impl Workflows {
                 let published = journaled.is_ok() && outgoing.publish(&this.services, &run).await;
                 if matches!(journaled, Err(NotJournaled::Conflict | NotJournaled::Gap)) {
                     outgoing.end_following();
-                    // The next turn reads past the cache and follows the history.
+                    // This process was overtaken. The next turn reads past the cache and follows the history.
                     let _ = this.turn(&run, Turn::Sweep).await;
                     return;
                 }
@@ -133,7 +138,7 @@ impl Workflows {
                 }
             }
             outgoing.end_following();
-            // What came between the last look and the mark has its own worker, or this one again.
+            // What came between the last look and `end_following` needs a worker: another one, or this one again.
             if outgoing.has_work() && failures == 0 && !this.tasks.is_stopping() {
                 this.follow(&run, outgoing);
                 return;

@@ -39,9 +39,9 @@ pub(super) enum Loaded {
 
 /// A run's document as it stands in the store.
 struct Read {
-    /// None where there is nothing, or nothing that can be read.
+    /// `None` if there is nothing, or nothing that can be read.
     doc: Option<Document>,
-    /// Of whatever there is.
+    /// The etag of whatever is there.
     etag: Option<String>,
 }
 
@@ -51,7 +51,7 @@ impl Workflows {
         let outgoing = Arc::clone(&actor.outgoing);
         let _still = outgoing.still().await;
         let entry = self.document_of(run).read().await?;
-        // From here on it is this run's own data that is worked on.
+        // From here on this run's own data is worked on, so the run is marked: it may be what kills the process.
         let _under_way = if entry.is_some() { Some(self.marks.enter(run, Work::Load).await) } else { None };
         #[cfg(debug_assertions)]
         crate::failpoint::hit(&format!("turn.of.{run}"));
@@ -84,7 +84,8 @@ impl Workflows {
         self.follow_up(actor, run, next, read, tip).await
     }
 
-    /// Returns the history's end, nothing where the catalog is away and may be; inside, nothing of a run it does not know.
+    /// Returns the end of the history: the outer `None` if the catalog is away and need not be asked, the inner one
+    /// if it does not know the run.
     async fn tip_of(&self, run: &str, read: &Read) -> Result<Option<Option<Tip>>, Unread> {
         mutant!(
             ReadTip,
@@ -94,7 +95,7 @@ impl Workflows {
         );
         match self.services.catalog.tip(run, read.doc.as_ref().map(|d| d.seq)).await {
             Ok(tip) => Ok(Some(tip)),
-            // Where the store can't roll back, what it says is enough to go on.
+            // A store that can't roll back is enough to go on with.
             Err(error) if !self.services.settings.strict && read.doc.is_some() => {
                 tracing::warn!(run, %error, "going on without the catalog");
                 Ok(None)
@@ -103,6 +104,7 @@ impl Workflows {
         }
     }
 
+    /// Does what `reconcile` said.
     async fn follow_up(
         &self,
         actor: &mut Actor,
@@ -151,12 +153,13 @@ impl Workflows {
             if journaled > 0 {
                 return self.rebuild(actor, run, etag).await;
             }
-            // Nobody was told of it: it is as if it had never begun.
+            // Nobody was told of the run, so it is as if it had never begun.
             self.document_of(run).delete(etag.as_deref()).await?;
             return Ok(Loaded::Unknown);
         }
         let mut mem = self.build(run, doc, etag).await?;
         let expires = mem.doc.tail_from == 1;
+        // Nobody knows whether the catalog has the run, and the document may still expire.
         let (unheard, unsure) = (known == Some(0), expires && known.is_none());
         mem.saved = Saved { expires, unheard, unsure, ..mem.saved };
         self.queue_tail(actor, run, &mem, tip.as_ref().map(Option::as_ref)).await?;
@@ -200,6 +203,7 @@ impl Workflows {
         if state.plan.is_none() {
             self.attach(run, &mut state, doc.tail.first().map(|kept| &kept.event)).await?;
         }
+        // Events that the snapshot includes may still be in the tail, until the catalog has them.
         for (_, kept) in doc.after(included) {
             state.apply(&kept.event);
         }
@@ -211,6 +215,7 @@ impl Workflows {
         tracing::error!(run, "a part of the snapshot is missing or damaged: the history has it");
         let events: Vec<Event> =
             self.entries(run, 0, seq).await?.into_iter().map(|(_, _, event)| event).collect();
+        // The catalog is behind the tail's beginning: neither has these events.
         if (events.len() as u64) < seq {
             return Err(Unread::Lost(format!("run {run} lacks a snapshot part and its history")));
         }
@@ -269,6 +274,7 @@ impl Workflows {
         let document = self.document_of(run);
         document.save(mem.doc.encode(), mem.saved.etag.as_deref(), Ttl::Persist).await?;
         mem.saved.etag = document.next_etag(mem.saved.etag.as_deref()).await?;
+        // `published` is 0: what was published is not in the history. Subscribers see such events once more.
         actor.outgoing.reset(mem.doc.seq, mem.doc.hash, 0);
         self.queue_published(actor, run, 0, mem.doc.seq).await?;
         Ok(Loaded::Run(Box::new(mem)))
@@ -318,7 +324,7 @@ impl Workflows {
         }
     }
 
-    /// Queues what the document has and the catalog lacks, and what was not published.
+    /// Queues what the document has and the catalog lacks, and what was not published yet.
     async fn queue_tail(
         &self,
         actor: &mut Actor,

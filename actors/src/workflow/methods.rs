@@ -14,7 +14,7 @@ use callboard_core::{
 use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Values in one answer may be so large together, in bytes.
+/// Bytes that the values in one answer may have together.
 const ANSWER: u64 = 2 << 20;
 
 /// An operation's id, and a signal's name, in bytes: as the API bounds them.
@@ -23,7 +23,7 @@ pub(super) const NAME: usize = 255;
 const PATH: usize = 255;
 /// A person's comment, in bytes.
 const COMMENT: usize = 64 << 10;
-/// The hash of an approval, in bytes; there is no longer one.
+/// The hash of an approval, in bytes. Real ones are shorter.
 const HASH: usize = 255;
 /// The name of an activation, in bytes.
 const ACTIVATION: usize = 64;
@@ -42,6 +42,7 @@ impl Workflows {
     /// Calls a method by name.
     pub(super) async fn call_method(&self, run: &str, method: &str, body: &[u8]) -> Reply {
         let op = |given: Option<String>| match given {
+            // An operation without a name can't be told from its repetition: each one counts.
             None => Ok(format!("{:x}", self.services.clock.id())),
             Some(op) => bounded("op", op, NAME),
         };
@@ -115,6 +116,7 @@ impl Workflows {
             }
         };
         let done = self.turn(run, Turn::Input(input)).await?;
+        // A run that ended does no harm any more, so its mark is lifted.
         if done.run.ended.is_some() {
             self.marks.lift(run);
         }
@@ -138,6 +140,7 @@ impl Workflows {
         }
     }
 
+    /// Answers with a run and its seq.
     async fn show(&self, run: &str, done: &Done) -> Reply {
         match &done.summary {
             Some(summary) => {
@@ -149,8 +152,10 @@ impl Workflows {
         }
     }
 
+    /// Answers with a summary and the values it names, as far as there is room.
     async fn resolve(&self, run: &str, summary: &Summary) -> Reply {
-        // An answer has to fit the sidecar's messages; what does not is shown as its reference, and read elsewhere.
+        // An answer has to fit the sidecar's messages. A value that does not is shown as its reference, and read
+        // elsewhere.
         let mut room = ANSWER;
         let refs: Vec<_> =
             summary.references().into_iter().filter(|r| fits(&mut room, r.size)).cloned().collect();
@@ -177,7 +182,7 @@ impl Workflows {
             Ending::Completed(output) => Outcome::Done(output),
             Ending::Failed(error) => Outcome::Failed(error),
             Ending::Unknown => Outcome::Unknown,
-            // Of what the run did not cancel itself, it would wait for ever.
+            // The run did not cancel this attempt, so without a failure it would wait for ever.
             Ending::Cancelled => {
                 Outcome::Failed(CallError::permanent("agent_cancelled", "the agent was told to stop"))
             }
@@ -229,6 +234,7 @@ impl Workflows {
         Ok(message::Wanted { wanted: step.is_some_and(|s| s.attempt == body.attempt && s.is_open()) })
     }
 
+    /// Reserves one more call. The answer says whether it is on record, so a repeated question has the same answer.
     async fn reserve(&self, run: &str, body: message::Reserve) -> Result<message::Granted, Fault> {
         let message::Reserve { op, step, attempt, reserved } = body;
         if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
@@ -247,6 +253,7 @@ impl Workflows {
     pub(super) async fn tick(&self, run: &str) -> Reply {
         match self.turn(run, Turn::Tick).await {
             Ok(_) => reply(Ok(Taken {})),
+            // Nothing is left to wake for, and an error would bring the reminder again.
             Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => reply(Ok(Taken {})),
             Err(fault) => Err(fault),
         }
@@ -261,6 +268,7 @@ pub(super) fn bounded(field: &str, text: String, most: usize) -> Result<String, 
     at_most(field, text, most)
 }
 
+/// Refuses a text that is longer than `most` bytes.
 fn at_most(field: &str, text: String, most: usize) -> Result<String, Fault> {
     if text.len() > most {
         let message = format!("`{field}` has at most {most} bytes, not {}", text.len());

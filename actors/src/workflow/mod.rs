@@ -51,7 +51,7 @@ pub(crate) struct Inner {
     boxes: Mailboxes<actor::Actor>,
     /// How often the turns of a run panicked.
     panics: Mutex<HashMap<String, u32>>,
-    /// By workflow and version.
+    /// Plans of stored workflows, by workflow and version.
     plans: Mutex<HashMap<(String, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
@@ -59,6 +59,7 @@ pub(crate) struct Inner {
 }
 
 impl Workflows {
+    /// Makes the host of runs. None is loaded yet.
     pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
@@ -74,6 +75,7 @@ impl Workflows {
         }))
     }
 
+    /// Returns the fenced document of a run.
     fn document_of(&self, run: &str) -> Fenced<'_> {
         Fenced::new(&self.services, document_key(run))
     }
@@ -97,8 +99,8 @@ impl ActorType for Workflows {
         self.tick(id).await
     }
 
-    /// One whose HTTP step is performed here stays: whoever loaded it again would perform that a second time. So does one
-    /// that is still to get its reminder: nothing else would call it.
+    /// A run whose HTTP call is under way here stays: a host that loaded it would make the call a second time. So
+    /// does a run that has yet to get its reminder, because nothing else would call it.
     fn deactivate(&self, id: &str) {
         self.boxes.forget_if(id, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
     }

@@ -1,5 +1,5 @@
-//! Tasks for workers outside: offered as messages, answered by messages. Nothing is known of a worker; what an offer
-//! says is all it gets, and its answer counts like any other.
+//! Tasks for workers outside: offered as messages, answered by messages. We know nothing of a worker. It knows what
+//! the offer says, and its answer counts like any other.
 
 use super::{
     Workflows,
@@ -23,9 +23,9 @@ use callboard_core::{
     workflow::{Input, Outcome, Run, StepKey, definition::EffectMode, plan::PlanNode, run::StepState},
 };
 use serde_json::Value;
-/// A prompt and a schema together; a message through the sidecar has at most 4 MiB.
+/// Bytes of a prompt and a schema together. A message through the sidecar has at most 4 MiB.
 const LARGEST: usize = 2 << 20;
-/// What a worker says went wrong, in bytes.
+/// Bytes of what a worker says went wrong.
 const COMPLAINT: usize = 2000;
 
 /// A task on its way out.
@@ -41,6 +41,7 @@ pub(super) struct Offer {
 }
 
 impl Offer {
+    /// Makes the offer of an attempt, with what the run's plan says of the step.
     pub fn new(
         run: &Run,
         (step, attempt): Attempt,
@@ -64,8 +65,8 @@ impl Workflows {
                 return;
             }
             let once = rule!(Grant, offer.at_most_once);
-            // Only the one that is granted it makes an offer that must not be made twice. Should it die before the
-            // message is out, the step's timeout is what ends the wait.
+            // An offer that must not be made twice is made by the one that is granted it. If that one dies before the
+            // message is out, the step's timeout ends the wait.
             if once && !this.granted(&run, &offer.step, offer.attempt).await {
                 this.land(&run, &offer.step, offer.attempt).await;
                 return;
@@ -106,6 +107,7 @@ impl Workflows {
         Ok(Some(data))
     }
 
+    /// Publishes an offer. Returns whether it is out.
     async fn publish_offer(&self, run: &str, offer: &Offer, data: &TaskOffered) -> bool {
         let id = format!("{run}/{}/{}", offer.step, offer.attempt);
         let message = events::envelope(&id, events::TASK_OFFERED, run, self.services.clock.now(), data);
@@ -115,7 +117,7 @@ impl Workflows {
                 Ok(()) => return true,
                 Err(error) => tracing::warn!(run, %error, "an offer is not published yet"),
             }
-            // One that was granted is nobody else's to make.
+            // An offer that was granted can't be made by another process, so it is tried to the end.
             if self.tasks.is_stopping() && !offer.at_most_once {
                 return false;
             }
@@ -141,8 +143,10 @@ impl Workflows {
             (Some(_), Some(_)) => return Err(Fault::bad_request("give either output or error, not both")),
             (None, None) => return Err(Fault::bad_request("give an output or an error")),
         };
+        // A look is enough to refuse what nobody was asked for: such an answer costs no write.
         let seen = match self.turn(run, Turn::Look).await {
             Ok(seen) => seen.run,
+            // The run is over, and the worker need not try again.
             Err(fault) if fault.code == Code::RunArchived => return Ok(Taken {}),
             Err(fault) => return Err(fault),
         };
@@ -190,11 +194,11 @@ impl Workflows {
 }
 
 impl Workflows {
-    /// Whether a worker can have heard of the attempt. What is performed at most once is granted, on record, before it is
-    /// offered. Of other steps only the attempt is on record, and the offer follows it.
+    /// Whether a worker can have heard of the attempt. An attempt that is performed at most once is granted, on
+    /// record, before it is offered. Of other steps only the attempt is on record, and the offer follows it.
     fn was_offered(&self, seen: &Run, node: Option<&PlanNode>, step: &StepKey, attempt: u32) -> bool {
         let Some(known) = seen.steps.get(step) else {
-            // Steps of ended bodies are forgotten: that is late, and nothing comes of it.
+            // The steps of ended bodies are forgotten. Such an answer is late, and changes nothing.
             return !step.iteration.is_empty();
         };
         let once = node.is_some_and(|n| n.node.effect == EffectMode::AtMostOnce);
@@ -202,6 +206,7 @@ impl Workflows {
         attempt <= known.attempt && !rule!(Grant, once && ungranted && attempt == known.attempt)
     }
 
+    /// Counts an answer that nobody was asked for.
     fn forged(&self, run: &str, fault: Fault) -> Fault {
         self.services.metrics.refused("finished");
         tracing::warn!(run, detail = fault.detail, "what no worker was asked for is refused");

@@ -14,20 +14,24 @@ use std::{
     time::Duration,
 };
 
-/// Lazy runs go on without the catalog until so much is outstanding.
+/// Bytes that may wait for the catalog before a turn waits for it, in lazy mode.
 pub const OUTSTANDING: usize = 64 << 10;
 
 /// What is on its way out of one run.
 #[derive(Default)]
 pub struct Outgoing {
     queue: Mutex<Queue>,
-    /// Held by whoever appends or publishes, so that both stay in order.
+    /// Held while appending, so that appends stay in order.
     appending: tokio::sync::Mutex<()>,
+    /// Held while publishing, so that events stay in order.
     publishing: tokio::sync::Mutex<()>,
+    /// Seq of the last event that the catalog has.
     journaled: AtomicU64,
+    /// Seq of the last event that is on the bus.
     published: AtomicU64,
     /// The catalog has gone another way: the next turn reads past the cache.
     forked: AtomicBool,
+    /// Whether a worker follows behind.
     following: AtomicBool,
     /// Tells the follower that what came must not wait for more.
     hurry: tokio::sync::Notify,
@@ -39,26 +43,32 @@ struct Queue {
     entries: VecDeque<Entry>,
     /// Journaled or not, not published yet.
     events: VecDeque<(u64, Event)>,
+    /// Values of `entries`, by the seq of the event that names them.
     values: Vec<(u64, String, Bytes)>,
+    /// Hash of the last event that the catalog has: the next append continues from it.
     prev_hash: Hash,
-    /// None until a turn has described the run: nothing is journaled before.
+    /// `None` until a turn has described the run. Nothing is journaled before that.
     row: Option<RunProjection>,
     /// The catalog has an earlier row: the events came to it before they were described.
     stale: bool,
     next_check_at: Option<Timestamp>,
+    /// Bytes of `entries` and `values`.
     bytes: usize,
 }
 
 /// Why the journal does not have it yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotJournaled {
+    /// The catalog has other events at this place.
     Conflict,
+    /// The catalog lacks events before the first one here.
     Gap,
+    /// The catalog does not answer.
     Unavailable,
 }
 
 impl Outgoing {
-    /// Starts anew from what the catalog has.
+    /// Starts again from what the catalog has: its last seq and hash, and the last seq that was published.
     pub fn reset(&self, seq: u64, hash: Hash, published: u64) {
         let mut queue = self.queue.lock();
         *queue = Queue { prev_hash: hash, ..Queue::default() };
@@ -67,8 +77,8 @@ impl Outgoing {
         self.forked.store(false, Ordering::Release);
     }
 
-    /// Waits until no append is under way; none begins while the guard lives. Whoever reads a run anew needs that: an
-    /// append that ends in between would be taken for one of what the queue holds then.
+    /// Waits until no append is under way; none begins while the guard lives. No append may run while a run is
+    /// loaded: its end could be mistaken for that of an append of the new queue.
     pub async fn still(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.appending.lock().await
     }
@@ -103,10 +113,12 @@ impl Outgoing {
         self.hurry.notify_one();
     }
 
+    /// Returns the seq of the last event that the catalog has.
     pub fn journaled(&self) -> u64 {
         self.journaled.load(Ordering::Acquire)
     }
 
+    /// Returns the seq of the last event that is on the bus.
     pub fn published(&self) -> u64 {
         self.published.load(Ordering::Acquire)
     }
@@ -125,6 +137,7 @@ impl Outgoing {
     /// appends in any case, for the check time.
     pub async fn journal(&self, services: &Services, run: &str, touch: bool) -> Result<(), NotJournaled> {
         let _turn = self.appending.lock().await;
+        // The batch is a copy: turns go on pushing while it is on its way.
         let (batch, appended) = {
             let queue = self.queue.lock();
             let Some(row) = queue.row.clone().filter(|_| touch || queue.has_row_or_entries()) else {
@@ -174,8 +187,8 @@ impl Outgoing {
         {
             let mut queue = self.queue.lock();
             queue.stale &= queue.row.as_ref() != Some(&row);
-            // A load may have filled the queue anew meanwhile, with other events even: those are told apart by the
-            // next append.
+            // A load may have filled the queue again meanwhile, maybe with other events. The next append finds those
+            // out.
             for (seq, hash) in appended {
                 let Some(front) = queue.entries.front().filter(|e| e.seq <= seq) else { continue };
                 if (front.seq, front.hash) != (seq, hash) {
@@ -187,13 +200,15 @@ impl Outgoing {
             queue.values.retain(|(seq, _, _)| *seq > last);
             queue.bytes = queue.entries.iter().map(|e| e.event.len()).sum::<usize>()
                 + queue.values.iter().map(|(_, _, v)| v.len()).sum::<usize>();
+            // The seq never goes backwards, even if a load knew of more meanwhile.
             self.journaled.fetch_max(last, Ordering::AcqRel);
         }
         services.live.notify(run, last, row.ended_at.is_some(), services.clock.now());
         Ok(())
     }
 
-    /// Publishes what is journaled and was not published; the rest waits for its journal.
+    /// Publishes what is journaled and was not published. Returns whether all of it is out; what is not journaled
+    /// waits.
     pub async fn publish(&self, services: &Services, run: &str) -> bool {
         let _turn = self.publishing.lock().await;
         loop {
@@ -217,8 +232,8 @@ impl Outgoing {
         }
     }
 
-    /// Waits for more that may go out together: a run's steps come close upon each other. That the run itself is in
-    /// another state, above all at its end, is news that somebody waits for.
+    /// Waits for more that may go out together, since the steps of a run come close upon each other. A change of the
+    /// run's own status, above all its end, does not wait: somebody waits for it.
     pub async fn gather(&self, at_most: Duration) {
         tokio::select! {
             biased;
@@ -232,6 +247,7 @@ impl Outgoing {
         !self.following.swap(true, Ordering::AcqRel)
     }
 
+    /// Takes the mark back.
     pub fn end_following(&self) {
         self.following.store(false, Ordering::Release);
     }

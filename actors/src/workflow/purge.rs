@@ -19,9 +19,11 @@ use std::collections::BTreeSet;
 const LOOK_AGAIN: Span = Span::secs(3600);
 
 impl Workflows {
+    /// Deletes everything of the run from the store and marks it as purged. Errs if any part can't be done now; the
+    /// next wake begins again.
     pub(super) async fn purge(&self, actor: &mut Actor, run: &str, mem: &Mem) -> Result<(), Fault> {
         let unavailable = |e: Unread| Fault::unavailable(format!("run {run} is not purged yet: {e}"));
-        // The document remembers what is still to be published: when it is gone, nobody does.
+        // Only the document remembers what is still to be published.
         if !actor.outgoing.publish(&self.services, run).await {
             return Err(Fault::unavailable(format!(
                 "run {run} is not purged yet: its events are not published"
@@ -35,7 +37,7 @@ impl Workflows {
         self.delete_all(run, &events, Some(&mem.doc)).await.map_err(unavailable)?;
         failpoint!("purge.before_document");
         self.document_of(run).delete(None).await.map_err(|e| unavailable(e.into()))?;
-        // Before the mark: the sweeper does not come back to a purged run for an hour.
+        // This comes before the mark, because the sweeper does not come back to a purged run for an hour.
         if !self.disarm(actor, run).await {
             return Err(Fault::unavailable(format!(
                 "run {run} is not purged yet: its reminder is not removed"
@@ -64,6 +66,7 @@ impl Workflows {
         }
     }
 
+    /// Returns when a purged run is to be looked at next.
     fn look_again_at(&self) -> Timestamp {
         self.services.clock.now() + self.services.settings.paced(LOOK_AGAIN)
     }
@@ -90,11 +93,12 @@ impl Workflows {
         for steps in agents.into_iter().collect::<Vec<_>>().chunks(64) {
             let keys: Vec<String> =
                 steps.iter().map(|step| agent::document_key(&super::agent_id(run, step))).collect();
+            // This goes in waves, because only an agent's document names those that it asked.
             let mut wave = keys;
             while !wave.is_empty() {
                 let found = services.sidecar.get_bulk(&services.settings.statestore, wave).await?;
                 names.extend(found.values().flat_map(|entry| agent::named(&entry.data)));
-                // Those that worked for them go with them.
+                // Agents that worked for these agents go with them.
                 let children = found.values().flat_map(|entry| agent::children(&entry.data));
                 wave = children.map(|id| agent::document_key(&id)).collect();
                 let keys: Vec<String> = found.into_keys().collect();
@@ -106,7 +110,7 @@ impl Workflows {
         Ok(())
     }
 
-    /// A document that the catalog calls purged came back: it goes again, with what it names.
+    /// Deletes a document that came back although the catalog calls its run purged, with all that it names.
     pub(super) async fn delete_zombie(
         &self,
         run: &str,
@@ -121,8 +125,8 @@ impl Workflows {
         Ok(self.document_of(run).delete(Some(etag)).await?)
     }
 
-    /// Whether the sweeper meant this look: a call that was late, or came twice, is no look an hour after the purge.
-    /// The sweep that is meant has moved the time of the next one to a minute or two from now.
+    /// Whether the sweep is the one scheduled after the purge. A delayed or repeated call does not count. The
+    /// scheduled one has just moved the time of the next sweep to a minute or two from now.
     async fn is_look_due(&self, run: &str) -> bool {
         let half = self.services.clock.now() + self.services.settings.paced(Span(LOOK_AGAIN.0 / 2));
         let row = self.services.catalog.run(run).await;
@@ -130,7 +134,7 @@ impl Workflows {
         row.is_ok_and(|row| row.is_some_and(|row| row.next_check_at.is_some_and(|at| !later(at))))
     }
 
-    /// A look at a purged run: when it found nothing, it was the last.
+    /// Looks at a purged run. If nothing came back, this was the last look.
     pub(super) async fn look_at_purged(&self, actor: &mut Actor, run: &str, turn: &Turn, came_back: bool) {
         if !turn.is_wake() {
             return;

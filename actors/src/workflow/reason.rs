@@ -27,12 +27,14 @@ pub struct Done {
     pub run: Run,
     /// Of its last event.
     pub seq: u64,
+    /// `None` for a run that was never created.
     pub summary: Option<Summary>,
 }
 
 /// What ends a pass before its end.
 pub enum Cut {
-    /// The outcome of a read or a write is unknown: what is in memory is worth nothing, the next pass reads the store.
+    /// The outcome of a read or a write is unknown. The state in memory is worth nothing, and the next pass reads the
+    /// store.
     Unknown,
     Fault(Fault),
 }
@@ -40,7 +42,9 @@ pub enum Cut {
 /// Where a pass takes the run's state from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
+    /// What this process remembers.
     Memory,
+    /// The store, checked against the history.
     Store,
     /// There is nothing yet: the first start of an id. A wrong guess shows at the first save, or in the history.
     Nothing,
@@ -53,15 +57,17 @@ impl From<Fault> for Cut {
 }
 
 impl Turn {
+    /// Whether this is a wake-up: something may have been lost before it.
     pub fn is_wake(&self) -> bool {
         matches!(self, Turn::Tick | Turn::Sweep)
     }
 
+    /// Whether nothing may change.
     pub fn is_look(&self) -> bool {
         matches!(self, Turn::Look)
     }
 
-    /// Somebody waits for what becomes of it.
+    /// Whether somebody waits for what becomes of it.
     pub fn is_asked(&self) -> bool {
         matches!(self, Turn::Start { .. } | Turn::Input(_))
     }
@@ -74,7 +80,7 @@ impl Turn {
         }
     }
 
-    /// What is answered when no pass came through.
+    /// Returns what is answered when no pass came through.
     pub fn unsaved(&self, run: &str) -> Fault {
         match self {
             Turn::Start { .. } => {

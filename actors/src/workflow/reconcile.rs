@@ -21,7 +21,7 @@ pub enum Stored<'d> {
 pub enum Seen<'t> {
     /// It does not answer. Where the store can't roll back, a document is enough to go on.
     Away,
-    /// There is none.
+    /// The catalog knows no such run.
     Unknown,
     History(&'t Tip),
 }
@@ -33,7 +33,7 @@ pub enum Next {
     Unknown,
     /// The document is what the history says, and more.
     Use,
-    /// The history has what the document lacks, or something else: the document is built anew.
+    /// The history has what the document lacks, or something else. The document is built again from it.
     Rebuild,
     /// The run is being purged. It is never repaired: what is left to do is to delete, by the names in the history.
     Purging,
@@ -68,11 +68,13 @@ pub fn reconcile(stored: Stored<'_>, seen: Seen<'_>) -> Next {
 /// Compares a document with a history of `seq` events whose last one has `hash`.
 fn compare(doc: &Document, seq: u64, hash: Hash) -> Next {
     if doc.seq < seq {
+        // The document is older than the history, whatever it says.
         return Next::Rebuild;
     }
     match doc.hash_at(seq) {
         Some(own) if rule!(CompareHash, own != hash) => Next::Rebuild,
         Some(_) => Next::Use,
+        // The tail begins after the history ends, so nobody can say whether they agree.
         None => Next::Gap { history: seq, document: doc.tail_from },
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use callboard_core::{Machine, Span, Timestamp, workflow::Run};
 
-/// A deadline that is so much sooner or later is not worth a call: the in-process timer is exact.
+/// A deadline that moved by no more than this is not worth a call: the timer in this process is exact.
 const CLOSE: Span = Span::secs(5);
 
 impl Workflows {
@@ -17,6 +17,7 @@ impl Workflows {
         let (services, settings) = (&self.services, &self.services.settings);
         let now = services.clock.now();
         let seldom = Span(settings.pause(wake::SELDOM).as_millis() as u64);
+        // An ended run wants no other reminder than it has until it is cleaned up.
         let Some(want) = wanted(state, now, seldom) else { return };
         let close = settings.paced(CLOSE);
         if !is_worth_a_call(&actor.reminder, want, on_wake, now, close) || actor.reminder.cools(services) {
@@ -50,7 +51,7 @@ impl Workflows {
         actor.reminder.promise(task.abort_handle());
     }
 
-    /// Registers `wake` for a run that the catalog may never have heard of: the sweeper would not find it.
+    /// Registers `wake` for a run that the catalog may never have heard of. The sweeper would not find it.
     pub(super) async fn arm_at_once(&self, actor: &mut Actor, run: &str) {
         actor.reminder.forget_promise();
         let want = Armed { due: self.services.clock.now(), often: true };
@@ -66,7 +67,7 @@ impl Workflows {
     }
 }
 
-/// Returns how a run wants to be woken; an ended one is woken until it is cleaned up.
+/// Returns how a run wants to be woken. An ended one keeps the reminder that it has until it is cleaned up.
 fn wanted(run: &Run, now: Timestamp, seldom: Span) -> Option<Armed> {
     if run.purging || !run.pending().is_empty() {
         return Some(Armed { due: now, often: true });
@@ -74,7 +75,7 @@ fn wanted(run: &Run, now: Timestamp, seldom: Span) -> Option<Armed> {
     if run.ended.is_some() {
         return None;
     }
-    // The reminder is the wall clock's, the deadline of the run's own time.
+    // The reminder goes by the wall clock, the deadline by the run's own time.
     let due = run.deadline().map_or(now + seldom, |deadline| now + deadline.since(now + run.ahead));
     Some(Armed { due, often: false })
 }

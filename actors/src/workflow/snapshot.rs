@@ -1,7 +1,7 @@
 //! A long tail folded into a snapshot, and a snapshot read back: a head, and pages of finished work.
 //!
-//! The head is written anew each time. A page is written once: archived items, or a list of pages of the level below, so
-//! that a head does not grow with the archive.
+//! The head is written each time. A page is written once: it holds archived items, or a list of pages of the level
+//! below, so that a head does not grow with the archive.
 
 use super::{
     Workflows,
@@ -39,13 +39,14 @@ impl Workflows {
         }
         let items = part.pages.iter().map(|page| page.items as usize).sum();
         archive.extend(part.rest);
+        // The head counts other items than the pages have, so they are not of one snapshot.
         if part.head.archived != archive.len() as u64 {
             return Ok(None);
         }
         let mut state = Run::restore(run, part.head, archive);
         match self.attach(run, &mut state, None).await {
             Ok(()) => Ok(Some(Restored { state, pages: Pages { heads: part.pages, listed, items } })),
-            // It names a plan that there is not: so it is damaged.
+            // The head names a plan that does not exist, so it is damaged.
             Err(Unread::Lost(_)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -76,6 +77,7 @@ impl Workflows {
         Ok(Some((leaves, listed)))
     }
 
+    /// Reads the contents of pages, by key.
     async fn parts(&self, run: &str, pages: &[Page]) -> Result<BTreeMap<String, Bytes>, Unread> {
         let wanted: Vec<(String, u64)> = pages.iter().map(|page| (page.key.clone(), page.size)).collect();
         Ok(stored_values::load(&self.services, run, &wanted).await?)
@@ -94,6 +96,7 @@ pub(super) fn fold(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<New
         mem.pages.items += rest.len();
         add_page(&mut mem.pages, page, data, made);
         rest.clear();
+        // Full levels become lists, so that the head names few pages.
         while let Some(n) = foldable(&mem.pages.heads) {
             let list = mem.pages.heads.split_off(mem.pages.heads.len() - n);
             let data = encode(&list, version);
@@ -111,10 +114,12 @@ pub(super) fn fold(mem: &mut Mem, turn: &str, journaled: u64, made: &mut Vec<New
     drop_tail(&mut mem.doc, &mut mem.sizes, journaled);
 }
 
+/// Returns a key that no other value of this turn has.
 fn next_key(turn: &str, made: &[NewValue]) -> String {
     format!("{turn}.{}", made.len())
 }
 
+/// Adds a page to what is written, and to the head.
 fn add_page(pages: &mut Pages, page: Page, data: Vec<u8>, made: &mut Vec<NewValue>) {
     made.push(NewValue { key: page.key.clone(), data: data.into(), value: None });
     pages.heads.push(page);

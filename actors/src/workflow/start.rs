@@ -16,7 +16,8 @@ use std::{collections::BTreeMap, sync::Arc};
 /// A plan, and the document it was compiled from.
 pub(super) type Compiled = (Arc<Plan>, Arc<Value>);
 
-/// Plans of stored versions to remember; then all are forgotten, which costs each one more compilation.
+/// Plans of stored versions that are remembered. Beyond that all are forgotten, and compiled once more when they are
+/// needed.
 const PLANS: usize = 128;
 
 impl Workflows {
@@ -34,6 +35,7 @@ impl Workflows {
                 Some(expected) => schema::validate(expected, &input),
                 None => Ok(()),
             };
+            // A schema and an input may take long, so this is done off the reactor.
             self.tasks.pool.check(fits).await.map_err(Fault::busy)?.map_err(|problems| {
                 let problems = problems.into_iter().map(|p| Problem {
                     path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
@@ -130,11 +132,11 @@ impl Workflows {
     }
 }
 
-/// A run that exists answers its own start again, and nobody else's.
+/// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
 fn is_same(run: &str, body: &Start, input: &Value, pinned: &Value, done: &Done) -> Result<(), Fault> {
     let Some(created) = &done.run.created else { return Ok(()) };
     let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
-    // What a workflow's latest version is may change between a start and its repetition.
+    // Which version is the latest may change between a start and its repetition.
     let same_definition = match &body.workflow_id {
         Some(_) => {
             created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
@@ -153,6 +155,7 @@ fn is_same(run: &str, body: &Start, input: &Value, pinned: &Value, done: &Done) 
     Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
 }
 
+/// Whether recorded data is this value; stored data is compared by hash.
 fn is_value(datum: &Datum, value: &Value) -> bool {
     match datum {
         Datum::Inline(known) => **known == *value,

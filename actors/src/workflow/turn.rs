@@ -24,13 +24,13 @@ use callboard_core::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How often a turn whose write is unknown decides again before it leaves the run to `wake`.
+/// How often a turn decides again while the outcome of its write is unknown. Then it leaves the run to `wake`.
 const TRIES: u32 = 6;
-/// Ticks so soon after a good one answer at once.
+/// A tick that comes so soon after one that went well is answered at once.
 const TICK_SKIP: Span = Span::secs(5);
 /// Contents kept in memory between turns, in bytes.
 const VALUES_KEPT: usize = 4 << 20;
-/// So many panics set a run aside.
+/// Panics after which a run is set aside until the restart.
 const PANICS: u32 = 5;
 
 impl Workflows {
@@ -45,6 +45,7 @@ impl Workflows {
             this.services.metrics.turns.inc();
             let done = this.run_turn(&mut actor, &id, &turn).await;
             let gone = actor.mem.is_none() && done.is_err();
+            // The place is left before it is forgotten: `forget` keeps a place that somebody is in.
             drop(actor);
             if gone {
                 this.boxes.forget(&id);
@@ -53,6 +54,7 @@ impl Workflows {
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a turn panicked");
+            // This is counted outside the task, which ended by the panic.
             *self.panics.lock().entry(run.to_owned()).or_default() += 1;
             Err(Fault::new(500, Code::Internal, "the turn failed unexpectedly"))
         })
@@ -60,7 +62,8 @@ impl Workflows {
 
     /// Refuses turns of a run that is set aside, so that it harms no other.
     fn admit(&self, run: &str, turn: &Turn) -> Result<(), Fault> {
-        // Loading it may be what kills, so that not even a look is had; a cancel is somebody's own risk.
+        // Loading may be what kills the process, so not even a look is let in. A cancel is let in, at the risk of the
+        // one who asks.
         if self.marks.is_set_aside(run) && !matches!(turn, Turn::Input(Input::Cancel { .. })) {
             let message = format!(
                 "run {run} is set aside: the process died again and again while a turn of it was under way; \
@@ -77,11 +80,12 @@ impl Workflows {
         Ok(())
     }
 
+    /// Whether the run's turns are refused, for panics here or for deaths of the process.
     pub(super) fn is_quarantined(&self, run: &str) -> bool {
         self.panics.lock().get(run).is_some_and(|n| *n >= PANICS) || self.marks.is_set_aside(run)
     }
 
-    /// Passes through the turn until one pass comes through, or what it was refused is for the caller to know.
+    /// Passes through the turn until a pass comes through, or is refused for a reason that the caller should know.
     async fn run_turn(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
         if rule!(TickSkip, matches!(turn, Turn::Tick)) && self.is_repeated_tick(actor, run) {
             return Ok(done(actor.mem.as_ref(), run));
@@ -114,6 +118,7 @@ impl Workflows {
         // Load.
         let mem = self.obtain(actor, run, turn, source, refused).await?;
         failpoint!("turn.loaded");
+        // Values of passes that were refused before are deleted once the document shows that nothing names them.
         self.clean_refused(run, &mem, refused).await;
 
         // Decide.
@@ -122,6 +127,7 @@ impl Workflows {
         if turn.is_look() {
             return Ok(self.finish(actor, run, turn, mem));
         }
+        // This is looked at before the commit, to see whether the turn wakes a run that rested.
         let rested = mem.run.pending().is_empty();
         let begun = begun(&events);
 
@@ -129,6 +135,7 @@ impl Workflows {
         if events.is_empty() {
             self.arm(actor, run, &mem.run, turn.is_wake()).await;
         } else if let Err(lost) = self.commit(actor, run, &mut mem, events, adopted).await {
+            // `actor.mem` stays empty: after a write of unknown outcome the state in memory is worth nothing.
             self.services.metrics.conflicts.inc();
             refused.extend(lost);
             mutant!(DropCache, actor.mem = Some(mem));
@@ -164,7 +171,7 @@ impl Workflows {
         if !turn.is_look() {
             mem.values.forget_over(VALUES_KEPT);
         }
-        // The sweeper comes to every run that waits: none of them is worth memory for that.
+        // The sweeper comes to every run that waits. Such a run does not stay in memory for that.
         let rests = matches!(turn, Turn::Sweep)
             && mem.run.ended.is_none()
             && mem.run.pending().is_empty()
@@ -186,12 +193,14 @@ impl Workflows {
         !due
     }
 
+    /// Returns a wait that doubles with each attempt and is partly random: two hosts that write over each other must
+    /// not meet again.
     fn backoff(&self, attempt: u32) -> Duration {
         let most = 4u64 << attempt.min(8);
         Duration::from_millis(1 + most / 2 + self.services.clock.spread(most))
     }
 
-    /// Returns the run's state from where it is to be had. A run that is being purged is nobody's any more.
+    /// Returns the run's state from its source. A run that is being purged takes no more operations.
     pub(super) async fn obtain(
         &self,
         actor: &mut Actor,
@@ -207,6 +216,7 @@ impl Workflows {
                 self.read(actor, run, turn, refused).await?
             }
         };
+        // Only the turns that delete it, and looks, go on.
         if mem.run.purging && !turn.is_wake() && !turn.is_look() {
             actor.mem = Some(mem);
             return Err(Fault::new(409, Code::RunArchived, format!("run {run} is being archived")).into());
@@ -241,6 +251,7 @@ impl Workflows {
                 Err(Fault::not_found(run).into())
             }
             Ok(Loaded::Purged { came_back }) => {
+                // The document is gone for good, so nothing can name what refused passes made.
                 for lost in refused.drain(..) {
                     let _ = stored_values::delete(&self.services, run, &lost.made).await;
                 }
@@ -258,8 +269,8 @@ impl Workflows {
     }
 }
 
-/// Chooses where the pass takes the state from. A wake and a repeated pass look past the cache: something may have been
-/// missed. So does a turn of an ended run, for a zombie's late save may have brought its document back.
+/// Chooses where the pass takes the state from. A wake and a repeated pass look past the cache, because something may
+/// have been missed. So does a turn of an ended run: a zombie's late save may have brought its document back.
 fn source(actor: &Actor, turn: &Turn, attempt: u32) -> Source {
     let forked = actor.outgoing.take_fork();
     let doubted = forked || rule!(WakePast, turn.is_wake()) || rule!(DropCache, attempt > 0);
@@ -283,6 +294,7 @@ fn begin(actor: &mut Actor, run: &str, plan: &Arc<Plan>) -> Mem {
     mem
 }
 
+/// Returns what a caller sees of a run; without a state an empty one.
 fn done(mem: Option<&Mem>, run: &str) -> Done {
     match mem {
         Some(mem) => Done { run: mem.run.clone(), seq: mem.doc.seq, summary: Summary::of(&mem.run) },

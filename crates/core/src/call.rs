@@ -6,16 +6,17 @@ use crate::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Why a call has no answer.
+/// Why a call has no answer, and what may help.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallError {
     /// Stable: `model_rate_limited`, `model_unavailable`, `model_rejected`, `model_invalid_response`, `model_timeout`;
     /// of other calls `http_…`.
     pub code: String,
+    /// A sentence for people.
     pub message: String,
-    /// Trying again may help.
+    /// Trying the same call again may help.
     pub retryable: bool,
-    /// The provider named a delay.
+    /// The delay that the provider asked for.
     pub retry_after: Option<Span>,
 }
 
@@ -58,11 +59,13 @@ impl Usage {
     /// More than anybody uses, and the last whole number that every reader of JSON reads as written.
     pub const LIMIT: u64 = 1 << 53;
 
+    /// Whether every number is at most `LIMIT`.
     pub fn is_plausible(&self) -> bool {
         [self.calls, self.prompt_tokens, self.completion_tokens].iter().all(|n| *n <= Self::LIMIT)
     }
 
-    /// Takes what somebody outside says they used: a number that can't be is none, and what is left is a guess.
+    /// Takes what somebody outside says they used. A number that can't be counts as zero, and the sum is marked as an
+    /// estimate.
     pub fn believed(self) -> Self {
         if self.is_plausible() {
             return self;
@@ -76,6 +79,7 @@ impl Usage {
         }
     }
 
+    /// Returns the tokens of prompts and completions together.
     pub fn tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }
@@ -83,6 +87,7 @@ impl Usage {
 
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Usage) {
+        // The sums saturate: one that wrapped would open the budget again.
         self.calls = self.calls.saturating_add(other.calls);
         self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
         self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);

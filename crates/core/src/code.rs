@@ -37,14 +37,19 @@ codes! {
     ArgsHashRequired = "args_hash_required",
     /// What is approved is not what the step asks now.
     ArgumentsChanged = "arguments_changed",
+    /// What was sent can't be read.
     BadRequest = "bad_request",
     /// The history ends before the document begins.
     HistoryGap = "history_gap",
     /// The same idempotency key with another start.
     IdempotencyKeyReused = "idempotency_key_reused",
+    /// A mistake of ours.
     Internal = "internal",
+    /// The definition has problems; they are told with it.
     InvalidDefinition = "invalid_definition",
+    /// This can't be an id.
     InvalidId = "invalid_id",
+    /// The input does not satisfy the workflow's schema.
     InvalidInput = "invalid_input",
     /// Too many calls wait for this actor already.
     MailboxFull = "mailbox_full",
@@ -62,6 +67,7 @@ codes! {
     NotSaved = "not_saved",
     /// No approval waits at this node.
     NotWaiting = "not_waiting",
+    /// The answer does not satisfy the node's schema.
     OutputInvalid = "output_invalid",
     /// The run's definition can't be had.
     PlanUnavailable = "plan_unavailable",
@@ -69,29 +75,44 @@ codes! {
     Quarantined = "quarantined",
     /// The run's state is gone from the store, or on its way out.
     RunArchived = "run_archived",
+    /// The run has ended, so this can't be done any more.
     RunEnded = "run_ended",
+    /// A run of this id exists.
     RunExists = "run_exists",
+    /// The run has not ended, so this can't be done yet.
     RunNotEnded = "run_not_ended",
+    /// The run is not paused.
     RunNotPaused = "run_not_paused",
+    /// The run is paused already.
     RunPaused = "run_paused",
+    /// The run keeps as many signals as it may.
     TooManySignals = "too_many_signals",
     /// The caller may try again: nothing is known to have happened.
     Unavailable = "unavailable",
+    /// No such type of actor is served here.
     UnknownActorType = "unknown_actor_type",
+    /// There is no agent of this name.
     UnknownAgent = "unknown_agent",
+    /// The actor has no such method.
     UnknownMethod = "unknown_method",
+    /// The run's definition has no such node.
     UnknownNode = "unknown_node",
+    /// There is no such run.
     UnknownRun = "unknown_run",
+    /// There is no such workflow, or version of it.
     UnknownWorkflow = "unknown_workflow",
     /// The answer's value is in neither store nor catalog.
     ValueLost = "value_lost",
+    /// A value is larger than any may be.
     ValueTooLarge = "value_too_large",
+    /// The stored workflow can't be started: its definition has problems by now.
     WorkflowHasProblems = "workflow_has_problems",
     /// The agent works for a run, which waits for its answer.
     WorksForRun = "works_for_run",
 }
 
 impl From<&str> for Code {
+    // A later version's code is kept as `Other`: it still says that something was refused.
     fn from(name: &str) -> Self {
         Self::ALL.iter().copied().find(|code| code.as_str() == name).unwrap_or(Self::Other)
     }

@@ -15,7 +15,7 @@ pub enum Format {
     Json,
 }
 
-/// Parses a document of either format into JSON, with bounds; the problem says at which line and column.
+/// Parses a document of either format into JSON, within bounds. Errs with one problem, which names line and column.
 pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
     if text.len() > SIZE_LIMIT {
         let message = format!("the document has {} bytes, more than {SIZE_LIMIT}", text.len());
@@ -36,6 +36,7 @@ pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
         }
         Format::Yaml => serde_saphyr::from_str_with_options(text, yaml_options()).map_err(|e| {
             let at = e.location();
+            // A snippet would repeat a part of the document in the message.
             let message = e.without_snippet().to_string();
             syntax(at.map_or(0, |l| l.line()), at.map_or(0, |l| l.column()), &message)
         }),
@@ -68,6 +69,7 @@ fn yaml_options() -> serde_saphyr::Options {
     }
 }
 
+/// Makes a problem of a parser's message: the first line of it, without the place that is told already.
 fn syntax(line: u64, column: u64, message: &str) -> Problem {
     let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
     let first =

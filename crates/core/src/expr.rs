@@ -27,7 +27,7 @@ pub use references::References;
 
 use serde_json::{Map, Value};
 
-/// Work that one evaluation may do: instructions, and 64 bytes made or read count as one.
+/// Units of work that one evaluation may do. An instruction is one, and so are 64 bytes that are made or read.
 pub const FUEL: u64 = 1_000_000;
 /// Bytes of one result, and of one text in it.
 pub const OUTPUT_LIMIT: usize = 1 << 20;
@@ -54,12 +54,13 @@ pub fn check_template(template: &Value) -> Result<Reads, Error> {
     first.map_or_else(|| Ok(all.reads()), Err)
 }
 
-/// Evaluates an expression over `context` (an object). An undefined result is an error.
+/// Evaluates an expression over `context` (an object). Errs if it does not parse, comes to a limit, or its result is
+/// undefined.
 pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
     evaluate_under(&Meter::default(), source, context)
 }
 
-/// The same, counted with others.
+/// The same, with the work counted in `meter`, too.
 pub fn evaluate_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<Value, Error> {
     meter.enter(context)?;
     let context = Context::new(context)?;
@@ -71,7 +72,7 @@ pub fn holds(source: &str, context: &Value) -> Result<bool, Error> {
     holds_under(&Meter::default(), source, context)
 }
 
-/// The same, counted with others.
+/// The same, with the work counted in `meter`, too.
 pub fn holds_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<bool, Error> {
     meter.enter(context)?;
     let context = Context::new(context)?;
@@ -83,13 +84,14 @@ pub fn render(template: &Value, context: &Value) -> Result<Value, Error> {
     render_under(&Meter::default(), template, context)
 }
 
-/// The same, counted with others.
+/// The same, with the work counted in `meter`, too.
 pub fn render_under(meter: &Meter<'_>, template: &Value, context: &Value) -> Result<Value, Error> {
     meter.enter(context)?;
     let context = Context::new(context)?;
     let mut fuel = Fuel::default().under(meter);
     let rendered = render_in(template, &context, &mut fuel, 0)?;
-    // Each text is bounded by itself; together they must be, too.
+    // Each text is bounded by itself; together they must be, too. A template larger than the limit may still come out
+    // as it is.
     if crate::value::json_len(&rendered) > OUTPUT_LIMIT.max(2 * crate::value::json_len(template)) {
         return Err(Error::Limit(format!("the result is larger than {OUTPUT_LIMIT} bytes")));
     }
@@ -101,7 +103,7 @@ pub fn render_text(template: &str, context: &Value) -> Result<String, Error> {
     render_text_under(&Meter::default(), template, context)
 }
 
-/// The same, counted with others.
+/// The same, with the work counted in `meter`, too.
 pub fn render_text_under(meter: &Meter<'_>, template: &str, context: &Value) -> Result<String, Error> {
     meter.enter(context)?;
     engine::text(template, &Context::new(context)?, &mut Fuel::default().under(meter))
@@ -128,6 +130,7 @@ pub(crate) fn each_text(template: &Value, f: &mut impl FnMut(&str)) {
     }
 }
 
+/// Renders what lies `depth` levels inside a template.
 pub(crate) fn render_in(
     template: &Value,
     context: &Context,
@@ -138,6 +141,7 @@ pub(crate) fn render_in(
         return Err(Error::Limit(format!("the template is nested deeper than {DEPTH_LIMIT} levels")));
     }
     Ok(match template {
+        // Without a tag there is nothing to compile, and no fuel to pay.
         Value::String(text) if !scan::is_template(text) => Value::String(text.clone()),
         Value::String(text) => match whole(text) {
             Some(source) => Expression::new(source)?.evaluate(context, fuel)?,

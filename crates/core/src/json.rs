@@ -1,9 +1,9 @@
 //! JSON from outside, counted while it is read: [`read`] builds a value, [`check`] only looks and takes no memory,
 //! [`from_slice`] reads a type of ours after a look. What is too much is refused before it is built.
 //!
-//! A value in memory is up to a hundred times as large as its text (`[[],[],…]`), so a bound on bytes bounds nothing.
-//! Every list, object, key and scalar counts as one. How many bytes may come is the caller's business, too: whoever
-//! holds the bytes has taken their memory already.
+//! A value in memory is up to a hundred times as large as its text (`[[],[],…]`), so a bound on bytes alone protects
+//! nobody. Every list, object, key and scalar counts as one. The caller bounds the bytes: when they are here, they
+//! have taken their memory already.
 
 use serde::{
     Deserialize, Deserializer,
@@ -39,17 +39,18 @@ pub enum Error {
     Syntax { line: usize, column: usize, message: String },
 }
 
-/// Builds the value that `bytes` stand for.
+/// Builds the value that `bytes` stand for. Errs before it takes more memory than `limits` allow.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
     walk(bytes, limits, true)
 }
 
-/// Counts what `bytes` stand for, and builds nothing.
+/// Counts what `bytes` stand for, and builds nothing. Errs as `read` does.
 pub fn check(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
     walk(bytes, limits, false).map(drop)
 }
 
-/// Reads a type of ours, once the text is known to be within `limits`.
+/// Reads a type of ours, once the text is known to be within `limits`. Errs as `read` does, or if the type has other
+/// fields.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Result<T, Error> {
     if !is_small(bytes, limits) {
         check(bytes, limits)?;
@@ -62,7 +63,8 @@ fn unmarked(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes)
 }
 
-/// Whether a text can't pass the limits, whatever it says: most are so small that nothing needs to be counted.
+/// Whether a text is within the limits whatever it says, because it has fewer bytes and brackets than they allow.
+/// Most are, and need not be counted.
 fn is_small(bytes: &[u8], limits: &Limits) -> bool {
     let opens = || bytes.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
     limits.repeated_keys && bytes.len() <= limits.values && opens() <= limits.depth.min(DEPTH)
@@ -90,6 +92,7 @@ impl Error {
 
     fn syntax(e: &serde_json::Error) -> Self {
         let message = e.to_string();
+        // The place is in fields of its own.
         let message = message.split(" at line ").next().unwrap_or_default().to_owned();
         Error::Syntax { line: e.line(), column: e.column(), message }
     }
@@ -97,14 +100,17 @@ impl Error {
 
 // === the walk ===
 
+/// Reads a text value by value. `keep` says whether the value is built.
 fn walk(bytes: &[u8], limits: &Limits, keep: bool) -> Result<Value, Error> {
     let count = Count { limits, left: Cell::new(limits.values), over: Cell::new(None) };
     let mut reader = serde_json::Deserializer::from_slice(unmarked(bytes));
     let found = Counted { count: &count, depth: 0, keep }.deserialize(&mut reader);
+    // What stands behind the value is a mistake, too.
     let read = found.and_then(|value| reader.end().map(|()| value));
     read.map_err(|e| count.over.take().unwrap_or_else(|| Error::syntax(&e)))
 }
 
+/// What is left of the limits.
 struct Count<'l> {
     limits: &'l Limits,
     left: Cell<usize>,
@@ -113,6 +119,7 @@ struct Count<'l> {
 }
 
 impl Count<'_> {
+    /// Counts one value or key.
     fn one<E: serde::de::Error>(&self) -> Result<(), E> {
         match self.left.get().checked_sub(1) {
             Some(left) => {
@@ -123,6 +130,7 @@ impl Count<'_> {
         }
     }
 
+    /// Remembers which limit ended the walk, and makes an error that ends the parser.
     fn stop<E: serde::de::Error>(&self, error: Error) -> E {
         let e = E::custom(&error);
         self.over.set(Some(error));
@@ -139,6 +147,7 @@ struct Counted<'c, 'l> {
 }
 
 impl Counted<'_, '_> {
+    /// Goes one level deeper.
     fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
         let most = self.count.limits.depth.min(DEPTH);
         if self.depth >= most {
@@ -202,6 +211,7 @@ impl<'de> Visitor<'de> for Counted<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let inside = self.inside()?;
         let mut map = Map::new();
+        // Keys need not be kept, so nothing is built at all.
         if !self.keep && self.count.limits.repeated_keys {
             while access.next_key::<IgnoredAny>()?.is_some() {
                 self.count.one()?;
@@ -209,6 +219,7 @@ impl<'de> Visitor<'de> for Counted<'_, '_> {
             }
             return Ok(Value::Null);
         }
+        // Without `keep` the keys are kept nevertheless, to find one that comes twice.
         while let Some(Key(key)) = access.next_key()? {
             self.count.one()?;
             let value = access.next_value_seed(inside)?;

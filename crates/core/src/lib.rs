@@ -37,7 +37,8 @@ pub trait Machine {
     /// Why an input is refused. A late or repeated input is not refused: it yields nothing.
     type Refusal;
 
-    /// Returns what becomes true because of `input`. Pure and total.
+    /// Returns what becomes true because of `input`. Pure and total: the same arguments give the same events, and
+    /// none panics. Errs with the stored values that it must see first, or with why the state forbids the input.
     fn decide(
         &self,
         at: Timestamp,
@@ -46,9 +47,9 @@ pub trait Machine {
     ) -> Result<Vec<Self::Event>, Stop<Self::Refusal>>;
     /// Folds one event. No rule lives here, so recorded events fold the same in every later version.
     fn apply(&mut self, event: &Self::Event);
-    /// Everything asked for and not yet answered.
+    /// Returns everything asked for and not yet answered.
     fn pending(&self) -> Vec<Self::Effect>;
-    /// When to send a tick, if time matters.
+    /// Returns when to send a tick, if time matters.
     fn deadline(&self) -> Option<Timestamp>;
 }
 

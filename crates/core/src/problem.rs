@@ -18,10 +18,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A mistake of the whole document, or of the field at `path`.
     pub fn new(path: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
         Self { node: None, path: path.into(), code: code.to_owned(), message: message.into() }
     }
 
+    /// Says in which node the mistake is.
     pub fn in_node(mut self, node: &str) -> Self {
         self.node = Some(node.to_owned());
         self

@@ -83,6 +83,7 @@ pub struct Request {
 /// A configuration that can't be rendered with this data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable {
+    /// `url`, `headers`, `query` or `body`.
     pub field: &'static str,
     pub error: expr::Error,
 }
@@ -90,6 +91,7 @@ pub struct Unusable {
 /// A request of an earlier version in which the definition's references can't be told from those of data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ambiguous {
+    /// JSON pointer to the text.
     pub at: String,
 }
 
@@ -110,20 +112,23 @@ pub fn render(call: &Template, context: &Value) -> Result<Request, Unusable> {
     render_under(&Meter::default(), call, context)
 }
 
-/// The same, counted with others.
+/// The same, with the work counted in `meter`, too.
 pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Result<Request, Unusable> {
     let in_field = |field| move |error| Unusable { field, error };
     meter.enter(context).map_err(in_field("url"))?;
     let context = &Context::new(context).map_err(in_field("url"))?;
+    // Each part has the fuel of one evaluation; the meter counts them together.
     let fuel = || Fuel::default().under(meter);
     let url = expr::render_url(&call.url, context, &mut fuel()).map_err(in_field("url"))?;
+    // The rendered URL is checked, since its segments are not known before.
     check_segments(&url.text, &url.data).map_err(in_field("url"))?;
     let mut secrets: Vec<Place> =
         url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();
     let mut part = |field: &'static str, template: &Value| {
         let mut rendering = Rendering { context, fuel: fuel(), secrets: &mut secrets };
         let rendered = rendering.value(template, &format!("/{field}"), 0).map_err(in_field(field))?;
-        // Each text is bounded by itself; together they must be, too.
+        // Each text is bounded by itself; together they must be, too. A template larger than the limit may still come
+        // out as it is.
         if json_len(&rendered) > expr::OUTPUT_LIMIT.max(2 * json_len(template)) {
             let message = format!("the result is larger than {} bytes", expr::OUTPUT_LIMIT);
             return Err(in_field(field)(expr::Error::Limit(message)));
@@ -137,6 +142,7 @@ pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Resu
     let headers = object("headers", &call.headers)?;
     let query = object("query", &call.query)?;
     let body = call.body.as_ref().map(|body| part("body", body)).transpose()?;
+    // A request that names no secret is recorded without the field, as it was before there was one.
     let secrets = (!references(call).is_empty()).then_some(secrets);
     Ok(Request { method: call.method, url: url.text, headers, query, body, secrets })
 }
@@ -154,6 +160,7 @@ pub fn is_host_fixed(url: &str) -> bool {
     let literal = &url[..tag.unwrap_or(url.len())];
     let Some((_, rest)) = literal.split_once("://") else { return false };
     let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    // Without a delimiter behind it the host goes on with what a tag prints.
     let ends = host.len() < rest.len() || tag.is_none();
     ends && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
 }
@@ -183,8 +190,8 @@ fn each_template(call: &Template, f: &mut impl FnMut(&str)) {
     call.headers.values().chain(call.query.values()).chain(&call.body).for_each(|v| expr::each_text(v, f));
 }
 
-/// Finds a `.` or `..` that data made a segment of the path: whoever reads the URL would leave the path by it, however
-/// its dots are encoded.
+/// Errs if data makes `.` or `..` a segment of the path. Readers of the URL would follow it to another path, also
+/// where its dots are encoded.
 fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr::Error> {
     let from = url.find("://").map_or(0, |at| at + 3);
     let end = url[from..].find(['?', '#']).map_or(url.len(), |n| from + n);
@@ -193,6 +200,7 @@ fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr
         let stop = start + segment.len();
         let touched = data.iter().any(|range| range.start <= stop && range.end >= start);
         if touched {
+            // Readers of URLs drop these characters before they look for dots.
             let plain: String = segment.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
             let plain = plain.trim_matches(|c: char| c <= ' ').to_ascii_lowercase().replace("%2e", ".");
             if matches!(plain.as_str(), "." | "..") {
@@ -208,6 +216,7 @@ fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr
     Ok(())
 }
 
+/// A rendering of one part of a request.
 struct Rendering<'a> {
     context: &'a Context,
     fuel: Fuel<'a>,
@@ -215,12 +224,14 @@ struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
+    /// Renders a template `depth` levels inside its part; `at` is the JSON pointer to it.
     fn value(&mut self, template: &Value, at: &str, depth: usize) -> Result<Value, expr::Error> {
         if depth > expr::DEPTH_LIMIT {
             let message = format!("the template is nested deeper than {} levels", expr::DEPTH_LIMIT);
             return Err(expr::Error::Limit(message));
         }
         Ok(match template {
+            // Its result is data as a whole, so there is no reference of the template's in it.
             Value::String(text) if expr::whole(text).is_some() => {
                 expr::render_in(template, self.context, &mut self.fuel, depth)?
             }
@@ -284,6 +295,7 @@ impl Request {
     }
 }
 
+/// Finds the references of one template in what an earlier version rendered of it.
 fn recorded(
     template: &Value,
     rendered: Option<&Value>,
@@ -299,6 +311,7 @@ fn recorded(
             let text = rendered.and_then(Value::as_str).unwrap_or_default();
             let found: Vec<(usize, &str)> = secret::places(text).collect();
             let same = found.iter().map(|(_, name)| *name).eq(own);
+            // A block may print the template's own text twice or never, so equal names would prove nothing.
             if !same || template != text && expr::has_blocks(template) {
                 return Err(Ambiguous { at: at.to_owned() });
             }

@@ -33,7 +33,8 @@ pub enum Backoff {
 
 /// Returns the delay before retry number `retry` (from 1), or nothing when the policy is used up.
 ///
-/// `seed` names the thing retried (run, step); a provider's own `Retry-After` is a lower bound.
+/// `seed` names what is tried again (run and step). A provider's own `retry_after` is a lower bound, even above
+/// `max`.
 pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<Span>) -> Option<Span> {
     if retry == 0 || retry > policy.max_retries {
         return None;
@@ -41,6 +42,7 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     let base = match policy.backoff {
         Backoff::Constant => policy.initial.0,
         Backoff::Exponential => {
+            // The product saturates: 2 to the power of 100 is more than any delay, and `max` cuts it.
             policy.initial.0.saturating_mul(1u64.checked_shl(retry - 1).unwrap_or(u64::MAX))
         }
     };
@@ -50,6 +52,7 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     let roll = u64::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]));
     // Jitter only shortens, so `max` stays the largest delay.
     let jittered = base - spread * roll / u64::from(u32::MAX);
+    // The provider's delay comes after `max`: it knows when it will answer.
     Some(Span(jittered.max(retry_after.map_or(0, |s| s.0))))
 }
 

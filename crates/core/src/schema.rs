@@ -20,7 +20,7 @@ const PATTERN_LIMIT: usize = 1 << 20;
 const PATTERN_CACHE: usize = 128 << 10;
 /// Mistakes of one value that are told.
 const PROBLEMS: usize = 100;
-/// Values that the errors of one value may hold; they keep what they are about.
+/// Values that the errors of one value may hold together: each error keeps a copy of the value that it is about.
 const EXPLAINED: u64 = 500_000;
 /// The code of a schema, or of a value under one, that would take too much work.
 pub const TOO_COSTLY: &str = "schema_too_costly";
@@ -35,7 +35,7 @@ pub struct Validator {
 // === impl Validator ===
 
 impl Validator {
-    /// Compiles `schema`, or says what is wrong with it (paths are inside the schema).
+    /// Compiles `schema`. Errs with what is wrong with it; paths are inside the schema.
     pub fn new(schema: &Value) -> Result<Self, Vec<Problem>> {
         let refused = |message: String| vec![Problem::new("", "invalid_schema", message)];
         if !schema.is_object() && !schema.is_boolean() {
@@ -49,9 +49,11 @@ impl Validator {
             Ok(meta) => meta.iter_errors(schema).flat_map(|e| explain::problems(&e)).take(PROBLEMS).collect(),
             Err(e) => return Err(refused(format!("the schema's `$schema` is unknown: {e}"))),
         };
+        // An invalid schema is not laid out: its graph would mean nothing.
         if !meta.is_empty() {
             return Err(meta.into_iter().map(|p| Problem { code: "invalid_schema".into(), ..p }).collect());
         }
+        // The graph is measured before the schema is compiled, which takes memory for each part and pattern.
         let graph =
             cost::Graph::new(schema).map_err(|why| vec![Problem::new("", TOO_COSTLY, why.to_string())])?;
         let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_CACHE);
@@ -63,12 +65,14 @@ impl Validator {
             .map_err(|e| refused(format!("the schema can't be used: {e}")))
     }
 
-    /// Returns what in `value` the schema does not allow, the first hundred of it.
+    /// Errs with what the schema does not allow in `value`, up to a hundred mistakes, or with `schema_too_costly` if
+    /// the check itself would take too much work.
     pub fn validate(&self, value: &Value) -> Result<(), Vec<Problem>> {
         if !self.graph.weigh(value) {
             let message = "checking this value against the schema takes too much work";
             return Err(vec![Problem::new("", TOO_COSTLY, message)]);
         }
+        // Most values fit, and to find that out keeps no errors in memory.
         if self.compiled.is_valid(value) {
             return Ok(());
         }
@@ -80,6 +84,7 @@ impl Validator {
         Err(errors.flat_map(|e| explain::problems(&e)).take(PROBLEMS).collect())
     }
 
+    /// Whether the schema allows `value`. A value that would take too much work to check counts as wrong.
     pub fn is_valid(&self, value: &Value) -> bool {
         self.graph.weigh(value) && self.compiled.is_valid(value)
     }
@@ -112,7 +117,7 @@ pub fn of<T: JsonSchema>() -> Value {
     schema
 }
 
-/// Appends a key to a path as people write it.
+/// Appends a key or an index (`[2]`) to a path as people write it. An empty key leaves the path as it is.
 pub(crate) fn join(path: &str, key: &str) -> String {
     match key.chars().next() {
         None => path.to_owned(),

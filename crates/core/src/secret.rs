@@ -1,13 +1,14 @@
 //! References to secrets: `secret://name` in the text of a definition or of the agents' file.
 //!
-//! Decides what a reference is and where a template's own ones stand. What comes in by data is never one, whatever it
-//! looks like. Values are none of the core's business.
+//! This file decides what a reference is, and where the references of a template stand. Text that comes in by data is
+//! never a reference, even if it looks like one. The core never sees the values of secrets.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What a reference begins with.
 pub const SCHEME: &str = "secret://";
+/// Bytes of the longest name.
 const LONGEST_NAME: usize = 128;
 
 /// A reference in a rendered request, put there by the definition itself.
@@ -30,7 +31,7 @@ pub enum Piece<'a> {
     Malformed(&'a str),
 }
 
-/// Splits a text into references and what stands between.
+/// Splits a text into references and what stands between them. The pieces together are the whole text.
 pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -57,7 +58,7 @@ pub fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// Returns the names of all references in a text.
+/// Returns the names of all references in a text. It does not ask who wrote them.
 pub fn references(text: &str) -> BTreeSet<String> {
     places(text).map(|(_, name)| name.to_owned()).collect()
 }

@@ -17,12 +17,12 @@ pub struct Span(pub u64);
 // === impl Timestamp ===
 
 impl Timestamp {
-    /// Parses RFC 3339.
+    /// Reads an instant of RFC 3339, cut to whole milliseconds.
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
     }
 
-    /// Returns the span since `earlier`, zero when the clock went backwards.
+    /// Returns the span since `earlier`, or zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Span {
         Span(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -40,6 +40,7 @@ impl fmt::Display for Timestamp {
 impl Add<Span> for Timestamp {
     type Output = Timestamp;
     fn add(self, span: Span) -> Timestamp {
+        // A deadline beyond what an `i64` holds is never due.
         Timestamp(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)))
     }
 }
@@ -47,13 +48,16 @@ impl Add<Span> for Timestamp {
 // === impl Span ===
 
 impl Span {
+    /// No time at all.
     pub const ZERO: Span = Span(0);
 
+    /// Returns a span of whole seconds.
     pub const fn secs(n: u64) -> Self {
         Self(n.saturating_mul(1000))
     }
 
-    /// Parses `"10s"`, `"1h30m"`, `"250ms"` or ISO 8601 (`"PT10S"`). Negative spans are refused.
+    /// Reads `"10s"`, `"1h30m"`, `"250ms"` or ISO 8601 (`"PT10S"`), cut to whole milliseconds. A negative span is
+    /// none.
     pub fn parse(text: &str) -> Option<Self> {
         let d: jiff::SignedDuration = text.trim().parse().ok()?;
         u64::try_from(d.as_millis()).ok().map(Self)
@@ -63,6 +67,7 @@ impl Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            // In the largest unit that has no rest, so that it reads back as the same span.
             ms if ms % 3_600_000 == 0 && ms > 0 => write!(f, "{}h", ms / 3_600_000),
             ms if ms % 60_000 == 0 && ms > 0 => write!(f, "{}m", ms / 60_000),
             ms if ms % 1000 == 0 => write!(f, "{}s", ms / 1000),

@@ -11,9 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Work of all rules of one `apply` together.
+/// Units of work that all rules of one `apply` may do together.
 const FUEL: u64 = 4_000_000;
-/// What one evaluation costs beside its own instructions: of a short source, and of each so many bytes more.
+/// Units that one evaluation costs beside its own instructions. A source of up to `SHORT` bytes costs no more, a
+/// longer one another unit for `LONGER` bytes each.
 const EVALUATION: u64 = 10;
 const SHORT: usize = 64;
 const LONGER: usize = 4;
@@ -61,16 +62,18 @@ pub enum Error {
     },
 }
 
-/// Applies the rules in order and returns an object of their targets.
+/// Applies the rules in order and returns an object of their targets. Errs at the first rule that fails.
 pub fn apply(rules: &[Rule], data: &Value) -> Result<Value, Error> {
     apply_under(&Meter::default(), rules, data)
 }
 
-/// The same, counted with others.
+/// The same, with the work counted in `meter`, too.
 pub fn apply_under(meter: &Meter<'_>, rules: &[Rule], data: &Value) -> Result<Value, Error> {
     let mut targets = Map::new();
     let mut fuel = Fuel::new(FUEL).under(meter);
     let mut room = VALUE_LIMIT as u64;
+    // `data` is turned into the language's values once. If that fails it is the first rule's failure, so that the
+    // message has a number; without rules nothing is read.
     let mut context = meter.enter(data).and_then(|()| Context::new(&Value::Null)).and_then(|mut context| {
         context.set("data", data)?;
         Ok(context)
@@ -121,6 +124,7 @@ fn list<'a>(
     }
 }
 
+/// Follows one part of a path.
 fn step<'a>(at: &'a Value, part: &str) -> Option<&'a Value> {
     match at {
         Value::Object(map) => map.get(part),
@@ -129,6 +133,7 @@ fn step<'a>(at: &'a Value, part: &str) -> Option<&'a Value> {
     }
 }
 
+/// Names the type of a value for people.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -186,7 +191,7 @@ impl<'m> Run<'_, 'm> {
         Ok(acc)
     }
 
-    /// Makes room for a result.
+    /// Takes a result's size off what is left for all results.
     fn keep(&mut self, i: usize, made: &Value) -> Result<(), Error> {
         match self.room.checked_sub(meter::room(made)) {
             Some(left) => *self.room = left,
@@ -198,6 +203,7 @@ impl<'m> Run<'_, 'm> {
         Ok(())
     }
 
+    /// Evaluates something for one item, with `item` and `index` set.
     fn at<T>(
         &mut self,
         i: usize,
@@ -205,6 +211,7 @@ impl<'m> Run<'_, 'm> {
         source: usize,
         evaluate: impl FnOnce(&mut Context, &mut Fuel<'m>) -> Result<T, expr::Error>,
     ) -> Result<T, Error> {
+        // An evaluation compiles its source, so a long one is paid for each item.
         let run = || {
             let compiling = source.saturating_sub(SHORT) / LONGER;
             self.fuel.take(EVALUATION + compiling as u64 + meter::entry(item))?;

@@ -21,6 +21,7 @@ pub struct Hash(pub [u8; 16]);
 pub struct ValueRef {
     /// `<turn>.<n>`: write-once, named by the turn that wrote it.
     pub key: String,
+    /// Of the value as it was written. What does not match it counts as missing.
     pub hash: Hash,
     /// Bytes of JSON.
     pub size: u64,
@@ -29,6 +30,7 @@ pub struct ValueRef {
 /// A piece of data in an event or in the state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Datum {
+    /// The value itself, at most `INLINE_LIMIT` bytes once it is recorded.
     #[serde(rename = "v")]
     Inline(Arc<Value>),
     #[serde(rename = "ref")]
@@ -50,11 +52,12 @@ pub struct Missing(pub Vec<ValueRef>);
 // === impl Hash ===
 
 impl Hash {
+    /// Hashes one piece. The same as `chain` of it.
     pub fn of(bytes: &[u8]) -> Self {
         Self::chain(&[bytes])
     }
 
-    /// Hashes several pieces, each preceded by its length so that borders count.
+    /// Hashes several pieces. Each is preceded by its length, so `["ab", "c"]` and `["a", "bc"]` differ.
     pub fn chain(parts: &[&[u8]]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for part in parts {
@@ -66,6 +69,7 @@ impl Hash {
         Self(out)
     }
 
+    /// Reads 32 hexadecimal digits.
     pub fn parse(hex: &str) -> Option<Self> {
         let mut out = [0; 16];
         if hex.len() != 32 || !hex.is_ascii() {
@@ -92,6 +96,7 @@ impl fmt::Debug for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        // Documents are binary and keep 16 bytes; everything that people read has the digits.
         if s.is_human_readable() { s.collect_str(self) } else { s.serialize_bytes(&self.0) }
     }
 }
@@ -118,14 +123,17 @@ impl<'de> Deserialize<'de> for Hash {
 // === impl Datum ===
 
 impl Datum {
+    /// Returns a piece of data that stands in the event itself.
     pub fn inline(value: impl Into<Value>) -> Self {
         Datum::Inline(Arc::new(value.into()))
     }
 
+    /// Returns `null`, for what has no data.
     pub fn null() -> Self {
         Self::inline(Value::Null)
     }
 
+    /// Returns the reference of a stored value.
     pub fn reference(&self) -> Option<&ValueRef> {
         match self {
             Datum::Inline(_) => None,
@@ -137,6 +145,7 @@ impl Datum {
 // === impl Values ===
 
 impl Values {
+    /// Keeps the content of the stored value with this key.
     pub fn insert(&mut self, key: String, value: Arc<Value>) {
         self.size += json_len(&value);
         if let Some(old) = self.contents.insert(key, value) {
@@ -144,6 +153,7 @@ impl Values {
         }
     }
 
+    /// Whether the content of this key is here.
     pub fn contains(&self, key: &str) -> bool {
         self.contents.contains_key(key)
     }

@@ -1,7 +1,8 @@
 //! Delegation: an agent with `allow_delegation` has one more tool, by which another agent performs a part of its task.
 //!
-//! Whom it may ask is the agents' file's to say (`delegate_to`), and no agent comes by an ask to anybody whom the one who asked it
+//! The agents' file says whom an agent may ask (`delegate_to`). An agent that is asked may ask nobody whom the asker
 //! could not ask itself.
+//!
 //! The other agent works as for any task; its answer, or its failure, is the tool's answer. How deep this goes is
 //! bounded, and what it uses counts for the one who delegated.
 
@@ -23,23 +24,28 @@ const TASK_LIMIT: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    /// Name of the agent that is asked.
     pub agent: String,
+    /// What it is asked to do.
     pub task: String,
 }
 
-/// Returns the input of a delegated task: what is asked, and whom the one who is asked may ask in turn at most.
+/// Returns the input of a delegated task: what is asked, and whom the one who is asked may ask in turn. That is at
+/// most whom the asker may ask.
 pub fn input(request: &Request, asker: &Profile) -> Value {
     let peers: Vec<&String> = asker.peers.keys().collect();
     json!({"agent": request.agent, "prompt": request.task, "delegate_to": peers})
 }
 
-/// Whether the task leaves it open to delegate to `name`. A task of a run does, and one delegated before that was said.
+/// Whether the task lets its agent delegate to `name`. A task of a run does, and so does one that was delegated
+/// before the input said whom.
 pub fn leaves_open(task: &Task, name: &str) -> bool {
     match &task.input {
         Datum::Inline(input) if task.origin.is_some() => {
             input["delegate_to"].as_array().is_none_or(|names| names.iter().any(|n| n == name))
         }
         Datum::Inline(_) => true,
+        // The names of a delegated task always stand in its own input. What can't be looked into allows nobody.
         Datum::Stored(_) => task.origin.is_none(),
     }
 }
@@ -47,12 +53,13 @@ pub fn leaves_open(task: &Task, name: &str) -> bool {
 // === impl Profile ===
 
 impl Profile {
-    /// Whether the agent may delegate parts of this task. What must be done at most once is done by one.
+    /// Whether the agent may delegate parts of this task. A task that must be done at most once is done by one agent
+    /// alone.
     pub fn may_delegate(&self, task: &Task) -> bool {
         !self.peers.is_empty() && !task.at_most_once && depth(task) < DEPTH
     }
 
-    /// Returns the tool as a model sees it.
+    /// Returns the tool as a model sees it, if the agent may delegate.
     pub fn delegate_tool(&self, task: &Task) -> Option<ToolSpec> {
         if !self.may_delegate(task) {
             return None;
@@ -76,7 +83,7 @@ impl Profile {
     }
 }
 
-/// Reads a call of the tool, or says what is wrong with it.
+/// Reads a call of the tool. Errs with `invalid_arguments` and a sentence for the model.
 pub fn check(profile: &Profile, call: &ToolCall) -> Result<Request, CallError> {
     let wrong = |message: String| CallError::permanent("invalid_arguments", message);
     let request: Request = serde_json::from_str(&call.arguments)
@@ -91,7 +98,7 @@ pub fn check(profile: &Profile, call: &ToolCall) -> Result<Request, CallError> {
     Ok(request)
 }
 
-/// Returns how often the task was passed on.
+/// Returns how often the task was passed on; 0 for a task of a run.
 pub fn depth(task: &Task) -> u32 {
     task.origin.as_ref().map_or(0, |origin| origin.depth)
 }

@@ -4,6 +4,7 @@ use crate::call::Usage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -29,15 +30,20 @@ pub struct Message {
 /// A call a model asks for. The arguments are text until they are checked: models write invalid JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
+    /// The provider's id in a message; the place among its round's calls (`0`, `1`, …) in the agent's state.
     pub id: String,
+    /// Name of the tool.
     pub name: String,
+    /// JSON, as the model wrote it.
     pub arguments: String,
 }
 
 /// A tool as a model sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolSpec {
+    /// By which the model calls it.
     pub name: String,
+    /// What the model is told that it does.
     pub description: String,
     /// JSON Schema of the arguments.
     pub parameters: Value,
@@ -48,9 +54,12 @@ pub struct ToolSpec {
 pub struct ModelRequest {
     /// `gpt-4`, or `provider/model` for a named provider.
     pub model: String,
+    /// The conversation, oldest first.
     pub messages: Vec<Message>,
+    /// The tools that the model may call.
     pub tools: Vec<ToolSpec>,
     pub temperature: Option<f64>,
+    /// Tokens of the largest answer.
     pub max_tokens: Option<u32>,
     /// JSON Schema of the answer.
     pub output_schema: Option<Value>,
@@ -61,8 +70,11 @@ pub struct ModelRequest {
 /// What a model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelReply {
+    /// Empty where the model only calls tools.
     pub text: String,
+    /// In the order in which the model wants them.
     pub tool_calls: Vec<ToolCall>,
+    /// What this call used.
     pub usage: Usage,
     /// The model that answered, as it names itself; `scripted` answers say so.
     pub model: String,
@@ -73,6 +85,7 @@ pub struct ModelReply {
 // === impl Message ===
 
 impl Message {
+    /// A message that calls no tool and answers none.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
     }

@@ -28,16 +28,23 @@ pub use places::echo;
 /// An agent at work on one task.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Run {
+    /// What the agent is asked; none before the first task.
     pub task: Option<Task>,
+    /// When the task came: its time limit counts from here.
     pub accepted_at: Timestamp,
+    /// Where the task stands.
     pub phase: Phase,
     /// The conversation after the task's own prompt.
     pub messages: Vec<Datum>,
+    /// Rounds of model and tool calls, from 1. An answer to an effect names its round.
     pub iterations: u32,
+    /// Failures of the model in use, one after the other; a reply sets them back.
     pub failures: u32,
+    /// Answers that missed their schema, and calls with wrong arguments.
     pub strikes: u32,
     /// Index of the model in use: 0 is the agent's own, then its fallbacks.
     pub model: usize,
+    /// What all calls of the task used, those of delegates included.
     pub usage: Usage,
     /// How often each (tool, arguments) was called.
     pub repeats: BTreeMap<Hash, u32>,
@@ -46,17 +53,19 @@ pub struct Run {
     /// The actors that answered what was delegated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<String>,
-    /// Who the agent is; attached by the shell, none when there is no such agent.
+    /// Who the agent is. The shell attaches it; `None` if there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
 }
 
+/// Where an agent stands with its task.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub enum Phase {
     #[default]
     Idle,
     /// Asking the run for one more call.
     Reserving,
+    /// A call of the model is due, or under way, but not before this instant.
     Thinking {
         not_before: Timestamp,
     },
@@ -71,12 +80,16 @@ pub enum Phase {
     },
 }
 
+/// How a task ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Ending {
+    /// The task has this answer.
     Completed(Datum),
+    /// The task has no answer, for this reason.
     Failed(CallError),
     /// Performed at most once, and nobody knows whether.
     Unknown,
+    /// Whoever asked does not want it any more.
     Cancelled,
 }
 
@@ -86,11 +99,13 @@ pub enum Ending {
 pub enum Input {
     /// A task; a later attempt replaces an earlier one, anything else is a repetition.
     Task(Task),
+    /// The model answered, or could not be had.
     Replied {
         attempt: u32,
         iteration: u32,
         reply: Result<ModelReply, CallError>,
     },
+    /// A tool answered, or failed. `id` is the call's place.
     ToolAnswered {
         attempt: u32,
         iteration: u32,
@@ -107,6 +122,7 @@ pub enum Input {
         result: Result<Value, CallError>,
         usage: Usage,
     },
+    /// The run says whether it allows another call of the model.
     Granted {
         attempt: u32,
         iteration: u32,
@@ -116,26 +132,38 @@ pub enum Input {
     Refused {
         attempt: u32,
     },
+    /// The answer arrived where it was asked for.
     Delivered {
         attempt: u32,
     },
+    /// The answer is not wanted any more.
     Cancel {
         attempt: u32,
     },
     Tick,
 }
 
+/// What is now true of an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    /// A task begins. What belonged to an earlier attempt is forgotten.
     TaskAccepted { at: Timestamp, task: Task },
+    /// The model asks for tools: its message, and the calls by their places.
     ModelReplied { message: Datum, calls: Vec<ToolCall>, usage: Usage },
+    /// The model could not be had. `model` is the one to try next, not before `retry_at`.
     ModelFailed { error: CallError, model: usize, retry_at: Timestamp },
+    /// The answer missed its schema. The model is told why, and asked again.
     AnswerRejected { message: Datum, complaint: Datum, usage: Usage },
+    /// A tool answered. `strike` says that its arguments were wrong.
     ToolAnswered { id: String, message: Datum, strike: bool },
+    /// The run allows the next call of the model.
     CallGranted { at: Timestamp },
+    /// The task ended. `usage` is that of the reply that ended it, if one did.
     TaskEnded { outcome: Ending, usage: Usage },
+    /// The answer arrived; nothing is left to do.
     AnswerDelivered {},
+    /// Another agent answered what was delegated. What it used counts here, too.
     DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
 }
 
@@ -146,6 +174,7 @@ pub enum Effect {
     Reserve {
         iteration: u32,
     },
+    /// Call the model of this index, not before the instant.
     CallModel {
         iteration: u32,
         model: usize,
@@ -218,13 +247,14 @@ impl Run {
         !matches!(self.phase, Phase::Idle | Phase::Done { .. })
     }
 
-    /// Folds one event.
+    /// Folds one event. No rule lives here.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::TaskAccepted { at, task } => {
                 // The run reserved the first call of its own agents; nobody reserved a delegate's.
                 let asks = task.budgeted && task.origin.is_some();
                 let phase = if asks { Phase::Reserving } else { Phase::Thinking { not_before: *at } };
+                // All of the earlier attempt goes but who the agent is.
                 *self = Run {
                     profile: self.profile.take(),
                     task: Some(task.clone()),
@@ -237,6 +267,7 @@ impl Run {
             Event::ModelReplied { message, calls, usage } => {
                 self.messages.push(message.clone());
                 self.usage += *usage;
+                // A model that answers has all its retries again.
                 self.failures = 0;
                 for call in calls {
                     *self.repeats.entry(call_hash(call)).or_default() += 1;
@@ -244,6 +275,7 @@ impl Run {
                 self.phase = Phase::Acting { calls: calls.clone(), results: BTreeMap::new() };
             }
             Event::ModelFailed { model, retry_at, .. } => {
+                // Each model has retries of its own.
                 self.failures = if *model == self.model { self.failures + 1 } else { 0 };
                 self.model = *model;
                 self.phase = Phase::Thinking { not_before: *retry_at };
@@ -275,7 +307,7 @@ impl Run {
     fn take_result(&mut self, id: &str, message: &Datum) {
         let Phase::Acting { calls, results } = &mut self.phase else { return };
         results.insert(id.to_owned(), message.clone());
-        // In the order of the calls, whatever order the answers came in.
+        // The messages stand in the order of the calls. The answers may have come in any order.
         let answers: Option<Vec<Datum>> =
             places::names(calls).iter().map(|name| results.get(name).cloned()).collect();
         if let Some(answers) = answers {
@@ -285,12 +317,13 @@ impl Run {
     }
 
     fn next_round(&mut self, not_before: Timestamp) {
+        // Answers to the round before are late from now on.
         self.iterations += 1;
         let budgeted = self.task.as_ref().is_some_and(|t| t.budgeted);
         self.phase = if budgeted { Phase::Reserving } else { Phase::Thinking { not_before } };
     }
 
-    /// Everything asked for and not yet answered.
+    /// Returns everything asked for and not yet answered.
     pub fn pending(&self) -> Vec<Effect> {
         let iteration = self.iterations;
         match &self.phase {
@@ -305,6 +338,8 @@ impl Run {
                 .filter(|(name, _)| !results.contains_key(name))
                 .map(|(id, call)| ToolCall { id, ..call.clone() })
                 .map(|call| match call.name.as_str() {
+                    // A model may name the tool without having it; then it is a call of an unknown tool, and answered
+                    // as that.
                     DELEGATE if self.may_delegate() => Effect::Delegate { iteration, call },
                     _ => Effect::CallTool { iteration, call },
                 })

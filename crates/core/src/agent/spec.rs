@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The name of the tool by which an agent delegates. Who has it has no other of that name.
+/// The name of the tool by which an agent delegates. An agent that may delegate can't have another tool of this name.
 pub const DELEGATE: &str = "delegate";
 
 /// The file `agents.yaml`.

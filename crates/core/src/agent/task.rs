@@ -15,9 +15,12 @@ pub struct Task {
     pub input: Datum,
     /// Names the task over repetitions: run, step and attempt.
     pub key: String,
+    /// Counts from 1; a later attempt replaces an earlier one.
     pub attempt: u32,
+    /// JSON Schema of the answer. It goes before the agent's own.
     #[serde(default)]
     pub output_schema: Option<Value>,
+    /// Nothing of it may be done twice.
     #[serde(default)]
     pub at_most_once: bool,
     /// The run has a budget: calls after the first are asked for.
@@ -31,9 +34,11 @@ pub struct Task {
     pub secrets: BTreeSet<String>,
 }
 
-/// In documents the fields stand in order, without names: those at the end are left out where nothing follows them.
+/// By hand, because documents have the fields in order and without names: `origin` and `secrets` came later and are
+/// left out where nothing follows them, so that older documents stay byte for byte what they were.
 impl Serialize for Task {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // A field that is left out in the middle would shift those behind it, so `secrets` brings `origin` along.
         let (with_origin, with_secrets) =
             (self.origin.is_some() || !self.secrets.is_empty(), !self.secrets.is_empty());
         let fields = 7 + usize::from(with_origin) + usize::from(with_secrets);
@@ -58,7 +63,9 @@ impl Serialize for Task {
 /// What the machine needs of its surroundings, resolved by the shell from the agents' file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Profile {
+    /// Who the agent is, as its file says.
     pub spec: Spec,
+    /// The tools that it may call, by name.
     pub tools: BTreeMap<String, Tool>,
     /// The agents it may delegate to, each with what it is for.
     pub peers: BTreeMap<String, String>,
@@ -71,6 +78,8 @@ pub struct Origin {
     pub depth: u32,
     /// The id of the actor that delegated it, and the call by which it did.
     pub agent: String,
+    /// Round in which it did.
     pub iteration: u32,
+    /// Place of the call in that round.
     pub call: String,
 }

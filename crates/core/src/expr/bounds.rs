@@ -25,6 +25,7 @@ const REFUSED: [(&str, &str); 3] = [
     ("do", "there is nothing to do without a result"),
 ];
 
+/// Words that are operators wherever `measure` meets them.
 const OPERATORS: [&str; 8] = ["and", "or", "not", "in", "is", "if", "else", "recursive"];
 
 /// Checks the length and the number of tokens of an expression.
@@ -48,7 +49,7 @@ fn names(source: &str, tokens: &[Token]) -> Result<(), Error> {
     }
 }
 
-/// Checks the same of every tag of a template, and that it uses no block we do without.
+/// Checks the same of every tag of a template, and that it uses no block that is refused.
 pub(super) fn template(source: &str) -> Result<(), Error> {
     if source.len() > TEMPLATE_LIMIT {
         return Err(Error::Limit(format!("the template is longer than {TEMPLATE_LIMIT} bytes")));
@@ -83,7 +84,8 @@ pub(super) fn block_name<'a>(body: &'a str, tokens: &[Token]) -> &'a str {
     tokens.iter().find(|t| t.kind == Kind::Word).map_or("", |t| &body[t.start..t.end])
 }
 
-/// Finds a target of `for`, `set` or `with` that is named as an operator: `measure` would not see that it is one.
+/// Finds a target of `for`, `set` or `with` that has the name of an operator: `measure` would take it for the
+/// operator.
 fn named_as_operator<'a>(body: &'a str, tokens: &[Token]) -> Option<&'a str> {
     let text = |t: &Token| &body[t.start..t.end];
     let is_operator = |t: &&Token| OPERATORS.contains(&text(t));

@@ -43,14 +43,15 @@ pub(super) fn to_json(value: &Jinja) -> Result<Value, Error> {
     to_json_sized(value).map(|(json, _)| json)
 }
 
-/// The same, and how large it is, in bytes.
+/// The same, with about how many bytes the JSON has.
 pub(super) fn to_json_sized(value: &Jinja) -> Result<(Value, usize), Error> {
     let mut walk = Walk { bytes: OUTPUT_LIMIT };
     let json = walk.json(value, 0)?;
     Ok((json, OUTPUT_LIMIT - walk.bytes))
 }
 
-/// A value of the language may name the same list many times, so its JSON can be far larger than itself.
+/// A walk over a value that ends when no bytes are left. A value may hold the same list many times, so its JSON can
+/// be far larger than it is itself.
 struct Walk {
     /// Bytes that are left.
     bytes: usize,
@@ -61,6 +62,7 @@ impl Walk {
         if depth > DEPTH_LIMIT {
             return Err(too_deep());
         }
+        // The prices are about what the JSON takes; a byte more or less does not matter.
         Ok(match value.kind() {
             ValueKind::Undefined | ValueKind::None => {
                 self.spend(4)?;
@@ -91,6 +93,7 @@ impl Walk {
                     let item = value.get_item(&key).map_err(error)?;
                     let key = match key.kind() {
                         ValueKind::String => self.text(&key)?,
+                        // Keys of JSON are texts.
                         ValueKind::Number | ValueKind::Bool => key.to_string(),
                         other => {
                             return Err(Error::Evaluation(format!("{other} can't be the key of an object")));
@@ -111,6 +114,7 @@ impl Walk {
 
     fn text(&mut self, value: &Jinja) -> Result<String, Error> {
         let text = value.as_str().unwrap_or_default();
+        // The bytes are paid before they are copied.
         self.spend(text.len() + 2)?;
         Ok(text.to_owned())
     }
@@ -128,6 +132,7 @@ impl Walk {
 
 fn number(value: &Jinja) -> Result<Number, Error> {
     let outside = || Error::Evaluation(format!("the number {value} does not fit JSON"));
+    // minijinja's whole numbers have up to 128 bits, those of JSON 64.
     if value.is_integer() {
         if let Some(i) = value.as_i64() {
             return Ok(i.into());

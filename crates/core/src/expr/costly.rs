@@ -10,12 +10,13 @@ use std::borrow::Cow;
 /// Bytes that cost one unit where each byte, or each find, is handled by itself.
 const BYTES: u64 = 8;
 
+/// Pays by the byte.
 pub(super) fn title(state: &State<'_, '_>, text: Cow<'_, str>) -> Result<String, Error> {
     state.consume_fuel(text.len() as u64 / BYTES)?;
     Ok(filters::title(text))
 }
 
-/// With `count`, only so many are replaced.
+/// Pays by the byte, and for what comes out longer. With `count`, only so many are replaced.
 pub(super) fn replace(
     state: &State<'_, '_>,
     text: Cow<'_, str>,
@@ -24,6 +25,7 @@ pub(super) fn replace(
     rest: Rest<Value>,
 ) -> Result<String, Error> {
     let mut count: Option<i64> = None;
+    // The count comes by position or by name, as in minijinja's own filter.
     for value in rest.iter() {
         if value.is_kwargs() {
             let named = Kwargs::try_from(value.clone())?;
@@ -36,8 +38,9 @@ pub(super) fn replace(
         }
     }
     state.consume_fuel(text.len() as u64 / BYTES)?;
-    // A negative count is no bound.
+    // A negative count replaces all.
     let count = count.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+    // A short text can become a very long one, so what it grows by is paid before it does.
     if let Some(more) = to.len().checked_sub(from.len()).filter(|more| *more > 0) {
         let found = text.matches(&*from).take(count).count() as u64;
         state.consume_fuel(found.saturating_mul(more as u64) / 64)?;
@@ -45,6 +48,7 @@ pub(super) fn replace(
     Ok(text.replacen(&*from, &to, count))
 }
 
+/// Pays by the item, as the filters below do.
 pub(super) fn zip(state: &State<'_, '_>, value: Value, others: Rest<Value>) -> Result<Value, Error> {
     others.iter().try_for_each(|other| look(state, other))?;
     look(state, &value)?;

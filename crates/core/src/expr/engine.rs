@@ -35,25 +35,27 @@ pub struct Expression {
 
 /// Where the printed value is kept in the state of an evaluation.
 const RESULT: &str = "result";
-/// What is counted for an evaluation that failed on its way.
+/// Units that are counted for an evaluation that failed: minijinja does not tell how far it came.
 const FAILURE: u64 = 100_000;
 /// Loops within loops; each level costs native stack.
 const RECURSION: usize = 50;
 
-/// Prints into the output.
+/// Prints values as text: strings as they are, everything else as JSON.
 static TEXT: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print));
-/// The same, without anything that could be taken for a mark.
+/// Prints the same into requests, with everything escaped that could be taken for a mark.
 pub(super) static MARKED: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print_unmarked));
-/// The same, percent-encoded and between marks.
+/// Prints the same into URLs, percent-encoded and between marks.
 pub(super) static URL: LazyLock<Environment<'static>> = LazyLock::new(|| environment(print_in_url));
-/// Keeps the printed value instead.
+/// Keeps the printed value instead, so that a result is not turned into text.
 static VALUE: LazyLock<Environment<'static>> = LazyLock::new(|| environment(keep));
 
 fn environment(
     format: fn(&mut Output<'_>, &mut State<'_, '_>, &Jinja) -> Result<(), minijinja::Error>,
 ) -> Environment<'static> {
     let mut env = Environment::new();
+    // Undefined is an error where it is printed, and false where it is a condition.
     env.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    // The texts go to models and services, not into pages.
     env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     env.set_recursion_limit(RECURSION);
     env.set_fuel(Some(FUEL));
@@ -68,6 +70,7 @@ fn environment(
     env.add_filter(measure::MEASURED, measure::measured);
     env.add_filter(measure::SCALAR, measure::scalar);
     env.add_filter("chain", measure::chain);
+    // The names from here on are minijinja's own, which these replace.
     env.add_filter("title", costly::title);
     env.add_filter("replace", costly::replace);
     env.add_filter("zip", costly::zip);
@@ -84,7 +87,7 @@ fn environment(
     env
 }
 
-/// An environment with our filters and minijinja's own manners.
+/// An environment with our filters, but with minijinja's own ways with fuel and undefined values.
 #[cfg(test)]
 pub(super) fn plain() -> Environment<'static> {
     let mut env = VALUE.clone();
@@ -100,6 +103,7 @@ pub(super) fn parses(source: &str) -> bool {
 
 /// Renders a template to text.
 pub(super) fn text(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<String, Error> {
+    // A text without tags is not compiled, but it may be too long.
     if !is_template(template) {
         bounds::template(template)?;
         return Ok(template.to_owned());
@@ -121,6 +125,7 @@ pub(super) fn printed(
     let mut out = Bounded::default();
     match compiled.render_captured_to(context.value(), &mut out) {
         Ok(rendered) => fuel.burn(rendered.state()),
+        // minijinja says only that writing failed.
         Err(_) if out.full => {
             fuel.lose(false);
             return Err(Error::Limit(format!("the text is larger than {OUTPUT_LIMIT} bytes")));
@@ -137,6 +142,7 @@ pub(super) fn printed(
 // === impl Expression ===
 
 impl Expression {
+    /// Checks the source. Errs if it is too long or does not parse.
     pub fn new(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
         let measured = measure::expression(source);
@@ -144,13 +150,14 @@ impl Expression {
         Ok(Self { source: source.to_owned(), measured })
     }
 
+    /// Returns the source as it was written.
     pub fn source(&self) -> &str {
         &self.source
     }
 
     /// Evaluates to JSON. An undefined result is an error.
     pub fn evaluate(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<Value, Error> {
-        // A template has a state, and the state knows the fuel used.
+        // It runs as a template: that leaves a state, and only a state knows the fuel used.
         let template = format!("{{{{ {} }}}}", self.measured);
         let (value, bytes) = convert::to_json_sized(&self.run(&template, context, fuel)?)?;
         fuel.leave(bytes);
@@ -159,6 +166,7 @@ impl Expression {
 
     /// Evaluates to truth.
     pub fn holds(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<bool, Error> {
+        // The source stands as a condition, so that undefined is false.
         let template = format!("{{{{ true if ({}) else false }}}}", self.measured);
         Ok(self.run(&template, context, fuel)?.is_true())
     }
@@ -166,6 +174,7 @@ impl Expression {
     fn run(&self, template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Jinja, Error> {
         let env = fuel.environment(&VALUE, template)?;
         let compiled = env.template_from_str(template).map_err(error)?;
+        // Nothing is printed: `keep` puts the value into the state.
         match compiled.render_captured_to(context.value(), io::sink()) {
             Ok(rendered) => {
                 fuel.burn(rendered.state());
@@ -183,7 +192,7 @@ impl Expression {
 // === impl Context ===
 
 impl Context {
-    /// Takes an object; anything else is an empty context.
+    /// Takes an object; anything else is an empty context. Errs if a value is nested too deep, or has too many items.
     pub fn new(object: &Value) -> Result<Self, Error> {
         let mut context = Self(BTreeMap::new());
         if let Value::Object(map) = object {
@@ -194,7 +203,7 @@ impl Context {
         Ok(context)
     }
 
-    /// Sets one name and leaves the others as they are.
+    /// Sets one name and leaves the others as they are, so that a loop need not turn its whole context again.
     pub fn set(&mut self, name: &'static str, value: &Value) -> Result<(), Error> {
         self.0.insert(name.into(), convert::from_json(value)?);
         Ok(())
@@ -222,11 +231,12 @@ impl Default for Fuel<'_> {
 }
 
 impl<'m> Fuel<'m> {
+    /// A series that may do so many units.
     pub const fn new(units: u64) -> Self {
         Self { left: units, meter: None }
     }
 
-    /// The same, counted with others.
+    /// The same, counted in `meter`, too.
     pub fn under<'n>(self, meter: &'n Meter<'n>) -> Fuel<'n> {
         Fuel { left: self.left, meter: Some(meter) }
     }
@@ -251,7 +261,7 @@ impl<'m> Fuel<'m> {
         }
     }
 
-    /// What the next evaluation may do.
+    /// Returns how many units the next evaluation may do: those left here, or fewer if the meter allows fewer.
     fn next(&self) -> u64 {
         self.meter.map_or(self.left, |meter| meter.clip(self.left))
     }
@@ -259,6 +269,7 @@ impl<'m> Fuel<'m> {
     /// Counts an evaluation that failed. How far it came is known only if it used up everything.
     fn lose(&mut self, everything: bool) {
         let next = self.next();
+        // The meter's allowance ended it, not this series' own bound.
         if let (true, Some(meter)) = (everything && next < self.left, self.meter) {
             meter.run_out();
         }
@@ -273,6 +284,7 @@ impl<'m> Fuel<'m> {
         env: &'static Environment<'static>,
         source: &str,
     ) -> Result<Cow<'static, Environment<'static>>, Error> {
+        // Compiling is work as well.
         self.count(source.len() as u64 / 16);
         match self.next() {
             0 => {
@@ -281,6 +293,7 @@ impl<'m> Fuel<'m> {
                 }
                 Err(out_of_fuel())
             }
+            // Environments are made with this much, so it can be used as it is.
             FUEL.. => Ok(Cow::Borrowed(env)),
             left => {
                 let mut env = env.clone();
@@ -290,6 +303,7 @@ impl<'m> Fuel<'m> {
         }
     }
 
+    /// Counts an evaluation that came to its end.
     fn burn(&mut self, state: &State<'_, '_>) {
         let used = state.fuel_levels().map_or(0, |(used, _)| used);
         self.left = self.left.saturating_sub(used);
@@ -315,6 +329,7 @@ fn print_unmarked(
 }
 
 fn print_in_url(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
+    // `urlencode` and `raw_url` say by this that their result is part of a URL already.
     let encoded = value.kind() == ValueKind::String && value.is_safe();
     write(out, &marks::in_url(&printable(value)?, encoded))
 }
@@ -333,6 +348,7 @@ fn write(out: &mut Output<'_>, text: &str) -> Result<(), minijinja::Error> {
 }
 
 fn keep(_: &mut Output<'_>, state: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
+    // If nothing is kept, the expression has no result.
     if !value.is_undefined() {
         state.set_temp(RESULT, value.clone());
     }
@@ -345,6 +361,7 @@ fn to_json(state: &State<'_, '_>, value: &Jinja, options: Kwargs) -> Result<Stri
     options.assert_all_used()?;
     let json = convert::to_json(value).map_err(failed)?;
     let text = if indent.is_some() { format!("{json:#}") } else { json.to_string() };
+    // The text is paid afterwards, when its size is known. Making it has a bound of its own.
     state.consume_fuel(text.len() as u64 / 4)?;
     Ok(text)
 }
@@ -357,7 +374,7 @@ fn from_json(state: &State<'_, '_>, text: &str) -> Result<Jinja, minijinja::Erro
     convert::from_json(&value).map_err(failed)
 }
 
-/// Minijinja's, but the text is not taken for one that is safe everywhere: that of HTML is not one of a URL.
+/// minijinja's `escape`, but its result is not marked as safe: what is safe in HTML is not so in a URL.
 fn escape(state: &mut State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
     state.consume_fuel(value.as_str().map_or(0, str::len) as u64 / 8)?;
     let escaped = minijinja::filters::escape(state, value)?;
@@ -387,7 +404,7 @@ fn url_encode(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::
     Ok(Jinja::from_safe_string(out))
 }
 
-/// Says that a text is a part of a URL as it is.
+/// Marks a text as part of a URL, so that it is not encoded.
 fn raw_url(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
     if value.is_undefined() {
         return Err(minijinja::Error::from(ErrorKind::UndefinedError));
@@ -421,6 +438,7 @@ struct Bounded {
 
 impl io::Write for &mut Bounded {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        // A text is printed whole or not at all: one that is cut would look complete.
         if self.bytes.len() + buf.len() > OUTPUT_LIMIT {
             self.full = true;
             return Err(io::ErrorKind::FileTooLarge.into());

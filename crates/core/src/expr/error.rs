@@ -5,8 +5,10 @@ use minijinja::ErrorKind;
 /// Why an evaluation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// The source does not parse, or names a filter or test that does not exist.
     #[error("{0}")]
     Syntax(String),
+    /// The source can't be evaluated over this data.
     #[error("{0}")]
     Evaluation(String),
     /// Fuel, size or depth.
@@ -29,6 +31,7 @@ pub(super) fn no_expression(source: &str, e: minijinja::Error) -> Error {
 
 /// Sorts minijinja's errors into ours.
 pub(super) fn error(e: minijinja::Error) -> Error {
+    // minijinja wraps the errors of filters, so ours may lie deeper.
     let ours = std::iter::successors(std::error::Error::source(&e), |e| e.source());
     if let Some(ours) = ours.filter_map(|e| e.downcast_ref::<Error>()).next() {
         return ours.clone();
@@ -43,12 +46,14 @@ pub(super) fn error(e: minijinja::Error) -> Error {
             _ => Error::Syntax(text),
         },
         ErrorKind::OutOfFuel => out_of_fuel(),
+        // minijinja has no kind of error for this.
         ErrorKind::InvalidOperation if text == "recursion limit exceeded" => Error::Limit(text),
         ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation("a value is undefined".into()),
         _ => Error::Evaluation(text),
     }
 }
 
+/// The error of every evaluation that used up its fuel.
 pub(super) fn out_of_fuel() -> Error {
     Error::Limit("the expression takes too much work".into())
 }

@@ -14,6 +14,7 @@ use std::ops::Range;
 /// What is wrong with the references to secrets in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misplaced {
+    /// It begins like a reference, but is none.
     Malformed(String),
     /// The name ends where data begins.
     Open(String),
@@ -41,6 +42,7 @@ pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Res
     let (base, rest) = split_base(template);
     let mut url = match base {
         Some(source) => {
+            // What a tag prints is data, so the base has no references of the template's own.
             let text = engine::text(&format!("{{{{{source}}}}}"), context, fuel)?;
             Marked { text, ..Marked::default() }
         }
@@ -51,6 +53,7 @@ pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Res
     } else {
         render_marked(rest, context, fuel)?
     };
+    // The places in the rest move by the length of the base.
     let from = url.text.len();
     url.text.push_str(&rest.text);
     url.secrets.extend(rest.secrets.into_iter().map(|(at, name)| (at + from, name)));
@@ -84,7 +87,7 @@ pub fn has_blocks(template: &str) -> bool {
     template.contains("{%") || template.contains("{#")
 }
 
-/// Finds the references that cannot be ones.
+/// Finds what looks like a reference and can't be one.
 pub fn misplaced(template: &str) -> Vec<Misplaced> {
     let mut found = Vec::new();
     let all = pieces(template);
@@ -98,6 +101,7 @@ pub fn misplaced(template: &str) -> Vec<Misplaced> {
             Piece::Tag { body, .. } => {
                 let (tokens, _) = tokens(body, None);
                 let texts = tokens.iter().filter(|t| t.kind == Kind::Text);
+                // The texts are joined, so that a reference made of two is found as well.
                 let texts: String = texts.map(|t| body[t.start..t.end].trim_matches(['"', '\''])).collect();
                 if texts.to_ascii_lowercase().contains("secret:/") {
                     found.push(Misplaced::Computed);
@@ -108,15 +112,18 @@ pub fn misplaced(template: &str) -> Vec<Misplaced> {
     found
 }
 
+/// Finds the same in a text between tags. `before_data` says that a tag that prints follows it.
 fn inert(text: &str, before_data: bool, captured: bool, found: &mut Vec<Misplaced>) {
     let mut last = None;
     for piece in secret::pieces(text) {
         match piece {
             secret::Piece::Name(name) if captured => found.push(Misplaced::Captured(name.to_owned())),
+            // A scheme alone in front of a tag is reported below.
             secret::Piece::Malformed(text) if !(before_data && text.len() == secret::SCHEME.len()) => {
                 found.push(Misplaced::Malformed(text.to_owned()));
             }
             secret::Piece::Plain(plain) => {
+                // Other letters make no reference, but one was meant.
                 let lower = plain.to_ascii_lowercase();
                 if let Some(at) = lower.find(secret::SCHEME) {
                     found.push(Misplaced::Malformed(plain[at..at + secret::SCHEME.len()].to_owned()));
@@ -139,7 +146,7 @@ fn inert(text: &str, before_data: bool, captured: bool, found: &mut Vec<Misplace
     }
 }
 
-/// Returns the pieces from the first block `{% set %}` that keeps text to the end of the last.
+/// Returns the pieces from the first block `{% set %}` that keeps text to the end of the last one.
 fn captured(pieces: &[Piece<'_>]) -> Option<Range<usize>> {
     let is = |piece: &Piece<'_>, name: &str| match piece {
         Piece::Tag { block: true, body, .. } => {
@@ -148,6 +155,7 @@ fn captured(pieces: &[Piece<'_>]) -> Option<Range<usize>> {
         }
         Piece::Tag { .. } | Piece::Inert(_) => false,
     };
+    // What lies between two such blocks is taken as captured, too. That is safe: it only loses marks.
     let end = pieces.iter().rposition(|piece| is(piece, "endset"))?;
     let start = pieces.iter().position(|piece| is(piece, "set"))?;
     Some(start..end)

@@ -1,12 +1,12 @@
 //! Marks around parts of a text while a template is rendered: what is the template's own, and what data printed.
 //!
-//! A mark begins with a character that no text has; where data has it nevertheless, it is doubled there. So data cannot
-//! make a mark.
+//! A mark begins with a character that texts do not use. Where data has it all the same, it is escaped, so data
+//! cannot make a mark.
 
 use crate::secret;
 use std::{fmt::Write, ops::Range};
 
-/// A noncharacter of Unicode.
+/// A noncharacter of Unicode: no text should have it.
 const MARK: char = '\u{fdd0}';
 /// What follows it.
 const ITSELF: char = '0';
@@ -41,7 +41,7 @@ pub(super) fn escape(text: &str, out: &mut String) {
     }
 }
 
-/// Writes what data prints into a URL: as it is where it is encoded already.
+/// Writes what data prints into a URL. A text that is encoded already stays as it is.
 pub(super) fn in_url(text: &str, encoded: bool) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     out.extend([MARK, DATA]);

@@ -19,15 +19,17 @@ use std::collections::BTreeMap;
 
 /// Behind every operand.
 pub(super) const MEASURED: &str = "measured__";
-/// Behind the operands of `*`: a list times a number is as long as the number says, and costs nothing.
+/// Behind the operands of `*`: a list times a number costs nothing and may be of any length.
 pub(super) const SCALAR: &str = "scalar__";
 
 // === the filters ===
 
+/// Gives the value back, and takes fuel for each item in it.
 pub(super) fn measured(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
     let left = state.fuel_levels().map_or(0, |(_, left)| left);
     let mut items = 0u64;
     if !walk(value, 0, &mut items, left)? {
+        // The value is larger than what is left: that is to run out of fuel.
         state.consume_fuel(u64::MAX)?;
     }
     // One for the look itself: finding the filter and calling it is more than an instruction.
@@ -35,8 +37,8 @@ pub(super) fn measured(state: &State<'_, '_>, value: &Value) -> Result<Value, Er
     Ok(laid_out(value)?.unwrap_or_else(|| value.clone()))
 }
 
-/// Returns a plain list in place of one that is put together anew each time it is looked at (`a + a`, `a[:]`):
-/// of these, one inside the other, every look would cost as many steps as they nest.
+/// Returns a plain list in place of a lazy one (`a + a`, `a[:]`), which is put together again at each look. With lazy
+/// lists inside lazy lists, each look would cost a step for every level.
 fn laid_out(value: &Value) -> Result<Option<Value>, Error> {
     let lazy = match value.kind() {
         ValueKind::Iterable => true,
@@ -65,6 +67,7 @@ pub(super) fn chain(state: &State<'_, '_>, value: &Value, others: Rest<Value>) -
     Ok(if maps { Value::from_pairs(pairs) } else { items.into() })
 }
 
+/// Gives the value back if it is no list or object.
 pub(super) fn scalar(value: &Value) -> Result<Value, Error> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain => {
@@ -203,6 +206,7 @@ impl<'a> Operands<'a> {
         self.tokens.get(at).map_or("", |t| &self.source[t.start..t.end])
     }
 
+    /// Finds where each operand ends, and notes the filter that goes there.
     fn find(&mut self) {
         // What each open bracket interrupted: an operand that it continues (`a[…]`), or none that it begins.
         let mut open: Vec<(Option<Operand>, bool)> = vec![];
@@ -226,7 +230,7 @@ impl<'a> Operands<'a> {
                     });
                     times = false;
                 }
-                // Where an operand is due, the other words that join are names like any other.
+                // Where an operand is due, any other word that joins is a name.
                 (Kind::Word, None)
                     if text == "not" || (text == "in" && at > 1 && self.text(at - 2) == "not") => {}
                 (Kind::Word | Kind::Number | Kind::Text, None) => {
@@ -275,6 +279,7 @@ impl<'a> Operands<'a> {
         self.end(operand, "");
     }
 
+    /// Notes the filter behind an operand that has ended. `next` is the sign after it.
     fn end(&mut self, operand: Option<Operand>, next: &str) {
         let Some(operand) = operand else { return };
         if operand.times || next == "*" {

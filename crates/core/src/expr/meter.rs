@@ -11,11 +11,11 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-/// Values turned into the language's that cost one unit, and bytes of text.
+/// Values, and bytes of text, that cost one unit on their way into the language.
 const VALUES: u64 = 4;
 const BYTES: u64 = 64;
 
-/// Says to a decision under way that it takes long. The core has no clock: the shell has.
+/// Tells a decision under way that it takes too long. The core has no clock, so the shell watches the time.
 #[derive(Debug, Default)]
 pub struct Brake(AtomicU8);
 
@@ -26,7 +26,7 @@ const STOPPED: u8 = 2;
 #[derive(Debug, Default)]
 pub struct Meter<'b> {
     used: Cell<u64>,
-    /// More than this is not done: the decision is not worth anything then.
+    /// Units that may be done. A decision that needs more is thrown away.
     allowance: Option<u64>,
     over: Cell<bool>,
     brake: Option<&'b Brake>,
@@ -35,12 +35,13 @@ pub struct Meter<'b> {
 // === impl Brake ===
 
 impl Brake {
-    /// No evaluation is begun after those under way.
+    /// Lets no evaluation begin; those under way may end.
     pub fn ease(&self) {
+        // The stronger of the two stays.
         self.0.fetch_max(EASED, Ordering::Relaxed);
     }
 
-    /// Those under way fail as well.
+    /// Lets the evaluations under way fail at their next look, too.
     pub fn stop(&self) {
         self.0.fetch_max(STOPPED, Ordering::Relaxed);
     }
@@ -49,7 +50,7 @@ impl Brake {
 // === impl Meter ===
 
 impl<'b> Meter<'b> {
-    /// Counts without end.
+    /// Counts without a limit.
     pub fn new(brake: Option<&'b Brake>) -> Self {
         Self { brake, ..Self::default() }
     }
@@ -59,6 +60,7 @@ impl<'b> Meter<'b> {
         Self { allowance: Some(units), ..Self::default() }
     }
 
+    /// Returns the units counted so far.
     pub fn used(&self) -> u64 {
         self.used.get()
     }
@@ -73,7 +75,7 @@ impl<'b> Meter<'b> {
         self.over.get() || self.brake.is_some_and(|b| b.0.load(Ordering::Relaxed) >= EASED)
     }
 
-    /// Counts work that is done anyway.
+    /// Counts work that is done in any case.
     pub fn count(&self, units: u64) {
         self.used.set(self.used.get().saturating_add(units));
         if self.allowance.is_some_and(|most| self.used.get() > most) {
@@ -81,7 +83,8 @@ impl<'b> Meter<'b> {
         }
     }
 
-    /// Counts a value that is turned into the language's, or copied on its way there; before that is done.
+    /// Counts a value before it is turned into the language's, or copied on the way. Errs if that may not be done any
+    /// more.
     pub(crate) fn enter(&self, value: &Value) -> Result<(), Error> {
         // What is far too large is not walked to its end.
         let left =
@@ -131,7 +134,7 @@ pub(crate) fn entry(value: &Value) -> u64 {
     Size::of(value).entry()
 }
 
-/// About how much of a value's memory counts: a number's text is much smaller than the number.
+/// Returns about how many bytes a value keeps: eight for each value in it, and its texts and keys.
 pub(crate) fn room(value: &Value) -> u64 {
     let Size { values, bytes, .. } = Size::of(value);
     values * 8 + bytes

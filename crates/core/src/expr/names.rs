@@ -5,6 +5,7 @@ use super::{
     scan::{Kind, Piece, pieces, tokens},
 };
 
+/// The filters of our environments, in order.
 pub(super) const FILTERS: [&str; 49] = [
     "abs",
     "attr",
@@ -57,6 +58,7 @@ pub(super) const FILTERS: [&str; 49] = [
     "zip",
 ];
 
+/// The tests of our environments, in order.
 pub(super) const TESTS: [&str; 36] = [
     "boolean",
     "defined",

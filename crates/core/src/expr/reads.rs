@@ -9,6 +9,7 @@ pub struct Reads {
     pub steps: BTreeSet<String>,
     /// It looks at `steps` in a way that can't be known before (`steps[name]`).
     pub all_steps: bool,
+    /// It looks at the run's input.
     pub input: bool,
     /// `item` of the nearest `for_each` around, or `index` of the nearest body around.
     pub item: bool,
@@ -19,6 +20,7 @@ pub struct Reads {
 // === impl Reads ===
 
 impl Reads {
+    /// Adds what another text of the same place looks at.
     pub fn extend(&mut self, other: Reads) {
         self.steps.extend(other.steps);
         self.all_steps |= other.all_steps;

@@ -23,7 +23,7 @@ pub struct References {
     all_steps: bool,
 }
 
-/// Functions are names, too, but not what is looked at.
+/// Functions have names, too, but they are not looked at.
 const FUNCTIONS: [&str; 2] = ["range", "dict"];
 /// Stands for a quoted id while minijinja looks at the source.
 const QUOTED: &str = "quoted__";
@@ -32,6 +32,8 @@ const QUOTED: &str = "quoted__";
 static PARSER: LazyLock<Environment<'static>> = LazyLock::new(Environment::empty);
 
 impl References {
+    /// Finds what an expression looks at. Errs if it is too long, does not parse, or names a filter that does not
+    /// exist.
     pub fn of_expression(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
         names::expression(source)?;
@@ -41,6 +43,7 @@ impl References {
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
 
+    /// Finds what a template looks at. Errs as for an expression.
     pub fn of_template(source: &str) -> Result<Self, Error> {
         bounds::template(source)?;
         if !is_template(source) {
@@ -54,6 +57,7 @@ impl References {
     }
 
     fn from_names(names: HashSet<String>, ids: &[String]) -> Self {
+        // The names come without an order, and are sorted as they go in.
         let mut found = Self::default();
         for name in names {
             let mut parts: Vec<Cow<'_, str>> = name.split('.').map(Cow::Borrowed).collect();
@@ -73,6 +77,7 @@ impl References {
         found
     }
 
+    /// Adds what another source looks at.
     pub fn extend(&mut self, other: References) {
         self.paths.extend(other.paths);
         self.all_steps |= other.all_steps;

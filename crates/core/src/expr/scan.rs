@@ -8,6 +8,7 @@ pub(super) enum Piece<'a> {
     Tag { block: bool, open: &'a str, body: &'a str, close: &'a str },
 }
 
+/// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Word,
@@ -18,6 +19,7 @@ pub(super) enum Kind {
     Sign,
 }
 
+/// A token by the bytes where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
     pub kind: Kind,
@@ -55,6 +57,7 @@ pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
         let len = tokens(inside, Some(close)).1;
         pieces.push(Piece::Inert(&rest[..at - (source.len() - rest.len())]));
         let (body, after) = inside.split_at(len);
+        // A tag that is never closed has nothing to close it.
         let (close, after) = after.split_at(after.len().min(2));
         pieces.push(Piece::Tag { block, open, body, close });
         rest = after;
@@ -76,6 +79,7 @@ fn basic_tag(text: &str, name: &str, marker: bool) -> Option<usize> {
     text[at..].starts_with("%}").then_some(at + 2)
 }
 
+/// Returns where a raw block ends whose content begins at `from`.
 fn end_of_raw(source: &str, from: usize) -> usize {
     let mut at = from;
     while let Some(n) = source[at..].find("{%") {
@@ -90,6 +94,7 @@ fn end_of_raw(source: &str, from: usize) -> usize {
 /// Reads tokens up to `close` outside of brackets and texts; returns them and where they end.
 pub(super) fn tokens(source: &str, close: Option<&str>) -> (Vec<Token>, usize) {
     let bytes = source.as_bytes();
+    // Below zero where brackets do not match; such a source does not parse.
     let (mut at, mut depth, mut tokens) = (0, 0isize, Vec::new());
     while let Some(&byte) = bytes.get(at) {
         if depth == 0 && close.is_some_and(|close| bytes[at..].starts_with(close.as_bytes())) {

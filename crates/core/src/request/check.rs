@@ -36,6 +36,7 @@ pub(crate) fn mistakes(call: &Template, bound: &BTreeSet<String>) -> Vec<Mistake
         );
         found.push(Mistake { field: format!("headers.{name}"), code: "reserved_header", message });
     }
+    // A secret with hosts of its own can't go anywhere else, whoever chooses the host.
     if !is_host_fixed(&call.url) {
         for name in references(call).difference(bound) {
             let message = format!(
@@ -54,6 +55,7 @@ pub(crate) fn mistakes(call: &Template, bound: &BTreeSet<String>) -> Vec<Mistake
     found
 }
 
+/// Checks every text inside a value, and every key.
 fn each(template: &Value, field: &str, found: &mut Vec<Mistake>) {
     match template {
         Value::String(template) => text(template, field, found),
@@ -71,6 +73,7 @@ fn each(template: &Value, field: &str, found: &mut Vec<Mistake>) {
     }
 }
 
+/// Reports a reference in a name: names are not rendered.
 fn key(name: &str, field: &str, found: &mut Vec<Mistake>) {
     if name.to_ascii_lowercase().contains(crate::secret::SCHEME) {
         let message = "names are sent as they are; a reference to a secret stands in a value".to_owned();
@@ -78,6 +81,7 @@ fn key(name: &str, field: &str, found: &mut Vec<Mistake>) {
     }
 }
 
+/// Reports what is wrong with the references in one text.
 fn text(template: &str, field: &str, found: &mut Vec<Mistake>) {
     for misplaced in expr::misplaced(template) {
         let message = match misplaced {

@@ -61,18 +61,25 @@ struct Part {
     own: u64,
     /// It has `unevaluated…`.
     left_over: bool,
+    /// No two items of a list may be equal.
     unique: bool,
     /// Places of its `pattern`.
     pattern: u64,
     /// A text is read as JSON, or as a pattern: work for each byte.
     each_byte: u64,
+    /// The part for the names of an object's fields.
     names: Option<usize>,
+    /// The part of each named field.
     properties: BTreeMap<String, usize>,
     /// With the places of each pattern.
     patterns: Vec<(u64, usize)>,
+    /// The parts for fields that no name and no pattern takes.
     other_properties: Vec<usize>,
+    /// The parts for the first items of a list, one each.
     first_items: Vec<usize>,
+    /// The parts for the items after those.
     other_items: Vec<usize>,
+    /// The parts for every item of a list.
     every_item: Vec<usize>,
 }
 
@@ -87,12 +94,14 @@ impl Graph {
         Ok(graph)
     }
 
+    /// Names every part and what it leads to. Parts are known by their address in the document, so that one that is
+    /// named often is laid out once.
     fn lay_out(&mut self, schema: &Value) -> Result<(), Costly> {
         const BASE: &str = "json-schema:///";
         let draft = Draft::default().detect(schema);
         let Ok(base) = uri::from_str(BASE) else { return Ok(()) };
         let registry = Registry::new().draft(draft).add(BASE, draft.create_resource_ref(schema));
-        // What can't be resolved is told by whoever compiles the schema.
+        // References that can't be resolved are reported when the schema is compiled.
         let Ok(registry) = registry.and_then(|r| r.prepare()) else { return Ok(()) };
         let mut known: BTreeMap<*const Value, usize> = BTreeMap::new();
         let mut patterns = pattern::Measured::default();
@@ -119,7 +128,8 @@ impl Graph {
                     let (contents, resolver, draft) = found.into_inner();
                     part.in_place.push(name(contents, resolver, draft, reference.to_owned()));
                 }
-                // Which of them it is depends on the way there.
+                // Which part a dynamic reference means depends on the way that led there, so all that it could be
+                // count.
                 let others = if keyword == "$ref" { &[][..] } else { &dynamic };
                 for (anchor, found) in others {
                     let wanted = reference.rsplit_once('#').map_or("", |(_, anchor)| anchor);
@@ -165,6 +175,7 @@ impl Graph {
             return Ok(known);
         }
         let part = &self.parts[at];
+        // The same part, for the same value, while it is still under way: this would never end.
         if under_way[at] {
             return Err(Costly::Circle(part.at.clone()));
         }
@@ -174,11 +185,13 @@ impl Graph {
         under_way[at] = true;
         let (mut sum, mut deepest) = (0u64, 0);
         for next in &part.in_place {
+            // Recursion is safe: `NESTED` bounds its depth.
             let (evaluations, nested) = self.count(*next, depth + 1, counted, under_way)?;
             sum = sum.saturating_add(evaluations);
             deepest = deepest.max(nested);
         }
         under_way[at] = false;
+        // The numbers grow by the power of the nesting, so they saturate.
         let sum = sum.saturating_mul(part.times()).saturating_add(1);
         if sum > IN_PLACE {
             return Err(Costly::InPlace);
@@ -192,6 +205,7 @@ impl Graph {
 }
 
 impl Part {
+    /// How often the parts below are evaluated for one evaluation of this one.
     fn times(&self) -> u64 {
         if self.left_over { LEFT_OVER } else { 1 }
     }
@@ -203,6 +217,7 @@ impl Part {
         patterns: &mut pattern::Measured,
         name: &mut impl FnMut(&'v Value, &str) -> usize,
     ) -> Result<(), Costly> {
+        // Anything else in these places is no schema.
         let schema = |value: &Value| value.is_object() || value.is_boolean();
         for (keyword, value) in map {
             let key = keyword.as_str();
@@ -245,6 +260,7 @@ impl Part {
                 }
                 "contains" if schema(value) => self.every_item.push(name(value, key)),
                 "enum" | "const" => self.own += values(value),
+                // A name costs less than a value that is compared: eight of them count as one.
                 "required" | "dependentRequired" => self.own += values(value) / 8,
                 "uniqueItems" => self.unique |= value == true,
                 "pattern" => {
@@ -261,7 +277,7 @@ impl Part {
     }
 }
 
-/// The parts with a `$dynamicAnchor`, by its name, and those with a `$recursiveAnchor`.
+/// Returns the parts with a `$dynamicAnchor`, each with its name, and those with a `$recursiveAnchor` without one.
 fn anchored(schema: &Value) -> Vec<(&str, &Value)> {
     let (mut found, mut open) = (Vec::new(), vec![schema]);
     while let Some(value) = open.pop() {
@@ -308,12 +324,13 @@ impl Graph {
 
     /// Whether all errors there could be, each with the value it is about, are within `most` values.
     pub fn explainable(&self, value: &Value, most: u64) -> bool {
-        // Sizes of what holds others, by where they are.
+        // Sizes of lists, objects and long texts, by their address: a part may look at the same one many times.
         let mut sizes: BTreeMap<*const Value, u64> = BTreeMap::new();
         size(value, &mut sizes, most) <= most
             && self.within(value, most, |value| sizes.get(&std::ptr::from_ref(value)).copied().unwrap_or(1))
     }
 
+    /// Whether a walk over `value` spends no more than `most`.
     fn within(&self, value: &Value, most: u64, look: impl FnMut(&Value) -> u64) -> bool {
         let mut walk = Walk { graph: self, left: most, look };
         self.parts.is_empty() || walk.part(0, value, 1, 0).is_some()
@@ -321,6 +338,7 @@ impl Graph {
 }
 
 impl<V: FnMut(&Value) -> u64> Walk<'_, V> {
+    /// Takes units. `None` ends the walk.
     fn spend(&mut self, units: u64) -> Option<()> {
         self.left = self.left.checked_sub(units)?;
         Some(())
@@ -334,6 +352,7 @@ impl<V: FnMut(&Value) -> u64> Walk<'_, V> {
         let graph = self.graph;
         let part = &graph.parts[at];
         let looked = (self.look)(value);
+        // A product that overflows is more than any bound, so it ends the walk, too.
         self.spend(times.checked_mul(part.own + looked)?)?;
         let inner = times.checked_mul(part.times())?;
         let depth = depth + 1;
@@ -361,6 +380,7 @@ impl<V: FnMut(&Value) -> u64> Walk<'_, V> {
                 }
             }
             Value::Object(map) => {
+                // Where only names count, the schema's fields are walked: there may be fewer than in the value.
                 let named =
                     part.names.is_none() && part.patterns.is_empty() && part.other_properties.is_empty();
                 if named {
@@ -376,6 +396,7 @@ impl<V: FnMut(&Value) -> u64> Walk<'_, V> {
         Some(())
     }
 
+    /// Evaluates what the part says of one field.
     fn property(&mut self, part: &Part, key: &str, item: &Value, times: u64, depth: usize) -> Option<()> {
         if let Some(names) = part.names {
             self.part(names, &Value::from(key), times, depth)?;
@@ -419,7 +440,7 @@ fn flat(value: &Value, hasher: &mut impl Hasher) {
         Value::Number(n) => n.as_f64().unwrap_or_default().to_bits().hash(hasher),
         Value::String(text) => text.hash(hasher),
         Value::Array(items) => items.iter().for_each(|v| flat(v, hasher)),
-        // In any order: their keys are enough here.
+        // An object's fields have no order, so their hashes are joined by a sum that has none either.
         Value::Object(map) => {
             let keys = map.keys().fold(0u64, |all, key| {
                 let mut one = DefaultHasher::new();

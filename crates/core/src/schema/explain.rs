@@ -20,6 +20,7 @@ pub(super) fn problems(error: &ValidationError<'_>) -> Vec<Problem> {
     found
 }
 
+/// Says in one or more problems what one error means.
 fn explained(error: &ValidationError<'_>) -> Vec<Problem> {
     let path = path(&error.instance_path().to_string());
     let value = error.instance().as_ref();
@@ -70,7 +71,8 @@ fn explained(error: &ValidationError<'_>) -> Vec<Problem> {
     }
 }
 
-/// Of several alternatives, the one that the value was most likely meant to be: the fewest errors, and none at the
+/// Returns the mistakes of the alternative that was most likely meant: the one with the fewest, if it is of the right
+/// type at all.
 /// value itself.
 fn closest(context: &[Vec<ValidationError<'static>>], path: &str, value: &Value) -> Vec<Problem> {
     let explained: Vec<Vec<Problem>> =
@@ -91,7 +93,7 @@ fn closest(context: &[Vec<ValidationError<'static>>], path: &str, value: &Value)
     vec![Problem::new(path, "wrong_type", message)]
 }
 
-/// `/a/0/b` as `a[0].b`.
+/// Writes a JSON pointer as people write a path: `/a/0/b` as `a[0].b`.
 fn path(pointer: &str) -> String {
     pointer.split('/').skip(1).fold(String::new(), |path, part| {
         let part = part.replace("~1", "/").replace("~0", "~");
@@ -103,7 +105,7 @@ fn path(pointer: &str) -> String {
     })
 }
 
-/// A value short enough for a sentence.
+/// Prints a value, cut after 60 characters.
 fn short(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(60) {

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 /// Patterns of one schema.
 const PATTERNS: usize = 500;
-/// Bytes they may come to when compiled, roughly.
+/// Bytes that all of them may come to when they are compiled, by our estimate.
 const BYTES: u64 = 8 << 20;
-/// Of a place that takes one of few characters, and of one that takes a class of Unicode's.
+/// Bytes of a place that takes one of few characters, and of one that takes a class of Unicode's.
 const PLACE: u64 = 256;
 const CLASS: u64 = 32 << 10;
 
@@ -28,7 +28,7 @@ impl Measured {
         }
         let (places, classes) = places(source);
         let bytes = places.saturating_mul(PLACE).saturating_add(classes.saturating_mul(CLASS));
-        // One that is larger is not compiled at all.
+        // A larger one is not compiled at all, so it counts no more than the largest that is.
         self.bytes = self.bytes.saturating_add(bytes.min(super::PATTERN_LIMIT as u64));
         if self.known.len() >= PATTERNS {
             return Err(format!("the schema has more than {PATTERNS} patterns"));
@@ -52,6 +52,7 @@ fn places(source: &str) -> (u64, u64) {
     while let Some(c) = rest.next() {
         match c {
             '(' => {
+                // The bracket becomes the last piece when it closes, so that a number behind it repeats all of it.
                 sum = add(sum, last);
                 open.push((sum, last));
                 (sum, last) = ([0; 2], [0; 2]);
@@ -63,9 +64,11 @@ fn places(source: &str) -> (u64, u64) {
             '{' => {
                 let text: String = std::iter::from_fn(|| rest.next_if(|c| *c != '}')).collect();
                 rest.next();
+                // The upper bound counts; `{3,}` has only the lower.
                 let most = text.split(',').filter_map(|n| n.trim().parse::<u64>().ok()).max();
                 match most {
                     Some(most) => last = last.map(|n| n.saturating_mul(most.max(1))),
+                    // No number: the engine takes it for text.
                     None => last = add(last, [text.len() as u64 + 2, 0]),
                 }
             }
@@ -81,6 +84,7 @@ fn places(source: &str) -> (u64, u64) {
             }
         }
     }
+    // Brackets that never close are a mistake; what is in them counts all the same.
     let all = open.iter().fold(add(sum, last), |all, (before, _)| add(all, *before));
     (all[0], all[1])
 }

@@ -17,6 +17,7 @@ pub(crate) fn check(schema: &Value, value: &Value) -> Vec<Problem> {
     shape.problems
 }
 
+/// A check under way.
 struct Shape<'a> {
     root: &'a Value,
     problems: Vec<Problem>,
@@ -29,6 +30,7 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Follows a `$ref` inside our own schema.
     fn resolve(&self, schema: &'a Value) -> &'a Value {
         let Some(reference) = schema["$ref"].as_str() else { return schema };
         reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
@@ -37,7 +39,7 @@ impl<'a> Shape<'a> {
     fn value(&mut self, schema: &'a Value, value: &Value, path: &str) {
         let schema = self.resolve(schema);
         if let Some(either) = schema["anyOf"].as_array() {
-            // An optional value: what it is, or null.
+            // Of our types this is an optional one: the value itself, or null.
             let some = either.iter().find(|s| s["type"] != "null");
             if let (Some(some), false) = (some, value.is_null()) {
                 self.value(some, value, path);
@@ -45,6 +47,7 @@ impl<'a> Shape<'a> {
             return;
         }
         if let Some(variants) = schema["oneOf"].as_array() {
+            // A choice by `type` is told by that type, everything else by words.
             if variants.iter().all(|v| v["properties"]["type"]["const"].is_string()) {
                 return self.tagged(schema, variants, value, path);
             }
@@ -68,6 +71,7 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether the value has one of the types that are allowed; reports it if not.
     fn has_type(&mut self, schema: &Value, value: &Value, path: &str) -> bool {
         let expected: Vec<&str> = match &schema["type"] {
             Value::String(one) => vec![one.as_str()],
@@ -88,6 +92,7 @@ impl<'a> Shape<'a> {
             return true;
         }
         let wanted = expected.iter().find(|name| **name != "null").map_or("null", |name| named(name));
+        // A text such as `true` or `1.5` needs quotes in YAML.
         let hint = match value {
             Value::Bool(_) | Value::Number(_) if expected.contains(&"string") => {
                 format!("; write it in quotes: \"{value}\"")
@@ -98,6 +103,7 @@ impl<'a> Shape<'a> {
         false
     }
 
+    /// Checks a text: its format, its pattern, the words that are allowed.
     fn text(&mut self, schema: &Value, text: &str, path: &str) {
         if schema["format"] == "span" && Span::parse(text).is_none() {
             let message = format!("`{text}` is not a duration such as \"10s\" or \"1h30m\"");
@@ -119,6 +125,7 @@ impl<'a> Shape<'a> {
         self.one_of_names(&names, "", text, path);
     }
 
+    /// Reports a text that is none of `names`. `or` says what else would do.
     fn one_of_names(&mut self, names: &[&str], or: &str, text: &str, path: &str) {
         if !names.contains(&text) {
             let hint = closest(text, names.iter().copied()).map_or_else(
@@ -129,6 +136,7 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Checks that a number is within its bounds. Those of `u32` are in its format only.
     fn number(&mut self, schema: &Value, value: &Value, path: &str) {
         let Some(n) = value.as_f64() else { return };
         let min = schema["minimum"].as_f64();
@@ -150,7 +158,7 @@ impl<'a> Shape<'a> {
         self.add(path, "out_of_range", message);
     }
 
-    /// An object whose properties are those of several schemas together.
+    /// Checks an object whose fields are those of several schemas together, as a flattened type has them.
     fn object(&mut self, schemas: &[&'a Value], map: &Map<String, Value>, path: &str) {
         let properties: Vec<(&'a String, &'a Value)> =
             schemas.iter().filter_map(|s| s["properties"].as_object()).flatten().collect();
@@ -181,7 +189,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// An object whose `type` chooses the rest of it.
+    /// Checks an object whose `type` chooses the rest of its fields.
     fn tagged(&mut self, base: &'a Value, variants: &'a [Value], value: &Value, path: &str) {
         let Value::Object(map) = value else {
             self.add(path, "wrong_type", format!("must be an object, not {}", kind_of(value)));
@@ -219,7 +227,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Words, or an object in place of a word: `fail`, `{default: 1}`.
+    /// Checks a choice among words, or an object in place of a word: `fail`, `{default: 1}`.
     fn one_of(&mut self, variants: &'a [Value], value: &Value, path: &str) {
         let words: Vec<&str> = variants
             .iter()
@@ -251,6 +259,7 @@ impl<'a> Shape<'a> {
     }
 }
 
+/// Names a type of JSON for people.
 fn named(json_type: &str) -> &'static str {
     match json_type {
         "boolean" => "true or false",
@@ -267,7 +276,8 @@ fn quoted(names: &[&str]) -> String {
     names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the name that `text` is most likely a slip of.
+/// Returns the name that `text` is most likely a slip of: one edit away, two for longer ones. Very short texts are
+/// near to everything, so nothing is guessed for them.
 pub(crate) fn closest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let allowed = match text.len() {
         ..=2 | 65.. => return None,
@@ -277,9 +287,10 @@ pub(crate) fn closest<'n>(text: &str, names: impl Iterator<Item = &'n str>) -> O
     names.map(|name| (distance(text, name), name)).filter(|(d, _)| *d <= allowed).min().map(|(_, name)| name)
 }
 
-/// Edits between two words.
+/// Returns the number of edits (insert, delete, replace) between two words.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    // One row of the table is enough, with the corner that the next entry needs.
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let mut corner = i;

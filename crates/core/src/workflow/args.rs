@@ -2,7 +2,7 @@
 
 use crate::{Datum, Hash};
 
-/// Returns the hash of what a person is asked: of the step's input as it is recorded.
+/// Returns the hash, in hex, of what a person is asked: of the step's input as it is recorded.
 pub fn args_hash(input: &Datum) -> String {
     match input {
         Datum::Inline(value) => Hash::of(value.to_string().as_bytes()).to_string(),

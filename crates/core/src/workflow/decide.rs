@@ -25,13 +25,14 @@ mod answers;
 mod context;
 mod ops;
 
-/// A decision stops after so many events …
+/// Events after which a decision stops; the next turn goes on from the state that they give.
 const MAX_EVENTS: usize = 64;
-/// … or so many bytes of data in them; the next turn goes on.
+/// Bytes of data in its events after which a decision stops.
 const MAX_BYTES: usize = 4 << 10;
-/// The same after so much work on expressions: no evaluation begins after that.
+/// Units of work on expressions after which a decision stops: no evaluation begins after that.
 const MAX_WORK: u64 = 2_000_000;
-/// Work that is not thrown away for a value that has to be loaded first.
+/// Units of work that may be thrown away and done again because a value has to be loaded first. More than that is
+/// kept.
 const KEPT_WORK: u64 = 100_000;
 
 /// Why a decision stops early.
@@ -39,21 +40,26 @@ pub(super) type Halt = Stop<Refusal>;
 
 /// A decision under way.
 pub(super) struct Decision<'a> {
+    /// The state after all `events` of this decision.
     pub run: Run,
     pub plan: Arc<Plan>,
+    /// The time of every event that this decision makes.
     pub at: Timestamp,
+    /// The stored values that the shell has loaded so far.
     pub values: &'a Values,
     pub events: Vec<Event>,
     /// Counts the work on expressions.
     pub meter: &'a Meter<'a>,
+    /// Bytes of data in `events`, as far as they stay inline.
     bytes: usize,
+    /// How many events make the decision full.
     most: usize,
     /// What the meter said at the beginning, and where the decision is long enough.
     work: u64,
     most_work: u64,
     /// Whether one more event is tried only to see whether there is one.
     probing: bool,
-    /// Whether another step may be dispatched, as of so many events.
+    /// Whether another step may be dispatched, and how many events there were when that was found out.
     room: std::cell::Cell<Option<(usize, bool)>>,
 }
 
@@ -81,8 +87,11 @@ impl Machine for Run {
 }
 
 impl Run {
-    /// Decides, and counts the work on expressions. If the meter's allowance was not enough, what comes out is worth
-    /// nothing.
+    /// Decides, and counts the work on expressions in `meter`. Throw the result away if the meter's allowance ran out
+    /// (`Meter::is_over`): expressions were cut short then.
+    ///
+    /// Errs with `Stop::Missing` if a stored value has to be loaded first, and with `Stop::Refused` if the state
+    /// forbids the input.
     pub fn decide_under(
         &self,
         meter: &Meter<'_>,
@@ -90,6 +99,7 @@ impl Run {
         input: &Input,
         values: &Values,
     ) -> Result<Vec<Event>, Halt> {
+        // A start that comes twice finds the run created. It goes on below, where `take` ignores it.
         if let Input::Start { op, workflow_id, version, plan, input, settings } = input
             && self.created.is_none()
         {
@@ -108,6 +118,8 @@ impl Run {
         if self.created.is_none() {
             return Err(Refusal::not_found(Code::UnknownRun, format!("there is no run {}", self.id)).into());
         }
+        // The decision works on a copy, so that `self` is unchanged if it is refused or a value is missing. The maps
+        // of a run are persistent, so the copy is cheap.
         let mut d = Decision::new(self.clone(), at, values, meter)?;
         d.take(input)?;
         d.advance()?;
@@ -124,8 +136,10 @@ impl From<Refusal> for Halt {
 // === impl Decision ===
 
 impl<'a> Decision<'a> {
+    /// Begins a decision. Errs with `plan_unavailable` if the run has no plan.
     fn new(run: Run, at: Timestamp, values: &'a Values, meter: &'a Meter<'a>) -> Result<Self, Halt> {
-        // The shell attaches the plan; a run whose plan can't be had is left alone.
+        // The shell attaches the plan before it decides. Without one no rule can be applied, so every input is
+        // refused.
         let Some(plan) = run.plan.clone() else {
             return Err(Refusal::conflict(
                 Code::PlanUnavailable,
@@ -141,7 +155,9 @@ impl<'a> Decision<'a> {
             events: Vec::new(),
             meter,
             bytes: 0,
+            // One place stays free for `DecisionCut`.
             most: MAX_EVENTS - 1,
+            // The meter is the caller's and may have counted before, so the limit counts from here.
             work: meter.used(),
             most_work: meter.used().saturating_add(MAX_WORK),
             probing: false,
@@ -149,12 +165,15 @@ impl<'a> Decision<'a> {
         })
     }
 
+    /// Makes an event true: later rules of this decision see it.
     pub fn put(&mut self, what: What) {
         self.bytes += what
             .data()
             .iter()
             .map(|d| match d {
+                // A larger value is moved out by the shell, so it never takes more than this in the event.
                 Datum::Inline(v) => json_len(v).min(crate::value::INLINE_LIMIT),
+                // A reference has about this size: key, hash and length.
                 Datum::Stored(_) => 64,
             })
             .sum::<usize>();
@@ -168,15 +187,18 @@ impl<'a> Decision<'a> {
         self.events.len() >= self.most
             || self.bytes >= MAX_BYTES
             || self.meter.used() >= self.most_work
+            // Without `probing` an eased meter would make every probe find nothing, and the run would look as if it
+            // had nothing left to do.
             || self.meter.is_eased() && !self.probing
     }
 
-    /// Whether what was worked out so far is kept although a value is missing for the rest.
+    /// Whether the work so far is recorded although a value is missing for the rest.
     fn is_worth_keeping(&self) -> bool {
         !self.events.is_empty() && self.meter.used() >= self.work + KEPT_WORK
     }
 
-    /// Makes room for one more event, to see whether any follows.
+    /// Moves each limit just far enough for one more event, to see whether any follows. What a probe finds is taken
+    /// back.
     pub fn probe(&mut self) {
         self.most = self.events.len() + 1;
         self.bytes = 0;
@@ -187,6 +209,8 @@ impl<'a> Decision<'a> {
     /// Records what the input itself says.
     fn take(&mut self, input: &Input) -> Result<(), Halt> {
         match input {
+            // A repeated start is ignored, and a tick says nothing: `advance` finds what follows from the state and
+            // the time.
             Input::Start { .. } | Input::Tick => Ok(()),
             Input::Answer { step, attempt, outcome, usage } => {
                 self.answer(step, *attempt, outcome, *usage);
@@ -202,6 +226,7 @@ impl<'a> Decision<'a> {
             Input::Reserve { op, step, attempt, reserved } => {
                 self.reserve(op, step, *attempt, *reserved).map_err(Into::into)
             }
+            // A repeated operation was recorded under the same `op`. It succeeds again and changes nothing.
             Input::Signal { op, .. }
             | Input::Approve { op, .. }
             | Input::Cancel { op }
@@ -217,11 +242,14 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// Returns the limit that `more` would pass.
+    /// Returns the name of the budget's limit (`calls` or `tokens`) that `more` would exceed, if any.
     pub fn breach(&self, more: Reserved) -> Option<&'static str> {
         let budget = self.plan.definition.settings.budget.as_ref()?;
+        // A rerun has the whole budget again.
         let before = self.run.generations.last().map(|g| g.used_before).unwrap_or_default();
+        // What is reserved counts as used. Otherwise steps in parallel would each find the same room.
         let (used, reserved) = (self.run.usage, self.run.reserved);
+        // Agents and providers say these numbers: a sum that wrapped would pass under the limit.
         let sum = |used: u64, before: u64, reserved: u64, more: u64| {
             used.saturating_sub(before).saturating_add(reserved).saturating_add(more)
         };
@@ -233,6 +261,7 @@ impl<'a> Decision<'a> {
         budget.tokens.is_some_and(|limit| tokens > limit).then_some("tokens")
     }
 
+    /// Records that an attempt of a step ended with this output, by this branch.
     pub fn complete(
         &mut self,
         key: &StepKey,
@@ -258,6 +287,7 @@ impl<'a> Decision<'a> {
         self.fail_as(key, attempt, error, usage, None);
     }
 
+    /// The same, said by a person in the operation `op`.
     pub fn fail_as(
         &mut self,
         key: &StepKey,
@@ -269,8 +299,11 @@ impl<'a> Decision<'a> {
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
         let node = &plan.node(*ix).node;
+        // The core has no randomness: the delay's jitter derives from the step's name, so a replay gives the same
+        // delay.
         let seed = format!("{}/{key}", self.run.id);
         let policy = node.retry.clone().unwrap_or_else(|| node.kind.default_retry());
+        // A step that is performed at most once is never tried again by itself.
         let delay = (error.retryable && node.effect == EffectMode::Retry)
             .then(|| retry::delay(&policy, attempt, &seed, error.retry_after))
             .flatten();
@@ -280,6 +313,7 @@ impl<'a> Decision<'a> {
             self.put(What::StepFailed { step: key.clone(), attempt, error: failure, retry_at, usage, op });
             return;
         }
+        // The error is recorded beside the default, so that people see why the output is not the node's own.
         if let OnError::Default(value) = &node.on_error {
             self.put(What::StepCompleted {
                 step: key.clone(),
@@ -306,14 +340,15 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// Whether an edge takes a failure of this node further.
+    /// Whether the graph goes on behind a node that failed: by its `error` branch, or by a `settle` join, which takes
+    /// any end.
     fn handled(&self, ix: NodeIx) -> bool {
         let node = self.plan.node(ix);
         node.node.on_error == OnError::Branch
             || node.children.iter().any(|link| self.plan.join(link.node) == Join::Settle)
     }
 
-    /// An unhandled failure ends its body's owner, or the run.
+    /// Ends the owner of the body in which a failure was not handled, or the run.
     fn fail_scope(&mut self, key: &StepKey, ix: NodeIx, failure: Failure) {
         let plan = self.plan.clone();
         let graph = &plan.graphs[plan.node(ix).graph as usize];
@@ -326,21 +361,26 @@ impl<'a> Decision<'a> {
                 },
             }),
             Some(owner) => {
+                // The path of the owner is this path without its last index.
                 let outer = key.iteration.rsplit_once('.').map_or("", |(outer, _)| outer);
                 let owner = StepKey::new(key.generation, &plan.node(owner).node.id, outer);
                 let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
                 let message =
                     format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
+                // The error is permanent, because another attempt of the owner would repeat the iterations that
+                // succeeded, too.
                 self.fail(&owner, attempt, CallError::permanent(&failure.code, message), None);
             }
         }
     }
 
-    /// Ends the run because a budget does not allow more, or lets it finish with what is there.
+    /// Ends the run because a budget does not allow more, or lets it finish with what is there. `limit` is the
+    /// limit's name.
     pub fn breached(&mut self, limit: &str, node: Option<&str>) {
         let policy = self.plan.definition.settings.budget.as_ref().map_or(OnBreach::Stop, |b| b.on_breach);
         match policy {
             OnBreach::WrapUp => {
+                // One event is enough: while the run wraps up, it may meet the same limit again.
                 if !self.run.wrap_up {
                     self.put(What::BudgetBreached { limit: limit.to_owned() });
                 }
@@ -356,6 +396,7 @@ impl<'a> Decision<'a> {
     }
 }
 
+/// Stops the decision until the shell has loaded these values.
 pub(super) fn missing_all(refs: Vec<ValueRef>) -> Halt {
     Stop::Missing(Missing(refs))
 }

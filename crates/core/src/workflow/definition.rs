@@ -311,6 +311,7 @@ impl Definition {
     /// Returns every node, those in bodies included, each with the node whose body it stands in.
     pub fn all_nodes(&self) -> Vec<(&Node, Option<&Node>)> {
         let mut all: Vec<(&Node, Option<&Node>)> = self.nodes.iter().map(|node| (node, None)).collect();
+        // `all` grows while it is walked, level by level: no recursion, however deep the bodies are.
         let mut next = 0;
         while let Some(&(owner, _)) = all.get(next) {
             next += 1;

@@ -27,11 +27,12 @@ pub enum Effect {
 
 /// Returns everything asked for and not yet answered.
 pub(super) fn pending(run: &Run) -> Vec<Effect> {
+    // Nothing else matters once the state is about to be deleted.
     if run.purging {
         return vec![Effect::Purge];
     }
     let Some(plan) = &run.plan else { return Vec::new() };
-    // Workers outside are told nothing: their late answers change nothing.
+    // Only agents of ours are told. A worker outside goes on, and its late answer changes nothing.
     let is_agent = |key: &StepKey| {
         plan.by_id.get(&*key.node).is_some_and(|ix| plan.node(*ix).node.kind.asks_agent().is_some())
     };
@@ -44,9 +45,11 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
     if run.ended.is_some() {
         return out;
     }
+    // A paused run goes on when it is resumed.
     if run.cut && run.paused.is_none() {
         out.push(Effect::Continue);
     }
+    // These effects stay while the run is paused: the steps began before, and their calls may be under way.
     for key in &run.open {
         let Some(step) = run.steps.get(key) else { continue };
         let StepState::Started { granted } = &step.state else { continue };
@@ -57,7 +60,8 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
             (key.clone(), step.attempt, step.input.clone().unwrap_or_else(Datum::null));
         let at_most_once = node.effect == EffectMode::AtMostOnce;
         match node.kind.work() {
-            // An offer that must not be made twice is out of our hands once somebody was granted it.
+            // A task that is performed at most once is offered once. After the grant the offer may be out, so it is
+            // not made again.
             Work::Outside(Outside::Worker(n)) => {
                 if !(at_most_once && granted) {
                     let agent = n.agent.clone();
@@ -76,9 +80,11 @@ pub(super) fn pending(run: &Run) -> Vec<Effect> {
     out
 }
 
-/// Returns when a started step is due, in the run's own time: `until` names an instant of the wall clock's.
+/// Returns when a started step is due, in the run's own time. The deadline of `wait until` is an instant of the wall
+/// clock, so it is moved by as much as the run's own time is ahead.
 pub(super) fn due(run: &Run, key: &StepKey, step: &Step) -> Option<Timestamp> {
     let deadline = step.deadline?;
+    // The usual case, which needs no look into the plan.
     if run.ahead == Span::ZERO {
         return Some(deadline);
     }
@@ -90,9 +96,11 @@ pub(super) fn due(run: &Run, key: &StepKey, step: &Step) -> Option<Timestamp> {
 
 /// Returns when to send a tick, in the run's own time.
 pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
+    // An ended run waits for one tick more: the one that begins the purge.
     if run.ended.is_some() {
         return run.retained_until().filter(|_| !run.purging);
     }
+    // Nothing is due in a pause. Resuming looks at all deadlines again.
     if run.paused.is_some() {
         return None;
     }
@@ -108,6 +116,7 @@ pub(super) fn deadline(run: &Run) -> Option<Timestamp> {
             | StepState::Cancelled => None,
         }
     });
+    // While the run wraps up the limit has passed already: a tick for it would come again and again.
     let time = if run.wrap_up { None } else { run.time_limit() };
     steps.chain(time).min()
 }

@@ -16,6 +16,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub struct StepKey {
     /// Counts from 1; a rerun opens the next.
     pub generation: u32,
+    /// The id of the node in the definition.
     pub node: Arc<str>,
     /// Path of 0-based indices through the enclosing bodies: `"3.17"`; `""` outside.
     pub iteration: Arc<str>,
@@ -24,6 +25,7 @@ pub struct StepKey {
 /// Something that is now true, and since when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
+    /// The run's own time of the decision. It never goes back along a history.
     pub at: Timestamp,
     pub what: What,
 }
@@ -32,6 +34,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
+    /// The run began. Definition, input and settings are pinned from here on.
     RunCreated {
         op: String,
         workflow_id: Option<String>,
@@ -70,9 +73,11 @@ pub enum What {
         usage: Option<Usage>,
         op: Option<String>,
     },
+    /// No edge to the node was taken, or the run wraps up.
     StepSkipped {
         step: StepKey,
     },
+    /// The step was given up before it ended.
     StepCancelled {
         step: StepKey,
     },
@@ -87,10 +92,12 @@ pub enum What {
         attempt: u32,
         activation: String,
     },
+    /// An iteration of a `for_each` or `loop` began. `step` is the node with the body, `index` counts from 0.
     IterationStarted {
         step: StepKey,
         index: u32,
     },
+    /// An iteration ended, and the steps inside it are dropped from the state.
     IterationEnded {
         step: StepKey,
         index: u32,
@@ -100,17 +107,20 @@ pub enum What {
         #[serde(default)]
         of: Option<StepKey>,
     },
+    /// A signal came. It is kept until a step takes it.
     SignalReceived {
         op: String,
         name: String,
         data: Datum,
     },
+    /// A looping agent may make the calls that it asked for.
     BudgetReserved {
         step: StepKey,
         attempt: u32,
         reserved: Reserved,
         op: String,
     },
+    /// The budget does not allow more, so the run wraps up. `limit` is `calls`, `tokens` or `seconds`.
     BudgetBreached {
         limit: String,
     },
@@ -120,6 +130,7 @@ pub enum What {
     RunResumed {
         op: String,
     },
+    /// The run starts again at the node `from`, with `input` in place of its input if there is one.
     RunRerun {
         op: String,
         from: String,
@@ -136,6 +147,7 @@ pub enum What {
     },
     /// The decision was cut at its limit; the next turn goes on.
     DecisionCut {},
+    /// The retention is over: the run's keys are about to be deleted.
     RunPurging {},
 }
 
@@ -168,8 +180,10 @@ pub struct RunSettings {
     pub dispatch: u32,
     /// How long a completed run stays in the state store, in milliseconds; any run, without `otherwise`.
     pub retention: u64,
-    /// Largest answers of the agents in the plan, for reservations.
+    /// Tokens of the largest answer, by name of the agent: what a reservation sets aside. Agents without a limit are
+    /// left out.
     pub max_tokens: BTreeMap<String, u32>,
+    /// Left out where it would say the same as `retention`; runs of earlier versions never have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Otherwise>,
 }
@@ -184,6 +198,7 @@ pub struct Otherwise {
 /// What reached a run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
+    /// Begins the run. A repeated one changes nothing.
     Start {
         op: String,
         workflow_id: Option<String>,
@@ -199,19 +214,22 @@ pub enum Input {
         outcome: Outcome,
         usage: Usage,
     },
-    /// What an agent says became of its attempt. Whoever can call the run can say so: it counts only for a step that is
-    /// asked of an agent, and in the form that this step takes.
+    /// What an agent says about its attempt. Anybody who can call the run can send this, so it counts only for a step
+    /// that asks an agent of ours, and only if the answer fits that step.
     AgentAnswer {
         step: StepKey,
         attempt: u32,
         outcome: Outcome,
         usage: Usage,
     },
+    /// Something happened outside that a step waits for, or will.
     Signal {
         op: String,
         name: String,
         data: Datum,
     },
+    /// A person answers an approval, or says whether an unknown step was performed. Without `generation` and
+    /// `iteration` the one open step of the node is meant.
     Approve {
         op: String,
         node: String,
@@ -248,6 +266,7 @@ pub enum Input {
         attempt: u32,
         reserved: Reserved,
     },
+    /// Time has passed, or there is more to decide.
     Tick,
 }
 
@@ -274,7 +293,9 @@ impl Input {
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
+    /// The call was answered with this output.
     Done(Datum),
+    /// The call failed. The error says whether another attempt may help.
     Failed(CallError),
     /// Performed at most once, and nobody knows whether.
     Unknown,
@@ -288,17 +309,23 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// The kinds of refusals, by what the caller can do about them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusalKind {
+    /// There is no such run or node.
     NotFound,
+    /// The state forbids it now.
     Conflict,
+    /// The input itself is wrong, whatever the state.
     Invalid,
+    /// Too many of these are kept already.
     TooMany,
 }
 
 // === impl StepKey ===
 
 impl StepKey {
+    /// Names the execution of `node` in a generation (from 1) and an iteration (`""` outside bodies).
     pub fn new(generation: u32, node: &str, iteration: &str) -> Self {
         Self { generation, node: node.into(), iteration: iteration.into() }
     }
@@ -341,7 +368,7 @@ impl What {
         }
     }
 
-    /// Whether only the run itself has a use for it: it stands in the history, and is no news to anybody.
+    /// Whether only the run itself has a use for the event. It is in the history, but it is not published.
     pub fn is_bookkeeping(&self) -> bool {
         match self {
             What::StepGranted { .. }
@@ -395,8 +422,9 @@ impl What {
         }
     }
 
-    /// Returns the hash of what a person is asked by this event, where it begins an approval: nothing else has a title. An
-    /// input that is stored elsewhere has its hash in its reference, whatever kind of step it begins.
+    /// Returns the hash of what this event asks a person, if it begins an approval: no other input has a title and a
+    /// detail. An input that is stored elsewhere can't be looked into, so its hash is returned whatever kind of step
+    /// it begins.
     pub fn args_hash(&self) -> Option<String> {
         let What::StepStarted { input: Some(input), .. } = self else { return None };
         let asks = match input {
@@ -406,7 +434,8 @@ impl What {
         asks.then(|| args_hash(input))
     }
 
-    /// Visits every piece of data in the event; the shell moves large ones out, and lists stored ones.
+    /// Returns every piece of data in the event, to be changed: the shell moves large ones out, and lists stored
+    /// ones.
     pub fn data_mut(&mut self) -> Vec<&mut Datum> {
         match self {
             What::RunCreated { plan, input, .. } => vec![plan, input],
@@ -436,7 +465,7 @@ impl What {
         self.named_data().into_iter().map(|(_, datum)| datum).collect()
     }
 
-    /// The same, with the names of the fields.
+    /// The same, each with the name of its field.
     pub(crate) fn named_data(&self) -> Vec<(&'static str, &Datum)> {
         match self {
             What::RunCreated { plan, input, .. } => vec![("plan", plan), ("input", input)],
@@ -467,12 +496,13 @@ impl What {
 // === impl RunSettings ===
 
 impl RunSettings {
-    /// Pins how long a run is kept; what nobody said is as usual.
+    /// Pins how long the run is kept, in milliseconds. What `retention` leaves open is as in `Retention::USUAL`.
     pub fn retain(&mut self, retention: Retention) {
         let all = retention.or(Retention::USUAL);
         let ms = |span: Option<Span>| span.unwrap_or_default().0;
         self.retention = ms(all.completed);
         let otherwise = Otherwise { failed: ms(all.failed), cancelled: ms(all.cancelled) };
+        // `otherwise` is younger than `retention`. A run that does not need it is recorded as before.
         let same = otherwise == Otherwise { failed: self.retention, cancelled: self.retention };
         self.otherwise = (!same).then_some(otherwise);
     }
@@ -481,15 +511,19 @@ impl RunSettings {
 // === impl Refusal ===
 
 impl Refusal {
+    /// The state forbids the input now (409).
     pub fn conflict(code: Code, message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::Conflict, code, message: message.into() }
     }
+    /// There is no such run or node (404).
     pub fn not_found(code: Code, message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::NotFound, code, message: message.into() }
     }
+    /// The input itself is wrong (422).
     pub fn invalid(code: Code, message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::Invalid, code, message: message.into() }
     }
+    /// Too many of these are kept already (429).
     pub fn too_many(code: Code, message: impl Into<String>) -> Self {
         Self { kind: RefusalKind::TooMany, code, message: message.into() }
     }

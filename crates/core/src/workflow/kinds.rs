@@ -32,15 +32,20 @@ pub enum Work<'a> {
 /// What a node waits for.
 #[derive(Debug, Clone, Copy)]
 pub enum Waits<'a> {
+    /// The node waits until an instant, and completes then.
     Time(&'a WaitNode),
+    /// The node waits until the signal comes.
     Signal(&'a SignalNode),
+    /// The node waits until a person answers.
     People(&'a ApprovalNode),
 }
 
 /// How the iterations of a body follow each other.
 #[derive(Debug, Clone, Copy)]
 pub enum Holds<'a> {
+    /// There is one iteration for each item of a list, and several run at a time.
     ForEach(&'a ForEachNode),
+    /// One iteration follows the other.
     Loop(&'a LoopNode),
 }
 
@@ -59,11 +64,15 @@ pub enum Outside<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Branch {
+    /// The condition holds.
     True,
+    /// The condition does not hold.
     False,
+    /// The approval was given.
     Approved,
+    /// The approval was denied, or nobody answered in time.
     Rejected,
-    /// Of any node with `on_error: branch`.
+    /// The node failed, and has `on_error: branch`.
     Error,
 }
 
@@ -163,7 +172,7 @@ impl NodeKind {
         })
     }
 
-    /// The agent that it names, whoever does the agent's work.
+    /// Returns the agent that it names: one of ours, or a worker outside.
     pub fn agent(&self) -> Option<&AgentNode> {
         match self.outside() {
             Some(Outside::Agent(agent) | Outside::Worker(agent)) => Some(agent),

@@ -41,11 +41,13 @@ pub type GraphIx = u32;
 /// A compiled definition.
 #[derive(Debug)]
 pub struct Plan {
+    /// The definition as it was read; a run records this one.
     pub definition: Arc<Definition>,
     /// The workflow's graph first, then the bodies.
     pub graphs: Vec<Graph>,
     /// All nodes of all graphs.
     pub nodes: Vec<PlanNode>,
+    /// Every node by its id. Ids are unique across bodies.
     pub by_id: BTreeMap<String, NodeIx>,
     /// Names of the secrets that its calls refer to.
     pub secrets: BTreeSet<String>,
@@ -69,11 +71,15 @@ pub struct Graph {
 /// A node with its surroundings.
 #[derive(Debug)]
 pub struct PlanNode {
+    /// The node as the definition has it.
     pub node: Node,
+    /// The graph in which it stands.
     pub graph: GraphIx,
     /// The graph of its body, for `for_each` and `loop`.
     pub body: Option<GraphIx>,
+    /// The edges that lead here. Two edges may come from the same node by different branches.
     pub parents: Vec<Link>,
+    /// The edges that lead away.
     pub children: Vec<Link>,
     /// What the node's own configuration reads when it starts (for a `loop`, not its `until`).
     pub reads: Reads,
@@ -90,6 +96,7 @@ pub struct PlanNode {
 pub struct Link {
     /// The node at the other end.
     pub node: NodeIx,
+    /// The branch that the edge takes; `None` if it is taken whenever the node at its source completes.
     pub branch: Option<Branch>,
 }
 
@@ -105,26 +112,29 @@ pub struct Surroundings {
 // === impl Plan ===
 
 impl Plan {
-    /// Checks everything that can be checked before a run, and reports all problems at once.
+    /// Checks everything that can be checked before a run. Errs with all problems at once, sorted by where they are.
     pub fn compile(definition: Definition, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         compile::compile(definition, &BTreeSet::new(), vec![], Some(around))
     }
 
-    /// Reads and compiles, so that mistakes of shape and of meaning come together.
+    /// Reads and compiles, so that mistakes of shape and of meaning come together. Errs as `compile` does.
     pub fn compile_value(value: Value, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         let read = read::readable(value)?;
         compile::compile(read.definition, &read.opaque, read.problems, Some(around))
     }
 
-    /// Reads a text and compiles it, so that mistakes of shape and of meaning come together.
+    /// Reads a text and compiles it. Errs as `compile` does, or with the one problem that keeps the text from being
+    /// read.
     pub fn compile_text(text: &str, format: Format, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         Self::compile_value(document::parse(text, format).map_err(|p| vec![p])?, around)
     }
 
+    /// Returns a node. `ix` must be one of this plan's.
     pub fn node(&self, ix: NodeIx) -> &PlanNode {
         &self.nodes[ix as usize]
     }
 
+    /// Returns when a node with several incoming edges starts.
     pub fn join(&self, ix: NodeIx) -> Join {
         self.node(ix).node.join
     }

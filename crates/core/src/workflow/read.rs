@@ -17,6 +17,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::LazyLock};
 
+/// Built once: each definition is checked against it.
 static SCHEMA: LazyLock<Value> = LazyLock::new(schema::of::<Definition>);
 
 /// What could be read of a definition.
@@ -51,6 +52,7 @@ impl Definition {
 
 /// Returns every mistake of shape.
 fn check(value: &Value) -> Vec<Problem> {
+    // The depth is checked first, because what comes after recurses.
     if !shallow(value, DEPTH_LIMIT) {
         let message = format!("the definition is nested deeper than {DEPTH_LIMIT} levels");
         return vec![Problem::new("", "too_deep", message)];
@@ -88,12 +90,12 @@ pub(super) fn readable(value: Value) -> Result<Readable, Vec<Problem>> {
     }
 }
 
-/// The schema is made of the same types, so it should have found it.
+/// The schema is made of the same types as serde's reader, so it should have found the mistake first.
 fn unforeseen(e: &serde_json::Error) -> Problem {
     Problem::new("", "invalid", e.to_string())
 }
 
-/// Puts placeholders where the problems are.
+/// Returns the definition with placeholders where the problems are.
 fn without(value: &Value, problems: &[Problem], opaque: &mut BTreeSet<String>) -> Value {
     let broken = |path: &str| problems.iter().any(|p| inside(&p.path, path));
     let mut whole = Map::new();
@@ -102,11 +104,13 @@ fn without(value: &Value, problems: &[Problem], opaque: &mut BTreeSet<String>) -
             whole.insert(key.clone(), part.clone());
         }
     }
+    // A broken name is in `problems`. Without any name serde would refuse the whole.
     whole.entry("name").or_insert_with(|| json!("?"));
     graph(value, "", problems, opaque, &mut whole);
     Value::Object(whole)
 }
 
+/// Copies the nodes and edges of one graph into `out`, with placeholders for the broken ones.
 fn graph(
     value: &Value,
     prefix: &str,
@@ -133,10 +137,11 @@ fn graph(
     out.insert("edges".to_owned(), edges);
 }
 
+/// Returns a node as it is, or a placeholder if something in it is wrong. The body is cleaned in either case.
 fn node(value: &Value, path: &str, problems: &[Problem], opaque: &mut BTreeSet<String>) -> Value {
     let body = &value["config"]["body"];
     let body_path = format!("{path}.config.body");
-    // What is wrong inside a body's lists is wrong with those nodes and edges, not with this one.
+    // A mistake inside the lists of a body belongs to a node or edge there. This node is not broken by it.
     let lists = [format!("{body_path}.nodes["), format!("{body_path}.edges[")];
     let broken = problems.iter().any(|p| {
         inside(&p.path, path) && !lists.iter().any(|list| body.is_object() && p.path.starts_with(list))
@@ -146,6 +151,7 @@ fn node(value: &Value, path: &str, problems: &[Problem], opaque: &mut BTreeSet<S
     let has_body = holds.is_some();
     let mut cleaned = Map::new();
     if has_body {
+        // The output of a broken node may be what is broken.
         if let (Some(output), false) = (body.get("output"), broken) {
             cleaned.insert("output".to_owned(), output.clone());
         }

@@ -1,6 +1,6 @@
 //! The state of one run: what `fold(apply, events)` gives, and what can be read off it.
 //!
-//! Maps are persistent, so the copy a decision works on costs nothing.
+//! Maps and lists are persistent: a copy shares what did not change, so the copy that a decision works on is cheap.
 
 mod apply;
 mod node_states;
@@ -21,29 +21,41 @@ pub use node_states::NodeState;
 /// One execution of a plan.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
+    /// The run's id, which names its actor, too.
     pub id: Arc<str>,
     /// Compiled from the pinned definition by the shell; derived, never stored. See `attach`.
     pub plan: Option<Arc<Plan>>,
     /// Where each node stands; derived, never stored.
     pub(super) node_states: Vec<NodeState>,
+    /// How the run began. `None` until `RunCreated`.
     pub created: Option<Created>,
+    /// Oldest first. There is one as soon as the run is created.
     pub generations: Vector<Generation>,
     /// Every step that still matters: all of the workflow's graph, and those of open iterations.
     pub steps: OrdMap<StepKey, Step>,
+    /// Keys of the steps that have not ended.
     pub open: OrdSet<StepKey>,
     /// Early signals by name, oldest first.
     pub signals: OrdMap<String, Vector<Datum>>,
+    /// Hashes of the last operations, oldest first: one that is repeated is known by them.
     pub ops: Vector<u64>,
+    /// Since when the run is paused.
     pub paused: Option<Timestamp>,
     /// Milliseconds spent paused before the current pause.
     pub paused_for: u64,
+    /// What all steps of all generations used.
     pub usage: Usage,
+    /// What is set aside for all calls under way.
     pub reserved: Reserved,
+    /// A budget was breached, and the definition lets the run finish with what is there.
     pub wrap_up: bool,
+    /// The last decision was cut at its limit. The next one needs no other input to go on.
     pub cut: bool,
+    /// How the last generation ended. A rerun takes it back.
     pub ended: Option<Ended>,
     /// Attempts that were running when their run or body ended; their agents are told.
     pub abandoned: OrdMap<StepKey, u32>,
+    /// The run's keys are about to be deleted; nothing more can be asked of it.
     pub purging: bool,
     /// How far this run's own time is ahead of the wall clock, which was set back; told by the shell, never stored.
     /// Absolute instants are the wall clock's.
@@ -52,6 +64,7 @@ pub struct Run {
     pub archive: Vector<Archived>,
 }
 
+/// How a run began: what the start pinned into it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Created {
     pub at: Timestamp,
@@ -75,15 +88,18 @@ pub struct Generation {
     pub paused_before: u64,
 }
 
+/// When and how a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
     pub at: Timestamp,
     pub how: Ending,
 }
 
+/// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
+    /// The run ended with this output.
     Completed(Datum),
     Failed(RunError),
     Cancelled,
@@ -92,19 +108,27 @@ pub enum Ending {
 /// One execution of a node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
+    /// Counts from 1. A step that was skipped has 1, too.
     pub attempt: u32,
     pub state: StepState,
+    /// What the node's configuration came to. Recorded with the first attempt.
     pub input: Option<Datum>,
+    /// When the first attempt began.
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// When the attempt is given up, or the wait is over.
     pub deadline: Option<Timestamp>,
+    /// What all attempts used.
     pub usage: Usage,
+    /// What is set aside for the attempt's calls.
     pub reserved: Reserved,
+    /// Why the last attempt failed. Stays beside a default output.
     pub error: Option<Failure>,
     /// Iterations of a `for_each` or `loop`.
     pub iterations: Option<Iterations>,
 }
 
+/// Where a step stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepState {
@@ -112,19 +136,25 @@ pub enum StepState {
     Started {
         granted: Option<String>,
     },
+    /// Between two attempts: the next begins at this instant.
     Retrying {
         at: Timestamp,
     },
+    /// Performed at most once, and nobody knows whether. A person decides, or a late answer does.
     Unknown,
+    /// Ended with this output. `branch` has the name by which edges and events know it.
     Completed {
         output: Datum,
         branch: Option<String>,
     },
     Failed,
+    /// Never entered, or left out while the run wrapped up.
     Skipped,
+    /// Given up: by the end of the run, of its body, or by wrapping up.
     Cancelled,
 }
 
+/// The iterations of a `for_each` or `loop`, by index from 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Iterations {
     /// Index of the next iteration to start.
@@ -137,7 +167,9 @@ pub struct Iterations {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "most are steps, and a box each would cost more than it saves")]
 pub enum Archived {
+    /// A step that ended, in the workflow's own graph.
     Step(StepKey, Step),
+    /// The output of one iteration: the step with the body, the index, the output.
     Output(StepKey, u32, Datum),
 }
 
@@ -157,6 +189,7 @@ pub enum Status {
 // === impl Run ===
 
 impl Run {
+    /// Returns the state before the first event.
     pub fn new(id: &str) -> Self {
         Self { id: id.into(), ..Self::default() }
     }
@@ -170,12 +203,14 @@ impl Run {
         run
     }
 
+    /// Returns the current generation: 1 for the first, 0 before the run is created.
     pub fn generation(&self) -> u32 {
         self.generations.len() as u32
     }
 
     /// Returns the input the current generation sees.
     pub fn input(&self) -> Option<&Datum> {
+        // A rerun without an input of its own sees that of the generation before.
         let edited = self.generations.iter().rev().find_map(|g| g.input.as_ref());
         edited.or_else(|| self.created.as_ref().map(|c| &c.input))
     }
@@ -186,6 +221,7 @@ impl Run {
         let keep = match (&ended.how, settings.otherwise) {
             (Ending::Failed(_), Some(otherwise)) => otherwise.failed,
             (Ending::Cancelled, Some(otherwise)) => otherwise.cancelled,
+            // This holds for every ending where `otherwise` is left out: all three are the same then.
             (Ending::Completed(_) | Ending::Failed(_) | Ending::Cancelled, _) => settings.retention,
         };
         Some(ended.at + Span(keep))
@@ -196,6 +232,7 @@ impl Run {
         self.ops.contains(&apply::op_hash(op))
     }
 
+    /// Returns the status, which is worked out each time and stored nowhere.
     pub fn status(&self) -> Status {
         if let Some(ended) = &self.ended {
             return match ended.how {
@@ -214,6 +251,7 @@ impl Run {
         for step in self.open.iter().filter_map(|key| self.steps.get(key).map(|s| (key, s))) {
             match self.waits(step.0, step.1) {
                 Some(true) => waits = true,
+                // One step that works makes the whole run `running`.
                 Some(false) => return Status::Running,
                 None => {}
             }
@@ -238,6 +276,8 @@ impl Run {
     pub fn time_limit(&self) -> Option<Timestamp> {
         let seconds = self.plan.as_ref()?.definition.settings.budget.as_ref()?.seconds?;
         let generation = self.generations.last()?;
+        // `paused_for` only grows, so the difference is the time paused in this generation. A pause that goes on has
+        // no say: a paused run has no deadline.
         Some(generation.at + Span::secs(seconds) + Span(self.paused_for - generation.paused_before))
     }
 }
@@ -245,6 +285,7 @@ impl Run {
 // === impl Step ===
 
 impl Step {
+    /// A step that began now.
     fn new(at: Timestamp) -> Self {
         Self {
             attempt: 1,
@@ -260,6 +301,7 @@ impl Step {
         }
     }
 
+    /// Whether the step has not ended.
     pub fn is_open(&self) -> bool {
         matches!(self.state, StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown)
     }

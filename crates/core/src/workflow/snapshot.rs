@@ -1,4 +1,4 @@
-//! A run's state in parts: a head that is written anew, and an archive whose pages are written once.
+//! A run's state in parts: a head that is written each time, and an archive whose pages are written once.
 //!
 //! The head holds what is open; finished steps and collected outputs stand in the archive, in the order they ended,
 //! so the cost of writing a snapshot does not grow with the work already done.
@@ -35,12 +35,14 @@ pub struct Head {
 impl Run {
     /// Returns the part of the state that its archive does not hold.
     pub fn head(&self) -> Head {
+        // Steps inside bodies are never archived, and an open step may still change.
         let is_live = |(key, step): &(&StepKey, &Step)| !key.iteration.is_empty() || step.is_open();
         let steps = self.steps.iter().filter(is_live).map(|(key, step)| {
             let mut step = step.clone();
             if key.iteration.is_empty()
                 && let Some(iterations) = &mut step.iterations
             {
+                // Each of them is in the archive as `Archived::Output`.
                 iterations.outputs.clear();
             }
             (key.clone(), step)
@@ -64,7 +66,7 @@ impl Run {
         }
     }
 
-    /// Puts a state together again. The plan is attached by the caller.
+    /// Puts a state together again from what `head` and the archive's pages say. The plan is attached by the caller.
     pub fn restore(id: &str, head: Head, archive: Vector<Archived>) -> Run {
         let mut run = Run::new(id);
         for item in &archive {
@@ -78,6 +80,7 @@ impl Run {
             }
             run.steps.insert(key, step);
         }
+        // The outputs come after the head's steps, since each belongs to a step that is still open.
         for item in &archive {
             if let Archived::Output(key, index, output) = item
                 && let Some(iterations) = run.steps.get_mut(key).and_then(|s| s.iterations.as_mut())

@@ -1,5 +1,5 @@
-//! What people see of a run: the run itself, its events, its steps. Each is made here and nowhere else, whoever asks
-//! for it and however it travels.
+//! What people see of a run: the run itself, its events, its steps. Each is made only here, for every caller and
+//! every transport.
 
 mod event;
 mod shape;
@@ -21,14 +21,22 @@ pub use steps::{Line, StepStatus, StepView, Steps};
 /// The summary of a run, kept as a row beside the history. Data stays by reference until someone looks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Id of the run.
     pub id: String,
+    /// The stored workflow it was started from; `None` where the definition came along.
     pub workflow_id: Option<String>,
+    /// Version of that workflow.
     pub version: u32,
     pub status: Status,
+    /// Counts from 1.
     pub generation: u32,
+    /// What the current generation sees.
     pub input: Datum,
+    /// What the run completed with.
     pub output: Option<Datum>,
+    /// Why the run failed.
     pub error: Option<RunError>,
+    /// What all generations used.
     pub usage: Usage,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
@@ -104,7 +112,7 @@ impl Summary {
         })
     }
 
-    /// Returns the values that `view` and `resolve` will ask for.
+    /// Returns the stored values that `view` shows: at most the input and the output.
     pub fn references(&self) -> Vec<&ValueRef> {
         std::iter::once(&self.input).chain(&self.output).filter_map(Datum::reference).collect()
     }
@@ -178,7 +186,7 @@ pub fn unavailable(reference: &ValueRef) -> Value {
     json!({"unavailable": {"hash": reference.hash, "size": reference.size}})
 }
 
-/// Tells null from nothing.
+/// Reads `null` as a value. Serde alone would take it for a field that is left out.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }

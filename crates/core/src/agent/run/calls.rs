@@ -10,14 +10,16 @@ use crate::{
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Hashes a tool's name and its arguments in canonical form.
+/// Hashes a tool's name and its arguments in canonical form, so that a call with its keys in another order is the
+/// same call.
 pub(super) fn call_hash(call: &ToolCall) -> Hash {
     let arguments = json::read(call.arguments.as_bytes(), &json::Limits::default())
+        // Arguments that are no JSON are compared as text.
         .unwrap_or_else(|_| Value::String(call.arguments.clone()));
     Hash::chain(&[call.name.as_bytes(), canonical(&arguments).as_bytes()])
 }
 
-/// Prints JSON with its keys sorted, whatever map the value uses.
+/// Prints JSON with its keys sorted: the order of a value's own map depends on a feature of `serde_json`.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {
@@ -31,7 +33,7 @@ fn canonical(value: &Value) -> String {
     }
 }
 
-/// Why an answer is not taken.
+/// Why an answer was not taken.
 pub(super) enum Unfit {
     /// What the model is told, so that it answers otherwise.
     Answer(String),
@@ -39,7 +41,7 @@ pub(super) enum Unfit {
     Schema(CallError),
 }
 
-/// Parses an answer that must be JSON; models like to wrap it in a fence.
+/// Reads an answer that must be JSON and fit `schema`. Models like to put it into a fence, which is taken off.
 pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, Unfit> {
     let wants = Validator::new(schema).map_err(|problems| {
         let code = problems.first().map_or("invalid_schema", |p| &p.code);
@@ -64,6 +66,7 @@ pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, Unfit> {
     Ok(value)
 }
 
+/// Puts problems into one sentence, which a model may read.
 fn listed(problems: &[Problem]) -> String {
     let one = |p: &Problem| match p.path.as_str() {
         "" => p.message.clone(),
@@ -72,7 +75,8 @@ fn listed(problems: &[Problem]) -> String {
     problems.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Checks a tool call against what the agent may do.
+/// Checks a tool call against what the agent may do. Returns the tool and the arguments. Errs with
+/// `invalid_arguments` and a sentence for the model.
 pub fn check_call<'p>(profile: &'p Profile, call: &ToolCall) -> Result<(&'p Tool, Value), CallError> {
     let Some(tool) = profile.tools.get(&call.name) else {
         let known: Vec<&str> = profile.tools.keys().map(String::as_str).collect();

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 /// Times an answer may miss its schema, or a tool call its arguments' schema, before the task fails.
 const STRIKES: u32 = 3;
 
+/// Returns what becomes true because of `input`. What answers an earlier attempt or round is late and yields nothing.
 pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
     let profile = this.profile.clone().unwrap_or_default();
     let mut run = this.clone();
@@ -29,6 +30,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
     };
     match input {
         Input::Task(task) => {
+            // The same task may come again, and an earlier one late.
             let newer = this.task.as_ref().is_none_or(|t| t.attempt < task.attempt);
             if newer {
                 put(&mut run, Event::TaskAccepted { at, task: task.clone() });
@@ -43,6 +45,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             Err(error) => run.call_failed(&profile, at, error, &mut put),
         },
         Input::ToolAnswered { attempt, iteration, id, result } if this.acts(*attempt, *iteration, id) => {
+            // The model made the mistake, not the tool. After a few of them it will not learn it any more.
             let strike = result.as_ref().is_err_and(|e| e.code == "invalid_arguments");
             let message = tool_message(id, result);
             put(&mut run, Event::ToolAnswered { id: id.clone(), message, strike });
@@ -62,6 +65,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             let (id, from, usage) = (id.clone(), from.clone(), *usage);
             let message = tool_message(&id, result);
             put(&mut run, Event::DelegateAnswered { id, from, message, usage });
+            // Its use counts against this agent's limits.
             run.check_use(&profile, &mut put);
         }
         Input::Granted { attempt, iteration, granted }
@@ -78,6 +82,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             }
         }
         Input::Refused { attempt } if this.works() && this.is_attempt(*attempt) => {
+            // Another activation was granted the call. Whether it made it is not known here.
             run.end(Ending::Unknown, &mut put)
         }
         Input::Cancel { attempt } if this.works() && this.is_attempt(*attempt) => {
@@ -96,6 +101,7 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
         | Input::Cancel { .. }
         | Input::Tick => {}
     }
+    // This is checked after every input, since the time runs with or without a tick.
     if let Some(seconds) = profile.spec.limits.seconds
         && run.works()
         && at >= run.accepted_at + Span::secs(seconds)
@@ -112,25 +118,31 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
 }
 
 impl Run {
+    /// Whether an input is about the task in hand.
     fn is_attempt(&self, attempt: u32) -> bool {
         self.task.as_ref().is_some_and(|t| t.attempt == attempt)
     }
 
+    /// Whether an input is about the round in hand.
     fn is_at(&self, attempt: u32, iteration: u32) -> bool {
         self.is_attempt(attempt) && self.iterations == iteration
     }
 
+    /// Whether the model's answer of this round is waited for.
     fn thinks(&self, attempt: u32, iteration: u32) -> bool {
         matches!(self.phase, Phase::Thinking { .. }) && self.is_at(attempt, iteration)
     }
 
+    /// Whether the answer of this call is waited for.
     fn acts(&self, attempt: u32, iteration: u32, id: &str) -> bool {
         matches!(&self.phase, Phase::Acting { calls, results }
             if self.is_at(attempt, iteration) && places::names(calls).iter().any(|name| name == id)
                 && !results.contains_key(id))
     }
 
+    /// Takes a model's reply: calls of tools, or an answer.
     fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {
+        // This is one call, even if the provider counts more.
         let usage = Usage { calls: 1, ..reply.usage };
         if !reply.tool_calls.is_empty() {
             let message = Message {
@@ -153,6 +165,7 @@ impl Run {
             }
             return;
         }
+        // The definition's schema goes before the agent's own.
         let schema =
             self.task.as_ref().and_then(|t| t.output_schema.clone()).or(profile.spec.output_schema.clone());
         let Some(schema) = schema else {
@@ -161,6 +174,7 @@ impl Run {
         };
         match check_answer(&schema, &reply.text) {
             Ok(value) => self.end_with(Ending::Completed(Datum::inline(value)), usage, put),
+            // The fault is the schema's: asking the model again would not help.
             Err(Unfit::Schema(error)) => self.end_with(Ending::Failed(error), usage, put),
             Err(Unfit::Answer(complaint)) if self.strikes + 1 < STRIKES => {
                 let answer = Message::new(Role::Assistant, reply.text.clone());
@@ -179,6 +193,7 @@ impl Run {
         }
     }
 
+    /// Takes a failed call: another attempt, another model, or the end of the task.
     fn call_failed(
         &mut self,
         profile: &Profile,
@@ -202,11 +217,11 @@ impl Run {
                 return;
             }
         }
-        // The agent's own retries are used up: whether the step is tried again is the definition's business.
+        // The agent's own retries are used up. Whether the step is tried again is for the definition to say.
         self.end(Ending::Failed(error.clone()), put);
     }
 
-    /// Returns a call made too often with the same arguments.
+    /// Returns the tool of a call that was made too often with the same arguments, and how often it was.
     fn looping(&self, profile: &Profile) -> Option<(String, u32)> {
         let Phase::Acting { calls, .. } = &self.phase else { return None };
         calls.iter().find_map(|call| {
@@ -215,6 +230,7 @@ impl Run {
         })
     }
 
+    /// Ends the task if it passed a limit of its agent.
     fn check_limits(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
         let limits = &profile.spec.limits;
         if self.iterations > limits.iterations {
@@ -225,6 +241,7 @@ impl Run {
         }
     }
 
+    /// The same without the rounds: a delegate's answer begins none.
     fn check_use(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
         let limits = &profile.spec.limits;
         let breach = if limits.calls.is_some_and(|n| self.usage.calls >= n) {
@@ -252,7 +269,7 @@ fn over(limit: &str) -> CallError {
     CallError::permanent("agent_limit", format!("the agent's limit is {limit}"))
 }
 
-/// A tool's failure is data for the model.
+/// Makes the message that answers a call. A failure is data for the model, which may find another way.
 fn tool_message(id: &str, result: &Result<Value, CallError>) -> Datum {
     let text = match result {
         Ok(value) => value.clone(),

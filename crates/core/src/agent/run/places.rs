@@ -1,10 +1,10 @@
-//! A tool call is its place in the model's answer: the first, the second. Its provider's id is not asked who it is: ids come
-//! twice, empty, or as long as the provider likes. They are only given back.
+//! A tool call is named by its place in the model's answer: the first, the second. The provider's ids are not used as
+//! names, since they come twice, empty, or very long. They are only given back to the provider.
 
 use crate::agent::message::{Message, Role, ToolCall};
 use std::collections::BTreeSet;
 
-/// A provider's id longer than this is not given back: it gets another one.
+/// Bytes of the longest provider's id that is given back. A longer one is replaced.
 const ID_LIMIT: usize = 16 << 10;
 
 /// Returns the calls of an answer under the names of their places.
@@ -12,7 +12,8 @@ pub(super) fn placed(calls: &[ToolCall]) -> Vec<ToolCall> {
     calls.iter().enumerate().map(|(i, call)| ToolCall { id: i.to_string(), ..call.clone() }).collect()
 }
 
-/// Returns the calls as a provider's message keeps them. What is too long is left out, and made up by [`echo`].
+/// Returns the calls as the recorded message keeps them. An id that is too long is left out, and replaced by
+/// [`echo`].
 pub(super) fn kept(calls: &[ToolCall]) -> Vec<ToolCall> {
     let mut calls = calls.to_vec();
     calls.iter_mut().filter(|call| call.id.len() > ID_LIMIT).for_each(|call| call.id.clear());
@@ -27,6 +28,7 @@ pub(super) fn names(calls: &[ToolCall]) -> Vec<String> {
     for (i, call) in calls.iter().enumerate() {
         let mut name = call.id.clone();
         if calls[..i].iter().any(|before| before.id == name) {
+            // The name must not be that of another call, however that is called.
             name = i.to_string();
             while given.contains(name.as_str()) || names.contains(&name) {
                 name.push('+');
@@ -37,8 +39,8 @@ pub(super) fn names(calls: &[ToolCall]) -> Vec<String> {
     names
 }
 
-/// Makes a conversation one that a provider takes: within an answer each call has an id of its own, the provider's where
-/// it has one, and the messages behind it, in the order of its calls, answer to these.
+/// Gives a conversation ids that a provider accepts. Within one answer each call has an id that no other has: the
+/// provider's own, if it gave one. The tools' messages behind the answer get these ids, in the order of the calls.
 pub fn echo(messages: &mut [Message]) {
     let mut at = 0;
     while at < messages.len() {
@@ -59,6 +61,7 @@ pub fn echo(messages: &mut [Message]) {
             }
             ids.insert(call.id.clone());
             let id = call.id.clone();
+            // The messages behind an answer are the tools', in the order of its calls.
             if let Some(answer) = messages.get_mut(at).filter(|message| message.role == Role::Tool) {
                 answer.tool_call_id = Some(id);
                 at += 1;

@@ -15,18 +15,19 @@ use std::{collections::BTreeSet, sync::LazyLock};
 static SCHEMA: LazyLock<Value> = LazyLock::new(schema::of::<Agents>);
 
 impl Agents {
-    /// Reads YAML (and so JSON, too), or finds everything that is wrong with it.
+    /// Reads YAML, and so JSON, too. Errs with everything that is wrong with it.
     pub fn read(text: &str) -> Result<Agents, Vec<Problem>> {
         Self::from_value(document::parse(text, Format::Yaml).map_err(|p| vec![p])?)
     }
 
-    /// Reads JSON, or finds everything that is wrong with it.
+    /// Reads JSON. Errs with everything that is wrong with it.
     pub fn from_value(value: Value) -> Result<Agents, Vec<Problem>> {
         let mut problems = shape::check(&SCHEMA, &value);
         // What is wrong in one agent does not hide what is wrong in another.
         let named = |part: &str| -> BTreeSet<String> {
             value[part].as_object().map(|of| of.keys().cloned().collect()).unwrap_or_default()
         };
+        // The names are taken before anything is removed: a tool with a mistake exists for those who name it.
         let (tools, others) = (named("tools"), named("agents"));
         let mut rest = value;
         for problem in &problems {
@@ -50,7 +51,7 @@ impl Agents {
     /// Returns the names of the secrets that the tools of some agents refer to, and those of the agents they may ask.
     pub fn secrets<'a>(&self, of: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
         let specs: Vec<&Spec> = of.into_iter().filter_map(|id| self.agents.get(id)).collect();
-        // Whoever is asked may ask others.
+        // Whoever is asked may ask others, so one that delegates may reach every agent's tools.
         let specs = match specs.iter().any(|spec| spec.allow_delegation) {
             true => self.agents.values().collect(),
             false => specs,
@@ -65,7 +66,8 @@ impl Agents {
         names
     }
 
-    /// Finds the tools whose secrets go wherever data says. `bound` are the secrets that say to which hosts they may go.
+    /// Finds the tools whose secrets go to a host that data chooses. `bound` are the secrets that say to which hosts
+    /// they may go.
     pub fn check_hosts(&self, bound: &BTreeSet<String>) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (id, tool) in &self.tools {
@@ -81,7 +83,7 @@ impl Agents {
         SCHEMA.clone()
     }
 
-    /// `tools` and `others` are the names of all tools and agents, those with mistakes included.
+    /// Checks every agent and tool. `tools` and `others` are the names of all of them, those with mistakes included.
     fn check(&self, tools: &BTreeSet<String>, others: &BTreeSet<String>, problems: &mut Vec<Problem>) {
         for (id, spec) in &self.agents {
             let path = join("agents", id);
@@ -116,6 +118,7 @@ fn remove(value: &mut Value, path: &str) {
 }
 
 impl Spec {
+    /// Checks all but the delegation.
     fn check(&self, path: &str, tools: &BTreeSet<String>, problems: &mut Vec<Problem>) {
         let mut add = |field: &str, code: &str, message: String| {
             problems.push(Problem::new(join(path, field), code, message));
@@ -160,7 +163,8 @@ impl Spec {
 }
 
 impl Spec {
-    /// Whom it may delegate to is said by name: an agent that reads what strangers write would else have the tools of all.
+    /// Checks whom the agent may delegate to. They are named one by one: an agent that reads what strangers write
+    /// would otherwise have the tools of all others.
     fn check_delegation(&self, id: &str, path: &str, others: &BTreeSet<String>, problems: &mut Vec<Problem>) {
         let mut add = |field: &str, code: &str, message: String| {
             problems.push(Problem::new(join(path, field), code, message));
@@ -201,6 +205,7 @@ impl Spec {
 }
 
 impl Tool {
+    /// Checks the parameters and what the tool does.
     fn check(&self, path: &str, problems: &mut Vec<Problem>) {
         check_schema(&self.parameters, &join(path, "parameters"), problems);
         let config = join(path, "config");
@@ -213,6 +218,7 @@ impl Tool {
     }
 }
 
+/// Checks a call as a node's is checked, but its templates see `args` only.
 fn check_http(http: &request::Template, config: &str, problems: &mut Vec<Problem>) {
     let lower = http.url.to_ascii_lowercase();
     if !lower.starts_with("http://") && !lower.starts_with("https://") && !lower.starts_with("{{") {
@@ -237,7 +243,8 @@ fn check_http(http: &request::Template, config: &str, problems: &mut Vec<Problem
     problems.extend(mistakes(http, config, None));
 }
 
-/// The mistakes of a call; without `bound`, but those that only the settings can tell.
+/// Returns the mistakes of a call: with `bound` those that depend on the settings, without it all others. The file is
+/// read before the settings are known.
 fn mistakes<'a>(
     http: &request::Template,
     config: &'a str,

@@ -36,30 +36,40 @@ enum Ready {
 }
 
 impl Decision<'_> {
+    /// Makes every event that follows without another input, until none follows or the decision is full.
     pub(super) fn advance(&mut self) -> Result<(), Halt> {
         if self.run.ended.is_some() {
+            // The one event that is left to an ended run: its state goes when the retention is over.
             if !self.run.purging && self.run.retained_until().is_none_or(|until| self.at >= until) {
                 self.put(What::RunPurging {});
             }
             return Ok(());
         }
+        // While the run is paused nothing starts and no deadline ends anything. Answers were recorded by `take`.
         if self.run.paused.is_some() {
             return Ok(());
         }
+        // The run's wall time comes first: once it is used up, what is due in the same instant must not be started
+        // again.
         self.spend_time();
         self.due();
         loop {
+            // The state to go back to if this round is only a probe.
             let (before, made) = (self.run.clone(), self.events.len());
             let full = self.is_full();
             if full {
                 self.probe();
             }
             if self.run.ended.is_none() {
+                // Signals are taken in each round, because a step that started in this decision may wait for one that
+                // came before.
                 self.take_signals();
                 match self.scope(&Scope::root()) {
                     Ok(()) => {}
-                    // What is done was much work, and would be done again once the value is there.
+                    // The decision is made again, from its beginning, once the value is loaded. What was worked out
+                    // so far cost too much to do it twice, so it is recorded now.
                     Err(Stop::Missing(_)) if self.is_worth_keeping() => {
+                        // The event of a probe is beyond the limit, so it is taken back.
                         if full {
                             self.run = before;
                             self.events.truncate(made);
@@ -89,6 +99,7 @@ impl Decision<'_> {
         let made = self.events.len();
         let mut all_ended = true;
         for ix in &plan.graphs[scope.graph as usize].nodes {
+            // A failure of the last node may have ended this body or the run. Nothing more may start in it.
             if self.is_full() || self.run.ended.is_some() || !self.is_open(scope) {
                 return Ok(());
             }
@@ -110,9 +121,11 @@ impl Decision<'_> {
                     match ready {
                         Ready::Wait => {}
                         Ready::Skip => self.put(What::StepSkipped { step: key }),
+                        // A node that is skipped, unlike one that is left unstarted, lets the graph come to its end.
                         Ready::Start if self.run.wrap_up => self.put(What::StepSkipped { step: key }),
                         Ready::Start => all_ended &= self.start(scope, *ix, &key)?,
                         Ready::Never => {
+                            // It never started, but it fails like a first attempt, so that `on_error` applies.
                             let message = "too few of the edges its join waits for were taken";
                             self.fail(&key, 1, CallError::permanent("join_unsatisfied", message), None);
                         }
@@ -120,6 +133,7 @@ impl Decision<'_> {
                 }
             }
         }
+        // The scope ends only in a round that changed nothing: an event of this round may have ended it already.
         if all_ended && self.events.len() == made && self.run.ended.is_none() {
             self.end_scope(scope)?;
         }
@@ -135,14 +149,16 @@ impl Decision<'_> {
         step.and_then(|s| s.iterations.as_ref()).is_some_and(|i| i.open.contains(&index))
     }
 
-    /// Goes on with an open step that holds others, or that wrapping up ends.
+    /// Goes on with an open step: starts and joins the iterations of its body, or cancels it if the run wraps up.
     fn hold(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey, step: &Step) -> Result<(), Halt> {
         let plan = self.plan.clone();
+        // Nobody is at work on a step in these states, so it can be cancelled.
         let rests = matches!(step.state, StepState::Retrying { .. } | StepState::Unknown);
         let ends = match plan.node(ix).node.kind.work() {
             Work::Holds(Holds::ForEach(node)) => return self.for_each(scope, ix, key, node.parallel),
             Work::Holds(Holds::Loop(node)) => return self.repeat(scope, ix, key, &node.until, node.max),
             Work::Waits(_) => true,
+            // A call under way is paid for: wrapping up waits for its answer.
             Work::Outside(_) | Work::Decided => rests,
         };
         if ends && self.run.wrap_up {
@@ -151,12 +167,14 @@ impl Decision<'_> {
         Ok(())
     }
 
+    /// Returns whether a node may start, judged by where its parents stand now.
     fn ready(&self, ix: NodeIx, path: &str) -> Ready {
         let plan = &self.plan;
         let parents = &plan.node(ix).parents;
         if parents.is_empty() {
             return Ready::Start;
         }
+        // `taken` counts edges, `open` and `skipped` the parents at their ends.
         let (mut taken, mut open, mut skipped) = (0usize, 0usize, 0usize);
         for link in parents {
             let state = self.node_state(link.node, path);
@@ -164,12 +182,14 @@ impl Decision<'_> {
                 NodeState::None | NodeState::Open => open += 1,
                 NodeState::Completed(_) | NodeState::Failed => taken += usize::from(state.takes(link.branch)),
                 NodeState::Skipped => skipped += 1,
+                // A cancelled parent takes no edge, and it was entered, so it counts for neither.
                 NodeState::Cancelled => {}
             }
         }
         let needed = match plan.join(ix) {
             Join::Settle => {
                 return match open {
+                    // No parent was ever entered, so this part of the graph is not entered either.
                     0 if skipped == parents.len() => Ready::Skip,
                     0 => Ready::Start,
                     _ => Ready::Wait,
@@ -187,6 +207,7 @@ impl Decision<'_> {
             Join::Any => 1,
             Join::N(n) => n as usize,
         };
+        // Too few edges can still be taken. With none at all the node was not chosen; with some its join has failed.
         match () {
             () if taken >= needed => Ready::Start,
             () if open > 0 => Ready::Wait,
@@ -199,6 +220,7 @@ impl Decision<'_> {
     fn start(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey) -> Result<bool, Halt> {
         let plan = self.plan.clone();
         let node = plan.node(ix);
+        // Room is looked for before anything is evaluated: a node without room comes here again in each decision.
         if node.node.kind.outside().is_some() && !self.has_room() {
             return Ok(false);
         }
@@ -211,9 +233,11 @@ impl Decision<'_> {
             }
             Ok(Prepared::Open { input, deadline }) => {
                 let input = Some(Datum::inline(input));
+                // The budget did not allow it. What that means is recorded already.
                 let Some(reserved) = self.reservation(key, ix, input.as_ref()) else { return Ok(false) };
                 let deadline = deadline.or(node.node.timeout.map(|t| self.at + t));
                 self.put(What::StepStarted { step: key.clone(), attempt: 1, input, deadline, reserved });
+                // A node with a body begins its first iterations in the same decision.
                 if let Some((key, step)) = self.step_of(ix, &scope.path).map(|(k, s)| (k, s.clone())) {
                     self.hold(scope, ix, &key, &step)?;
                 }

@@ -15,11 +15,12 @@ use crate::{
     },
 };
 
-/// An operation's name in bytes: it names the task, and the round of each agent that passed it on.
+/// Longest name of a reservation, in bytes. It has the task's name, and a round for each agent that passed the task
+/// on.
 const OP_LIMIT: usize = 4096;
 
 impl Decision<'_> {
-    /// An answer counts only for the attempt that is open; anything else is late and yields nothing.
+    /// Takes an answer to the attempt that is open. Any other is late and yields nothing.
     pub(super) fn answer(&mut self, key: &StepKey, attempt: u32, outcome: &Outcome, usage: Usage) {
         if !self.is_open_for(key, attempt) {
             return;
@@ -29,6 +30,7 @@ impl Decision<'_> {
             Outcome::Failed(error) if !(error.leaves_unknown() && self.is_at_most_once(key)) => {
                 self.fail(key, attempt, error.clone(), Some(usage));
             }
+            // The call may have been performed, and may not be performed again: only a person can say what follows.
             Outcome::Failed(_) | Outcome::Unknown => {
                 if !self.run.steps.get(key).is_some_and(|step| step.state == StepState::Unknown) {
                     self.put(What::StepUnknown { step: key.clone(), attempt });
@@ -37,7 +39,8 @@ impl Decision<'_> {
         }
     }
 
-    /// The same, said by an agent, or by somebody in its name.
+    /// Takes an answer that came as a message, from an agent or from anybody who can call the run. It is checked more
+    /// than our own, and refused as `not_asked` or `output_invalid`.
     pub(super) fn agent_answer(
         &mut self,
         key: &StepKey,
@@ -46,13 +49,16 @@ impl Decision<'_> {
         usage: Usage,
     ) -> Result<(), Halt> {
         let plan = self.plan.clone();
+        // This comes before the look at the state: what nobody can have been asked for is refused even where a late
+        // answer would be ignored.
         let (node, agent) = self.agent_of(&plan, key)?;
         if !self.is_open_for(key, attempt) {
             return Ok(());
         }
         match outcome {
             Outcome::Done(output) => {
-                // A schema that can't be used any more was no mistake when the run began.
+                // The schema was checked when the run began. Where a later version does not accept it any more, the
+                // answer is taken unchecked.
                 let schema = agent.output_schema.as_ref().and_then(|schema| Validator::new(schema).ok());
                 if let Some(schema) = schema {
                     let value = self.values.get(output)?;
@@ -78,8 +84,10 @@ impl Decision<'_> {
     fn is_open_for(&self, key: &StepKey, attempt: u32) -> bool {
         self.run.ended.is_none()
             && self.run.steps.get(key).is_some_and(|step| {
+                // An answer that comes after the step was given up as unknown still settles it.
                 matches!(step.state, StepState::Started { .. } | StepState::Unknown)
                     && step.attempt == attempt
+                    // A step with a body is ended by its iterations.
                     && step.iterations.is_none()
             })
     }
@@ -101,6 +109,8 @@ impl Decision<'_> {
         ix.is_some_and(|ix| self.plan.node(*ix).node.effect == EffectMode::AtMostOnce)
     }
 
+    /// Grants an attempt that is performed at most once to the activation that asks first. When another one asks, the
+    /// first may have died in the middle of the call, so the step becomes unknown.
     pub(super) fn grant(&mut self, key: &StepKey, attempt: u32, activation: &str) {
         let Some(step) = self.run.steps.get(key) else { return };
         let StepState::Started { granted } = &step.state else { return };
@@ -111,12 +121,15 @@ impl Decision<'_> {
             None => {
                 self.put(What::StepGranted { step: key.clone(), attempt, activation: activation.to_owned() })
             }
+            // The holder asks again because it did not hear the answer. The shell reads the grant from the state.
             Some(holder) if holder == activation => {}
             Some(_) => self.put(What::StepUnknown { step: key.clone(), attempt }),
         }
     }
 
-    /// One more call of an agent's, where the run has a budget. Its operation is named after the task.
+    /// Sets aside one more call for an agent that loops. If the budget does not allow it, nothing is recorded: the
+    /// shell answers with whether the run knows `op` afterwards. Errs with `not_asked` if no agent of ours can ask
+    /// this.
     pub(super) fn reserve(
         &mut self,
         op: &str,
@@ -126,7 +139,9 @@ impl Decision<'_> {
     ) -> Result<(), Refusal> {
         let plan = self.plan.clone();
         self.agent_of(&plan, key)?;
+        // The name of the operation begins with the task's, so the agent of one step can't spend for another.
         let task = format!("{}/{key}/{attempt}/", self.run.id);
+        // An agent asks for one call at a time. More would take the budget away from the other steps.
         let one = reserved.calls == 1 && u32::try_from(reserved.tokens).is_ok();
         if plan.definition.settings.budget.is_none() || !one || !op.starts_with(&task) || op.len() > OP_LIMIT
         {

@@ -15,7 +15,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// A graph in the making: the workflow, or one iteration of a body.
+/// The graph in which nodes are looked at: the workflow's own, or one iteration of a body.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope {
     pub graph: GraphIx,
@@ -24,11 +24,13 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// The workflow's own graph.
     pub fn root() -> Self {
         Self { graph: 0, path: String::new() }
     }
 
     /// Returns the path of the enclosing scope and this iteration's index.
+    /// Returns the path of the enclosing scope and this iteration's index; nothing for the workflow's own graph.
     pub fn split(&self) -> Option<(&str, u32)> {
         let (outer, index) = self.path.rsplit_once('.').unwrap_or(("", &self.path));
         index.parse().ok().map(|index| (outer, index))
@@ -49,15 +51,17 @@ impl Decision<'_> {
         self.step_of(ix, path).map_or(NodeState::None, |(_, step)| NodeState::of(&step.state))
     }
 
-    /// Builds what `reads` looks at.
+    /// Builds the object that expressions see, with only what `reads` names. Errs with all stored values that are
+    /// missing.
     pub(super) fn context(&self, scope: &Scope, reads: &Reads) -> Result<Map<String, Value>, Halt> {
         let mut missing = Vec::new();
         let mut load = |datum: &Datum| match self.values.get(datum) {
-            // Past what may be done here the decision is thrown away: it can do without the value.
+            // A decision whose meter is over is thrown away, so a large value need not be copied for it.
             Ok(value) => {
                 let _ = self.meter.enter(&value);
                 if self.meter.is_over() { Arc::new(Value::Null) } else { value }
             }
+            // The rest is built all the same, to name all missing values at once.
             Err(Missing(refs)) => {
                 missing.extend(refs);
                 Arc::new(Value::Null)
@@ -86,8 +90,10 @@ impl Decision<'_> {
                 StepState::Failed => drop(seen.insert("status".into(), "failed".into())),
                 StepState::Skipped => drop(seen.insert("status".into(), "skipped".into())),
                 StepState::Cancelled => drop(seen.insert("status".into(), "cancelled".into())),
+                // An open step is not there yet: `steps.a` is undefined until it has ended.
                 StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => continue,
             }
+            // A step that completed with a default output has its error, too.
             if let Some(error) = &step.error {
                 seen.insert("error".into(), json!(error));
             }
@@ -98,7 +104,8 @@ impl Decision<'_> {
         if missing.is_empty() { Ok(out) } else { Err(missing_all(missing)) }
     }
 
-    /// Adds `item`, `index` and `last` of the enclosing bodies; the innermost wins.
+    /// Adds `item`, `index` and `last` of the enclosing bodies. The walk goes outwards, and a name that is there
+    /// stays: the innermost wins.
     fn body_names(
         &self,
         scope: &Scope,
@@ -116,6 +123,7 @@ impl Decision<'_> {
             out.entry("index").or_insert_with(|| index.into());
             match self.plan.node(owner).node.kind.holds() {
                 Some(Holds::Loop(_)) if reads.last && !out.contains_key("last") => {
+                    // In the first iteration there is no output yet, and `last` is null.
                     let previous = index.checked_sub(1);
                     let last = previous
                         .and_then(|i| {

@@ -13,12 +13,14 @@ use crate::{
 };
 use serde_json::json;
 
-/// How many early signals a run keeps.
+/// Signals that a run keeps at most until a step takes them. They are a part of its state.
 const MAX_SIGNALS: usize = 256;
 
 impl Decision<'_> {
+    /// Records an operation. Errs if the state forbids it.
     pub(super) fn operate(&mut self, input: &Input) -> Result<(), Refusal> {
         let run = &self.run.id.clone();
+        // A rerun is the only operation that a run takes after its end.
         if let Input::Rerun { op, from, input } = input {
             return self.rerun(op, from, input.clone());
         }
@@ -52,6 +54,7 @@ impl Decision<'_> {
                 let key = self.asked(node, *generation, iteration.as_deref())?;
                 self.approve(op, &key, *approved, comment.clone(), args_hash.as_deref())?;
             }
+            // `take` hands over operations only.
             Input::Rerun { .. }
             | Input::Start { .. }
             | Input::Answer { .. }
@@ -63,7 +66,7 @@ impl Decision<'_> {
         Ok(())
     }
 
-    /// Finds the one open step of `node` that waits for a person.
+    /// Finds the one open step of `node` that waits for a person. Errs if there is none, or more than one.
     fn asked(
         &self,
         node: &str,
@@ -78,6 +81,7 @@ impl Decision<'_> {
         let asks = |key: &StepKey| {
             self.run.steps.get(key).is_some_and(|s| match s.state {
                 StepState::Started { .. } => is_approval,
+                // Whatever its kind, a person says whether the call was performed.
                 StepState::Unknown => true,
                 StepState::Retrying { .. }
                 | StepState::Completed { .. }
@@ -106,6 +110,7 @@ impl Decision<'_> {
         }
     }
 
+    /// Records what a person says about an open step. `hash` names the arguments that the person saw.
     fn approve(
         &mut self,
         op: &str,
@@ -115,6 +120,7 @@ impl Decision<'_> {
         hash: Option<&str>,
     ) -> Result<(), Refusal> {
         let Some(step) = self.run.steps.get(key).cloned() else { return Ok(()) };
+        // The step's input may be another one by now, after a rerun for example.
         if let Some(given) = hash {
             let asked = step.input.as_ref().map(args_hash).unwrap_or_default();
             if given != asked {
@@ -139,7 +145,8 @@ impl Decision<'_> {
             self.fail_as(key, step.attempt, error, None, op);
             return Ok(());
         }
-        // A step whose outcome nobody knew is no question: it completes as it would have by itself.
+        // To approve an unknown step means that it was performed. It completes without a branch, as it would have by
+        // itself.
         let by = if approved { Branch::Approved } else { Branch::Rejected };
         let branch = (step.state != StepState::Unknown).then(|| by.name().to_owned());
         self.put(What::StepCompleted {
@@ -155,6 +162,7 @@ impl Decision<'_> {
         Ok(())
     }
 
+    /// Begins a new generation at the node `from`. Errs if the run goes on, or its state is being deleted.
     fn rerun(&mut self, op: &str, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
         let run = &self.run.id;
         if self.run.ended.is_none() {
@@ -172,6 +180,7 @@ impl Decision<'_> {
         let Some(ix) = self.plan.by_id.get(from) else {
             return Err(Refusal::invalid(Code::UnknownNode, format!("run {run} has no node {from}")));
         };
+        // The steps of a body are dropped when an iteration ends, so there is nothing to start from.
         if self.plan.node(*ix).graph != 0 {
             let message = format!("node {from} is inside a body: rerun from the node that holds it");
             return Err(Refusal::invalid(Code::NodeInBody, message));

@@ -4,10 +4,12 @@ use crate::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de};
 
-/// More would outlive the values in the state store, which expire after so long where nothing deletes them.
+/// The longest retention, 90 days. Values in the state store expire after that even if nothing deletes them, so a
+/// state that is kept longer would name values that are gone.
 pub const RETENTION_LIMIT: Span = Span::secs(90 * 24 * 3600);
 
-/// What is not said is for somebody else to say: the definition leaves it to the server, the server to its defaults.
+/// How long an ended run is kept, by how it ended. What is `None` falls back: from the definition to the server's
+/// setting, and from there to `USUAL`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Retention {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,18 +33,19 @@ struct ByStatus {
 // === impl Retention ===
 
 impl Retention {
-    /// A completed run is done with; a failed one may be looked at, and rerun, for a week.
+    /// The built-in default: a day, and a week for a failed run, which people look at and rerun.
     pub const USUAL: Retention = Retention {
         completed: Some(Span::secs(24 * 3600)),
         failed: Some(Span::secs(7 * 24 * 3600)),
         cancelled: Some(Span::secs(24 * 3600)),
     };
 
+    /// The same span for every ending.
     pub fn all(span: Span) -> Self {
         Self { completed: Some(span), failed: Some(span), cancelled: Some(span) }
     }
 
-    /// Takes from `other` what is not said here.
+    /// Fills what is `None` here from `other`.
     #[must_use]
     pub fn or(self, other: Retention) -> Self {
         Self {
@@ -52,13 +55,14 @@ impl Retention {
         }
     }
 
-    /// Returns the names of those that are longer than can be kept.
+    /// Returns the names of the spans above `RETENTION_LIMIT`.
     pub fn too_long(&self) -> Vec<&'static str> {
         let each = [("completed", self.completed), ("failed", self.failed), ("cancelled", self.cancelled)];
         each.into_iter().filter(|(_, span)| *span > Some(RETENTION_LIMIT)).map(|(name, _)| name).collect()
     }
 }
 
+// This is no untagged enum, because serde would then only say that no variant matched.
 impl<'de> Deserialize<'de> for Retention {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;

@@ -30,6 +30,7 @@ static ALL: LazyLock<Vec<Described>> = LazyLock::new(|| {
     kinds.collect()
 });
 
+/// Returns every kind, in the order of the enum.
 pub(super) fn all() -> &'static [Described] {
     &ALL
 }
@@ -48,8 +49,8 @@ pub(super) fn name(kind: &NodeKind) -> &'static str {
     ALL.iter().map(|kind| kind.name.as_str()).find(|name| is(name)).unwrap_or_default()
 }
 
-/// Returns a node in place of one that can't be read. It keeps the kind of its body, for `item` and `last`; without a body
-/// one kind is as good as another.
+/// Returns a node in place of one that can't be read. A node with a body keeps its kind, since that decides whether
+/// `item` and `last` exist inside. Without a body any kind will do.
 pub(in crate::workflow) fn placeholder(id: &str, holds: Option<(&NodeKind, Value)>) -> Value {
     let mut node = match &holds {
         Some((kind, _)) => json!(kind),
@@ -62,6 +63,7 @@ pub(in crate::workflow) fn placeholder(id: &str, holds: Option<(&NodeKind, Value
     node
 }
 
+/// Follows one `$ref` within `root`.
 fn resolved<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let path = schema["$ref"].as_str().and_then(|path| path.strip_prefix('#'));
     path.and_then(|path| root.pointer(path)).unwrap_or(schema)
@@ -89,6 +91,7 @@ struct Start(Vec<u8>);
 
 impl io::Write for Start {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // The writer errs on purpose: serde stops there and does not write the rest.
         if self.0.contains(&b',') {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -15,9 +15,11 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Compiles what could be read. `opaque` holds the paths of nodes that could not; they stand in as placeholders,
-/// so that edges to them and reads of them are no mistakes, and `problems` says what is wrong with them. Without
-/// surroundings it is a definition that was checked before, maybe by an older version: its agents may be gone, and its
+/// Compiles what could be read. `opaque` holds the paths of nodes and edges that could not be read. Placeholders
+/// stand in for them, so that edges to them and reads of them are no mistakes; `problems` says what is wrong with
+/// them.
+///
+/// Without surroundings the definition was checked before, maybe by an older version. Its agents may be gone, and its
 /// schemas are measured when they are used, so that the run can still be loaded and ended.
 pub(in crate::workflow) fn compile(
     definition: Definition,
@@ -42,12 +44,14 @@ pub(in crate::workflow) fn compile(
         return Err(sorted(problems));
     }
 
+    // The order matters: scopes need the links, and guards need what each node reads.
     let flat = flatten(&definition, opaque, &mut problems);
     let links: Vec<Links> =
         flat.graphs.iter().map(|g| graph::link(&flat, g, opaque, &mut problems)).collect();
     let scopes = Scopes::new(&flat, &links);
     let mut reads = Vec::with_capacity(flat.nodes.len());
     for ix in 0..flat.nodes.len() as NodeIx {
+        // A placeholder has a configuration of ours. Its own mistakes are in `problems` already.
         let checked = if opaque.contains(&flat.nodes[ix as usize].path) {
             (Reads::default(), Reads::default())
         } else {
@@ -123,7 +127,7 @@ fn assemble(
     }
 }
 
-/// By place, and each mistake once: reading and compiling may both see it.
+/// Sorts problems by place, and keeps each once: reading and compiling may both see it.
 pub(super) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     let mut seen = BTreeSet::new();
     problems.retain(|p| seen.insert((p.path.clone(), p.code.clone(), p.message.clone())));
@@ -131,13 +135,14 @@ pub(super) fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
     problems
 }
 
-/// `nodes[10]` comes after `nodes[9]`.
+/// Splits a path so that numbers compare as numbers: `nodes[10]` comes after `nodes[9]`.
 fn natural(path: &str) -> Vec<(&str, usize)> {
     path.split(['.', '['])
         .map(|part| part.strip_suffix(']').and_then(|n| n.parse().ok()).map_or((part, 0), |n| ("", n)))
         .collect()
 }
 
+/// Checks what stands beside the nodes. Only a fresh definition has its schema checked.
 fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Problem>) {
     let length = definition.name.chars().count();
     if definition.name.trim().is_empty() {
@@ -146,6 +151,7 @@ fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Probl
         let message = format!("the name has {length} characters, more than 255");
         problems.push(Problem::new("name", "invalid_name", message));
     }
+    // A definition that is pinned keeps its schema, even if a later version would refuse it.
     if let Some(schema) = definition.input.as_ref().filter(|_| fresh) {
         node::check_schema(schema, "input", problems);
     }
@@ -170,6 +176,7 @@ fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Probl
     }
 }
 
+/// Returns how many nodes, edges and levels of bodies there are, all bodies included.
 fn count(nodes: &[Node], edges: &[Edge], depth: usize) -> (usize, usize, usize) {
     let mut sum = (nodes.len(), edges.len(), depth);
     for Body { nodes, edges, .. } in nodes.iter().filter_map(|n| n.kind.body()) {

@@ -17,6 +17,7 @@ pub(super) struct Flat<'a> {
     pub by_id: BTreeMap<&'a str, NodeIx>,
 }
 
+/// The workflow's graph, or that of a body, before its edges are resolved.
 pub(super) struct FlatGraph<'a> {
     pub owner: Option<NodeIx>,
     /// In the order of the document.
@@ -27,6 +28,7 @@ pub(super) struct FlatGraph<'a> {
     pub prefix: String,
 }
 
+/// A node with its place in the document.
 pub(super) struct FlatNode<'a> {
     pub node: &'a Node,
     pub graph: GraphIx,
@@ -48,6 +50,7 @@ pub(super) fn flatten<'a>(
     flat
 }
 
+/// Adds a graph and, node by node, the bodies inside it. Returns its index.
 fn add_graph<'a>(
     flat: &mut Flat<'a>,
     owner: Option<NodeIx>,
@@ -64,8 +67,10 @@ fn add_graph<'a>(
         // A placeholder without an id has been reported.
         if !(node.id.is_empty() && opaque.contains(&path)) {
             check_id(flat, &node.id, &path, problems);
+            // The first one keeps the id, so that edges and reads still lead somewhere.
             flat.by_id.entry(&node.id).or_insert(ix);
         }
+        // The node goes in before its body, which names it as its owner.
         flat.nodes.push(FlatNode { node, graph, body: None, path: path.clone() });
         flat.graphs[graph as usize].nodes.push(ix);
         if let Some(body) = node.kind.body() {

@@ -75,12 +75,14 @@ pub(super) fn link(
             Some(name) if !opaque.contains(&from.path) => branch(from.node, name, &path, problems),
             Some(_) | None => None,
         };
+        // The edge is not linked: it would be reported once more, as a cycle.
         if source == target {
             let message =
                 format!("the edge leads from `{}` to itself; use a loop node to repeat", edge.source);
             problems.push(Problem::new(&path, "self_edge", message).in_node(&edge.source));
             continue;
         }
+        // The edge is not linked twice, because a join counts edges.
         if let Some(first) = seen.insert((source, target, &edge.config.branch), i) {
             let message = format!("the edge is the same as edges[{first}]");
             problems.push(Problem::new(&path, "duplicate_edge", message).in_node(&edge.source));
@@ -97,6 +99,7 @@ pub(super) fn link(
     Links { ends, order, upstream, position, acyclic }
 }
 
+/// Finds the node at one end of an edge. Reports one that does not exist, or is in another graph.
 fn end(
     flat: &Flat<'_>,
     position: &BTreeMap<NodeIx, usize>,
@@ -150,14 +153,16 @@ pub(super) fn listed(names: &[&str]) -> String {
 
 type Ends = [(NodeIx, Vec<Link>, Vec<Link>)];
 
-/// Kahn's order, first come first, and with it everything upstream of each node.
+/// Sorts by Kahn's algorithm, and gathers everything upstream of each node. Nodes in and behind cycles are left out.
 fn sort(ends: &Ends, position: &BTreeMap<NodeIx, usize>) -> (Vec<NodeIx>, Vec<Bits>) {
     let mut waiting: Vec<usize> = ends.iter().map(|(_, parents, _)| parents.len()).collect();
+    // This is a set and not a queue, so that the document's order decides where the edges leave it open.
     let mut ready: BTreeSet<usize> = (0..ends.len()).filter(|p| waiting[*p] == 0).collect();
     let mut order = Vec::with_capacity(ends.len());
     let mut upstream = vec![Bits::default(); ends.len()];
     while let Some(at) = ready.pop_first() {
         let (ix, parents, children) = &ends[at];
+        // A parent comes before its children, so all that is upstream of it is known by now.
         let mut above = Bits::default();
         for parent in parents {
             let p = position[&parent.node];
@@ -177,7 +182,7 @@ fn sort(ends: &Ends, position: &BTreeMap<NodeIx, usize>) -> (Vec<NodeIx>, Vec<Bi
     (order, upstream)
 }
 
-/// Names each cycle once; what only a cycle leads to can never start.
+/// Reports each cycle once, and each node that only a cycle leads to: it can never start.
 fn report_cycles(
     flat: &Flat<'_>,
     ends: &Ends,
@@ -192,7 +197,8 @@ fn report_cycles(
         if in_cycle.contains(&start) {
             continue;
         }
-        // The shortest way back; nodes of it are not named again by another start.
+        // The search is breadth first, so this is the shortest cycle. Its nodes are not reported again from another
+        // start.
         let Some(cycle) = way_back(ends, position, start) else { continue };
         let names: Vec<&str> =
             cycle.iter().map(|p| flat.nodes[ends[*p].0 as usize].node.id.as_str()).collect();
@@ -211,6 +217,7 @@ fn report_cycles(
     }
 }
 
+/// Returns the shortest cycle through `start`, as positions in `ends`, if there is one.
 fn way_back(ends: &Ends, position: &BTreeMap<NodeIx, usize>, start: usize) -> Option<Vec<usize>> {
     let mut came_from: BTreeMap<usize, usize> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
@@ -234,7 +241,7 @@ fn way_back(ends: &Ends, position: &BTreeMap<NodeIx, usize>, start: usize) -> Op
     None
 }
 
-/// Everything that a node without parents leads to.
+/// Returns the positions of all nodes that can be reached from a node without parents.
 fn reachable(ends: &Ends, position: &BTreeMap<NodeIx, usize>) -> BTreeSet<usize> {
     let mut found: BTreeSet<usize> = (0..ends.len()).filter(|p| ends[*p].1.is_empty()).collect();
     let mut queue: Vec<usize> = found.iter().copied().collect();

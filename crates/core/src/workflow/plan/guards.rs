@@ -1,7 +1,7 @@
 //! Approvals that say what they guard: whether the node they name can be shown before, and comes to be by them alone.
 //!
-//! What is approved is what is sent, so the node must be there to be rendered when the question is asked, and no way
-//! around the answer may lead to it.
+//! An approval covers exactly what is sent. So everything that the guarded node reads must be known when the question
+//! is asked, and every way to the node must lead through the answer.
 
 use super::{Link, NodeIx, flat::Flat, graph::Links};
 use crate::{
@@ -142,20 +142,24 @@ impl<'a> Around<'a> {
         found
     }
 
-    /// Whether `node` comes to anything but being skipped only when `approval` was given.
+    /// Whether `node` is always skipped unless `approval` was given.
     fn only_through(&self, approval: NodeIx, node: NodeIx) -> bool {
+        // The nodes of which that is true, found in topological order.
         let mut implied: BTreeSet<NodeIx> = BTreeSet::new();
         for ix in self.order {
             let parents = self.parents[ix];
             let is_implied = match self.join(*ix) {
-                // One edge taken is enough, and enough for a join that fails.
+                // One taken edge may start the node, or make its join fail. So every edge must come from an implied
+                // node, or be the branch `approved` itself.
                 Join::All | Join::Any | Join::N(_) => parents.iter().all(|link| {
                     implied.contains(&link.node)
                         || link.node == approval && link.branch == Some(Branch::Approved)
                 }),
-                // It starts whatever became of them, unless all were skipped.
+                // A `settle` join starts when all parents have ended, unless all were skipped. A rejected approval
+                // has ended, so the branch `approved` is no safeguard here.
                 Join::Settle => parents.iter().all(|link| implied.contains(&link.node)),
             };
+            // A node without parents starts by itself, though `all` of no parents is true.
             if is_implied && !parents.is_empty() && *ix != approval {
                 implied.insert(*ix);
             }
@@ -163,7 +167,7 @@ impl<'a> Around<'a> {
         implied.contains(&node)
     }
 
-    /// Returns the nodes of the graph that have ended, however, when `approval` starts.
+    /// Returns the nodes of the graph that have ended in one way or another when `approval` starts.
     fn ended_before(&self, approval: NodeIx) -> BTreeSet<NodeIx> {
         let mut before: BTreeMap<NodeIx, BTreeSet<NodeIx>> = BTreeMap::new();
         for ix in self.order {
@@ -172,7 +176,7 @@ impl<'a> Around<'a> {
             let needed = match self.join(*ix) {
                 Join::All | Join::Settle => parents.len(),
                 Join::Any => 1,
-                // Edges are counted, so fewer nodes may be enough.
+                // `n` edges may come from fewer nodes, and one is enough to be safe.
                 Join::N(n) if self.parents[ix].len() == parents.len() => (n as usize).min(parents.len()),
                 Join::N(_) => 1,
             };
@@ -181,7 +185,8 @@ impl<'a> Around<'a> {
                 let with_it = before.get(parent).into_iter().flatten().chain([parent]);
                 with_it.for_each(|node| *times.entry(*node).or_default() += 1);
             }
-            // Whichever parents were the ones: those that were not are fewer than the ones that know it.
+            // At most `parents.len() - needed` parents may still be open when the node starts. What lies before more
+            // parents than that has ended, whichever these are.
             let sure = times.into_iter().filter(|(_, n)| n + needed > parents.len()).map(|(node, _)| node);
             before.insert(*ix, sure.collect());
         }

@@ -76,13 +76,14 @@ pub(super) fn check(
     (check.reads, until)
 }
 
-/// Checks that `schema` is a JSON Schema.
+/// Checks that `schema` is a JSON Schema that we can use. `path` is where it stands.
 pub(super) fn check_schema(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
     if let Err(why) = Validator::new(schema) {
         problems.extend(why.into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
     }
 }
 
+/// A join that needs more edges than there are would wait for ever.
 fn check_join(join: Join, parents: usize, id: &str, path: &str, problems: &mut Vec<Problem>) {
     let Join::N(n) = join else { return };
     if n == 0 || n as usize > parents {
@@ -96,21 +97,25 @@ fn check_join(join: Join, parents: usize, id: &str, path: &str, problems: &mut V
 }
 
 impl Check<'_> {
+    /// Reports a problem of a field of `config`; the whole of it if `field` is empty.
     fn problem(&mut self, field: &str, code: &str, message: impl Into<String>) {
         let path = join(&self.config, field);
         self.problems.push(Problem::new(path, code, message).in_node(self.id));
     }
 
+    /// Checks an expression, and notes what it reads.
     fn expression(&mut self, source: &str, field: &str) {
         let path = join(&self.config, field);
         self.reads.extend(self.scopes.expression(source, &path, Place::Node(self.ix), self.problems));
     }
 
+    /// Checks a text that may be a template, and notes what it reads.
     fn text(&mut self, text: &str, field: &str) {
         let path = join(&self.config, field);
         self.reads.extend(self.scopes.text(text, &path, Place::Node(self.ix), self.problems));
     }
 
+    /// Checks every text inside a value, and notes what they read.
     fn template(&mut self, template: &Value, field: &str) {
         let path = join(&self.config, field);
         self.reads.extend(self.scopes.template(template, &path, Place::Node(self.ix), self.problems));
@@ -123,7 +128,7 @@ impl Check<'_> {
     }
 
     fn agent(&mut self, node: &AgentNode, around: Option<&Surroundings>) {
-        // Who works outside need not be known here.
+        // A worker outside need not be known here.
         if let Some(around) = around
             && node.worker == Worker::Internal
             && !around.agents.contains(&node.agent)
@@ -136,6 +141,7 @@ impl Check<'_> {
             self.problem("agent", "unknown_agent", format!("there is no agent `{}`; {known}", node.agent));
         }
         self.text(&node.prompt, "prompt");
+        // A pinned definition keeps its schema; see `compile`.
         if let (Some(schema), Some(_)) = (&node.output_schema, around) {
             let mut found = vec![];
             check_schema(schema, &join(&self.config, "output_schema"), &mut found);
@@ -173,6 +179,7 @@ impl Check<'_> {
         }
     }
 
+    /// Checks a loop. Returns what its `until` reads, which is looked at by itself after each iteration.
     fn repeat(&mut self, node: &LoopNode) -> Reads {
         self.range(node.max, 1, 10_000, "max");
         let path = join(&self.config, "until");
@@ -205,7 +212,7 @@ impl Check<'_> {
 
     fn http(&mut self, node: &request::Template, around: Option<&Surroundings>) {
         self.text(&node.url, "url");
-        // Only what stands before the first tag is known now.
+        // The text before the first tag is all of the URL that is known now.
         let literal = node.url.split("{{").next().unwrap_or("");
         let known =
             |scheme: &str| literal.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
@@ -228,7 +235,7 @@ impl Check<'_> {
                 self.problem(&format!("expect[{i}]"), "out_of_range", message);
             }
         }
-        // A definition that was recorded keeps going by the rules it was checked by.
+        // A definition that was recorded goes on under the rules by which it was checked.
         if let Some(around) = around {
             for mistake in request::mistakes(node, &around.bound_secrets) {
                 self.problem(&mistake.field, mistake.code, mistake.message);
@@ -237,6 +244,7 @@ impl Check<'_> {
     }
 
     fn headers(&mut self, headers: &Map<String, Value>) {
+        // The characters of a `token` in RFC 9110.
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         for (name, value) in headers {
             let field = format!("headers.{name}");
@@ -244,6 +252,8 @@ impl Check<'_> {
                 self.problem(&field, "invalid_header", format!("`{name}` is not the name of a header"));
             }
             match value {
+                // A line break would begin another header. Only a template that is one `{{ … }}` may end with one, as
+                // YAML writes it; it is no part of the result.
                 Value::String(text) if text.contains(['\r', '\n', '\0']) && expr::whole(text).is_none() => {
                     self.problem(&field, "invalid_header", format!("the value of `{name}` has a line break"));
                 }

@@ -26,6 +26,7 @@ pub(super) enum Place {
     Output(GraphIx),
 }
 
+/// What each place of a definition may look at.
 pub(super) struct Scopes<'a> {
     flat: &'a Flat<'a>,
     links: &'a [Links],
@@ -33,6 +34,7 @@ pub(super) struct Scopes<'a> {
 
 /// What a step offers: its output, or why there is none.
 const STEP_FIELDS: [&str; 3] = ["output", "error", "status"];
+/// What `run` offers.
 const RUN_FIELDS: [&str; 2] = ["id", "generation"];
 
 impl<'a> Scopes<'a> {
@@ -60,14 +62,17 @@ impl<'a> Scopes<'a> {
         reads
     }
 
+    /// Checks a text that may be a template. Returns what it reads, or nothing if it does not parse.
     pub fn text(&self, text: &str, path: &str, place: Place, problems: &mut Vec<Problem>) -> Reads {
         self.references(References::of_template(text), "invalid_template", path, place, problems)
     }
 
+    /// The same of an expression.
     pub fn expression(&self, source: &str, path: &str, place: Place, problems: &mut Vec<Problem>) -> Reads {
         self.references(References::of_expression(source), "invalid_expression", path, place, problems)
     }
 
+    /// Reports every name that does not exist at `place`, and every step that has not ended there.
     fn references(
         &self,
         found: Result<References, expr::Error>,
@@ -131,12 +136,13 @@ impl<'a> Scopes<'a> {
         found.reads()
     }
 
-    /// The names that stand alone at `place`.
+    /// Returns the names that stand alone at `place`.
     fn roots(&self, place: Place) -> Vec<&'static str> {
         if let Place::Rule(_, roots) = place {
             return roots.to_vec();
         }
         let mut roots = vec!["input", "steps", "run"];
+        // `until` stands outside the body, but `last` and `index` are of the body's last iteration.
         let (mut in_for_each, mut in_loop) = (false, matches!(place, Place::Until(_)));
         let mut graph = self.graph_of(place);
         while let Some(owner) = self.flat.graphs[graph as usize].owner {
@@ -159,6 +165,7 @@ impl<'a> Scopes<'a> {
         roots
     }
 
+    /// Says why `root` is unknown at `place`, and what was probably meant.
     fn why_no_root(&self, root: &str, known: &[&str], place: Place) -> String {
         let of_bodies = match place {
             Place::Rule(..) => None,
@@ -178,7 +185,8 @@ impl<'a> Scopes<'a> {
         format!("`{root}` is unknown here; known are {}", listed(known).replace(" or ", " and "))
     }
 
-    /// Says why `step` has no output yet at `place`, if so.
+    /// Says why `step` has no output yet at `place`, or is inside a body where it can't be seen. Nothing is wrong
+    /// with `None`.
     fn why_not_upstream(&self, step: NodeIx, place: Place) -> Option<String> {
         let of_step = &self.flat.nodes[step as usize];
         let id = &of_step.node.id;
@@ -205,7 +213,7 @@ impl<'a> Scopes<'a> {
         ))
     }
 
-    /// Both are in one graph.
+    /// Says why `step` has not ended before `below` starts. Both are in one graph.
     fn why_not_above(&self, step: NodeIx, below: NodeIx, id: &str) -> Option<String> {
         let links = &self.links[self.flat.nodes[below as usize].graph as usize];
         // With a cycle there is no upstream; the cycle is the mistake to mend first.
@@ -232,6 +240,7 @@ impl<'a> Scopes<'a> {
         closest(id, ids()).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
     }
 
+    /// Returns the graph in which the place stands.
     fn graph_of(&self, place: Place) -> GraphIx {
         match place {
             Place::Output(graph) => graph,
@@ -239,6 +248,7 @@ impl<'a> Scopes<'a> {
         }
     }
 
+    /// Returns the node that a problem at this place is told of; none for the workflow's own output.
     fn node_of(&self, place: Place) -> Option<NodeIx> {
         match place {
             Place::Output(graph) => self.flat.graphs[graph as usize].owner,

@@ -17,6 +17,7 @@ impl Run {
     /// Folds one event.
     pub fn apply(&mut self, event: &Event) {
         let at = event.at;
+        // The mark says that the last decision was cut. Any other event means that the run went on since.
         if !matches!(event.what, What::DecisionCut {}) {
             self.cut = false;
         }
@@ -40,6 +41,7 @@ impl Run {
                 self.remember(op);
             }
             What::StepStarted { step, attempt, input, deadline, reserved } => {
+                // A retry keeps what the attempts before it left: the input, the use, the beginning.
                 let mut s = self.steps.get(step).cloned().unwrap_or_else(|| Step::new(at));
                 s.attempt = *attempt;
                 s.state = StepState::Started { granted: None };
@@ -53,6 +55,7 @@ impl Run {
             }
             What::StepCompleted { step, attempt, output, branch, usage, error, op, signal } => {
                 let state = StepState::Completed { output: output.clone(), branch: branch.clone() };
+                // The signal leaves its queue in the same event, so that no second step can have it.
                 signal.iter().for_each(|name| self.take_signal(name));
                 self.end_step(step, *attempt, at, state, *usage, error.clone());
                 op.iter().for_each(|op| self.remember(op));
@@ -65,6 +68,7 @@ impl Run {
                         s.attempt = *attempt;
                         s.state = StepState::Retrying { at: *retry };
                         s.error = error;
+                        // The next attempt sets its own.
                         s.deadline = None;
                         self.settle(&mut s, *usage);
                         self.open.insert(step.clone());
@@ -75,8 +79,10 @@ impl Run {
                 }
                 op.iter().for_each(|op| self.remember(op));
             }
+            // An attempt of 0 leaves the number of the step as it is.
             What::StepSkipped { step } => self.end_step(step, 0, at, StepState::Skipped, None, None),
             What::StepCancelled { step } => self.end_step(step, 0, at, StepState::Cancelled, None, None),
+            // The step stays open, and its reservation stays: the call may go on.
             What::StepUnknown { step, attempt } => {
                 if let Some(s) = self.steps.get_mut(step) {
                     s.attempt = *attempt;
@@ -96,6 +102,7 @@ impl Run {
                     i.open.insert(*index);
                 }
             }
+            // An output that a step of the body has is taken from there. It was recorded once.
             What::IterationEnded { step, index, output, of } => {
                 let output = match (output, of.as_ref().and_then(|key| self.steps.get(key))) {
                     (Some(output), _) => output.clone(),
@@ -107,15 +114,19 @@ impl Run {
                     i.open.remove(index);
                     i.outputs.insert(*index, output.clone());
                 }
+                // Only the workflow's own graph is archived. A body inside a body is gone when the outer iteration
+                // ends.
                 if step.iteration.is_empty() {
                     self.archive.push_back(Archived::Output(step.clone(), *index, output));
                 }
+                // The body is dropped last, since the output may be that of one of its steps.
                 self.drop_body(step, Some(*index));
             }
             What::SignalReceived { op, name, data } => {
                 self.signals.entry(name.clone()).or_default().push_back(data.clone());
                 self.remember(op);
             }
+            // Looping agents reserve one call after the other; the next `settle` gives all of it back.
             What::BudgetReserved { step, reserved, op, .. } => {
                 if let Some(mut s) = self.steps.get(step).cloned() {
                     self.reserve(&mut s, *reserved);
@@ -144,8 +155,10 @@ impl Run {
                 });
                 self.ended = None;
                 self.wrap_up = false;
+                // An agent that was not told by now works on. Its late answer yields nothing.
                 self.abandoned.clear();
                 self.remember(op);
+                // The generation has changed, and with it the step that counts for each node.
                 self.note_all();
             }
             What::RunCompleted { output } => self.end(at, Ending::Completed(output.clone())),
@@ -159,6 +172,7 @@ impl Run {
         }
     }
 
+    /// Ends a step, and drops what is open in its body.
     fn end_step(
         &mut self,
         key: &StepKey,
@@ -169,6 +183,7 @@ impl Run {
         error: Option<Failure>,
     ) {
         let mut s = self.steps.get(key).cloned().unwrap_or_else(|| Step::new(at));
+        // Skipped and cancelled steps come with 0.
         s.attempt = s.attempt.max(attempt);
         s.ended_at = Some(at);
         s.deadline = None;
@@ -190,6 +205,7 @@ impl Run {
     fn take_signal(&mut self, name: &str) {
         if let Some(queue) = self.signals.get_mut(name) {
             queue.pop_front();
+            // An empty queue must not stay, because a decision only asks whether the map of queues is empty.
             if queue.is_empty() {
                 self.signals.remove(name);
             }
@@ -204,6 +220,7 @@ impl Run {
             (path, None) => path.to_owned(),
             (path, Some(i)) => format!("{path}.{i}"),
         };
+        // A state without a plan keeps the steps: it does not know which nodes are in the body.
         let Some(plan) = &self.plan else { return };
         let Some(body) = plan.by_id.get(&*owner.node).and_then(|ix| plan.node(*ix).body) else { return };
         let inner = plan_nodes_within(plan, body);
@@ -211,6 +228,7 @@ impl Run {
             .iter()
             .flat_map(|node| {
                 let id = &plan.node(*node).node.id;
+                // Paths consist of digits and dots, so this range has every path of the node and nothing else.
                 let from = StepKey::new(owner.generation, id, "");
                 let to = StepKey::new(owner.generation, id, "\u{10ffff}");
                 self.steps.range(from..to).map(|(key, _)| key.clone()).collect::<Vec<_>>()
@@ -220,6 +238,7 @@ impl Run {
         for key in gone {
             if let Some(s) = self.steps.remove(&key) {
                 self.release(s.reserved);
+                // Somebody may be at work on a started step, and should be told. Nobody is on the others.
                 if self.open.remove(&key).is_some() && matches!(s.state, StepState::Started { .. }) {
                     self.abandoned.insert(key, s.attempt);
                 }
@@ -227,9 +246,11 @@ impl Run {
         }
     }
 
+    /// Ends the run, and cancels every step that is open.
     fn end(&mut self, at: Timestamp, how: Ending) {
         for key in std::mem::take(&mut self.open) {
             if let Some(s) = self.steps.get_mut(&key) {
+                // A step with a body only holds others; nobody works on it.
                 if matches!(s.state, StepState::Started { .. }) && s.iterations.is_none() {
                     self.abandoned.insert(key.clone(), s.attempt);
                 }
@@ -243,6 +264,7 @@ impl Run {
                 }
             }
         }
+        // Nothing is under way any more. The steps keep their numbers, which nobody reads again.
         self.reserved = Reserved::default();
         self.paused = None;
         self.signals.clear();
@@ -250,6 +272,7 @@ impl Run {
         self.note_all();
     }
 
+    // Agents say these numbers: the sums must not wrap.
     fn reserve(&mut self, step: &mut Step, reserved: Reserved) {
         for sum in [&mut step.reserved, &mut self.reserved] {
             sum.calls = sum.calls.saturating_add(reserved.calls);
@@ -262,6 +285,7 @@ impl Run {
         self.reserved.tokens = self.reserved.tokens.saturating_sub(reserved.tokens);
     }
 
+    /// Gives back what was set aside for the step, and adds what was used instead.
     fn settle(&mut self, step: &mut Step, usage: Option<Usage>) {
         self.release(std::mem::take(&mut step.reserved));
         if let Some(usage) = usage {
@@ -270,6 +294,7 @@ impl Run {
         }
     }
 
+    /// Remembers an operation and forgets the oldest, so that the state does not grow with the operations.
     fn remember(&mut self, op: &str) {
         self.ops.push_back(op_hash(op));
         if self.ops.len() > REMEMBERED_OPS {
@@ -291,6 +316,8 @@ fn plan_nodes_within(plan: &Plan, graph: GraphIx) -> Vec<NodeIx> {
     out
 }
 
+/// Returns the first 8 bytes of an operation's hash. They tell 256 operations apart, and names of any length take the
+/// same place in the state.
 pub(super) fn op_hash(op: &str) -> u64 {
     let h = Hash::of(op.as_bytes()).0;
     u64::from_le_bytes([h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]])

@@ -14,6 +14,7 @@ pub enum NodeState {
     /// It has no step yet.
     #[default]
     None,
+    /// Its step has not ended.
     Open,
     /// With the branch by which it ended, where its kind has any.
     Completed(Option<Branch>),
@@ -23,7 +24,7 @@ pub enum NodeState {
 }
 
 impl Run {
-    /// Gives a state its plan, before anything is folded or decided.
+    /// Gives a state its plan, before anything is folded or decided: without it the end of a body drops no steps.
     pub fn attach(&mut self, plan: Arc<Plan>) {
         self.node_states = vec![NodeState::None; plan.nodes.len()];
         self.plan = Some(plan.clone());
@@ -41,6 +42,8 @@ impl Run {
             let key = StepKey::new(generation, id, path);
             if let Some(step) = self.steps.get(&key) {
                 let kept = generation == newest
+                    // Of earlier generations only finished work is kept. What failed or was cancelled is as if it had
+                    // not begun.
                     || matches!(step.state, StepState::Completed { .. } | StepState::Skipped);
                 return kept.then_some((key, step));
             }
@@ -55,6 +58,7 @@ impl Run {
     /// Whether this generation runs the node again: it is the rerun's start, or lies behind it.
     fn reruns(&self, plan: &Plan, generation: u32, ix: NodeIx) -> bool {
         let from = self.generations.get(generation as usize - 1).and_then(|g| g.from.as_ref());
+        // The first generation starts from nowhere: it runs every node.
         let Some(start) = from.and_then(|id| plan.by_id.get(id)) else { return true };
         let mut seen = BTreeSet::from([*start]);
         let mut next = vec![*start];
@@ -62,6 +66,7 @@ impl Run {
             if node == ix {
                 return true;
             }
+            // `seen` keeps a node with several parents from being walked once for each path to it.
             next.extend(plan.node(node).children.iter().map(|l| l.node).filter(|n| seen.insert(*n)));
         }
         false
@@ -101,6 +106,8 @@ impl Run {
 }
 
 impl NodeState {
+    /// Returns where a node stands whose step is in this state. A branch that only a later version knows counts as
+    /// none, so that edges with a branch are not taken.
     pub fn of(state: &StepState) -> Self {
         match state {
             StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => NodeState::Open,
@@ -113,7 +120,7 @@ impl NodeState {
         }
     }
 
-    /// Whether an edge with this branch is taken, or one without.
+    /// Whether an edge from a node in this state is taken. `branch` is the edge's, `None` for an edge without one.
     pub fn takes(self, branch: Option<Branch>) -> bool {
         match (self, branch) {
             (NodeState::Completed(_), None) => true,

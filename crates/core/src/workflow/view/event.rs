@@ -106,6 +106,7 @@ fn fields(what: &What, telling: &Telling<'_>) -> Value {
     });
     for (name, datum) in what.named_data() {
         let Some(field) = fields.get_mut(name) else { continue };
+        // An inline value is written as `{"v": …}`; people see the value alone.
         match datum {
             Datum::Inline(_) => *field = field.get_mut("v").map(Value::take).unwrap_or_default(),
             Datum::Stored(reference) => *field = (telling.value)(reference),

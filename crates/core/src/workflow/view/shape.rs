@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default)]
 pub struct Shape(BTreeMap<String, Place>);
 
+/// Where a node stands.
 #[derive(Debug, Clone)]
 struct Place {
     /// None of a kind that only a later version knows.
@@ -15,12 +16,15 @@ struct Place {
     owner: Option<String>,
 }
 
-/// A plan allows far less.
+/// Levels of bodies that are followed. A plan has fewer (`BODY_DEPTH`); a document that was never checked may have
+/// more.
 const DEPTH: usize = 32;
 
 // === impl Shape ===
 
 impl Shape {
+    /// Reads what it can from a definition as it was recorded. It may come from another version, so nothing in it is
+    /// a mistake.
     pub fn of(definition: &Value) -> Self {
         let mut places = BTreeMap::new();
         let mut graphs = vec![(definition, None::<String>, 0)];
@@ -39,6 +43,7 @@ impl Shape {
         Self(places)
     }
 
+    /// Returns the kind of a node, if this version knows it.
     fn kind(&self, node: &str) -> Option<&'static NodeKind> {
         self.0.get(node)?.kind
     }

@@ -60,7 +60,7 @@ pub struct Steps {
     shape: Shape,
     skip: usize,
     limit: usize,
-    /// Hashes of the steps before the page.
+    /// Hashes of the steps before the page: 16 bytes each, however long their keys are.
     before: BTreeSet<Hash>,
     lines: Vec<Line>,
     by_key: BTreeMap<StepKey, usize>,
@@ -152,6 +152,7 @@ impl Steps {
                 let Some(line) = self.line(step, at) else { return };
                 line.attempt = *attempt;
                 line.state = State::Started;
+                // Only the event of the first attempt has the input.
                 line.input = input.clone().or(line.input.take());
                 line.started_at = line.started_at.or(Some(at.at));
             }
@@ -188,6 +189,7 @@ impl Steps {
             // What is still open in a body that ended was given up with it.
             What::IterationEnded { step, index, .. } => self.cancel_inside(step, Some(*index), at),
             What::RunCompleted { .. } | What::RunFailed { .. } | What::RunCancelled { .. } => {
+                // The run's end cancels what is open. There is no event for each of these steps.
                 for line in &mut self.lines {
                     line.cancel(at);
                 }
@@ -234,6 +236,7 @@ impl Steps {
         }
     }
 
+    /// Whether the line shows the hash that an approval must name.
     fn is_asked(&self, line: &Line) -> bool {
         line.state == State::Unknown || self.shape.asks(&line.key.node)
     }
@@ -245,9 +248,11 @@ impl Steps {
             line.changed = at.seq;
             return Some(line);
         }
+        // Any other step stands behind the page, and only its being there counts.
         if self.more {
             return None;
         }
+        // The steps before the page are kept as hashes, which take little memory.
         let StepKey { generation, node, iteration } = key;
         let hash = Hash::chain(&[&generation.to_le_bytes(), node.as_bytes(), iteration.as_bytes()]);
         if self.before.contains(&hash) {
@@ -266,6 +271,7 @@ impl Steps {
         self.lines.last_mut()
     }
 
+    /// Ends the line of a step, and what is open in its body. Attempt 0 leaves the number as it is.
     fn end(&mut self, key: &StepKey, attempt: u32, state: State, at: When) -> Option<&mut Line> {
         self.cancel_inside(key, None, at);
         let line = self.line(key, at)?;

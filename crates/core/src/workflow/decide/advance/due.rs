@@ -15,7 +15,7 @@ use crate::{
 use serde_json::json;
 
 impl Decision<'_> {
-    /// A run whose wall time is used up ends, or wraps up.
+    /// Ends the run, or wraps it up, when its wall time is used up.
     pub(super) fn spend_time(&mut self) {
         if self.run.ended.is_none()
             && !self.run.wrap_up
@@ -27,11 +27,13 @@ impl Decision<'_> {
 
     /// Handles every open step whose instant has come.
     pub(super) fn due(&mut self) {
+        // A copy of the keys, since each step that ends changes `open`.
         let keys: Vec<StepKey> = self.run.open.iter().cloned().collect();
         for key in keys {
             if self.is_full() || self.run.ended.is_some() {
                 return;
             }
+            // It may be gone: the end of a step drops the steps of its body.
             let Some(step) = self.run.steps.get(&key).cloned() else { continue };
             match step.state {
                 StepState::Retrying { at } if at <= self.at => self.retry(&key, &step),
@@ -51,6 +53,7 @@ impl Decision<'_> {
         }
     }
 
+    /// Starts the next attempt of a step whose delay is over, if the budget allows.
     fn retry(&mut self, key: &StepKey, step: &Step) {
         if self.run.wrap_up {
             self.put(What::StepCancelled { step: key.clone() });
@@ -60,10 +63,11 @@ impl Decision<'_> {
         let Some(reserved) = self.reservation(key, ix, step.input.as_ref()) else { return };
         let deadline = self.plan.node(ix).node.timeout.map(|t| self.at + t);
         let attempt = step.attempt + 1;
+        // The input was recorded with the first attempt, and holds for all of them.
         self.put(What::StepStarted { step: key.clone(), attempt, input: None, deadline, reserved });
     }
 
-    /// Ends a step whose deadline has passed, each kind in its own way.
+    /// Ends a step whose deadline has passed. What that means depends on its kind.
     fn expire(&mut self, key: &StepKey, step: &Step) {
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
@@ -75,6 +79,7 @@ impl Decision<'_> {
                 let until = step.deadline.unwrap_or(self.at).to_string();
                 self.complete(key, step.attempt, Datum::inline(json!({ "until": until })), None, None);
             }
+            // Silence is a rejection, never an approval.
             Work::Waits(Waits::People(_)) => {
                 let output = json!({"approved": false, "comment": null, "expired": true});
                 self.complete(key, step.attempt, Datum::inline(output), Some(Branch::Rejected), None);
@@ -83,10 +88,12 @@ impl Decision<'_> {
                 let message = format!("no signal {} came in time", signal.name);
                 self.fail(key, step.attempt, CallError::permanent("signal_timeout", message), None);
             }
+            // The call may have been performed, so only a person can say what follows.
             Work::Outside(_) if node.effect == EffectMode::AtMostOnce => {
                 self.put(What::StepUnknown { step: key.clone(), attempt: step.attempt });
             }
             Work::Outside(_) => self.fail(key, step.attempt, CallError::transient("timeout", timeout), None),
+            // An attempt of a body is all of its iterations: it is not tried again.
             Work::Holds(_) | Work::Decided => {
                 self.fail(key, step.attempt, CallError::permanent("timeout", timeout), None);
             }
@@ -100,6 +107,7 @@ impl Decision<'_> {
         }
         let plan = self.plan.clone();
         let keys: Vec<StepKey> = self.run.open.iter().cloned().collect();
+        // `open` is ordered by key, so a replay gives a signal to the same step.
         for key in keys {
             let kind = plan.by_id.get(&*key.node).map(|ix| &plan.node(*ix).node.kind);
             let Some(signal) = kind.and_then(|kind| kind.signal()) else { continue };

@@ -18,11 +18,12 @@ use serde_json::{Map, Value};
 enum Last {
     /// The output of its last step.
     Of(StepKey, Datum),
+    /// An output that no single step has.
     Made(Datum),
 }
 
 impl Decision<'_> {
-    /// Everything in the graph has ended: so has the iteration, or the run.
+    /// Ends a graph in which everything has ended, and with it the iteration or the run.
     pub(super) fn end_scope(&mut self, scope: &Scope) -> Result<(), Halt> {
         let plan = self.plan.clone();
         let graph = &plan.graphs[scope.graph as usize];
@@ -31,7 +32,8 @@ impl Decision<'_> {
                 let context = Value::Object(self.context(scope, &graph.output_reads)?);
                 match expr::render_under(self.meter, template, &context) {
                     Ok(output) => Ok(Last::Made(Datum::inline(output))),
-                    // Wrapping up ends with what is there, even when the definition's output needs more.
+                    // A run that wraps up skipped nodes that the output may read. It ends with the outputs that there
+                    // are.
                     Err(_) if self.run.wrap_up => Ok(self.last_outputs(scope)?),
                     Err(e) => Err(CallError::permanent("output_error", format!("output: {e}"))),
                 }
@@ -50,6 +52,7 @@ impl Decision<'_> {
                     Ok(Last::Made(output)) => {
                         self.put(What::IterationEnded { step: key, index, output: Some(output), of: None });
                     }
+                    // The output is recorded with that step. It is named here, not written twice.
                     Ok(Last::Of(step, _)) => {
                         self.put(What::IterationEnded { step: key, index, output: None, of: Some(step) });
                     }
@@ -71,6 +74,7 @@ impl Decision<'_> {
         let mut last: Vec<(StepKey, Datum)> = Vec::new();
         for ix in &graph.nodes {
             let Some(ended) = done(*ix) else { continue };
+            // Nothing behind it completed. A skipped or failed node does not hide the output before it.
             if self.plan.node(*ix).children.iter().all(|link| done(link.node).is_none()) {
                 last.push(ended);
             }

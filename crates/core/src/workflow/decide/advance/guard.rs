@@ -32,6 +32,8 @@ impl Decision<'_> {
             (prepared @ (Ok(Prepared::Open { .. } | Prepared::Ended { .. }) | Err(_)), _) => prepared,
         };
         let Ok(Prepared::Open { input, deadline }) = prepared else { return Ok(prepared) };
+        // What is compared is the input that will be recorded and sent, so whatever changed it since the question
+        // voids the approval.
         for approval in &node.guarded_by {
             if !self.was_approved(scope, *approval, &input)? {
                 let message = format!(
@@ -39,6 +41,7 @@ impl Decision<'_> {
                     node.node.id,
                     plan.node(*approval).node.id
                 );
+                // Permanent: the question is not asked again, so another attempt would meet the same answer.
                 return Ok(Err(CallError::permanent("approval_void", message)));
             }
         }
@@ -57,12 +60,13 @@ impl Decision<'_> {
         };
         Ok(match self.prepare(&node.node.kind, &context) {
             Ok(Prepared::Open { input, .. }) => Ok(input),
-            // The kinds that are guarded do not end at once.
+            // `Plan::compile` lets an approval guard only nodes that call outside, and those never end at once.
             Ok(Prepared::Ended { .. }) => Ok(Value::Null),
             Err(error) => Err(wrong(error)),
         })
     }
 
+    /// Whether the approval was given, and given for exactly this input.
     fn was_approved(&self, scope: &Scope, approval: NodeIx, sends: &Value) -> Result<bool, Halt> {
         let Some((_, step)) = self.step_of(approval, &scope.path) else { return Ok(false) };
         let StepState::Completed { branch: Some(branch), .. } = &step.state else { return Ok(false) };
@@ -74,6 +78,7 @@ impl Decision<'_> {
     /// Whether an approval of this step must name what it approves.
     pub(in crate::workflow::decide) fn asks_for_hash(&self, key: &StepKey, step: &Step) -> bool {
         let node = self.plan.by_id.get(&*key.node).map(|ix| self.plan.node(*ix));
+        // Without `guards` the question shows no input to be bound to.
         node.is_some_and(|node| node.guards.is_some()) && matches!(step.state, StepState::Started { .. })
     }
 }

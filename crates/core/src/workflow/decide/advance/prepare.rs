@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 /// What starting a node comes to.
 pub(super) enum Prepared {
+    /// The node ends at once, with this output and by this branch.
     Ended { output: Value, branch: Option<Branch> },
+    /// The step is open from now on. The kind's own deadline goes before the node's timeout.
     Open { input: Value, deadline: Option<Timestamp> },
 }
 
@@ -63,6 +65,8 @@ impl Decision<'_> {
             NodeKind::Loop(_) => open(Value::Null, None),
             NodeKind::Wait(n) => {
                 let until = match (&n.r#for, &n.until) {
+                    // A span is measured in the run's own time, so a wall clock that steps back does not make it
+                    // longer.
                     (Some(span), _) => self.at + *span,
                     (None, Some(template)) => {
                         let text = expr::render_text_under(self.meter, template, context)
@@ -74,6 +78,7 @@ impl Decision<'_> {
                             )
                         })?
                     }
+                    // `Plan::compile` refuses a wait with neither.
                     (None, None) => self.at,
                 };
                 open(json!({"until": until.to_string()}), Some(until))

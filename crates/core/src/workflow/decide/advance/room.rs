@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Decision<'_> {
-    /// Returns what to set aside for a call, or nothing when the budget does not allow it (which then has its way).
+    /// Returns what to set aside for a step's call: zero for what is no agent's, or where there is no budget. Returns
+    /// `None` if the budget does not allow the call; then the breach is recorded, and what became of the step.
     pub(super) fn reservation(
         &mut self,
         key: &StepKey,
@@ -24,6 +25,8 @@ impl Decision<'_> {
         let mut reserved = Reserved { calls: 1, tokens: 0 };
         if budget.tokens.is_some() {
             let settings = self.run.created.as_ref().map(|c| &c.settings);
+            // The server pinned the agents' largest answers when the run began. An agent that it did not know (a
+            // worker outside) has none set aside.
             let answer = settings.and_then(|s| s.max_tokens.get(&agent.agent)).copied().unwrap_or(0);
             let prompt = match input {
                 Some(Datum::Inline(v)) => crate::value::json_len(v) as u64,
@@ -35,7 +38,9 @@ impl Decision<'_> {
         }
         let Some(limit) = self.breach(reserved) else { return Some(reserved) };
         self.breached(limit, Some(&key.node));
+        // The run wraps up, without this step.
         if self.run.ended.is_none() {
+            // A retry has a step that can be cancelled; a first attempt has none yet.
             let done = self.run.steps.contains_key(key);
             self.put(if done {
                 What::StepCancelled { step: key.clone() }
@@ -48,7 +53,7 @@ impl Decision<'_> {
 
     /// Whether another step may be dispatched.
     pub(super) fn has_room(&self) -> bool {
-        // Asked for every node that is ready, so it is counted once per event.
+        // Each node that is ready asks. The answer changes only with an event, so it is kept until the next one.
         match self.room.get() {
             Some((made, room)) if made == self.events.len() => room,
             Some(_) | None => {
@@ -59,8 +64,10 @@ impl Decision<'_> {
         }
     }
 
+    /// Counts the calls under way. A step between two attempts takes no place.
     fn count_room(&self) -> bool {
         let setting = self.run.created.as_ref().map_or(64, |c| c.settings.dispatch);
+        // A definition may ask for less than the server allows, not for more.
         let limit = self.plan.definition.settings.parallel.unwrap_or(setting).min(setting).max(1);
         let running = self.run.open.iter().filter(|key| {
             let step = self.run.steps.get(*key);
