@@ -12,6 +12,7 @@ use crate::{marks::Work, mutant::rule, protocol::Fault};
 use callboard_core::{
     Code, Stop, Timestamp,
     expr::{Brake, Meter},
+    id::RunId,
     workflow::{Event, Input, StepKey, What, event::Refusal},
 };
 use std::collections::BTreeSet;
@@ -40,7 +41,7 @@ impl Workflows {
     pub(super) async fn decide_surely(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         mut mem: Mem,
         source: Source,
@@ -73,7 +74,13 @@ impl Workflows {
     }
 
     /// Decides, with an answer's value at hand.
-    async fn decide_with_value(&self, actor: &mut Actor, run: &str, mem: &mut Mem, turn: &Turn) -> Decision {
+    async fn decide_with_value(
+        &self,
+        actor: &mut Actor,
+        run: &RunId,
+        mem: &mut Mem,
+        turn: &Turn,
+    ) -> Decision {
         self.tell_time(actor, run, mem);
         let adopted = match self.adopt(run, mem, turn).await {
             Ok(adopted) => adopted,
@@ -87,7 +94,7 @@ impl Workflows {
     }
 
     /// Asks the core, bringing the values it misses.
-    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
+    async fn decide(&self, run: &RunId, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
         let input = match turn {
             Turn::Input(input) => input,
@@ -110,7 +117,7 @@ impl Workflows {
                 Err(Stop::Missing(missing)) => {
                     let found = self.fetch(run, &missing.0).await.map_err(|_| Undecided::Unknown)?;
                     if missing.0.iter().any(|r| !found.contains_key(&r.key)) {
-                        tracing::error!(run, ?missing, "values are in neither store nor catalog");
+                        tracing::error!(%run, ?missing, "values are in neither store nor catalog");
                         return Err(Undecided::Unknown);
                     }
                     for (key, value) in found {
@@ -128,13 +135,13 @@ impl Workflows {
         at: Timestamp,
         input: &Input,
     ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
-        let name = mem.run.id.to_string();
+        let name = &mem.run.id;
         // A suspect waits for its turn before it takes a place, so that none holds one while it waits for another. Nobody
         // else is marked for waiting.
-        let suspect = self.marks.is_suspect(&name);
-        let _alone = if suspect { Some(self.marks.enter(&name, Work::Decide).await) } else { None };
+        let suspect = self.marks.is_suspect(name);
+        let _alone = if suspect { Some(self.marks.enter(name, Work::Decide).await) } else { None };
         let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
-        let _under_way = if suspect { None } else { Some(self.marks.enter(&name, Work::Decide).await) };
+        let _under_way = if suspect { None } else { Some(self.marks.enter(name, Work::Decide).await) };
         let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
         let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
         self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)
@@ -143,7 +150,7 @@ impl Workflows {
     /// Tells a run what time it is. Along a history time does not go backwards, whatever the wall clock says: after it was
     /// set back, a run's own time goes on from the last event, at the speed of time, until the wall clock has caught up.
     /// A wait lasts as long as it should, neither less nor as much longer as the clock was wrong.
-    pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
+    pub(super) fn tell_time(&self, actor: &mut Actor, run: &RunId, mem: &mut Mem) {
         let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
         let last = mem.doc.tail.last().map_or(Timestamp(0), |kept| kept.event.at);
         let known = actor.ahead.or_else(|| self.alarms.ahead(run)).unwrap_or(i64::MIN);

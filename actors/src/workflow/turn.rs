@@ -20,6 +20,7 @@ use crate::{
 };
 use callboard_core::{
     Code, Machine, Span,
+    id::RunId,
     workflow::{Input, Plan, Run, view::Summary},
 };
 use std::{sync::Arc, time::Duration};
@@ -35,9 +36,9 @@ const PANICS: u32 = 5;
 
 impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
-    pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
+    pub async fn turn(&self, run: &RunId, turn: Turn) -> Result<Done, Fault> {
         self.admit(run, &turn)?;
-        let (this, id) = (self.clone(), run.to_owned());
+        let (this, id) = (self.clone(), run.clone());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
                 Fault::new(429, Code::MailboxFull, format!("too many calls wait for run {id} already"))
@@ -53,13 +54,13 @@ impl Workflows {
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a turn panicked");
-            *self.panics.lock().entry(run.to_owned()).or_default() += 1;
+            *self.panics.lock().entry(run.clone()).or_default() += 1;
             Err(Fault::new(500, Code::Internal, "the turn failed unexpectedly"))
         })
     }
 
     /// Refuses turns of a run that is set aside, so that it harms no other.
-    fn admit(&self, run: &str, turn: &Turn) -> Result<(), Fault> {
+    fn admit(&self, run: &RunId, turn: &Turn) -> Result<(), Fault> {
         // Loading it may be what kills, so that not even a look is had; a cancel is somebody's own risk.
         if self.marks.is_set_aside(run) && !matches!(turn, Turn::Input(Input::Cancel { .. })) {
             let message = format!(
@@ -77,12 +78,12 @@ impl Workflows {
         Ok(())
     }
 
-    pub(super) fn is_quarantined(&self, run: &str) -> bool {
+    pub(super) fn is_quarantined(&self, run: &RunId) -> bool {
         self.panics.lock().get(run).is_some_and(|n| *n >= PANICS) || self.marks.is_set_aside(run)
     }
 
     /// Passes through the turn until one pass comes through, or what it was refused is for the caller to know.
-    async fn run_turn(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
+    async fn run_turn(&self, actor: &mut Actor, run: &RunId, turn: &Turn) -> Result<Done, Fault> {
         if rule!(TickSkip, matches!(turn, Turn::Tick)) && self.is_repeated_tick(actor, run) {
             return Ok(done(actor.mem.as_ref(), run));
         }
@@ -106,7 +107,7 @@ impl Workflows {
     async fn pass(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         source: Source,
         refused: &mut Vec<Refused>,
@@ -156,7 +157,7 @@ impl Workflows {
     }
 
     /// Keeps the state for the next turn and returns what the caller sees.
-    fn finish(&self, actor: &mut Actor, run: &str, turn: &Turn, mut mem: Mem) -> Done {
+    fn finish(&self, actor: &mut Actor, run: &RunId, turn: &Turn, mut mem: Mem) -> Done {
         let end = done(Some(&mem), run);
         if matches!(turn, Turn::Tick) {
             actor.ticked = Some(self.services.clock.steady());
@@ -174,7 +175,7 @@ impl Workflows {
     }
 
     /// Missed ticks are replayed in a burst after a pause; one is enough.
-    fn is_repeated_tick(&self, actor: &mut Actor, run: &str) -> bool {
+    fn is_repeated_tick(&self, actor: &mut Actor, run: &RunId) -> bool {
         let now = self.services.clock.steady();
         if actor.ticked.is_none_or(|t| now >= t + self.services.settings.paced(TICK_SKIP)) {
             return false;
@@ -195,7 +196,7 @@ impl Workflows {
     pub(super) async fn obtain(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         source: Source,
         refused: &mut Vec<Refused>,
@@ -218,7 +219,7 @@ impl Workflows {
     async fn read(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         refused: &mut Vec<Refused>,
     ) -> Result<Mem, Cut> {
@@ -251,7 +252,7 @@ impl Workflows {
             Ok(Loaded::Stopped(fault)) => Err(fault.into()),
             Err(Unread::Newer(message)) => Err(Fault::new(503, Code::NewerVersion, message).into()),
             Err(error) => {
-                tracing::debug!(run, %error, "the run can't be read now");
+                tracing::debug!(%run, %error, "the run can't be read now");
                 Err(Cut::Unknown)
             }
         }
@@ -275,7 +276,7 @@ fn source(actor: &Actor, turn: &Turn, attempt: u32) -> Source {
 }
 
 /// Returns a run of which there is nothing yet.
-fn begin(actor: &mut Actor, run: &str, plan: &Arc<Plan>) -> Mem {
+fn begin(actor: &mut Actor, run: &RunId, plan: &Arc<Plan>) -> Mem {
     actor.outgoing.reset(0, Default::default(), 0);
     actor.reminder.begin();
     let mut mem = Mem::new(run);
@@ -283,7 +284,7 @@ fn begin(actor: &mut Actor, run: &str, plan: &Arc<Plan>) -> Mem {
     mem
 }
 
-fn done(mem: Option<&Mem>, run: &str) -> Done {
+fn done(mem: Option<&Mem>, run: &RunId) -> Done {
     match mem {
         Some(mem) => Done { run: mem.run.clone(), seq: mem.doc.seq, summary: Summary::of(&mem.run) },
         None => Done { run: Run::new(run), seq: 0, summary: None },

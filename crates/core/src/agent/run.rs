@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Datum, Hash, Machine, Span, Stop, Timestamp, Values,
     call::{CallError, Usage},
+    id::AgentId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,7 +46,7 @@ pub struct Run {
     pub delivered: bool,
     /// The actors that answered what was delegated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<String>,
+    pub children: Vec<AgentId>,
     /// Who the agent is; attached by the shell, none when there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
@@ -103,7 +104,7 @@ pub enum Input {
         iteration: u32,
         id: String,
         /// The actor that performed it.
-        from: String,
+        from: AgentId,
         result: Result<Value, CallError>,
         usage: Usage,
     },
@@ -136,7 +137,7 @@ pub enum Event {
     CallGranted { at: Timestamp },
     TaskEnded { outcome: Ending, usage: Usage },
     AnswerDelivered {},
-    DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
+    DelegateAnswered { id: String, from: AgentId, message: Datum, usage: Usage },
 }
 
 /// A call's `id` names it among those of its round; it is not what its provider called it.

@@ -6,6 +6,7 @@ use super::{args::args_hash, definition::Retention};
 use crate::{
     Code, Datum, Span, Timestamp,
     call::{CallError, Usage},
+    id::{AgentId, OperationId, RunId, WorkflowId},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,8 @@ pub struct Event {
 #[serde(rename_all = "snake_case")]
 pub enum What {
     RunCreated {
-        op: String,
-        workflow_id: Option<String>,
+        op: OperationId,
+        workflow_id: Option<WorkflowId>,
         version: u32,
         /// The definition, pinned.
         plan: Datum,
@@ -57,7 +58,7 @@ pub enum What {
         branch: Option<String>,
         usage: Option<Usage>,
         error: Option<Failure>,
-        op: Option<String>,
+        op: Option<OperationId>,
         /// The early or awaited signal that this step took.
         signal: Option<String>,
     },
@@ -68,7 +69,7 @@ pub enum What {
         error: Failure,
         retry_at: Option<Timestamp>,
         usage: Option<Usage>,
-        op: Option<String>,
+        op: Option<OperationId>,
     },
     StepSkipped {
         step: StepKey,
@@ -101,7 +102,7 @@ pub enum What {
         of: Option<StepKey>,
     },
     SignalReceived {
-        op: String,
+        op: OperationId,
         name: String,
         data: Datum,
     },
@@ -109,19 +110,19 @@ pub enum What {
         step: StepKey,
         attempt: u32,
         reserved: Reserved,
-        op: String,
+        op: OperationId,
     },
     BudgetBreached {
         limit: String,
     },
     RunPaused {
-        op: String,
+        op: OperationId,
     },
     RunResumed {
-        op: String,
+        op: OperationId,
     },
     RunRerun {
-        op: String,
+        op: OperationId,
         from: String,
         input: Option<Datum>,
     },
@@ -132,7 +133,7 @@ pub enum What {
         error: RunError,
     },
     RunCancelled {
-        op: String,
+        op: OperationId,
     },
     /// The decision was cut at its limit; the next turn goes on.
     DecisionCut {},
@@ -185,8 +186,8 @@ pub struct Otherwise {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Start {
-        op: String,
-        workflow_id: Option<String>,
+        op: OperationId,
+        workflow_id: Option<WorkflowId>,
         version: u32,
         plan: Datum,
         input: Datum,
@@ -208,12 +209,12 @@ pub enum Input {
         usage: Usage,
     },
     Signal {
-        op: String,
+        op: OperationId,
         name: String,
         data: Datum,
     },
     Approve {
-        op: String,
+        op: OperationId,
         node: String,
         generation: Option<u32>,
         iteration: Option<String>,
@@ -222,16 +223,16 @@ pub enum Input {
         args_hash: Option<String>,
     },
     Cancel {
-        op: String,
+        op: OperationId,
     },
     Pause {
-        op: String,
+        op: OperationId,
     },
     Resume {
-        op: String,
+        op: OperationId,
     },
     Rerun {
-        op: String,
+        op: OperationId,
         from: String,
         input: Option<Datum>,
     },
@@ -243,7 +244,7 @@ pub enum Input {
     },
     /// A looping agent asks for more.
     Reserve {
-        op: String,
+        op: OperationId,
         step: StepKey,
         attempt: u32,
         reserved: Reserved,
@@ -301,6 +302,11 @@ pub enum RefusalKind {
 impl StepKey {
     pub fn new(generation: u32, node: &str, iteration: &str) -> Self {
         Self { generation, node: node.into(), iteration: iteration.into() }
+    }
+
+    /// Returns the id of the agent that works on this step of a run.
+    pub fn agent(&self, run: &RunId) -> AgentId {
+        AgentId::of_step(run, &self.node, self.generation, &self.iteration)
     }
 }
 

@@ -9,7 +9,11 @@ use super::{
     event::RunError,
     run::{Ending, Run, Status},
 };
-use crate::{Datum, Timestamp, ValueRef, call::Usage};
+use crate::{
+    Datum, Timestamp, ValueRef,
+    call::Usage,
+    id::{RunId, WorkflowId},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -21,8 +25,8 @@ pub use steps::{Line, StepStatus, StepView, Steps};
 /// The summary of a run, kept as a row beside the history. Data stays by reference until someone looks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    pub id: String,
-    pub workflow_id: Option<String>,
+    pub id: RunId,
+    pub workflow_id: Option<WorkflowId>,
     pub version: u32,
     pub status: Status,
     pub generation: u32,
@@ -39,10 +43,10 @@ pub struct Summary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Run")]
 pub struct RunView {
-    pub id: String,
+    pub id: RunId,
     /// The stored workflow it was started from; null where the definition came along.
     #[serde(default)]
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     #[serde(default)]
     pub version: u32,
     // Text, so that what a later version says passes through.
@@ -70,7 +74,7 @@ pub struct RunView {
     pub ended_at: Option<String>,
     /// The id again, as a start answers it; not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
+    pub run_id: Option<RunId>,
     /// Of its last event, where the run itself was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
@@ -89,7 +93,7 @@ impl Summary {
             Some(Ending::Cancelled) | None => (None, None),
         };
         Some(Summary {
-            id: run.id.to_string(),
+            id: run.id.clone(),
             workflow_id: created.workflow_id.clone(),
             version: created.version,
             status: run.status(),
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn what_an_actor_answers_reads_and_writes_as_it_is() {
         let summary = Summary {
-            id: "r".into(),
+            id: "r".parse().expect("an id"),
             workflow_id: None,
             version: 1,
             status: Status::Running,

@@ -6,6 +6,7 @@ use super::{Decision, Halt};
 use crate::{
     Code,
     call::Usage,
+    id::OperationId,
     schema::Validator,
     workflow::{
         Plan,
@@ -119,7 +120,7 @@ impl Decision<'_> {
     /// One more call of an agent's, where the run has a budget. Its operation is named after the task.
     pub(super) fn reserve(
         &mut self,
-        op: &str,
+        op: &OperationId,
         key: &StepKey,
         attempt: u32,
         reserved: Reserved,
@@ -128,7 +129,10 @@ impl Decision<'_> {
         self.agent_of(&plan, key)?;
         let task = format!("{}/{key}/{attempt}/", self.run.id);
         let one = reserved.calls == 1 && u32::try_from(reserved.tokens).is_ok();
-        if plan.definition.settings.budget.is_none() || !one || !op.starts_with(&task) || op.len() > OP_LIMIT
+        if plan.definition.settings.budget.is_none()
+            || !one
+            || !op.as_str().starts_with(&task)
+            || op.as_str().len() > OP_LIMIT
         {
             let message = format!("this is no reservation that an agent of step {key} asks for");
             return Err(Refusal::conflict(Code::NotAsked, message));
@@ -138,7 +142,7 @@ impl Decision<'_> {
         if self.run.knows(op) || step.attempt != attempt || !started || self.breach(reserved).is_some() {
             return Ok(());
         }
-        self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.to_owned() });
+        self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.clone() });
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use super::Decision;
 use crate::{
     Code, Datum,
     call::CallError,
+    id::OperationId,
     workflow::{
         args_hash,
         event::{Input, Refusal, StepKey, What},
@@ -108,7 +109,7 @@ impl Decision<'_> {
 
     fn approve(
         &mut self,
-        op: &str,
+        op: &OperationId,
         key: &StepKey,
         approved: bool,
         comment: Option<String>,
@@ -130,7 +131,7 @@ impl Decision<'_> {
             );
             return Err(Refusal::invalid(Code::ArgsHashRequired, message));
         }
-        let op = Some(op.to_owned());
+        let op = Some(op.clone());
         if step.state == StepState::Unknown && !approved {
             let error = CallError::permanent(
                 "unknown_outcome",
@@ -155,7 +156,7 @@ impl Decision<'_> {
         Ok(())
     }
 
-    fn rerun(&mut self, op: &str, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
+    fn rerun(&mut self, op: &OperationId, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
         let run = &self.run.id;
         if self.run.ended.is_none() {
             return Err(Refusal::conflict(
@@ -176,7 +177,7 @@ impl Decision<'_> {
             let message = format!("node {from} is inside a body: rerun from the node that holds it");
             return Err(Refusal::invalid(Code::NodeInBody, message));
         }
-        self.put(What::RunRerun { op: op.to_owned(), from: from.to_owned(), input });
+        self.put(What::RunRerun { op: op.clone(), from: from.to_owned(), input });
         Ok(())
     }
 }
