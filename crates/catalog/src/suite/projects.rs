@@ -86,9 +86,18 @@ pub(crate) async fn nothing_crosses_from_one_project_to_another(catalog: &dyn Ca
     let after = async |run| catalog.runs(theirs.project(), filter(), Some(run), 10).await.unwrap();
     assert_eq!(after(theirs).await[0].id, earlier);
     assert_eq!(after(ours).await, []);
-    let after = async |run| catalog.open_runs(theirs.project(), &status, Some(run), 10).await.unwrap();
-    assert_eq!(after(&earlier).await[0].id, *theirs);
-    assert_eq!(after(&RunId::new(ours.project(), earlier.name()).unwrap()).await, []);
+    let first = RunId::new(ours.project(), &fresh::<String>()).unwrap();
+    let mut append = batch(&first, 1, 1, "a");
+    append.row.status.clone_from(&status);
+    append.row.created_at = at(-2);
+    catalog.append(append).await.unwrap();
+    let open = async |after| {
+        let open = catalog.open_runs(theirs.project(), &status, after, 10).await.unwrap();
+        open.into_iter().map(|run| run.id).collect::<Vec<_>>()
+    };
+    assert_eq!(open(None).await, [earlier.clone(), theirs.clone()]);
+    assert_eq!(open(Some(&earlier)).await, std::slice::from_ref(theirs));
+    assert!(open(Some(&first)).await.is_empty());
 
     // Marks are of one run.
     let before = catalog.run(others).await.unwrap();
