@@ -4,6 +4,7 @@ use crate::{services::Services, trace};
 use bytes::Bytes;
 use callboard_core::{
     Timestamp, ValueRef,
+    id::RunId,
     workflow::{
         Event,
         view::{EventView, Telling},
@@ -41,7 +42,7 @@ struct CloudEvent<'a, D> {
 }
 
 /// Publishes recorded events, in order, but for the runs' bookkeeping. Consumers tell repetitions by (run, seq).
-pub async fn publish(services: &Services, run: &str, events: &[(u64, Event)]) -> Result<(), Error> {
+pub async fn publish(services: &Services, run: &RunId, events: &[(u64, Event)]) -> Result<(), Error> {
     let trace = trace::current();
     let messages: Vec<Bytes> = events
         .iter()
@@ -98,9 +99,9 @@ fn wrap(
 }
 
 /// Returns an event as the public sees it: as the history shows it, but that it names its run and refers to large values.
-fn item(run: &str, seq: u64, event: &Event, trace: Option<&str>) -> Bytes {
+fn item(run: &RunId, seq: u64, event: &Event, trace: Option<&str>) -> Bytes {
     let value = |reference: &ValueRef| json!({"ref": reference});
     let telling = Telling { run: Some(run), hash: None, nothing_reserved: false, value: &value };
     let data = EventView::of(seq, event, &telling);
-    wrap(&format!("{run}/{seq}"), &format!("callboard.{}", data.r#type), run, &data.at, &data, trace)
+    wrap(&format!("{run}/{seq}"), &format!("callboard.{}", data.r#type), run.as_str(), &data.at, &data, trace)
 }

@@ -6,7 +6,7 @@
 
 pub(crate) mod bus;
 
-use callboard_core::Timestamp;
+use callboard_core::{Timestamp, id::RunId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -33,9 +33,9 @@ struct Inner {
     recorded: Channels<Recorded>,
     said: Channels<Said>,
     /// Who listens in this process, for the others to know.
-    here: Mutex<HashMap<String, Here>>,
+    here: Mutex<HashMap<RunId, Here>>,
     /// What is listened to in other processes.
-    elsewhere: Mutex<HashMap<String, Elsewhere>>,
+    elsewhere: Mutex<HashMap<RunId, Elsewhere>>,
     /// What waits for the bus.
     out: Mutex<Out>,
     news: Notify,
@@ -62,7 +62,7 @@ pub struct Said {
 /// Somebody listens to a run, as long as this lives.
 pub struct Listening {
     live: Live,
-    run: String,
+    run: RunId,
     words: bool,
 }
 
@@ -85,53 +85,53 @@ struct Elsewhere {
 /// What is to be told to the other processes.
 #[derive(Default)]
 struct Out {
-    said: Vec<(String, Said)>,
+    said: Vec<(RunId, Said)>,
     bytes: usize,
-    recorded: BTreeMap<String, u64>,
+    recorded: BTreeMap<RunId, u64>,
 }
 
 /// A channel for each run that somebody listens to.
-struct Channels<T>(Mutex<HashMap<String, broadcast::Sender<T>>>);
+struct Channels<T>(Mutex<HashMap<RunId, broadcast::Sender<T>>>);
 
 impl Live {
     /// Returns a receiver of notices. A listener that lags reads the history anyway.
-    pub fn subscribe(&self, run: &str) -> broadcast::Receiver<Recorded> {
+    pub fn subscribe(&self, run: &RunId) -> broadcast::Receiver<Recorded> {
         self.0.recorded.subscribe(run, CAPACITY)
     }
 
     /// The run is recorded up to `seq`.
-    pub fn notify(&self, run: &str, seq: u64, ended: bool, now: Timestamp) {
+    pub fn notify(&self, run: &RunId, seq: u64, ended: bool, now: Timestamp) {
         self.0.recorded.send(run, Recorded { seq, ended: Some(ended) });
         if self.until(run).history > now {
             let mut out = self.0.out.lock();
             if out.recorded.len() < RUNS || out.recorded.contains_key(run) {
-                out.recorded.insert(run.to_owned(), seq);
+                out.recorded.insert(run.clone(), seq);
             }
             self.0.news.notify_one();
         }
     }
 
     /// Returns a receiver of what the run's agents say. While there is one, models are asked to stream.
-    pub fn listen(&self, run: &str) -> broadcast::Receiver<Said> {
+    pub fn listen(&self, run: &RunId) -> broadcast::Receiver<Said> {
         self.0.said.subscribe(run, WORDS)
     }
 
     /// Lets the other processes know that somebody listens here, until the guard is dropped.
-    pub fn announce(&self, run: &str, words: bool) -> Listening {
+    pub fn announce(&self, run: &RunId, words: bool) -> Listening {
         let mut here = self.0.here.lock();
-        let entry = here.entry(run.to_owned()).or_default();
+        let entry = here.entry(run.clone()).or_default();
         entry.all += 1;
         entry.words += u32::from(words);
         self.0.news.notify_one();
-        Listening { live: self.clone(), run: run.to_owned(), words }
+        Listening { live: self.clone(), run: run.clone(), words }
     }
 
     /// Whether anybody listens to the run's words, here or elsewhere.
-    pub fn is_heard(&self, run: &str, now: Timestamp) -> bool {
+    pub fn is_heard(&self, run: &RunId, now: Timestamp) -> bool {
         self.0.said.is_heard(run) || self.until(run).words > now
     }
 
-    pub fn say(&self, run: &str, said: Said, now: Timestamp) {
+    pub fn say(&self, run: &RunId, said: Said, now: Timestamp) {
         if self.until(run).words > now {
             self.0.out.lock().say(run, &said);
             self.0.news.notify_one();
@@ -139,12 +139,12 @@ impl Live {
         self.0.said.send(run, said);
     }
 
-    fn until(&self, run: &str) -> Elsewhere {
+    fn until(&self, run: &RunId) -> Elsewhere {
         self.0.elsewhere.lock().get(run).copied().unwrap_or_default()
     }
 
     /// Somebody elsewhere listens to the run until then.
-    fn heard_elsewhere(&self, run: &str, words: bool, until: Timestamp, now: Timestamp) {
+    fn heard_elsewhere(&self, run: &RunId, words: bool, until: Timestamp, now: Timestamp) {
         let mut elsewhere = self.0.elsewhere.lock();
         if elsewhere.len() > 256 {
             elsewhere.retain(|_, e| e.history > now);
@@ -152,7 +152,7 @@ impl Live {
         if elsewhere.len() >= RUNS && !elsewhere.contains_key(run) {
             return;
         }
-        let entry = elsewhere.entry(run.to_owned()).or_default();
+        let entry = elsewhere.entry(run.clone()).or_default();
         entry.history = entry.history.max(until);
         if words {
             entry.words = entry.words.max(until);
@@ -160,7 +160,7 @@ impl Live {
     }
 
     /// Takes the runs to announce, each with whether words are listened to: those not told yet, or all of them.
-    fn take_listening(&self, all: bool) -> Vec<(String, bool)> {
+    fn take_listening(&self, all: bool) -> Vec<(RunId, bool)> {
         let mut here = self.0.here.lock();
         let mut runs = Vec::new();
         for (run, entry) in &mut *here {
@@ -197,7 +197,7 @@ impl Drop for Listening {
 
 impl Out {
     /// Adds words behind those of the same answer.
-    fn say(&mut self, run: &str, said: &Said) {
+    fn say(&mut self, run: &RunId, said: &Said) {
         if self.bytes + said.text.len() > WAITING {
             return;
         }
@@ -205,7 +205,7 @@ impl Out {
         let of = |s: &Said| (s.node.clone(), s.generation, s.iteration.clone(), s.attempt);
         match self.said.iter_mut().rev().find(|(of_run, s)| of_run == run && of(s) == of(said)) {
             Some((_, last)) => last.text.push_str(&said.text),
-            None => self.said.push((run.to_owned(), said.clone())),
+            None => self.said.push((run.clone(), said.clone())),
         }
     }
 }
@@ -213,16 +213,16 @@ impl Out {
 // === impl Channels ===
 
 impl<T: Clone> Channels<T> {
-    fn subscribe(&self, run: &str, capacity: usize) -> broadcast::Receiver<T> {
+    fn subscribe(&self, run: &RunId, capacity: usize) -> broadcast::Receiver<T> {
         let mut runs = self.0.lock();
         // Whoever comes sweeps out what nobody listens to any more.
         if runs.len() > 256 {
             runs.retain(|_, sender| sender.receiver_count() > 0);
         }
-        runs.entry(run.to_owned()).or_insert_with(|| broadcast::channel(capacity).0).subscribe()
+        runs.entry(run.clone()).or_insert_with(|| broadcast::channel(capacity).0).subscribe()
     }
 
-    fn send(&self, run: &str, value: T) {
+    fn send(&self, run: &RunId, value: T) {
         let mut runs = self.0.lock();
         let Some(sender) = runs.get(run) else { return };
         if sender.send(value).is_err() {
@@ -230,7 +230,7 @@ impl<T: Clone> Channels<T> {
         }
     }
 
-    fn is_heard(&self, run: &str) -> bool {
+    fn is_heard(&self, run: &RunId) -> bool {
         self.0.lock().get(run).is_some_and(|sender| sender.receiver_count() > 0)
     }
 }

@@ -9,6 +9,7 @@
 //! gone at once, for a process may as well be killed from outside while it begins. What is set aside stays so over
 //! restarts, until somebody resumes or cancels it; the others go on.
 
+use callboard_core::id::RunId;
 use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
@@ -96,7 +97,7 @@ impl Marks {
         for (name, _) in counts.iter().filter(|(_, n)| **n >= ASIDE) {
             let (run, work) = (run_of(name), name.split(' ').next());
             tracing::error!(
-                run,
+                %run,
                 work,
                 "the run is set aside: it was at this work when the process died, again and again; `resume` lets it go \
                  on, `cancel` ends it"
@@ -123,7 +124,7 @@ impl Marks {
     }
 
     /// Marks a run until what is returned is dropped. A suspect waits until it is the only one of them.
-    pub async fn enter(&self, run: &str, work: Work) -> UnderWay {
+    pub async fn enter(&self, run: &RunId, work: Work) -> UnderWay {
         let Some(inner) = &self.0 else { return UnderWay { slot: None, suspect: None, _alone: None } };
         let (name, suspect) = (work.of(run), self.is_suspect(run));
         // Never closed.
@@ -136,15 +137,15 @@ impl Marks {
     }
 
     /// Whether the last start found it marked.
-    pub fn is_suspect(&self, run: &str) -> bool {
+    pub fn is_suspect(&self, run: &RunId) -> bool {
         self.any(run, |_| true)
     }
 
-    pub fn is_set_aside(&self, run: &str) -> bool {
+    pub fn is_set_aside(&self, run: &RunId) -> bool {
         self.any(run, |n| n >= ASIDE)
     }
 
-    fn any(&self, run: &str, is: impl Fn(u32) -> bool) -> bool {
+    fn any(&self, run: &RunId, is: impl Fn(u32) -> bool) -> bool {
         self.0.as_ref().is_some_and(|inner| {
             let counts = inner.counts.lock();
             !counts.is_empty()
@@ -153,9 +154,9 @@ impl Marks {
     }
 
     /// Forgets what is held against a run.
-    pub fn lift(&self, run: &str) {
+    pub fn lift(&self, run: &RunId) {
         if let Some(inner) = &self.0 {
-            inner.forget(|name| run_of(name) == run);
+            inner.forget(|name| run_of(name) == run.as_str());
         }
     }
 }
@@ -164,7 +165,7 @@ impl Work {
     const ALL: [Work; 4] = [Work::Load, Work::Decide, Work::Check, Work::Tool];
 
     /// Returns the name of this work of a run.
-    fn of(self, run: &str) -> String {
+    fn of(self, run: &RunId) -> String {
         let work = match self {
             Work::Load => "load",
             Work::Decide => "decide",
@@ -293,18 +294,24 @@ fn keep(kept: &Path, counts: &BTreeMap<String, u32>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::run_id;
 
     /// A life of a process that dies while these are under way.
     async fn life(folder: &Path, under_way: &[&str]) -> Vec<String> {
         let marks = Marks::open(folder).expect("marks");
         let inner = marks.0.clone().expect("opened");
-        let aside =
-            under_way.iter().filter(|run| marks.is_set_aside(run)).map(|run| (*run).to_owned()).collect();
+        let aside = under_way
+            .iter()
+            .filter(|run| marks.is_set_aside(&run_id(run)))
+            .map(|run| (*run).to_owned())
+            .collect();
         for run in under_way {
             // As if it died inside: the mark stays, the gate is free in the next life.
-            let entered =
-                tokio::time::timeout(std::time::Duration::from_millis(20), marks.enter(run, Work::Load))
-                    .await;
+            let entered = tokio::time::timeout(
+                std::time::Duration::from_millis(20),
+                marks.enter(&run_id(run), Work::Load),
+            )
+            .await;
             entered.map(std::mem::forget).unwrap_or_default();
         }
         // They had been there for a while.
@@ -327,14 +334,16 @@ mod tests {
         assert!(life(folder.path(), &["poison", "a", "c"]).await.is_empty());
         for _ in 0..2 {
             let marks = Marks::open(folder.path()).expect("marks");
-            let aside: Vec<&str> =
-                ["poison", "a", "b", "c"].into_iter().filter(|run| marks.is_set_aside(run)).collect();
+            let aside: Vec<&str> = ["poison", "a", "b", "c"]
+                .into_iter()
+                .filter(|run| marks.is_set_aside(&run_id(run)))
+                .collect();
             assert_eq!(aside, ["poison"], "and it stays so");
         }
         let marks = Marks::open(folder.path()).expect("marks");
-        marks.lift("poison");
+        marks.lift(&run_id("poison"));
         drop(marks);
-        assert!(!Marks::open(folder.path()).expect("marks").is_set_aside("poison"));
+        assert!(!Marks::open(folder.path()).expect("marks").is_set_aside(&run_id("poison")));
     }
 
     #[tokio::test]
@@ -357,12 +366,12 @@ mod tests {
         for _ in 0..4 {
             assert!(life(folder.path(), &["r"]).await.is_empty());
             let marks = Marks::open(folder.path()).expect("marks");
-            assert!(marks.is_suspect("r"));
+            assert!(marks.is_suspect(&run_id("r")));
             // Other work says nothing about the one it was found at.
-            drop(marks.enter("r", Work::Tool).await);
-            assert!(marks.is_suspect("r"));
-            drop(marks.enter("r", Work::Load).await);
-            assert!(!marks.is_suspect("r"));
+            drop(marks.enter(&run_id("r"), Work::Tool).await);
+            assert!(marks.is_suspect(&run_id("r")));
+            drop(marks.enter(&run_id("r"), Work::Load).await);
+            assert!(!marks.is_suspect(&run_id("r")));
         }
     }
 
@@ -372,9 +381,9 @@ mod tests {
         let (one, two) =
             (Marks::open(folder.path()).expect("marks"), Marks::open(folder.path()).expect("marks"));
         for _ in 0..3000 {
-            drop(one.enter("r", Work::Load).await);
+            drop(one.enter(&run_id("r"), Work::Load).await);
         }
-        let held = two.enter("s", Work::Load).await;
+        let held = two.enter(&run_id("s"), Work::Load).await;
         let left_by = |n: u32| left(&File::open(folder.path().join(format!("turns.{n}"))).expect("a file"));
         assert!(left_by(0).expect("readable").is_empty());
         assert_eq!(left_by(1).expect("readable"), BTreeMap::from([("load s".to_owned(), WEIGHTS.1)]));

@@ -4,6 +4,7 @@ use crate::services::Services;
 use bytes::{Bytes, BytesMut};
 use callboard_core::{
     Datum, Hash, ValueRef,
+    id::RunId,
     value::{INLINE_LIMIT, json_len},
 };
 use callboard_sidecar::client::{Error, Fence, Save, Ttl};
@@ -21,11 +22,6 @@ pub struct NewValue {
     pub key: String,
     pub data: Bytes,
     pub value: Option<Arc<Value>>,
-}
-
-/// Returns the full key of a run's value or part.
-pub fn key(run: &str, name: &str) -> String {
-    format!("{{{run}}}.v.{name}")
 }
 
 /// Returns the names of a value's chunks.
@@ -54,7 +50,7 @@ pub fn store(value: Arc<Value>, turn: &str, made: &mut Vec<NewValue>) -> Datum {
 }
 
 /// Saves values, several in a message where they fit.
-pub async fn save(services: &Services, run: &str, made: &[NewValue]) -> Result<(), Error> {
+pub async fn save(services: &Services, run: &RunId, made: &[NewValue]) -> Result<(), Error> {
     let mut batch = Vec::new();
     let mut size = 0;
     for value in made {
@@ -67,7 +63,7 @@ pub async fn save(services: &Services, run: &str, made: &[NewValue]) -> Result<(
             }
             size += data.len();
             let ttl = Ttl::Seconds(services.settings.value_ttl);
-            batch.push(Save { key: key(run, &name), data, fence: Fence::None, ttl });
+            batch.push(Save { key: run.value_key(&name), data, fence: Fence::None, ttl });
         }
     }
     services.sidecar.save(&services.settings.statestore, batch).await
@@ -76,7 +72,7 @@ pub async fn save(services: &Services, run: &str, made: &[NewValue]) -> Result<(
 /// Loads values by name and size; those that are missing or damaged are absent from the answer.
 pub async fn load(
     services: &Services,
-    run: &str,
+    run: &RunId,
     wanted: &[(String, u64)],
 ) -> Result<BTreeMap<String, Bytes>, Error> {
     let mut found: BTreeMap<String, Bytes> = BTreeMap::new();
@@ -115,22 +111,24 @@ pub async fn load(
 
 async fn fetch(
     services: &Services,
-    run: &str,
+    run: &RunId,
     names: Vec<String>,
     found: &mut BTreeMap<String, Bytes>,
 ) -> Result<(), Error> {
     match names.as_slice() {
         [] => {}
         [one] => {
-            if let Some(entry) = services.sidecar.get(&services.settings.statestore, &key(run, one)).await? {
+            if let Some(entry) =
+                services.sidecar.get(&services.settings.statestore, &run.value_key(one)).await?
+            {
                 found.insert(one.clone(), entry.data);
             }
         }
         several => {
-            let keys = several.iter().map(|name| key(run, name)).collect();
+            let keys = several.iter().map(|name| run.value_key(name)).collect();
             let entries = services.sidecar.get_bulk(&services.settings.statestore, keys).await?;
             for name in several {
-                if let Some(entry) = entries.get(&key(run, name)) {
+                if let Some(entry) = entries.get(&run.value_key(name)) {
                     found.insert(name.clone(), entry.data.clone());
                 }
             }
@@ -140,12 +138,12 @@ async fn fetch(
 }
 
 /// Deletes values by name and size. What a lost call leaves behind goes by its TTL.
-pub async fn delete(services: &Services, run: &str, names: &[(String, u64)]) -> Result<(), Error> {
+pub async fn delete(services: &Services, run: &RunId, names: &[(String, u64)]) -> Result<(), Error> {
     let keys: Vec<String> = names
         .iter()
         .flat_map(|(name, size)| {
             let size = usize::try_from(*size).unwrap_or(0);
-            chunks(name, size).map(|chunk| key(run, &chunk)).collect::<Vec<_>>()
+            chunks(name, size).map(|chunk| run.value_key(&chunk)).collect::<Vec<_>>()
         })
         .collect();
     for some in keys.chunks(256) {

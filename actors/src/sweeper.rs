@@ -7,7 +7,10 @@ use crate::{
 };
 use bytes::Bytes;
 use callboard_catalog::OpenRun;
-use callboard_core::{Span, Timestamp};
+use callboard_core::{
+    Span, Timestamp,
+    id::{ProjectId, RunId},
+};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -67,16 +70,23 @@ async fn survey(services: &Services, now: Timestamp, seen: Timestamp) {
     each(services, &CALM_STATUS, |run| unseen(run) && run.last_at <= now, pace).await;
 }
 
-/// Wakes the runs of some statuses that are wanted, page by page.
+/// Wakes the runs of some statuses that are wanted, of each project, page by page.
 async fn each(services: &Services, statuses: &[&str], wanted: impl Fn(&OpenRun) -> bool, pace: Duration) {
-    for status in statuses {
-        let mut after: Option<String> = None;
+    let projects = loop {
+        match services.catalog.projects().await {
+            Ok(projects) => break projects,
+            Err(error) => reads_on_later(services, &error).await,
+        }
+    };
+    let lists: Vec<(&ProjectId, &str)> =
+        projects.iter().flat_map(|project| statuses.iter().map(move |status| (project, *status))).collect();
+    for (project, status) in lists {
+        let mut after: Option<RunId> = None;
         loop {
-            let page = match services.catalog.open_runs(status, after.as_deref(), PAGE).await {
+            let page = match services.catalog.open_runs(project, status, after.as_ref(), PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::debug!(%error, "the first sweep reads on later");
-                    tokio::time::sleep(services.settings.pause(AGAIN)).await;
+                    reads_on_later(services, &error).await;
                     continue;
                 }
             };
@@ -86,6 +96,11 @@ async fn each(services: &Services, statuses: &[&str], wanted: impl Fn(&OpenRun) 
             wake(services, runs, TRIES, pace).await;
         }
     }
+}
+
+async fn reads_on_later(services: &Services, error: &callboard_catalog::Error) {
+    tracing::debug!(%error, "the first sweep reads on later");
+    tokio::time::sleep(services.settings.pause(AGAIN)).await;
 }
 
 /// Wakes what is due by an instant and moves it on to another. Returns whether there may be more.
@@ -102,7 +117,7 @@ async fn sweep(services: &Services, due: Timestamp, then: Timestamp, tries: u32)
     full
 }
 
-async fn wake(services: &Services, runs: Vec<String>, tries: u32, pace: Duration) {
+async fn wake(services: &Services, runs: Vec<RunId>, tries: u32, pace: Duration) {
     let mut calls = JoinSet::new();
     for run in runs {
         pause(pace).await;
@@ -112,9 +127,9 @@ async fn wake(services: &Services, runs: Vec<String>, tries: u32, pace: Duration
         let (sidecar, again) = (services.sidecar.clone(), services.settings.pause(AGAIN));
         calls.spawn(async move {
             for n in 1..=tries {
-                match sidecar.invoke_actor(WORKFLOW, &run, "sweep", Bytes::new()).await {
+                match sidecar.invoke_actor(WORKFLOW, run.as_str(), "sweep", Bytes::new()).await {
                     Ok(_) => return,
-                    Err(error) => tracing::debug!(run, %error, "the run is not woken yet"),
+                    Err(error) => tracing::debug!(%run, %error, "the run is not woken yet"),
                 }
                 if n < tries {
                     tokio::time::sleep(again).await;

@@ -3,6 +3,7 @@
 mod calls;
 mod damage;
 mod golden;
+mod ids;
 mod said;
 
 use crate::{Batcher, Clock, Host, Live, Metrics, Roles, Services, Settings, WORKFLOW};
@@ -13,7 +14,7 @@ use callboard_connectors::{
     model::{Config as ModelsConfig, Models},
     secret::{Secret, Secrets},
 };
-use callboard_core::{Span, agent::spec::Agents, workflow::definition::Retention};
+use callboard_core::{Span, agent::spec::Agents, id::RunId, workflow::definition::Retention};
 use callboard_sidecar::{
     Sidecar,
     embedded::{App, Config, Server},
@@ -161,6 +162,10 @@ impl World {
     }
 }
 
+pub(crate) fn run_id(text: &str) -> RunId {
+    text.parse().expect("an id")
+}
+
 fn usual() -> Value {
     json!({"agents": {
         "a": {"model": "scripted"},
@@ -198,14 +203,14 @@ async fn a_chain_of_agents_completes_and_is_recorded_and_cleaned_up() {
             world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "wasps"}})).await;
         assert_eq!(other["error"]["code"], "run_exists");
         let row = loop {
-            let row = world.catalog.run("r1").await.expect("a catalog").expect("a row");
+            let row = world.catalog.run(&run_id("r1")).await.expect("a catalog").expect("a row");
             if row.is_cleaned() {
                 break row;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         };
         assert_eq!(row.status, "completed");
-        let history = world.catalog.history("r1", 0, 100).await.expect("a history");
+        let history = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history");
         assert_eq!(history.len(), 6, "created, two started, two completed, completed: {history:#?}");
         world.stop().await;
     }
@@ -230,7 +235,7 @@ async fn many_runs_at_once_clean_up_after_themselves() {
     for _ in 0..100 {
         let mut still = Vec::new();
         for run in left {
-            if !world.catalog.run(&run).await.expect("a catalog").expect("a row").is_cleaned() {
+            if !world.catalog.run(&run_id(&run)).await.expect("a catalog").expect("a row").is_cleaned() {
                 still.push(run);
             }
         }
@@ -281,7 +286,7 @@ async fn a_run_that_is_purged_stays_in_no_memory() {
     let settings = Settings { retention: Retention::all(Span(1)), ..Settings::default() };
     let world = World::start(folder.path(), settings).await;
     world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
-    while !world.catalog.run("r1").await.expect("a catalog").expect("a row").purged {
+    while !world.catalog.run(&run_id("r1")).await.expect("a catalog").expect("a row").purged {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for _ in 0..200 {

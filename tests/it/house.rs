@@ -6,6 +6,7 @@
 mod crates;
 mod documents;
 mod doors;
+mod ids;
 mod kinds;
 mod matches;
 mod modules;

@@ -14,6 +14,7 @@ use callboard_catalog::{
 };
 use callboard_core::{
     Timestamp,
+    id::{ProjectId, RunId, WorkflowId},
     workflow::{Event, What},
 };
 use std::{
@@ -127,14 +128,19 @@ impl Desk {
         Ok(())
     }
 
-    fn with<T>(&self, run: &str, f: impl FnOnce(&mut Record) -> T) -> Option<T> {
-        self.0.state.lock().book.0.get_mut(run).map(f)
+    fn with<T>(&self, run: &RunId, f: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        self.0.state.lock().book.0.get_mut(run.as_str()).map(f)
     }
+}
+
+/// What was appended is of a run.
+fn known(id: &str) -> RunId {
+    id.parse().expect("a run's id")
 }
 
 fn append_now(world: &World, batch: &Append) -> Result<(), AppendError> {
     let mut book = std::mem::take(&mut world.state.lock().book);
-    let result = book.0.entry(batch.run.clone()).or_default().append(world, batch);
+    let result = book.0.entry(batch.run.to_string()).or_default().append(world, batch);
     // A refused first append leaves no run behind.
     book.0.retain(|_, record| record.seq() > 0);
     world.state.lock().book = book;
@@ -169,7 +175,7 @@ impl Journal for Desk {
         result
     }
 
-    async fn tip(&self, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
+    async fn tip(&self, run: &RunId, at: Option<u64>) -> Result<Option<Tip>, Error> {
         self.ask().await?;
         let tip = self.with(run, |r| Tip {
             seq: r.seq(),
@@ -186,7 +192,7 @@ impl Journal for Desk {
         Ok(tip)
     }
 
-    async fn history(&self, run: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+    async fn history(&self, run: &RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
         self.ask().await?;
         let page = |r: &mut Record| {
             r.entries.iter().filter(|e| e.seq > after).take(limit as usize).cloned().collect()
@@ -194,7 +200,7 @@ impl Journal for Desk {
         Ok(self.with(run, page).unwrap_or_default())
     }
 
-    async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
+    async fn values(&self, run: &RunId, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
         self.ask().await?;
         if is_off(Rule::RestoreValues) {
             return Ok(BTreeMap::new());
@@ -205,10 +211,10 @@ impl Journal for Desk {
         Ok(self.with(run, some).unwrap_or_default())
     }
 
-    async fn run(&self, id: &str) -> Result<Option<RunRow>, Error> {
+    async fn run(&self, id: &RunId) -> Result<Option<RunRow>, Error> {
         self.ask().await?;
         Ok(self.with(id, |r| RunRow {
-            id: id.to_owned(),
+            id: id.clone(),
             workflow_id: r.row.workflow_id.clone(),
             version: r.row.version,
             summary: r.row.summary.clone(),
@@ -223,14 +229,33 @@ impl Journal for Desk {
     }
 
     // Not asked by the actors.
-    async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, Error> {
+    async fn runs(
+        &self,
+        _: &ProjectId,
+        _: RunFilter,
+        _: Option<&RunId>,
+        _: u32,
+    ) -> Result<Vec<RunRow>, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 }
 
 #[async_trait]
 impl Sweep for Desk {
-    async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
+    async fn projects(&self) -> Result<Vec<ProjectId>, Error> {
+        self.ask().await?;
+        let ids: BTreeSet<ProjectId> =
+            self.0.state.lock().book.0.keys().map(|id| known(id).project().clone()).collect();
+        Ok(ids.into_iter().collect())
+    }
+
+    async fn open_runs(
+        &self,
+        project: &ProjectId,
+        status: &str,
+        after: Option<&RunId>,
+        limit: u32,
+    ) -> Result<Vec<OpenRun>, Error> {
         self.ask().await?;
         if is_off(Rule::Sweeper) {
             return Ok(Vec::new());
@@ -240,15 +265,17 @@ impl Sweep for Desk {
             .book
             .0
             .iter()
-            .filter(|(id, r)| r.row.status == status && after.is_none_or(|a| id.as_str() > a));
+            .map(|(id, r)| (known(id), r))
+            .filter(|(id, r)| id.project() == project && r.row.status == status)
+            .filter(|(id, _)| after.is_none_or(|a| id > a));
         let open = open.filter_map(|(id, r)| {
             let last_at = r.entries.last()?.at;
-            Some(OpenRun { id: id.clone(), next_check_at: r.next_check_at, last_at })
+            Some(OpenRun { id, next_check_at: r.next_check_at, last_at })
         });
         Ok(open.take(limit as usize).collect())
     }
 
-    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
+    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<RunId>, Error> {
         self.ask().await?;
         if is_off(Rule::Sweeper) {
             return Ok(Vec::new());
@@ -257,12 +284,12 @@ impl Sweep for Desk {
         let due = state.book.0.iter_mut().filter(|(_, r)| r.next_check_at.is_some_and(|at| at <= now));
         let due = due.take(limit as usize).map(|(id, record)| {
             record.next_check_at = Some(then);
-            id.clone()
+            known(id)
         });
         Ok(due.collect())
     }
 
-    async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
+    async fn mark_cleaned(&self, run: &RunId, seq: u64) -> Result<bool, Error> {
         self.ask().await?;
         let now = EPOCH + callboard_core::Span(self.0.now());
         let done = self.with(run, |r| {
@@ -279,7 +306,7 @@ impl Sweep for Desk {
         Ok(done.unwrap_or(false))
     }
 
-    async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
+    async fn mark_purged(&self, run: &RunId, next_check_at: Option<Timestamp>) -> Result<(), Error> {
         self.ask().await?;
         let next_check_at = next_check_at.filter(|_| !is_off(Rule::LookAgain));
         self.with(run, |r| (r.purged, r.next_check_at) = (true, next_check_at));
@@ -305,19 +332,24 @@ impl Definitions for Desk {
         Err(Error::Unavailable("not simulated".into()))
     }
 
-    async fn update_workflow(&self, _: &str, _: NewVersion) -> Result<Workflow, Error> {
+    async fn update_workflow(&self, _: &ProjectId, _: &WorkflowId, _: NewVersion) -> Result<Workflow, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 
-    async fn workflow(&self, _: &str, _: Option<u32>) -> Result<Option<Workflow>, Error> {
+    async fn workflow(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: Option<u32>,
+    ) -> Result<Option<Workflow>, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 
-    async fn hide_workflow(&self, _: &str) -> Result<bool, Error> {
+    async fn hide_workflow(&self, _: &ProjectId, _: &WorkflowId) -> Result<bool, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 
-    async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, Error> {
+    async fn workflows(&self, _: &ProjectId, _: Option<&WorkflowId>, _: u32) -> Result<Vec<Workflow>, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 }

@@ -6,6 +6,7 @@ use crate::{
 };
 use callboard_core::{
     Datum, Hash,
+    id::OperationId,
     workflow::{Event, What},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -283,8 +284,8 @@ fn operation(what: &What) -> Option<&str> {
         | What::RunPaused { op }
         | What::RunResumed { op }
         | What::RunRerun { op, .. }
-        | What::RunCancelled { op } => Some(op),
-        What::StepCompleted { op, .. } | What::StepFailed { op, .. } => op.as_deref(),
+        | What::RunCancelled { op } => Some(op.as_str()),
+        What::StepCompleted { op, .. } | What::StepFailed { op, .. } => op.as_ref().map(OperationId::as_str),
         _ => None,
     }
 }

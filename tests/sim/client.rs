@@ -229,7 +229,7 @@ impl Client {
                 if record.purged {
                     return;
                 }
-                let run = Run::fold(&self.run, &record.events);
+                let run = Run::fold(&self.run.parse().expect("a run's id"), &record.events);
                 let unknown = run.steps.iter().find(|(_, s)| s.state == StepState::Unknown);
                 (unknown.map(|(key, _)| key.node.to_string()), run.paused.is_some() && run.ended.is_none())
             };

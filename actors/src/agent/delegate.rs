@@ -4,7 +4,7 @@
 //! answer. Nobody waits in a turn: the agent that delegated has its own wake, and asks again while nothing comes. Where it
 //! cannot be called, because somebody outside waits for it, it looks after the answer itself.
 
-use super::{Agents, Mem, Target, home, job::Job, reason::Turn};
+use super::{Agents, Mem, Target, job::Job, reason::Turn};
 use crate::{
     kernel::Ladder,
     mutant::rule,
@@ -24,6 +24,7 @@ use callboard_core::{
         task::{Origin, Task},
     },
     call::CallError,
+    id::AgentId,
 };
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -33,22 +34,13 @@ const HAND_OVER: Ladder = Ladder::of(&[0, 100, 500, 2000]);
 /// After so long a delegated task may be handed over again.
 const REPEAT: Duration = Duration::from_secs(25);
 
-/// Returns the id of the actor that performs a delegated task. Whatever the depth, ids stay short.
-fn child(id: &str, attempt: u32, iteration: u32, call: &str) -> String {
-    let (attempt, iteration) = (attempt.to_le_bytes(), iteration.to_le_bytes());
-    let hash = Hash::chain(&[id.as_bytes(), &attempt, &iteration, call.as_bytes()]);
-    // Iterations are numbers, so no step's agent has such an end.
-    let own = id.rsplit_once('.').and_then(|(rest, _)| rest.strip_suffix(".sub"));
-    format!("{}.sub.{hash}", own.unwrap_or(id))
-}
-
 /// Returns what is told to the agent that delegated a task.
-pub(super) fn outcome_of(id: &str, origin: &Origin, run: &Run, outcome: &Ending) -> Delegated {
+pub(super) fn outcome_of(id: &AgentId, origin: &Origin, run: &Run, outcome: &Ending) -> Delegated {
     Delegated {
         attempt: run.task.as_ref().map_or(0, |t| t.attempt),
         iteration: origin.iteration,
         call: origin.call.clone(),
-        from: id.to_owned(),
+        from: id.clone(),
         outcome: outcome.clone(),
         usage: run.usage,
     }
@@ -58,7 +50,7 @@ impl Agents {
     /// Hands a part of the task over, again if nothing has come of it after a while.
     pub(super) async fn delegate(
         &self,
-        id: &str,
+        id: &AgentId,
         run: &Run,
         target: Option<&Target>,
         iteration: u32,
@@ -85,7 +77,7 @@ impl Agents {
             budgeted: task.budgeted,
             origin: Some(Origin {
                 depth: delegate::depth(task) + 1,
-                agent: id.to_owned(),
+                agent: id.clone(),
                 iteration,
                 call: call.id.clone(),
             }),
@@ -97,7 +89,7 @@ impl Agents {
             first: None,
             task: part.clone(),
         };
-        let child = child(id, attempt, iteration, &call.id);
+        let child = id.delegate(attempt, iteration, &call.id);
         let mut tries = HAND_OVER;
         while tries.climb().await {
             match ask(&self.services, &child, &ready).await {
@@ -128,8 +120,8 @@ impl Agents {
     /// actor's turn at the sidecar until the end, so nobody else can call it.
     async fn fetch_outcome(
         &self,
-        id: &str,
-        child: &str,
+        id: &AgentId,
+        child: &AgentId,
         part: &Task,
         iteration: u32,
         call: &str,
@@ -157,7 +149,7 @@ impl Agents {
     }
 
     /// Answers what came of a delegated task, nothing while it is under way.
-    pub(super) async fn outcome(&self, id: &str) -> Result<Outcome, Fault> {
+    pub(super) async fn outcome(&self, id: &AgentId) -> Result<Outcome, Fault> {
         let run = self.turn(id, Turn::Look).await?;
         let origin = run.task.as_ref().and_then(|t| t.origin.clone());
         match (&run.phase, origin) {
@@ -172,19 +164,19 @@ impl Agents {
     }
 
     /// Answers whether this agent waits for what it delegated by a call.
-    pub(super) async fn awaits(&self, id: &str, part: DoesAwait) -> Result<Awaits, Fault> {
+    pub(super) async fn awaits(&self, id: &AgentId, part: DoesAwait) -> Result<Awaits, Fault> {
         let now = self.turn(id, Turn::Look).await?;
         let is_it = now.task.as_ref().is_some_and(|t| t.attempt == part.attempt);
         Ok(Awaits { awaits: is_it && now.delegated().contains(&(part.iteration, part.call)) })
     }
 
     /// Takes the answer of an agent that a part of this one's task was delegated to.
-    pub(super) async fn delegated(&self, id: &str, body: Delegated) -> Result<Taken, Fault> {
+    pub(super) async fn delegated(&self, id: &AgentId, body: Delegated) -> Result<Taken, Fault> {
         let Delegated { attempt, iteration, call, from, outcome, usage } = body;
-        if from != child(id, attempt, iteration, &call) {
+        if from != id.delegate(attempt, iteration, &call) {
             self.services.metrics.refused("delegated");
             let message = format!("agent {id} has delegated nothing to this one");
-            tracing::warn!(id, "what nobody was asked for is refused");
+            tracing::warn!(%id, "what nobody was asked for is refused");
             return Err(Fault::new(409, Code::NotAsked, message));
         }
         let now = self.turn(id, Turn::Look).await?;
@@ -208,13 +200,13 @@ impl Agents {
     }
 
     /// Reads an answer that another agent saved.
-    async fn adopted(&self, id: &str, output: &Datum) -> Result<Arc<Value>, Fault> {
+    async fn adopted(&self, id: &AgentId, output: &Datum) -> Result<Arc<Value>, Fault> {
         let reference = match output {
             Datum::Inline(value) => return Ok(value.clone()),
             Datum::Stored(reference) => reference,
         };
         let wanted = [(reference.key.clone(), reference.size)];
-        let found = stored_values::load(&self.services, home(id), &wanted).await;
+        let found = stored_values::load(&self.services, id.home(), &wanted).await;
         let found = found.map_err(|_| Fault::unavailable("the answer can't be read now"))?;
         let data = found.get(&reference.key).filter(|data| Hash::of(data) == reference.hash);
         let value = data.and_then(|data| serde_json::from_slice(data).ok()).map(Arc::new);
@@ -222,9 +214,9 @@ impl Agents {
     }
 
     /// Tells the agents that work for a task which is not under way any more.
-    pub(super) fn abandon(&self, id: &str, attempt: u32, calls: Vec<(u32, String)>) {
+    pub(super) fn abandon(&self, id: &AgentId, attempt: u32, calls: Vec<(u32, String)>) {
         for (iteration, call) in calls {
-            let (this, child) = (self.clone(), child(id, attempt, iteration, &call));
+            let (this, child) = (self.clone(), id.delegate(attempt, iteration, &call));
             self.tasks.spawn_until_stop(async move {
                 // Best effort: one that is not told works for nobody, and its answer changes nothing.
                 let _ = ask(&this.services, &child, &Cancel { attempt: Some(attempt) }).await;
@@ -244,27 +236,10 @@ impl Before {
         Self { attempt: mem.run.task.as_ref().map_or(0, |t| t.attempt), calls: mem.run.delegated() }
     }
 
-    pub(super) fn tell(self, agents: &Agents, id: &str, mem: &Mem) {
+    pub(super) fn tell(self, agents: &Agents, id: &AgentId, mem: &Mem) {
         let other = mem.run.task.as_ref().is_none_or(|t| t.attempt != self.attempt);
         if !self.calls.is_empty() && rule!(CancelAgent, other || !mem.run.works()) {
             agents.abandon(id, self.attempt, self.calls);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delegates_id_is_the_calls_and_does_not_grow() {
-        let first = child("run.ask.1._", 1, 2, "call_0");
-        assert_eq!(first, child("run.ask.1._", 1, 2, "call_0"));
-        assert_ne!(first, child("run.ask.1._", 2, 2, "call_0"));
-        assert!(first.starts_with("run.ask.1._.sub."));
-        let second = child(&first, 1, 1, "call_0");
-        assert!(second.starts_with("run.ask.1._.sub.") && second != first);
-        assert_eq!(second.len(), first.len());
-        assert!(child("outside", 1, 1, "x").starts_with("outside.sub."));
     }
 }

@@ -1,6 +1,6 @@
 //! The methods of the `Agent` actor.
 
-use super::{Agents, Target, home, reason::Turn};
+use super::{Agents, Target, reason::Turn};
 use crate::protocol::{
     Fault, Message as _, Reply, Taken, Unanswered,
     agent::{AgentStatus, AgentView, AskOutcome, Cancel, Delegated, DoesAwait, Execute, Messages, TaskReady},
@@ -14,6 +14,7 @@ use callboard_core::{
         run::{Ending, Input, Phase, Run, echo},
         task::Task,
     },
+    id::AgentId,
     workflow::event::Failure,
 };
 use serde_json::{Value, json};
@@ -23,13 +24,16 @@ use std::{
 };
 
 impl Agents {
-    pub(super) async fn call_method(&self, id: &str, method: &str, body: &[u8]) -> Reply {
+    pub(super) async fn call_method(&self, id: &AgentId, method: &str, body: &[u8]) -> Reply {
         match method {
             TaskReady::METHOD => {
                 let body: TaskReady = parse(body)?;
                 let target = body.run.zip(body.step).map(|(run, step)| Target { run, step });
                 if target.is_none() && body.task.origin.is_none() {
                     return Err(Fault::bad_request("a task is a run's, or an agent's"));
+                }
+                if target.as_ref().is_some_and(|target| target.run.project() != id.home().project()) {
+                    return Err(Fault::bad_request("a task is of a run of the agent's own project"));
                 }
                 // Only an agent's first attempt: the document of an earlier one is the next one's, too.
                 let is_new = body.task.attempt == 1 && body.first.is_some_and(|at| self.is_new(id, at));
@@ -54,14 +58,14 @@ impl Agents {
     }
 
     /// The reminder fired.
-    pub(super) async fn tick(&self, id: &str) -> Reply {
+    pub(super) async fn tick(&self, id: &AgentId) -> Reply {
         self.turn(id, Turn::Input(Input::Tick)).await?;
         reply(Ok(Taken {}))
     }
 
     /// Performs one task for an outside caller and waits for its end.
-    async fn execute(&self, id: &str, body: Execute) -> Result<AgentView, Fault> {
-        if !callboard_core::id::is_id(id) {
+    async fn execute(&self, id: &AgentId, body: Execute) -> Result<AgentView, Fault> {
+        if !id.is_outside() {
             return Err(Fault::bad_request("an agent's id must match [A-Za-z0-9_-]{1,64}"));
         }
         if !self.services.agents.agents.contains_key(&body.agent) {
@@ -108,7 +112,7 @@ impl Agents {
     }
 
     /// Ends a task that nobody wants any more. Of what a run still waits for, the run is asked to end it: it would wait on.
-    async fn cancel(&self, id: &str, attempt: Option<u32>) -> Result<Taken, Fault> {
+    async fn cancel(&self, id: &AgentId, attempt: Option<u32>) -> Result<Taken, Fault> {
         let now = self.turn(id, Turn::Look).await?;
         let current = now.task.as_ref().map_or(0, |t| t.attempt);
         if !now.works() || attempt.is_some_and(|a| a != current) {
@@ -161,11 +165,11 @@ impl Agents {
         }
     }
 
-    async fn messages(&self, id: &str) -> Result<Messages, Fault> {
+    async fn messages(&self, id: &AgentId) -> Result<Messages, Fault> {
         let unread = || Fault::unavailable("the messages can't be read now");
         let run = self.turn(id, Turn::Look).await?;
         let wanted: Vec<&Datum> = run.messages.iter().collect();
-        let found = self.contents(home(id), &wanted, &BTreeMap::new()).await.ok_or_else(unread)?;
+        let found = self.contents(id.home(), &wanted, &BTreeMap::new()).await.ok_or_else(unread)?;
         let said = found.iter().map(|value| serde_json::from_value((**value).clone()));
         let mut said = said.collect::<Result<Vec<Message>, _>>().map_err(|_| unread())?;
         echo(&mut said);
@@ -180,11 +184,11 @@ impl Agents {
         Ok(Messages { items })
     }
 
-    async fn content(&self, id: &str, datum: &Datum) -> Option<Arc<Value>> {
-        self.contents(home(id), &[datum], &BTreeMap::new()).await?.into_iter().next()
+    async fn content(&self, id: &AgentId, datum: &Datum) -> Option<Arc<Value>> {
+        self.contents(id.home(), &[datum], &BTreeMap::new()).await?.into_iter().next()
     }
 
-    async fn show(&self, id: &str, run: &Run) -> Result<AgentView, Fault> {
+    async fn show(&self, id: &AgentId, run: &Run) -> Result<AgentView, Fault> {
         let (mut output, mut error) = (Value::Null, None);
         let status = match &run.phase {
             Phase::Idle => AgentStatus::Idle,

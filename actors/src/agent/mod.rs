@@ -15,7 +15,7 @@ mod turn;
 use crate::{
     AGENT,
     document::Version,
-    kernel::{ActorType, Mailboxes, Reminder},
+    kernel::{ActorType, Mailboxes, Reminder, no_id},
     marks::Marks,
     protocol::Reply,
     services::Services,
@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
-    id::is_id,
+    id::{AgentId, RunId},
     workflow::StepKey,
 };
 use parking_lot::Mutex;
@@ -39,8 +39,6 @@ use tokio::sync::{Notify, Semaphore};
 
 /// A first message older than this may have come before.
 const YOUNG: Span = Span::secs(5);
-/// The longest id, in bytes.
-const ID: usize = 256;
 /// Agents whose end is remembered: more than end within that time.
 const ENDED: usize = 16_384;
 
@@ -52,7 +50,7 @@ pub(crate) struct Inner {
     pub services: Services,
     pub tasks: Tasks,
     marks: Marks,
-    boxes: Mailboxes<Actor>,
+    boxes: Mailboxes<AgentId, Actor>,
     /// Bounds the model and tool calls under way.
     calls: Arc<Semaphore>,
     since: Timestamp,
@@ -62,8 +60,8 @@ pub(crate) struct Inner {
 /// Agents that came to an end here lately, so that a message that comes again is not taken for their first.
 #[derive(Default)]
 struct Ended {
-    ids: HashSet<Arc<str>>,
-    order: VecDeque<Arc<str>>,
+    ids: HashSet<AgentId>,
+    order: VecDeque<AgentId>,
 }
 
 /// One agent's place in this process.
@@ -114,10 +112,9 @@ impl Mem {
 }
 
 impl Ended {
-    fn insert(&mut self, id: &str) {
-        let id: Arc<str> = id.into();
+    fn insert(&mut self, id: &AgentId) {
         if self.ids.insert(id.clone()) {
-            self.order.push_back(id);
+            self.order.push_back(id.clone());
         }
         if self.order.len() > ENDED
             && let Some(oldest) = self.order.pop_front()
@@ -130,7 +127,7 @@ impl Ended {
 /// Who wants the answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Target {
-    pub run: String,
+    pub run: RunId,
     pub step: StepKey,
 }
 
@@ -152,7 +149,7 @@ impl Agents {
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is
     /// young, this process has been there since, and has not seen the agent's end.
-    fn is_new(&self, id: &str, at: Timestamp) -> bool {
+    fn is_new(&self, id: &AgentId, at: Timestamp) -> bool {
         let now = self.services.clock.now();
         at >= self.since && at <= now && now < at + YOUNG && !self.ended.lock().ids.contains(id)
     }
@@ -173,25 +170,21 @@ impl ActorType for Agents {
         AGENT
     }
 
-    /// An outside caller's id is like a run's; agents of runs have more behind the run's id, after a dot.
-    fn is_id(&self, id: &str) -> bool {
-        let part = |part: &str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-        };
-        id.len() <= ID && is_id(home(id)) && id.split('.').all(part)
-    }
-
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
-        self.call_method(id, method, body).await
+        let agent = AgentId::from_outside(id).map_err(|_| no_id(id))?;
+        self.call_method(&agent, method, body).await
     }
 
     async fn wake(&self, id: &str) -> Reply {
-        self.tick(id).await
+        let agent = AgentId::from_outside(id).map_err(|_| no_id(id))?;
+        self.tick(&agent).await
     }
 
     /// One that calls its model, or delivers, stays: its task is nowhere but here, and it forgets itself when it is through.
     fn deactivate(&self, id: &str) {
-        self.boxes.forget_if(id, |actor| actor.in_flight.is_empty());
+        if let Ok(agent) = AgentId::from_outside(id) {
+            self.boxes.forget_if(&agent, |actor| actor.in_flight.is_empty());
+        }
     }
 
     fn active(&self) -> usize {
@@ -206,19 +199,6 @@ impl std::ops::Deref for Agents {
     }
 }
 
-/// Returns the run whose keys an agent's own values stand under: for an agent of a run, that run.
-fn home(id: &str) -> &str {
-    id.split('.').next().unwrap_or(id)
-}
-
-/// Returns the key of an agent's document.
-pub fn document_key(id: &str) -> String {
-    match id.split_once('.') {
-        Some((run, rest)) => format!("{{{run}}}.a.{rest}"),
-        None => format!("{{{id}}}.a"),
-    }
-}
-
 /// Returns the values that an agent's document names, for the purge of its run.
 pub fn named(data: &[u8]) -> Vec<(String, u64)> {
     let Ok(doc) = crate::document::versioned::<Document>(data) else { return Vec::new() };
@@ -230,6 +210,6 @@ pub fn named(data: &[u8]) -> Vec<(String, u64)> {
 }
 
 /// Returns the ids of the agents that worked for this one, for the same purge.
-pub fn children(data: &[u8]) -> Vec<String> {
+pub fn children(data: &[u8]) -> Vec<AgentId> {
     crate::document::versioned::<Document>(data).map(|doc| doc.run.children).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
-use super::{Actor, Agents, Mem, Target, delegate::outcome_of, home, job::Job, reason::Turn};
+use super::{Actor, Agents, Mem, Target, delegate::outcome_of, job::Job, reason::Turn};
 use crate::{
     Busy, Said,
     failpoint::failpoint,
@@ -24,6 +24,7 @@ use callboard_core::{
         task::Profile,
     },
     call::CallError,
+    id::{AgentId, OperationId, RunId},
     workflow::event::Reserved,
 };
 use serde_json::Value;
@@ -54,13 +55,13 @@ struct Thought {
 
 /// What is told to whoever asked.
 enum Delivery {
-    ToRun(String, message::Answer),
-    ToAgent(String, Delegated),
+    ToRun(RunId, message::Answer),
+    ToAgent(AgentId, Delegated),
 }
 
 impl Agents {
-    pub(super) fn perform(&self, actor: &mut Actor, id: &str, mem: &Mem, effect: Effect) {
-        let (this, id, run, target) = (self.clone(), id.to_owned(), mem.run.clone(), mem.target.clone());
+    pub(super) fn perform(&self, actor: &mut Actor, id: &AgentId, mem: &Mem, effect: Effect) {
+        let (this, id, run, target) = (self.clone(), id.clone(), mem.run.clone(), mem.target.clone());
         let now = self.time(actor, &mem.run);
         let contents = mem.contents.clone();
         let Some(task) = run.task.clone() else { return };
@@ -91,7 +92,7 @@ impl Agents {
             Effect::CallTool { iteration, call } => drop(self.tasks.spawn(async move {
                 let Some(_call) = this.tasks.begin(Called::Tool) else { return };
                 failpoint!("tool.before_call");
-                let (result, _held) = match this.use_tool(&run, &call, &task.key).await {
+                let (result, _held) = match this.use_tool(&id, &run, &call, &task.key).await {
                     // The answer keeps its places in memory until it is recorded.
                     Ok(answer) => (Ok(answer.output), answer.held),
                     Err(error) => (Err(error), Held::default()),
@@ -115,22 +116,22 @@ impl Agents {
     }
 
     /// Gives a result back to the agent. One that can't be recorded now is worth waiting for.
-    pub(super) async fn report(&self, id: &str, input: Input) {
+    pub(super) async fn report(&self, id: &AgentId, input: Input) {
         let mut tries = REPORT;
         while tries.climb().await {
             match self.turn(id, Turn::Input(input.clone())).await {
                 Ok(_) => return,
                 Err(fault) => {
-                    tracing::debug!(id, detail = fault.detail, "the agent does not take a result now")
+                    tracing::debug!(%id, detail = fault.detail, "the agent does not take a result now")
                 }
             }
         }
-        tracing::warn!(id, "a result of an agent's call could not be recorded");
+        tracing::warn!(%id, "a result of an agent's call could not be recorded");
         self.forget_jobs(id, |_| true).await;
     }
 
     /// Calls the model, and reports what it says.
-    async fn think(&self, id: &str, thought: Thought) {
+    async fn think(&self, id: &AgentId, thought: Thought) {
         let Thought { run, contents, target, iteration, model, wait, activation } = thought;
         let ready = async {
             pause(Duration::from_millis(wait.0)).await;
@@ -198,7 +199,7 @@ impl Agents {
     /// Builds the conversation: who the agent is, the task, and what was said since.
     async fn request(
         &self,
-        id: &str,
+        id: &AgentId,
         run: &Run,
         contents: &BTreeMap<String, Arc<Value>>,
         model: usize,
@@ -209,7 +210,7 @@ impl Agents {
         let task = run.task.as_ref().ok_or_else(|| lost("the task"))?;
         let mut wanted: Vec<&Datum> = vec![&task.input];
         wanted.extend(&run.messages);
-        let found = self.contents(home(id), &wanted, contents).await.ok_or_else(|| lost("a message"))?;
+        let found = self.contents(id.home(), &wanted, contents).await.ok_or_else(|| lost("a message"))?;
         let mut values = found.into_iter();
         let input = values.next().ok_or_else(|| lost("the task"))?;
         let prompt = match &*input {
@@ -243,7 +244,7 @@ impl Agents {
     /// Returns contents in order: from the datum, from memory, else from the store.
     pub(super) async fn contents(
         &self,
-        run: &str,
+        run: &RunId,
         wanted: &[&Datum],
         known: &BTreeMap<String, Arc<Value>>,
     ) -> Option<Vec<Arc<Value>>> {
@@ -267,7 +268,13 @@ impl Agents {
     }
 
     /// A tool's failure is data for the model.
-    async fn use_tool(&self, run: &Run, call: &ToolCall, key: &str) -> Result<node::Answer, CallError> {
+    async fn use_tool(
+        &self,
+        id: &AgentId,
+        run: &Run,
+        call: &ToolCall,
+        key: &str,
+    ) -> Result<node::Answer, CallError> {
         let nobody = Profile::default();
         let profile = run.profile.as_deref().unwrap_or(&nobody);
         let (checked, asked) = (profile.clone(), call.clone());
@@ -276,8 +283,7 @@ impl Agents {
             Ok((tools::compute(tool, &arguments), tool.clone(), arguments))
         };
         let busy = |busy: Busy| CallError::permanent("tool_failed", busy.to_string());
-        let owner = key.split('/').next().unwrap_or_default().to_owned();
-        let under_way = self.marks.enter(&owner, Work::Tool).await;
+        let under_way = self.marks.enter(id.home(), Work::Tool).await;
         let (computed, tool, arguments) = self.tasks.pool.check(work).await.map_err(busy)??;
         drop(under_way);
         if let Some(computed) = computed {
@@ -308,7 +314,7 @@ impl Agents {
         let (Some(target), Some(task)) = (target, &run.task) else { return true };
         let tokens = run.profile.as_ref().and_then(|p| p.spec.max_tokens).unwrap_or(0);
         let reserved = Reserved { calls: 1, tokens: u64::from(tokens) };
-        let op = format!("{}/{iteration}", task.key);
+        let op = OperationId::new(format!("{}/{iteration}", task.key));
         let reserve = message::Reserve { op, step: target.step.clone(), attempt: task.attempt, reserved };
         mutant!(Reserve, return true;);
         let mut tries = RESERVE;
@@ -324,7 +330,7 @@ impl Agents {
 
     /// Asks the run whether it still waits for the attempt, where a task may have come again after its end: what told the
     /// answer may have died before it was saved here. If not, the agent forgets the task.
-    async fn is_wanted(&self, id: &str, target: Option<&Target>, attempt: u32) -> bool {
+    async fn is_wanted(&self, id: &AgentId, target: Option<&Target>, attempt: u32) -> bool {
         let Some(target) = target else { return true };
         let question = message::IsWanted { step: target.step.clone(), attempt };
         match ask(&self.services, &target.run, &question).await {
@@ -354,7 +360,7 @@ impl Agents {
     }
 
     /// Gives the answer to whoever asked until it is acknowledged; after a while they ask again by themselves.
-    async fn deliver(&self, id: &str, run: &Run, target: Option<Target>, attempt: u32) {
+    async fn deliver(&self, id: &AgentId, run: &Run, target: Option<Target>, attempt: u32) {
         let Phase::Done { outcome } = &run.phase else { return };
         let origin = run.task.as_ref().and_then(|t| t.origin.as_ref());
         let delivery = match (origin, &target) {
@@ -401,18 +407,18 @@ impl Agents {
 
     /// The store has lost what the answer names, so there is no answer: the run's next task finds no trace of it. Where
     /// the call must not be made twice, the new activation is not granted it.
-    async fn start_over(&self, id: &str, attempt: u32) {
+    async fn start_over(&self, id: &AgentId, attempt: u32) {
         let Ok(mut actor) = self.boxes.enter(id).await else { return };
         let mem = actor.mem.take();
         if let Some(mem) = &mem
             && mem.run.task.as_ref().is_some_and(|t| t.attempt == attempt)
             && let Some(etag) = &mem.etag
         {
-            let key = super::document_key(id);
+            let key = id.document_key();
             let gone =
                 self.services.sidecar.delete(&self.services.settings.statestore, &key, Some(etag)).await;
             tracing::warn!(
-                id,
+                %id,
                 gone = gone.is_ok(),
                 "the store has lost the answer: the task is performed again"
             );
@@ -422,7 +428,7 @@ impl Agents {
     }
 
     /// Nobody here works on these effects any more: a repetition of the task, or a wake, performs them again.
-    pub(super) async fn forget_jobs(&self, id: &str, which: impl Fn(&Job) -> bool) {
+    pub(super) async fn forget_jobs(&self, id: &AgentId, which: impl Fn(&Job) -> bool) {
         if let Ok(mut actor) = self.boxes.enter(id).await {
             actor.in_flight.retain(|(_, job)| !which(job));
         }

@@ -1,8 +1,6 @@
 //! The agent's turn. A commit of unknown outcome drops the cache; the etag decides between two activations.
 
-use super::{
-    Actor, Agents, Document, Mem, delegate::Before, document_key, home, job::Job, perform::past, reason::Turn,
-};
+use super::{Actor, Agents, Document, Mem, delegate::Before, job::Job, perform::past, reason::Turn};
 use crate::{
     AGENT, Busy,
     document::{self, Said},
@@ -20,6 +18,7 @@ use callboard_core::{
         run::{Event, Input, Phase, Run},
         task::{Profile, Task},
     },
+    id::AgentId,
 };
 use callboard_sidecar::client::{Error, Ttl};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -37,8 +36,8 @@ enum Unloaded {
 
 impl Agents {
     /// Takes a turn in a task of its own and returns the agent's state after it.
-    pub(super) async fn turn(&self, id: &str, turn: Turn) -> Result<Run, Fault> {
-        let (this, id) = (self.clone(), id.to_owned());
+    pub(super) async fn turn(&self, id: &AgentId, turn: Turn) -> Result<Run, Fault> {
+        let (this, id) = (self.clone(), id.clone());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
                 Fault::new(429, Code::MailboxFull, format!("too many calls wait for agent {id} already"))
@@ -61,7 +60,7 @@ impl Agents {
     }
 
     /// Passes through the turn until the outcome of its save is known.
-    async fn run_turn(&self, actor: &mut Actor, id: &str, turn: &Turn) -> Result<Run, Fault> {
+    async fn run_turn(&self, actor: &mut Actor, id: &AgentId, turn: &Turn) -> Result<Run, Fault> {
         if rule!(AgentDisarm, turn.is_tick()) {
             // Whoever registered the reminder may be gone: this tick tells that there is one, to be removed when nothing
             // is pending, or nothing was ever saved.
@@ -83,7 +82,7 @@ impl Agents {
     async fn pass(
         &self,
         actor: &mut Actor,
-        id: &str,
+        id: &AgentId,
         turn: &Turn,
         is_first: bool,
     ) -> Result<Option<Run>, Fault> {
@@ -102,7 +101,7 @@ impl Agents {
         // Commit.
         if let Err(error) = self.commit(id, &mut mem, events, turn.saves()).await {
             // Somebody else may have committed this answer; what counts is what is saved.
-            tracing::debug!(id, %error, "the agent's save is refused or unknown");
+            tracing::debug!(%id, %error, "the agent's save is refused or unknown");
             self.services.metrics.conflicts.inc();
             return Ok(None);
         }
@@ -119,7 +118,7 @@ impl Agents {
     async fn obtain(
         &self,
         actor: &mut Actor,
-        id: &str,
+        id: &AgentId,
         turn: &Turn,
         is_first: bool,
     ) -> Result<Option<Mem>, Fault> {
@@ -131,7 +130,7 @@ impl Agents {
             None => match self.load(id).await {
                 Ok(found) => found.unwrap_or_else(Mem::empty),
                 Err(Unloaded::Store(error)) => {
-                    tracing::debug!(id, %error, "the agent can't be read now");
+                    tracing::debug!(%id, %error, "the agent can't be read now");
                     return Ok(None);
                 }
                 Err(Unloaded::Newer(error)) => {
@@ -163,7 +162,7 @@ impl Agents {
     }
 
     /// The agent's machine refuses nothing and misses nothing. An answer with a schema is checked on a thread for that.
-    async fn decide(&self, id: &str, run: &Run, now: Timestamp, turn: &Turn) -> Result<Vec<Event>, Busy> {
+    async fn decide(&self, id: &AgentId, run: &Run, now: Timestamp, turn: &Turn) -> Result<Vec<Event>, Busy> {
         let task;
         let input = match turn {
             Turn::Input(input) => input,
@@ -178,14 +177,14 @@ impl Agents {
         if !(schema && matches!(input, Input::Replied { reply: Ok(_), .. })) {
             return Ok(run.decide(now, input, &Values::default()).unwrap_or_default());
         }
-        let _under_way = self.marks.enter(home(id), Work::Check).await;
+        let _under_way = self.marks.enter(id.home(), Work::Check).await;
         let (run, input) = (run.clone(), input.clone());
         let decide = move || run.decide(now, &input, &Values::default()).unwrap_or_default();
         self.tasks.pool.check(decide).await
     }
 
-    async fn load(&self, id: &str) -> Result<Option<Mem>, Unloaded> {
-        let entry = Fenced::new(&self.services, document_key(id)).read().await;
+    async fn load(&self, id: &AgentId) -> Result<Option<Mem>, Unloaded> {
+        let entry = Fenced::new(&self.services, id.document_key()).read().await;
         let Some(entry) = entry.map_err(Unloaded::Store)? else { return Ok(None) };
         let mem = match document::versioned::<Document>(&entry.data) {
             Ok(doc) => {
@@ -195,7 +194,7 @@ impl Agents {
             Err(error @ document::Unreadable::Newer(_)) => return Err(Unloaded::Newer(error)),
             Err(error @ document::Unreadable::Damaged(_)) => {
                 // The run's task brings everything that is needed to begin again.
-                tracing::error!(id, %error, "the agent's document can't be read: it starts again");
+                tracing::error!(%id, %error, "the agent's document can't be read: it starts again");
                 Mem { etag: Some(entry.etag), ..Mem::empty() }
             }
         };
@@ -217,7 +216,7 @@ impl Agents {
     }
 
     /// Applies the events, and saves the agent where one of them must not be lost, or what was put off is `told`.
-    async fn commit(&self, id: &str, mem: &mut Mem, events: Vec<Event>, told: bool) -> Result<(), Error> {
+    async fn commit(&self, id: &AgentId, mem: &mut Mem, events: Vec<Event>, told: bool) -> Result<(), Error> {
         let services = &self.services;
         let turn = format!("a{:x}", services.clock.id());
         let mut made = Vec::new();
@@ -254,7 +253,7 @@ impl Agents {
             return Ok(());
         }
         failpoint!("agent.before_values");
-        stored_values::save(services, home(id), &made).await?;
+        stored_values::save(services, id.home(), &made).await?;
         failpoint!("agent.after_values");
         for value in made {
             if let Some(content) = value.value {
@@ -277,7 +276,7 @@ impl Agents {
         mem.version =
             mem.version.max(document::version_for(Said::Agent(&run))).max(services.settings.version());
         let doc = Document { v: mem.version, run, target: mem.target.clone() };
-        let place = Fenced::new(services, document_key(id));
+        let place = Fenced::new(services, id.document_key());
         place.save(document::encode(&doc, doc.v), mem.etag.as_deref(), ttl).await?;
         failpoint!("agent.after_document");
         mem.unsaved = false;
@@ -286,7 +285,7 @@ impl Agents {
     }
 
     /// Performs what is pending and not under way here, and keeps the agent's own `wake` in order.
-    async fn act(&self, actor: &mut Actor, id: &str, mem: &Mem) {
+    async fn act(&self, actor: &mut Actor, id: &AgentId, mem: &Mem) {
         let attempt = mem.run.task.as_ref().map_or(0, |t| t.attempt);
         let mut wanted = BTreeSet::new();
         for effect in mem.run.pending() {
@@ -306,17 +305,17 @@ impl Agents {
     }
 
     /// An agent that loops has a reminder of its own. Without it, the run's own wake is the way back.
-    async fn keep_reminder(&self, actor: &mut Actor, id: &str, mem: &Mem) {
+    async fn keep_reminder(&self, actor: &mut Actor, id: &AgentId, mem: &Mem) {
         let long = mem.run.iterations > 1 || actor.waits_for_others();
         let loops = mem.run.works() && mem.etag.is_some() && long;
         let is_registered = actor.reminder.registered().is_some();
         if loops && !is_registered && !actor.reminder.cools(&self.services) {
             failpoint!("agent.before_arm");
-            actor.reminder.register(&self.services, AGENT, id, self.often()).await;
+            actor.reminder.register(&self.services, AGENT, id.as_str(), self.often()).await;
         }
         if mem.run.pending().is_empty() && actor.reminder.registered().is_some() {
             failpoint!("agent.before_disarm");
-            actor.reminder.remove(&self.services, AGENT, id).await;
+            actor.reminder.remove(&self.services, AGENT, id.as_str()).await;
         }
     }
 
@@ -324,7 +323,7 @@ impl Agents {
         Armed { due: self.services.clock.now(), often: true }
     }
     /// The task's own time limit binds whatever it is doing: asking the model, using tools, waiting for others.
-    fn watch_limit(&self, actor: &mut Actor, id: &str, mem: &Mem) {
+    fn watch_limit(&self, actor: &mut Actor, id: &AgentId, mem: &Mem) {
         let Some(limit) = mem.run.deadline() else {
             if let Some((_, watch)) = actor.limit.take() {
                 watch.abort();
@@ -335,7 +334,7 @@ impl Agents {
             return;
         }
         let left = limit.since(self.time(actor, &mem.run));
-        let (this, id) = (self.clone(), id.to_owned());
+        let (this, id) = (self.clone(), id.clone());
         let watch = self.tasks.spawn(async move {
             tokio::select! {
                 biased;

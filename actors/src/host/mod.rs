@@ -1,6 +1,6 @@
 //! The app channel: what the sidecar calls. Only 200 is success; a DELETE is always 200 and fast.
 //!
-//! Ids are checked before anything is routed; every route but the health check refuses without the app token, and
+//! An actor does nothing with an id that is none; every route but the health check refuses without the app token, and
 //! whatever another app sent (see `door`).
 
 mod actors;
@@ -164,7 +164,7 @@ async fn call(
 ) -> Response<Body> {
     let span = tracing::info_span!("actor", otel.kind = "server", otel.name = format!("{kind}/{method}"), id);
     let reply = async {
-        match host.0.types.of(&kind, &id) {
+        match host.0.types.of(&kind) {
             Ok(actors) => actors.call(&id, &method, &body).await,
             Err(fault) => Err(fault),
         }
@@ -178,7 +178,7 @@ async fn remind(
     Path((kind, id, name)): Path<(String, String, String)>,
 ) -> Response<Body> {
     if name == wake::NAME
-        && let Ok(actors) = host.0.types.of(&kind, &id)
+        && let Ok(actors) = host.0.types.of(&kind)
         && let Err(fault) = actors.wake(&id).await
     {
         tracing::debug!(id, detail = fault.detail, "a wake did not go through");

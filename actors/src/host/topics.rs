@@ -16,7 +16,11 @@ use crate::{
     trace, workflow,
 };
 use axum::{Json, body::Bytes, extract::State};
-use callboard_core::{Hash, workflow::StepKey};
+use callboard_core::{
+    Hash,
+    id::{AgentId, RunId},
+    workflow::StepKey,
+};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use std::time::Duration;
@@ -84,7 +88,7 @@ pub async fn subscriptions(State(host): State<Host>) -> Json<Value> {
 pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
     #[derive(Deserialize)]
     struct Task {
-        run: String,
+        run: RunId,
         step: StepKey,
     }
     let event = serde_json::from_slice::<CloudEvent<Box<RawValue>>>(&body);
@@ -93,12 +97,15 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
         return verdict(Verdict::Drop);
     }
     let Ok(task) = serde_json::from_str::<Task>(event.data.get()) else { return verdict(Verdict::Drop) };
-    let id = workflow::agent_id(&task.run, &task.step);
-    let span = tracing::info_span!("task", otel.kind = "consumer", id);
+    let Ok(id) = AgentId::from_outside(task.step.agent(&task.run).as_str()) else {
+        return verdict(Verdict::Drop);
+    };
+    let span = tracing::info_span!("task", otel.kind = "consumer", %id);
     failpoint!("tasks.before_accept");
     let data = Bytes::from(event.data.get().to_owned());
     let done =
-        trace::within(event.trace(), span, hand_over(&host, AGENT, &id, TaskReady::METHOD, data)).await;
+        trace::within(event.trace(), span, hand_over(&host, AGENT, id.as_str(), TaskReady::METHOD, data))
+            .await;
     failpoint!("tasks.after_accept");
     verdict(done)
 }
@@ -157,14 +164,14 @@ async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Val
             return verdict(Verdict::Drop);
         }
     };
-    if !callboard_core::id::is_id(&run) {
+    let Ok(run) = RunId::from_outside(&run) else {
         tracing::warn!(id = event.id, kind = event.r#type, "an event with an invalid run_id is dropped");
         return verdict(Verdict::Drop);
-    }
+    };
     data.insert("op".into(), identity.to_string().into());
-    let span = tracing::info_span!("event", otel.kind = "consumer", run, method);
+    let span = tracing::info_span!("event", otel.kind = "consumer", %run, method);
     let data = Bytes::from(Value::Object(data).to_string());
-    verdict(trace::within(trace, span, hand_over(host, WORKFLOW, &run, method, data)).await)
+    verdict(trace::within(trace, span, hand_over(host, WORKFLOW, run.as_str(), method, data)).await)
 }
 
 /// Takes in what other processes say, and who listens there. Nothing of it is worth a second delivery.

@@ -1,7 +1,8 @@
 //! What the host asks of a type of actors.
 
-use crate::protocol::Reply;
+use crate::protocol::{Fault, Reply};
 use async_trait::async_trait;
+use callboard_core::Code;
 
 /// A type of actors.
 #[async_trait]
@@ -9,10 +10,8 @@ pub trait ActorType: Send + Sync {
     /// The type's name, as the sidecar knows it.
     fn name(&self) -> &'static str;
 
-    /// Whether this can be the id of one of its actors.
-    fn is_id(&self, id: &str) -> bool;
-
-    /// Calls a method: JSON in, JSON out. Errs with a fault that the host answers as JSON, too.
+    /// Calls a method: JSON in, JSON out. The id is as the sidecar has it; one that can't be of this type is refused
+    /// (`no_id`). Errs with a fault that the host answers as JSON, too.
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply;
 
     /// Tells the actor that its reminder fired.
@@ -23,4 +22,11 @@ pub trait ActorType: Send + Sync {
 
     /// Returns how many actors are in memory.
     fn active(&self) -> usize;
+}
+
+/// Refuses what can't be the id of an actor.
+pub fn no_id(text: &str) -> Fault {
+    let shown: String = text.chars().take(80).collect();
+    let message = format!("{shown:?} is no id: it must match [A-Za-z0-9_-]{{1,64}}");
+    Fault::new(400, Code::InvalidId, message)
 }

@@ -8,7 +8,7 @@ pub mod ladder;
 pub mod mailbox;
 pub mod reminder;
 
-pub use actor_type::ActorType;
+pub use actor_type::{ActorType, no_id};
 pub use fenced::Fenced;
 pub use ladder::Ladder;
 pub use mailbox::Mailboxes;

@@ -11,7 +11,7 @@ use crate::{
     tasks::Tasks,
 };
 use bytes::Bytes;
-use callboard_core::{Span, Timestamp};
+use callboard_core::{Span, Timestamp, id::RunId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
@@ -47,20 +47,20 @@ pub struct Here {
 struct Notice {
     origin: String,
     /// By run, whether words are listened to.
-    runs: BTreeMap<String, bool>,
+    runs: BTreeMap<RunId, bool>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Grown {
     origin: String,
     /// By run, the last seq.
-    runs: BTreeMap<String, u64>,
+    runs: BTreeMap<RunId, u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Words {
     origin: String,
-    run: String,
+    run: RunId,
     said: Vec<Said>,
 }
 
@@ -190,13 +190,13 @@ impl Here {
             let grown = Grown { origin: self.origin.clone(), runs: out.recorded };
             messages.push(self.envelope(RECORDED, "recorded", &json!(grown), clock));
         }
-        let mut runs: BTreeMap<String, Vec<Said>> = BTreeMap::new();
+        let mut runs: BTreeMap<RunId, Vec<Said>> = BTreeMap::new();
         for (run, said) in out.said {
             runs.entry(run).or_default().push(said);
         }
         for (run, said) in runs {
             let words = json!(Words { origin: self.origin.clone(), run: run.clone(), said });
-            messages.push(self.envelope(SAID, &run, &words, clock));
+            messages.push(self.envelope(SAID, run.as_str(), &words, clock));
         }
         messages
     }

@@ -10,6 +10,7 @@ use callboard_core::{
         task::{Origin, Task},
     },
     call::Usage,
+    id::{AgentId, RunId},
     workflow::{StepKey, event::Failure},
 };
 use serde::{Deserialize, Serialize, Serializer};
@@ -20,7 +21,7 @@ use std::{collections::BTreeSet, ops::Not};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskReady {
     /// None where an outside caller's agent delegated it.
-    pub run: Option<String>,
+    pub run: Option<RunId>,
     pub step: Option<StepKey>,
     /// When it was published for the first time, so that nobody had saved anything for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +71,7 @@ pub struct Delegated {
     pub iteration: u32,
     pub call: String,
     /// The id of the agent that performed it.
-    pub from: String,
+    pub from: AgentId,
     pub outcome: Ending,
     pub usage: Usage,
 }
@@ -158,6 +159,7 @@ macro_rules! messages {
         $(impl super::Message for $message {
             const ACTOR: &'static str = AGENT;
             const METHOD: &'static str = $method;
+            type To = AgentId;
             type Answer = $answer;
         })*
     };
@@ -190,7 +192,8 @@ mod tests {
             origin: None,
             secrets: BTreeSet::new(),
         };
-        let origin = Origin { depth: 1, agent: "r.n.1._".into(), iteration: 2, call: "c".into() };
+        let origin =
+            Origin { depth: 1, agent: "r.n.1._".parse().expect("an id"), iteration: 2, call: "c".into() };
         let full = Task {
             output_schema: Some(json!({"type": "object"})),
             at_most_once: true,
@@ -200,7 +203,12 @@ mod tests {
             ..usual.clone()
         };
         for (task, fields) in [(usual, 4), (full, 9)] {
-            let ready = TaskReady { run: Some("r".into()), step: None, first: None, task: task.clone() };
+            let ready = TaskReady {
+                run: Some("r".parse().expect("an id")),
+                step: None,
+                first: None,
+                task: task.clone(),
+            };
             let written = serde_json::to_value(&ready).expect("JSON");
             assert_eq!(written["task"].as_object().map(|task| task.len()), Some(fields), "{written}");
             assert_eq!(serde_json::from_value::<TaskReady>(written).expect("a message").task, task);

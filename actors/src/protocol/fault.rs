@@ -5,7 +5,9 @@ use axum::{
     http::{HeaderValue, Response, header},
 };
 use callboard_core::{
-    Code, Problem, json,
+    Code, Problem,
+    id::RunId,
+    json,
     workflow::event::{Refusal, RefusalKind},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -34,7 +36,7 @@ impl Fault {
         Self::new(400, Code::BadRequest, detail)
     }
 
-    pub fn not_found(run: &str) -> Self {
+    pub fn not_found(run: &RunId) -> Self {
         Self::new(404, Code::UnknownRun, format!("there is no run {run}"))
     }
 

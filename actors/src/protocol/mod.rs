@@ -21,6 +21,8 @@ pub trait Message: Serialize + DeserializeOwned {
     /// The type of the actor that takes it.
     const ACTOR: &'static str;
     const METHOD: &'static str;
+    /// What that type's actors are called.
+    type To: AsRef<str>;
     type Answer: Serialize + DeserializeOwned;
 }
 
@@ -51,9 +53,9 @@ impl From<Error> for Unanswered {
 }
 
 /// Sends a message to an actor through the sidecar, within the trace of the caller, and reads its answer.
-pub async fn ask<M: Message>(services: &Services, id: &str, message: &M) -> Result<M::Answer, Unanswered> {
+pub async fn ask<M: Message>(services: &Services, id: &M::To, message: &M) -> Result<M::Answer, Unanswered> {
     let body = serde_json::to_vec(message).map_err(|e| Unanswered::Silent(e.to_string()))?;
-    read(&send(services, M::ACTOR, id, M::METHOD, Bytes::from(body)).await?)
+    read(&send(services, M::ACTOR, id.as_ref(), M::METHOD, Bytes::from(body)).await?)
 }
 
 /// The same with a body that is written already, and without reading the answer but for a refusal.

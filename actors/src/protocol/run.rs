@@ -6,6 +6,7 @@ use callboard_core::{
     Span,
     agent::run::Ending,
     call::Usage,
+    id::{OperationId, RunId, WorkflowId},
     workflow::{StepKey, event::Reserved},
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -17,8 +18,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Start {
-    pub op: Option<String>,
-    pub workflow_id: Option<String>,
+    pub op: Option<OperationId>,
+    pub workflow_id: Option<WorkflowId>,
     pub version: Option<u32>,
     pub definition: Option<Value>,
     pub input: Option<Value>,
@@ -31,13 +32,13 @@ pub struct Start {
 #[serde(deny_unknown_fields, default)]
 pub struct Operation {
     /// Names the operation over its repetitions.
-    pub op: Option<String>,
+    pub op: Option<OperationId>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signal {
-    pub op: Option<String>,
+    pub op: Option<OperationId>,
     pub name: String,
     #[serde(default)]
     pub data: Value,
@@ -46,7 +47,7 @@ pub struct Signal {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
-    pub op: Option<String>,
+    pub op: Option<OperationId>,
     pub node: String,
     pub generation: Option<u32>,
     pub iteration: Option<String>,
@@ -59,7 +60,7 @@ pub struct Approve {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rerun {
-    pub op: Option<String>,
+    pub op: Option<OperationId>,
     pub from: String,
     pub input: Option<Value>,
 }
@@ -78,7 +79,7 @@ pub struct Finished {
     pub usage: Option<Used>,
     /// The event's identity; an answer is told from its repetitions by its attempt.
     #[serde(default)]
-    pub op: Option<String>,
+    pub op: Option<OperationId>,
 }
 
 /// Why a worker could not do it.
@@ -111,7 +112,7 @@ pub struct Used {
 /// A task as workers outside are offered it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskOffered {
-    pub run_id: String,
+    pub run_id: RunId,
     pub step: StepKey,
     pub attempt: u32,
     pub agent: String,
@@ -145,7 +146,7 @@ pub struct Grant {
 /// May the agent make one more call?
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reserve {
-    pub op: String,
+    pub op: OperationId,
     pub step: StepKey,
     pub attempt: u32,
     pub reserved: Reserved,
@@ -177,6 +178,7 @@ macro_rules! messages {
         $(impl Message for $message {
             const ACTOR: &'static str = WORKFLOW;
             const METHOD: &'static str = $method;
+            type To = RunId;
             type Answer = $answer;
         })*
     };

@@ -1,11 +1,7 @@
 //! Documents and parts that are rubbish, of runs and of agents: their histories are whole, so they go on.
 
 use super::*;
-use crate::{
-    document::{Document, HeadPart, decode, form::MAGIC},
-    stored_values,
-    workflow::document_key,
-};
+use crate::document::{Document, HeadPart, decode, form::MAGIC};
 use callboard_connectors::model::Script;
 use callboard_sidecar::client::{Fence, Save, Ttl};
 
@@ -47,7 +43,7 @@ async fn rebuild(named_documents: bool) {
     let whole = {
         world.call("r0", "start", json!({"definition": long()})).await;
         world.until("r0", "waiting").await;
-        world.stored(&document_key("r0")).await
+        world.stored(&run_id("r0").document_key()).await
     };
     let mut flipped = whole.clone();
     flipped[4] ^= 1;
@@ -72,7 +68,7 @@ async fn rebuild(named_documents: bool) {
     world = World::start(folder.path(), settings()).await;
     for (n, rubbish) in rubbish.iter().enumerate() {
         let run = format!("r{n}");
-        world.overwrite(&document_key(&run), rubbish).await;
+        world.overwrite(&run_id(&run).document_key(), rubbish).await;
         let answer = world.call(&run, "signal", json!({"name": "go", "data": n})).await;
         assert!(answer["error"].is_null(), "{n}: {answer}");
         assert_eq!(world.until(&run, "completed").await["output"], 150, "{n}");
@@ -81,10 +77,10 @@ async fn rebuild(named_documents: bool) {
     world.call("new", "start", json!({"definition": waiting()})).await;
     world.stop().await;
     world = World::start(folder.path(), settings()).await;
-    world.overwrite(&document_key("new"), &newer).await;
+    world.overwrite(&run_id("new").document_key(), &newer).await;
     let answer = world.call("new", "signal", json!({"name": "go"})).await;
     assert_eq!(answer["error"]["code"], "newer_version", "{answer}");
-    assert_eq!(world.stored(&document_key("new")).await, newer, "nothing is written over it");
+    assert_eq!(world.stored(&run_id("new").document_key()).await, newer, "nothing is written over it");
     world.stop().await;
 }
 
@@ -110,29 +106,29 @@ async fn take_parts(named_documents: bool) {
     world.stop().await;
     world = World::start(folder.path(), settings()).await;
     for run in ["head", "pages", "cut", "other", "later"] {
-        let doc = Document::decode(&world.stored(&document_key(run)).await).expect("a document");
+        let doc = Document::decode(&world.stored(&run_id(run).document_key()).await).expect("a document");
         let snapshot = doc.snapshot.expect("a snapshot");
-        let head = stored_values::key(run, &snapshot.key);
+        let head = run_id(run).value_key(&snapshot.key);
         let part = decode::<HeadPart>(&world.stored(&head).await).expect("a head");
         assert!(!part.pages.is_empty(), "pages");
         match run {
             "head" => world.overwrite(&head, b"rubbish").await,
             "cut" => {
-                let page = stored_values::key(run, &part.pages[0].key);
+                let page = run_id(run).value_key(&part.pages[0].key);
                 let data = world.stored(&page).await;
                 world.overwrite(&page, &data[..data.len() / 2]).await;
             }
             // No document names a part of a version that is later than its own.
             "later" => {
-                let page = stored_values::key(run, &part.pages[0].key);
+                let page = run_id(run).value_key(&part.pages[0].key);
                 let data = world.stored(&page).await;
                 world.overwrite(&page, &[&MAGIC[..], &[3], &data].concat()).await;
             }
             // A page that reads, but is another one: an empty list.
-            "other" => world.overwrite(&stored_values::key(run, &part.pages[0].key), b"\x90").await,
+            "other" => world.overwrite(&run_id(run).value_key(&part.pages[0].key), b"\x90").await,
             _ => {
                 for page in &part.pages {
-                    world.overwrite(&stored_values::key(run, &page.key), b"{}").await;
+                    world.overwrite(&run_id(run).value_key(&page.key), b"{}").await;
                 }
             }
         }

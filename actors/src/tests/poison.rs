@@ -88,7 +88,7 @@ fn live_until_begun(folder: &Path) -> bool {
         let world = World::start(folder, Settings::default()).await;
         let begun = world.call("poison", "start", waits()).await;
         for _ in 0..200 {
-            if world.catalog.run("poison").await.expect("a catalog").is_some() {
+            if world.catalog.run(&run_id("poison")).await.expect("a catalog").is_some() {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -84,7 +84,7 @@ async fn what_nobody_was_asked_for_is_refused_and_counted_and_changes_nothing() 
     let folder = tempfile::tempdir().expect("a folder");
     let world = world(folder.path()).await;
     world.call("r1", "start", json!({"definition": waiting()})).await;
-    let before = world.catalog.history("r1", 0, 100).await.expect("a history").len();
+    let before = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history").len();
     let step = |node: &str| json!({"generation": 1, "node": node, "iteration": ""});
     let usage = json!({"calls": 1, "prompt_tokens": 1, "completion_tokens": 1});
     let mut refused = 0;
@@ -117,7 +117,7 @@ async fn what_nobody_was_asked_for_is_refused_and_counted_and_changes_nothing() 
     let body = json!({"attempt": 1, "iteration": 1, "call": "0", "from": "evil", "outcome": {"Completed": {"v": 1}},
         "usage": usage});
     assert_eq!(world.invoke(AGENT, "r1.one.1._", "delegated", body).await["error"]["code"], "not_asked");
-    let after = world.catalog.history("r1", 0, 100).await.expect("a history").len();
+    let after = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history").len();
     // The grant of the one offer may be among them.
     assert!(after <= before + 1, "{before} {after}");
     let seen = world.call("r1", "status", json!({})).await;
@@ -220,7 +220,7 @@ async fn words_are_bounded_as_in_the_api() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = World::start(folder.path(), Settings::default()).await;
     world.call("r1", "start", json!({"definition": waiting_for_people()})).await;
-    let before = world.catalog.history("r1", 0, 100).await.expect("a history").len();
+    let before = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history").len();
     let (most, more, huge) = ("x".repeat(255), "x".repeat(256), "x".repeat(3 << 20));
     for long in [&more, &huge, &String::new()] {
         for method in ["cancel", "pause", "resume"] {
@@ -250,7 +250,7 @@ async fn words_are_bounded_as_in_the_api() {
         body[field] = huge.clone().into();
         assert_eq!(world.call("r1", "approve", body).await["error"]["code"], "bad_request", "{field}");
     }
-    assert_eq!(world.catalog.history("r1", 0, 100).await.expect("a history").len(), before);
+    assert_eq!(world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history").len(), before);
     let answer = world.call("r1", "signal", json!({"name": most, "op": most})).await;
     assert!(answer["error"].is_null(), "{answer}");
     world.stop().await;
@@ -273,7 +273,7 @@ async fn where_the_setting_says_so_every_approval_names_what_it_approves() {
         (&answer["error"]["code"], &answer["error"]["status"]),
         (&json!("args_hash_required"), &json!(422))
     );
-    let history = world.catalog.history("r1", 0, 100).await.expect("a history");
+    let history = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history");
     let events = history.iter().map(|e| serde_json::from_str(&e.event).expect("an event"));
     let hash = events.filter_map(|e: callboard_core::workflow::Event| e.what.args_hash()).next();
     let body = json!({"node": "ok", "approved": true, "args_hash": hash.expect("of the approval")});

@@ -60,7 +60,7 @@ async fn data_neither_names_a_secret_nor_brings_one_back() {
         "the server got the token in the header only"
     );
     assert!(done.to_string().contains("Bearer ***"), "another step brings it back: {done:#}");
-    let history = world.catalog.history("r1", 0, 100).await.expect("a history");
+    let history = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history");
     let history = format!("{history:?}");
     assert!(!history.contains("S3CR3T"), "{history}");
     world.stop().await;

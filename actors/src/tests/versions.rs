@@ -5,8 +5,6 @@ use crate::{
     AGENT,
     agent::Document as AgentDocument,
     document::{self, Document, HeadPart, Snapshot, Version, form::MAGIC},
-    stored_values,
-    workflow::document_key,
 };
 use callboard_catalog::{Append, Entry, RunProjection};
 use callboard_core::{Hash, Timestamp};
@@ -68,7 +66,7 @@ async fn left(folder: &Path, run: &str) -> Document {
     world.until(run, "waiting").await;
     world.stop().await;
     let world = World::start(folder, named(false)).await;
-    let doc = Document::decode(&world.stored(&document_key(run)).await).expect("a document");
+    let doc = Document::decode(&world.stored(&run_id(run).document_key()).await).expect("a document");
     world.stop().await;
     assert_eq!(doc.version(), Version::Named);
     doc
@@ -77,17 +75,17 @@ async fn left(folder: &Path, run: &str) -> Document {
 /// Puts `data` in the place of a run's document: every call says that a newer version wrote it, and it stays.
 async fn assert_left_alone(folder: &Path, run: &str, data: &[u8]) {
     let world = World::start(folder, named(false)).await;
-    world.overwrite(&document_key(run), data).await;
+    world.overwrite(&run_id(run).document_key(), data).await;
     for (method, body) in [("signal", json!({"name": "go"})), ("cancel", json!({})), ("status", json!({}))] {
         let answer = world.call(run, method, body).await;
         assert_eq!(answer["error"]["code"], "newer_version", "{method}: {answer}");
         assert_eq!(answer["error"]["status"], 503, "{method}: {answer}");
     }
-    assert_eq!(world.stored(&document_key(run)).await, data, "nothing is written over it");
+    assert_eq!(world.stored(&run_id(run).document_key()).await, data, "nothing is written over it");
     world.stop().await;
     let world = World::start(folder, named(true)).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!(world.stored(&document_key(run)).await, data, "nor by the sweep of a start");
+    assert_eq!(world.stored(&run_id(run).document_key()).await, data, "nor by the sweep of a start");
     world.stop().await;
 }
 
@@ -116,11 +114,11 @@ async fn an_event_with_fields_that_are_not_known_is_journaled_and_kept_as_it_is(
     let paused =
         format!(r#"{{"at":{at},"what":{{"run_paused":{{"op":"p1","why":"lunch"}}}},"by":{{"who":"me"}}}}"#);
     let world = World::start(folder.path(), named(false)).await;
-    world.overwrite(&document_key("r1"), &Future::of(&doc).and(&paused).bytes()).await;
+    world.overwrite(&run_id("r1").document_key(), &Future::of(&doc).and(&paused).bytes()).await;
     // As far as it is known: the run is paused, and can be resumed.
     let resumed = world.call("r1", "resume", json!({})).await;
     assert!(resumed["error"].is_null(), "{resumed:#}");
-    let kept = Document::decode(&world.stored(&document_key("r1")).await).expect("a document");
+    let kept = Document::decode(&world.stored(&run_id("r1").document_key()).await).expect("a document");
     assert_eq!(kept.version(), Version::Named, "it is written as it was read");
     let texts: Vec<String> = kept.after(doc.seq).map(|(_, kept)| kept.json().into_owned()).collect();
     assert_eq!(texts[0], paused);
@@ -129,7 +127,7 @@ async fn an_event_with_fields_that_are_not_known_is_journaled_and_kept_as_it_is(
     world.until("r1", "completed").await;
     world.stop().await;
     let world = World::start(folder.path(), named(false)).await;
-    let history = world.catalog.history("r1", 0, 100).await.expect("a history");
+    let history = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history");
     let mut hash = Hash::default();
     for entry in &history {
         hash = document::next_hash(hash, &entry.event);
@@ -148,7 +146,7 @@ async fn a_damaged_document_is_not_rebuilt_from_a_history_that_is_not_known() {
     let hash = document::next_hash(doc.hash, &event);
     let (seq, at) = (doc.seq + 1, Timestamp(1_790_000_000_001));
     let append = Append {
-        run: "r1".into(),
+        run: run_id("r1"),
         first_seq: seq,
         prev_hash: doc.hash,
         entries: vec![Entry { seq, at, hash, event }],
@@ -167,14 +165,14 @@ async fn a_damaged_document_is_not_rebuilt_from_a_history_that_is_not_known() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_from_one_version_to_the_other_and_not_back() {
     let folder = tempfile::tempdir().expect("a folder");
-    let key = document_key("r1");
+    let key = run_id("r1").document_key();
     let pages = async |world: &World| {
         let doc = Document::decode(&world.stored(&key).await).expect("a document");
-        let head = world.stored(&stored_values::key("r1", &doc.snapshot.expect("a snapshot").key)).await;
+        let head = world.stored(&run_id("r1").value_key(&doc.snapshot.expect("a snapshot").key)).await;
         let part: HeadPart = document::decode(&head).expect("a head");
         let mut found = vec![head.starts_with(&MAGIC)];
         for page in &part.pages {
-            found.push(world.stored(&stored_values::key("r1", &page.key)).await.starts_with(&MAGIC));
+            found.push(world.stored(&run_id("r1").value_key(&page.key)).await.starts_with(&MAGIC));
         }
         found
     };

@@ -3,7 +3,6 @@
 use super::{
     Workflows,
     actor::{Actor, Mem},
-    agent_id,
     alarms::Alarm,
     attempts::{Attempt, Handle, PUBLISH},
     http_step::HttpStep,
@@ -25,6 +24,7 @@ use bytes::Bytes;
 use callboard_core::{
     Datum, Machine, Span, Timestamp,
     agent::task::Task as AgentTask,
+    id::RunId,
     workflow::{Effect, Run, StepKey},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -52,7 +52,7 @@ impl Workflows {
     pub(super) async fn act(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         mem: &mut Mem,
         turn: &Turn,
         begun: &BTreeSet<Attempt>,
@@ -133,13 +133,13 @@ impl Workflows {
     }
 
     /// Publishes tasks in a task of its own. What fails is published again by the next wake.
-    fn publish_tasks(&self, run: &str, state: &Run, tasks: Vec<Task>) {
+    fn publish_tasks(&self, run: &RunId, state: &Run, tasks: Vec<Task>) {
         if tasks.is_empty() {
             return;
         }
         let now = self.services.clock.now();
         let messages = self.messages(run, state, &tasks, now);
-        let (this, run) = (self.clone(), run.to_owned());
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             let mut tries = PUBLISH;
             while tries.climb().await {
@@ -149,7 +149,7 @@ impl Workflows {
                         failpoint!("tasks.after_publish");
                         return;
                     }
-                    Err(error) => tracing::warn!(run, %error, "tasks are not published yet"),
+                    Err(error) => tracing::warn!(%run, %error, "tasks are not published yet"),
                 }
                 // The next process publishes them again. A shutdown does not wait for a bus that is away.
                 if this.tasks.is_stopping() {
@@ -161,7 +161,7 @@ impl Workflows {
     }
 
     /// Returns the messages of tasks, as agents read them.
-    fn messages(&self, run: &str, state: &Run, tasks: &[Task], now: Timestamp) -> Vec<Bytes> {
+    fn messages(&self, run: &RunId, state: &Run, tasks: &[Task], now: Timestamp) -> Vec<Bytes> {
         let plan = state.plan.as_ref();
         let budgeted = plan.is_some_and(|p| p.definition.settings.budget.is_some());
         let secrets = plan.map(|plan| self.secrets_of(plan)).unwrap_or_default();
@@ -169,7 +169,7 @@ impl Workflows {
             let (step, attempt) = &task.attempt;
             let id = format!("{run}/{step}/{attempt}");
             let data = TaskReady {
-                run: Some(run.to_owned()),
+                run: Some(run.clone()),
                 step: Some(step.clone()),
                 first: task.is_first.then_some(now),
                 task: AgentTask {
@@ -184,7 +184,7 @@ impl Workflows {
                     secrets: secrets.clone(),
                 },
             };
-            events::envelope(&id, events::TASK_READY, run, now, &data)
+            events::envelope(&id, events::TASK_READY, run.as_str(), now, &data)
         };
         tasks.iter().map(message).collect()
     }
@@ -201,7 +201,7 @@ impl Workflows {
                 drop(actor);
                 if waiting && let Err(fault) = this.turn(&run, Turn::Go).await {
                     tracing::debug!(
-                        run,
+                        %run,
                         detail = fault.detail,
                         "its tasks are published again at its next wake"
                     );
@@ -213,38 +213,38 @@ impl Workflows {
     /// Tells an agent that its answer is not wanted any more.
     fn tell_agent(
         &self,
-        run: &str,
+        run: &RunId,
         step: StepKey,
         attempt: u32,
         told: Arc<parking_lot::Mutex<BTreeSet<(StepKey, u32)>>>,
     ) {
-        let (this, run) = (self.clone(), run.to_owned());
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             let cancel = Cancel { attempt: Some(attempt) };
-            match ask(&this.services, &agent_id(&run, &step), &cancel).await {
+            match ask(&this.services, &step.agent(&run), &cancel).await {
                 Ok(_) | Err(Unanswered::Refused(_)) => {
                     told.lock().insert((step, attempt));
                     this.settle(&run).await;
                 }
                 // An agent that did not hear it is told again by the next turn.
-                Err(error) => tracing::debug!(run, %step, %error, "the agent is not told yet"),
+                Err(error) => tracing::debug!(%run, %step, %error, "the agent is not told yet"),
             }
         });
     }
 
     /// Takes another turn.
-    fn go_on(&self, run: &str) {
-        let (this, run) = (self.clone(), run.to_owned());
+    fn go_on(&self, run: &RunId) {
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             if let Err(fault) = this.turn(&run, Turn::Go).await {
-                tracing::debug!(run, detail = fault.detail, "the next turn did not go through");
+                tracing::debug!(%run, detail = fault.detail, "the next turn did not go through");
             }
         });
     }
 
     /// Sets the alarm of the nearest deadline, one millisecond late: instants are whole milliseconds, and a turn just
     /// before one would find nothing due.
-    fn set_alarm(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
+    fn set_alarm(&self, actor: &mut Actor, run: &RunId, mem: &mut Mem) {
         self.tell_time(actor, run, mem);
         let left = mem.run.deadline().map(|deadline| deadline.since(mem.now));
         let near = self.services.settings.paced(NEAR);
@@ -259,7 +259,7 @@ impl Workflows {
     }
 
     /// Cleans up if the run has ended and everything of it is on record.
-    pub(super) async fn settle(&self, run: &str) {
+    pub(super) async fn settle(&self, run: &RunId) {
         let Ok(mut actor) = self.boxes.enter(run).await else { return };
         if let Some(mem) = actor.mem.take() {
             if mem.run.ended.is_some() && !mem.run.purging {
@@ -279,7 +279,7 @@ impl Workflows {
 
     /// Removes the reminder of an ended run and marks it as cleaned. This comes last, since then nobody looks at the
     /// run until its retention is over.
-    async fn clean(&self, actor: &mut Actor, run: &str, mem: &Mem) {
+    async fn clean(&self, actor: &mut Actor, run: &RunId, mem: &Mem) {
         if rule!(DisarmLast, !actor.outgoing.is_done(mem.doc.seq)) {
             // The follower calls `settle` when it is through.
             if actor.outgoing.has_work() {
@@ -294,7 +294,7 @@ impl Workflows {
         if self.disarm(actor, run).await {
             failpoint!("clean.before_mark");
             if let Err(error) = self.services.catalog.mark_cleaned(run, mem.doc.seq).await {
-                tracing::debug!(run, %error, "the run is not marked as cleaned up yet");
+                tracing::debug!(%run, %error, "the run is not marked as cleaned up yet");
             }
             failpoint!("clean.after_mark");
         }

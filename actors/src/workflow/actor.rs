@@ -7,6 +7,7 @@ use crate::{
 };
 use callboard_core::{
     Timestamp, Values,
+    id::RunId,
     workflow::{Run, StepKey},
 };
 use std::{collections::BTreeSet, sync::Arc};
@@ -81,7 +82,7 @@ impl Pages {
 
 impl Mem {
     /// A run of which there is nothing yet.
-    pub fn new(run: &str) -> Self {
+    pub fn new(run: &RunId) -> Self {
         let mem = Self::of(Document::empty(), Run::new(run), None);
         Self { saved: Saved { unheard: true, ..mem.saved }, ..mem }
     }

@@ -7,7 +7,7 @@
 use super::{Workflows, reason::Turn};
 use crate::{WORKFLOW, tasks::Tasks};
 use bytes::Bytes;
-use callboard_core::{Span, Timestamp};
+use callboard_core::{Span, Timestamp, id::RunId};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeSet, HashMap},
@@ -45,16 +45,16 @@ pub(super) struct Alarms {
 #[derive(Default)]
 struct Index {
     /// Every run that waits, also while its alarm rings.
-    of: HashMap<Arc<str>, Alarm>,
+    of: HashMap<RunId, Alarm>,
     /// Those that have not rung.
-    line: BTreeSet<(Timestamp, Arc<str>)>,
+    line: BTreeSet<(Timestamp, RunId)>,
 }
 
 // === impl Alarms ===
 
 impl Alarms {
     /// Sets a run's alarm, or takes it away.
-    pub fn set(&self, run: &str, alarm: Option<Alarm>) {
+    pub fn set(&self, run: &RunId, alarm: Option<Alarm>) {
         let mut index = self.index.lock();
         let first = index.line.first().map(|(at, _)| *at);
         let known = index.of.remove_entry(run);
@@ -62,7 +62,7 @@ impl Alarms {
             index.line.remove(&(old.at, name.clone()));
         }
         let Some(alarm) = alarm else { return };
-        let name = known.map_or_else(|| Arc::from(run), |(name, _)| name);
+        let name = known.map_or_else(|| run.clone(), |(name, _)| name);
         index.line.insert((alarm.at, name.clone()));
         index.of.insert(name, alarm);
         drop(index);
@@ -73,12 +73,12 @@ impl Alarms {
     }
 
     /// Returns how far the time of a run that waits is ahead of the steady clock, in milliseconds.
-    pub fn ahead(&self, run: &str) -> Option<i64> {
+    pub fn ahead(&self, run: &RunId) -> Option<i64> {
         self.index.lock().of.get(run).map(|alarm| alarm.ahead)
     }
 
     /// Takes a run whose alarm rings, or tells when the next one does.
-    fn due(&self, now: Timestamp) -> Result<(Arc<str>, Timestamp), Option<Timestamp>> {
+    fn due(&self, now: Timestamp) -> Result<(RunId, Timestamp), Option<Timestamp>> {
         let mut index = self.index.lock();
         match index.line.first() {
             Some((at, _)) if *at > now => Err(Some(*at)),
@@ -88,7 +88,7 @@ impl Alarms {
     }
 
     /// Forgets an alarm that rang, unless another was set meanwhile.
-    fn spent(&self, run: &Arc<str>, at: Timestamp) {
+    fn spent(&self, run: &RunId, at: Timestamp) {
         let mut index = self.index.lock();
         if index.of.get(run).is_some_and(|alarm| alarm.at == at) && !index.line.contains(&(at, run.clone())) {
             index.of.remove(run);
@@ -98,7 +98,7 @@ impl Alarms {
     /// The wall clock was set: what is due by it now rings now. An alarm never becomes later.
     fn jumped(&self, steady: Timestamp, wall: Timestamp) {
         let mut index = self.index.lock();
-        let sooner: Vec<(Arc<str>, Alarm)> = index
+        let sooner: Vec<(RunId, Alarm)> = index
             .line
             .iter()
             .filter_map(|(at, run)| {
@@ -170,15 +170,15 @@ fn said(by: i64) {
 
 impl Workflows {
     /// Wakes a run: here if it is here, else through the sidecar, which knows where it is.
-    async fn ring(&self, run: &str) {
+    async fn ring(&self, run: &RunId) {
         if self.boxes.knows(run) {
             if let Err(fault) = self.turn(run, Turn::Go).await {
-                tracing::debug!(run, detail = fault.detail, "the timer's turn did not go through");
+                tracing::debug!(%run, detail = fault.detail, "the timer's turn did not go through");
             }
         } else if let Err(error) =
-            self.services.sidecar.invoke_actor(WORKFLOW, run, "sweep", Bytes::new()).await
+            self.services.sidecar.invoke_actor(WORKFLOW, run.as_str(), "sweep", Bytes::new()).await
         {
-            tracing::debug!(run, %error, "the run is not woken yet");
+            tracing::debug!(%run, %error, "the run is not woken yet");
         }
     }
 }
@@ -186,6 +186,7 @@ impl Workflows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::run_id;
 
     fn alarm(at: i64) -> Alarm {
         Alarm { at: Timestamp(at), wall: Timestamp(at), ahead: 0 }
@@ -195,33 +196,33 @@ mod tests {
     fn alarms_ring_in_order_and_the_last_one_set_counts() {
         let alarms = Alarms::default();
         for (run, at) in [("a", 30), ("b", 10), ("c", 20), ("b", 40), ("d", 5)] {
-            alarms.set(run, Some(alarm(at)));
+            alarms.set(&run_id(run), Some(alarm(at)));
         }
-        alarms.set("d", None);
+        alarms.set(&run_id("d"), None);
         assert_eq!(alarms.due(Timestamp(15)), Err(Some(Timestamp(20))));
         let rung: Vec<_> = std::iter::from_fn(|| alarms.due(Timestamp(50)).ok()).collect();
-        assert_eq!(rung.iter().map(|(run, _)| &**run).collect::<Vec<_>>(), ["c", "a", "b"]);
+        assert_eq!(rung.iter().map(|(run, _)| run.as_str()).collect::<Vec<_>>(), ["c", "a", "b"]);
     }
 
     #[test]
     fn an_alarm_that_rang_tells_the_runs_time_until_it_is_spent() {
         let alarms = Alarms::default();
-        alarms.set("a", Some(Alarm { ahead: 7, ..alarm(10) }));
+        alarms.set(&run_id("a"), Some(Alarm { ahead: 7, ..alarm(10) }));
         let (run, at) = alarms.due(Timestamp(10)).unwrap();
         assert_eq!(alarms.ahead(&run), Some(7));
-        alarms.set("a", Some(Alarm { ahead: 7, ..alarm(90) }));
+        alarms.set(&run_id("a"), Some(Alarm { ahead: 7, ..alarm(90) }));
         alarms.spent(&run, at);
-        assert_eq!(alarms.ahead("a"), Some(7), "it was set anew");
+        assert_eq!(alarms.ahead(&run_id("a")), Some(7), "it was set anew");
         let (run, at) = alarms.due(Timestamp(90)).unwrap();
         alarms.spent(&run, at);
-        assert_eq!(alarms.ahead("a"), None);
+        assert_eq!(alarms.ahead(&run_id("a")), None);
     }
 
     #[test]
     fn what_the_wall_clock_says_is_due_rings_when_it_was_set_forward() {
         let alarms = Alarms::default();
-        alarms.set("a", Some(alarm(10_000)));
-        alarms.set("b", Some(alarm(20_000)));
+        alarms.set(&run_id("a"), Some(alarm(10_000)));
+        alarms.set(&run_id("b"), Some(alarm(20_000)));
         alarms.jumped(Timestamp(1_000), Timestamp(15_000));
         assert_eq!(alarms.due(Timestamp(1_000)).map(|(run, _)| run.to_string()), Ok("a".into()));
         assert_eq!(alarms.due(Timestamp(1_000)), Err(Some(Timestamp(6_000))));

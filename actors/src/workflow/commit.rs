@@ -15,7 +15,7 @@ use crate::{
     stored_values::{self, NewValue},
 };
 use bytes::Bytes;
-use callboard_core::{Hash, workflow::Event};
+use callboard_core::{Hash, id::RunId, workflow::Event};
 use callboard_sidecar::client::Ttl;
 
 /// Seconds after which a first document goes that nobody journaled.
@@ -45,7 +45,7 @@ impl Workflows {
     pub(super) async fn commit(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         mem: &mut Mem,
         events: Vec<Event>,
         adopted: Option<Adopted>,
@@ -81,10 +81,10 @@ impl Workflows {
         Ok(())
     }
 
-    async fn save_values(&self, run: &str, made: &[NewValue]) -> Result<(), Option<Refused>> {
+    async fn save_values(&self, run: &RunId, made: &[NewValue]) -> Result<(), Option<Refused>> {
         failpoint!("commit.before_values");
         if let Err(error) = stored_values::save(&self.services, run, made).await {
-            tracing::debug!(run, %error, "values are not saved");
+            tracing::debug!(%run, %error, "values are not saved");
             // The document never left, so nothing names them.
             let _ = stored_values::delete(&self.services, run, &names(made)).await;
             return Err(None);
@@ -97,7 +97,7 @@ impl Workflows {
     async fn save_document(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         mem: &Mem,
         unheard: bool,
         made: &[NewValue],
@@ -116,7 +116,7 @@ impl Workflows {
             self.arm(actor, run, &mem.run, false),
         );
         if let Err(error) = saved {
-            tracing::debug!(run, %error, "the document's save is refused or unknown");
+            tracing::debug!(%run, %error, "the document's save is refused or unknown");
             // The save may still arrive, so what it names can't be deleted yet.
             return Err(Some(Refused { etag: mem.saved.etag.clone(), made: names(made) }));
         }
@@ -125,11 +125,11 @@ impl Workflows {
     }
 
     /// Deletes the snapshot's parts that the commit replaced. What is left by a failure goes by its expiry.
-    fn delete_superseded(&self, run: &str, superseded: Vec<(String, u64)>) {
+    fn delete_superseded(&self, run: &RunId, superseded: Vec<(String, u64)>) {
         if superseded.is_empty() {
             return;
         }
-        let (this, run) = (self.clone(), run.to_owned());
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             failpoint!("commit.before_superseded");
             let _ = stored_values::delete(&this.services, &run, &superseded).await;
@@ -137,7 +137,7 @@ impl Workflows {
     }
 
     /// Deletes what refused turns made, once the document has moved past them and names none of it.
-    pub(super) async fn clean_refused(&self, run: &str, mem: &Mem, refused: &mut Vec<Refused>) {
+    pub(super) async fn clean_refused(&self, run: &RunId, mem: &Mem, refused: &mut Vec<Refused>) {
         // An etag that is no number counts as 0, so nothing is deleted by it.
         let version = |etag: Option<&String>| etag.and_then(|e| e.parse::<u64>().ok()).unwrap_or(0);
         let now = version(mem.saved.etag.as_ref());

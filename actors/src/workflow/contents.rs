@@ -8,6 +8,7 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{
     Datum, Hash, ValueRef,
+    id::RunId,
     workflow::{
         Event, Input, Outcome, Run,
         run::{Ending, StepState},
@@ -44,7 +45,7 @@ pub(super) enum Unadopted {
 
 impl Workflows {
     /// Returns a datum's value, nothing if it can't be read now.
-    pub(super) async fn content(&self, run: &str, datum: &Datum) -> Option<Arc<Value>> {
+    pub(super) async fn content(&self, run: &RunId, datum: &Datum) -> Option<Arc<Value>> {
         match datum {
             Datum::Inline(value) => Some(value.clone()),
             Datum::Stored(reference) => {
@@ -56,7 +57,7 @@ impl Workflows {
     /// Returns values by name; absent ones are in neither store nor catalog.
     pub(super) async fn fetch(
         &self,
-        run: &str,
+        run: &RunId,
         refs: &[ValueRef],
     ) -> Result<BTreeMap<String, Arc<Value>>, Unread> {
         let mut out = BTreeMap::new();
@@ -94,7 +95,7 @@ impl Workflows {
     /// have lost it since.
     pub(super) async fn adopt(
         &self,
-        run: &str,
+        run: &RunId,
         mem: &mut Mem,
         turn: &Turn,
     ) -> Result<Option<Adopted>, Unadopted> {

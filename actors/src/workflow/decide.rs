@@ -12,6 +12,7 @@ use crate::{marks::Work, mutant::rule, protocol::Fault};
 use callboard_core::{
     Code, Stop, Timestamp,
     expr::{Brake, Meter},
+    id::RunId,
     workflow::{Event, Input, StepKey, What, event::Refusal},
 };
 use std::collections::BTreeSet;
@@ -41,7 +42,7 @@ impl Workflows {
     pub(super) async fn decide_surely(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         mut mem: Mem,
         source: Source,
@@ -75,7 +76,13 @@ impl Workflows {
     }
 
     /// Decides, with an answer's value at hand.
-    async fn decide_with_value(&self, actor: &mut Actor, run: &str, mem: &mut Mem, turn: &Turn) -> Decision {
+    async fn decide_with_value(
+        &self,
+        actor: &mut Actor,
+        run: &RunId,
+        mem: &mut Mem,
+        turn: &Turn,
+    ) -> Decision {
         self.tell_time(actor, run, mem);
         let adopted = match self.adopt(run, mem, turn).await {
             Ok(adopted) => adopted,
@@ -89,7 +96,7 @@ impl Workflows {
     }
 
     /// Asks the core, and brings the values that it misses until it has all of them.
-    async fn decide(&self, run: &str, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
+    async fn decide(&self, run: &RunId, mem: &mut Mem, turn: &Turn) -> Result<Vec<Event>, Undecided> {
         let tick = Input::Tick;
         let input = match turn {
             Turn::Input(input) => input,
@@ -114,7 +121,7 @@ impl Workflows {
                     let found = self.fetch(run, &missing.0).await.map_err(|_| Undecided::Unknown)?;
                     // A value that is in neither of them may come back with the store, so this is no refusal.
                     if missing.0.iter().any(|r| !found.contains_key(&r.key)) {
-                        tracing::error!(run, ?missing, "values are in neither store nor catalog");
+                        tracing::error!(%run, ?missing, "values are in neither store nor catalog");
                         return Err(Undecided::Unknown);
                     }
                     for (key, value) in found {
@@ -132,13 +139,13 @@ impl Workflows {
         at: Timestamp,
         input: &Input,
     ) -> Result<Result<Vec<Event>, Stop<Refusal>>, Fault> {
-        let name = mem.run.id.to_string();
+        let name = &mem.run.id;
         // A suspect waits for its turn before it takes a place in the pool, so that no run holds a place while it
         // waits for another.
-        let suspect = self.marks.is_suspect(&name);
-        let _alone = if suspect { Some(self.marks.enter(&name, Work::Decide).await) } else { None };
+        let suspect = self.marks.is_suspect(name);
+        let _alone = if suspect { Some(self.marks.enter(name, Work::Decide).await) } else { None };
         let place = self.tasks.pool.place().await.map_err(Fault::busy)?;
-        let _under_way = if suspect { None } else { Some(self.marks.enter(&name, Work::Decide).await) };
+        let _under_way = if suspect { None } else { Some(self.marks.enter(name, Work::Decide).await) };
         let (run, values, input) = (mem.run.clone(), mem.values.clone(), input.clone());
         let decide = move |brake: &Brake| run.decide_under(&Meter::new(Some(brake)), at, &input, &values);
         self.tasks.pool.decide(place, decide).await.map_err(Fault::busy)
@@ -147,7 +154,7 @@ impl Workflows {
     /// Tells a run what time it is. Time never goes backwards along a history. After the wall clock was set back, a
     /// run's own time goes on from its last event, at the speed of the steady clock, until the wall clock has caught
     /// up. So a wait lasts as long as it should.
-    pub(super) fn tell_time(&self, actor: &mut Actor, run: &str, mem: &mut Mem) {
+    pub(super) fn tell_time(&self, actor: &mut Actor, run: &RunId, mem: &mut Mem) {
         let (wall, steady) = (self.services.clock.now(), self.services.clock.steady());
         let last = mem.doc.tail.last().map_or(Timestamp(0), |kept| kept.event.at);
         let known = actor.ahead.or_else(|| self.alarms.ahead(run)).unwrap_or(i64::MIN);

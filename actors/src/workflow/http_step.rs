@@ -9,6 +9,7 @@ use callboard_connectors::http::{
 use callboard_core::{
     Datum, Span,
     call::{CallError, Usage},
+    id::RunId,
     request::{Request, Template},
     workflow::{Input, Outcome, Plan, Run, StepKey, run::StepState},
 };
@@ -47,8 +48,8 @@ impl HttpStep {
 
 impl Workflows {
     /// Performs the call in a task of its own.
-    pub(super) fn call_http(&self, run: &str, call: HttpStep) {
-        let (this, run) = (self.clone(), run.to_owned());
+    pub(super) fn call_http(&self, run: &RunId, call: HttpStep) {
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             let place = tokio::select! {
                 biased;
@@ -90,25 +91,25 @@ impl Workflows {
                     // Only these two may go away by themselves.
                     Err(fault) if fault.status == 503 || fault.status == 429 => {}
                     Err(fault) => {
-                        tracing::debug!(run, %step, detail = fault.detail, "the answer is not wanted");
+                        tracing::debug!(%run, %step, detail = fault.detail, "the answer is not wanted");
                         return;
                     }
                 }
             }
-            tracing::warn!(run, %step, attempt = call.attempt, "the answer of an HTTP step could not be recorded");
+            tracing::warn!(%run, %step, attempt = call.attempt, "the answer of an HTTP step could not be recorded");
             this.land(&run, &step, call.attempt).await;
         });
     }
 
     /// Forgets an attempt: nobody here works on it any more, and the next wake may.
-    pub(super) async fn land(&self, run: &str, step: &StepKey, attempt: u32) {
+    pub(super) async fn land(&self, run: &RunId, step: &StepKey, attempt: u32) {
         if let Ok(mut actor) = self.boxes.enter(run).await {
             actor.attempts.forget(&(step.clone(), attempt));
         }
     }
 
     /// Asks for the right to perform an `at_most_once` call. Only one activation gets it.
-    pub(super) async fn granted(&self, run: &str, step: &StepKey, attempt: u32) -> bool {
+    pub(super) async fn granted(&self, run: &RunId, step: &StepKey, attempt: u32) -> bool {
         let activation = format!("{:x}", self.services.clock.id());
         let ask = Input::Grant { step: step.clone(), attempt, activation: activation.clone() };
         let Ok(done) = self.turn(run, Turn::Input(ask)).await else { return false };
@@ -118,14 +119,14 @@ impl Workflows {
     }
 
     /// Reads the recorded request; `None` if it can't be had now.
-    async fn request(&self, run: &str, call: &HttpStep) -> Result<Option<Request>, CallError> {
+    async fn request(&self, run: &RunId, call: &HttpStep) -> Result<Option<Request>, CallError> {
         let Some(input) = self.content(run, &call.input).await else { return Ok(None) };
         let request = serde_json::from_value((*input).clone()).map_err(|e| invalid(e.to_string()))?;
         Ok(Some(request))
     }
 
     /// Makes the call. Errs with the call's failure.
-    async fn perform(&self, run: &str, call: &HttpStep, request: &Request) -> Result<Answer, CallError> {
+    async fn perform(&self, run: &RunId, call: &HttpStep, request: &Request) -> Result<Answer, CallError> {
         let node = call.plan.by_id.get(&*call.step.node).map(|ix| &call.plan.node(*ix).node.kind);
         let Some(node) = node.and_then(|kind| kind.request()) else {
             return Err(invalid("the run's definition has no such call".into()));

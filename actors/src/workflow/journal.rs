@@ -10,6 +10,7 @@ use crate::{mutant::rule, protocol::Fault};
 use callboard_catalog::RunProjection;
 use callboard_core::{
     Code, Machine, Span, Timestamp,
+    id::RunId,
     workflow::{Run, view::Summary},
 };
 use std::{sync::Arc, time::Duration};
@@ -43,7 +44,7 @@ impl Workflows {
     pub(super) async fn journal(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         mem: &Mem,
         haste: Haste,
         turn: &Turn,
@@ -108,11 +109,11 @@ impl Workflows {
     }
 
     /// Journals and publishes behind the turns of a run; at most one such worker for each.
-    pub(super) fn follow(&self, run: &str, outgoing: Arc<Outgoing>) {
+    pub(super) fn follow(&self, run: &RunId, outgoing: Arc<Outgoing>) {
         if !outgoing.begin_following() {
             return;
         }
-        let (this, run) = (self.clone(), run.to_owned());
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             let mut failures = 0;
             while outgoing.has_work() && failures < 5 {

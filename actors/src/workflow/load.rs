@@ -17,6 +17,7 @@ use crate::{
 use callboard_catalog::Tip;
 use callboard_core::{
     Code, Datum, Hash, ValueRef,
+    id::RunId,
     workflow::{Definition, Event, Plan, Run, What},
 };
 use callboard_sidecar::client::Ttl;
@@ -47,7 +48,7 @@ struct Read {
 
 impl Workflows {
     /// Reads the run past the cache and, where the document is not what the history says, repairs and saves it.
-    pub(super) async fn load(&self, actor: &mut Actor, run: &str) -> Result<Loaded, Unread> {
+    pub(super) async fn load(&self, actor: &mut Actor, run: &RunId) -> Result<Loaded, Unread> {
         let outgoing = Arc::clone(&actor.outgoing);
         let _still = outgoing.still().await;
         let entry = self.document_of(run).read().await?;
@@ -59,13 +60,13 @@ impl Workflows {
             None => Read { doc: None, etag: None },
             Some((Ok(doc), etag)) => Read { doc: Some(doc), etag: Some(etag) },
             Some((Err(error @ Unreadable::Newer(_)), _)) => {
-                tracing::warn!(run, %error, "the document can't be read");
+                tracing::warn!(%run, %error, "the document can't be read");
                 let message = format!("the document of run {run} can't be read: {error}");
                 return Ok(Loaded::Stopped(Fault::new(503, Code::NewerVersion, message)));
             }
             // The history can rebuild a damaged document.
             Some((Err(Unreadable::Damaged(error)), etag)) => {
-                tracing::error!(run, error, "the document is damaged");
+                tracing::error!(%run, error, "the document is damaged");
                 Read { doc: None, etag: Some(etag) }
             }
         };
@@ -86,7 +87,7 @@ impl Workflows {
 
     /// Returns the end of the history: the outer `None` if the catalog is away and need not be asked, the inner one
     /// if it does not know the run.
-    async fn tip_of(&self, run: &str, read: &Read) -> Result<Option<Option<Tip>>, Unread> {
+    async fn tip_of(&self, run: &RunId, read: &Read) -> Result<Option<Option<Tip>>, Unread> {
         mutant!(
             ReadTip,
             if read.doc.is_some() {
@@ -97,7 +98,7 @@ impl Workflows {
             Ok(tip) => Ok(Some(tip)),
             // A store that can't roll back is enough to go on with.
             Err(error) if !self.services.settings.strict && read.doc.is_some() => {
-                tracing::warn!(run, %error, "going on without the catalog");
+                tracing::warn!(%run, %error, "going on without the catalog");
                 Ok(None)
             }
             Err(error) => Err(error.into()),
@@ -108,7 +109,7 @@ impl Workflows {
     async fn follow_up(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         next: Next,
         read: Read,
         tip: Option<Option<Tip>>,
@@ -125,7 +126,7 @@ impl Workflows {
                 Ok(Loaded::Purged { came_back })
             }
             (Next::Gap { history, document }, _) => {
-                tracing::error!(run, history, document, "the history lacks events");
+                tracing::error!(%run, history, document, "the history lacks events");
                 let message = format!("the history of run {run} ends before its document begins");
                 Ok(Loaded::Stopped(Fault::new(500, Code::HistoryGap, message)))
             }
@@ -140,7 +141,7 @@ impl Workflows {
     async fn take_up(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         doc: Document,
         etag: Option<String>,
         tip: Option<Option<Tip>>,
@@ -170,7 +171,7 @@ impl Workflows {
     async fn as_is(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         doc: Option<Document>,
         etag: Option<String>,
         tip: Option<Tip>,
@@ -184,7 +185,7 @@ impl Workflows {
     }
 
     /// Whether the unjournaled tail names a value that neither store nor catalog has.
-    async fn tail_lost(&self, run: &str, doc: &Document, journaled: u64) -> Result<bool, Unread> {
+    async fn tail_lost(&self, run: &RunId, doc: &Document, journaled: u64) -> Result<bool, Unread> {
         let refs: Vec<ValueRef> =
             doc.after(journaled).flat_map(|(_, kept)| references(&kept.event)).collect();
         let found = self.fetch(run, &refs).await?;
@@ -192,7 +193,7 @@ impl Workflows {
     }
 
     /// Puts the state together: the snapshot's parts, then the tail.
-    async fn build(&self, run: &str, doc: Document, etag: Option<String>) -> Result<Mem, Unread> {
+    async fn build(&self, run: &RunId, doc: Document, etag: Option<String>) -> Result<Mem, Unread> {
         let (mut state, included, pages) = match &doc.snapshot {
             None => (Run::new(run), 0, Default::default()),
             Some(snapshot) => match self.restore(run, snapshot).await? {
@@ -211,8 +212,8 @@ impl Workflows {
     }
 
     /// Folds the history up to `seq`, for a snapshot that can't be read: everything before the tail is there.
-    async fn replayed(&self, run: &str, seq: u64) -> Result<Run, Unread> {
-        tracing::error!(run, "a part of the snapshot is missing or damaged: the history has it");
+    async fn replayed(&self, run: &RunId, seq: u64) -> Result<Run, Unread> {
+        tracing::error!(%run, "a part of the snapshot is missing or damaged: the history has it");
         let events: Vec<Event> =
             self.entries(run, 0, seq).await?.into_iter().map(|(_, _, event)| event).collect();
         // The catalog is behind the tail's beginning: neither has these events.
@@ -228,7 +229,7 @@ impl Workflows {
     /// Compiles the pinned definition into the state. It was checked when it was pinned.
     pub(super) async fn attach(
         &self,
-        run: &str,
+        run: &RunId,
         state: &mut Run,
         first: Option<&Event>,
     ) -> Result<(), Unread> {
@@ -256,11 +257,11 @@ impl Workflows {
     }
 
     /// Rebuilds the document from the history, restores the values it names, and saves it by the etag just read.
-    async fn rebuild(&self, actor: &mut Actor, run: &str, etag: Option<String>) -> Result<Loaded, Unread> {
+    async fn rebuild(&self, actor: &mut Actor, run: &RunId, etag: Option<String>) -> Result<Loaded, Unread> {
         let services = &self.services;
         let mut mem = self.folded(run, etag, None).await?;
         services.metrics.rolled_forward.inc();
-        tracing::info!(run, seq = mem.doc.seq, "the document is rebuilt from the history");
+        tracing::info!(%run, seq = mem.doc.seq, "the document is rebuilt from the history");
         let refs = state_references(&mem.run);
         let found = self.fetch(run, &refs).await?;
         if let Some(lost) = refs.iter().find(|r| !found.contains_key(&r.key)) {
@@ -281,7 +282,12 @@ impl Workflows {
     }
 
     /// Folds the whole history.
-    async fn folded(&self, run: &str, etag: Option<String>, parts: Option<Snapshot>) -> Result<Mem, Unread> {
+    async fn folded(
+        &self,
+        run: &RunId,
+        etag: Option<String>,
+        parts: Option<Snapshot>,
+    ) -> Result<Mem, Unread> {
         let entries = self.entries(run, 0, u64::MAX).await?;
         let (seq, hash) = entries.last().map_or((0, Hash::default()), |(seq, hash, _)| (*seq, *hash));
         let mut state = Run::new(run);
@@ -296,7 +302,7 @@ impl Workflows {
     /// Reads the history after `after`, up to and including `until`.
     pub(super) async fn entries(
         &self,
-        run: &str,
+        run: &RunId,
         after: u64,
         until: u64,
     ) -> Result<Vec<(u64, Hash, Event)>, Unread> {
@@ -328,7 +334,7 @@ impl Workflows {
     async fn queue_tail(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         mem: &Mem,
         tip: Option<Option<&Tip>>,
     ) -> Result<(), Unread> {
@@ -366,7 +372,7 @@ impl Workflows {
     async fn queue_published(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         after: u64,
         until: u64,
     ) -> Result<(), Unread> {

@@ -9,6 +9,7 @@ use callboard_core::{
     Code, Datum,
     agent::run::Ending,
     call::{CallError, Usage},
+    id::{OperationId, RunId},
     workflow::{Input, Outcome, definition::EffectMode, run::StepState, view::Summary},
 };
 use serde_json::json;
@@ -40,10 +41,10 @@ pub const COMMANDS: [(&str, &str); 6] = [
 
 impl Workflows {
     /// Calls a method by name.
-    pub(super) async fn call_method(&self, run: &str, method: &str, body: &[u8]) -> Reply {
-        let op = |given: Option<String>| match given {
+    pub(super) async fn call_method(&self, run: &RunId, method: &str, body: &[u8]) -> Reply {
+        let op = |given: Option<OperationId>| match given {
             // An operation without a name can't be told from its repetition: each one counts.
-            None => Ok(format!("{:x}", self.services.clock.id())),
+            None => Ok(OperationId::new(format!("{:x}", self.services.clock.id()))),
             Some(op) => bounded("op", op, NAME),
         };
         let input = match method {
@@ -67,7 +68,7 @@ impl Workflows {
                 let input = Input::Resume { op: op(parse::<message::Operation>(body)?.op)? };
                 if self.marks.is_set_aside(run) {
                     self.marks.lift(run);
-                    tracing::warn!(run, "the run that was set aside is tried again");
+                    tracing::warn!(%run, "the run that was set aside is tried again");
                     let done = self.turn(run, Turn::Sweep).await?;
                     // It may have been paused besides.
                     if done.run.paused.is_none() {
@@ -124,7 +125,7 @@ impl Workflows {
     }
 
     /// Returns the run; one that left the state store is answered from the catalog.
-    pub async fn status(&self, run: &str) -> Reply {
+    pub async fn status(&self, run: &RunId) -> Reply {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
             Err(fault) if matches!(fault.code, Code::RunArchived | Code::Quarantined) => {
@@ -141,7 +142,7 @@ impl Workflows {
     }
 
     /// Answers with a run and its seq.
-    async fn show(&self, run: &str, done: &Done) -> Reply {
+    async fn show(&self, run: &RunId, done: &Done) -> Reply {
         match &done.summary {
             Some(summary) => {
                 let mut shown = self.resolve(run, summary).await?;
@@ -153,7 +154,7 @@ impl Workflows {
     }
 
     /// Answers with a summary and the values it names, as far as there is room.
-    async fn resolve(&self, run: &str, summary: &Summary) -> Reply {
+    async fn resolve(&self, run: &RunId, summary: &Summary) -> Reply {
         // An answer has to fit the sidecar's messages. A value that does not is shown as its reference, and read
         // elsewhere.
         let mut room = ANSWER;
@@ -162,12 +163,12 @@ impl Workflows {
         let found = match self.fetch(run, &refs).await {
             Ok(found) => found,
             Err(error) => {
-                tracing::debug!(run, %error, "values of the summary can't be read now");
+                tracing::debug!(%run, %error, "values of the summary can't be read now");
                 BTreeMap::new()
             }
         };
         let mut shown = summary.resolve(|r| found.get(&r.key).map(|v| (**v).clone()));
-        shown["run_id"] = summary.id.clone().into();
+        shown["run_id"] = summary.id.as_str().into();
         if self.is_quarantined(run) && shown["ended_at"].is_null() {
             shown["status"] = "paused".into();
             shown["error"] =
@@ -177,7 +178,7 @@ impl Workflows {
     }
 
     /// Records an agent's answer. A late one is acknowledged too: it needs no further telling.
-    async fn answer(&self, run: &str, body: message::Answer) -> Result<Taken, Fault> {
+    async fn answer(&self, run: &RunId, body: message::Answer) -> Result<Taken, Fault> {
         let outcome = match body.outcome {
             Ending::Completed(output) => Outcome::Done(output),
             Ending::Failed(error) => Outcome::Failed(error),
@@ -197,16 +198,16 @@ impl Workflows {
     }
 
     /// Counts what is refused because nobody was asked for it.
-    fn refused(&self, what: &str, run: &str, fault: Fault) -> Fault {
+    fn refused(&self, what: &str, run: &RunId, fault: Fault) -> Fault {
         if matches!(fault.code, Code::NotAsked | Code::OutputInvalid) {
             self.services.metrics.refused(what);
-            tracing::warn!(run, what, detail = fault.detail, "what nobody was asked for is refused");
+            tracing::warn!(%run, what, detail = fault.detail, "what nobody was asked for is refused");
         }
         fault
     }
 
     /// Only an agent of a step that is performed at most once has to be granted it.
-    async fn grant(&self, run: &str, body: message::Grant) -> Result<message::Granted, Fault> {
+    async fn grant(&self, run: &RunId, body: message::Grant) -> Result<message::Granted, Fault> {
         let message::Grant { step, attempt, activation } = body;
         let activation = bounded("activation", activation, ACTIVATION)?;
         let seen = self.turn(run, Turn::Look).await?.run;
@@ -228,14 +229,14 @@ impl Workflows {
     }
 
     /// Whether the run still waits for the attempt.
-    async fn is_wanted(&self, run: &str, body: message::IsWanted) -> Result<message::Wanted, Fault> {
+    async fn is_wanted(&self, run: &RunId, body: message::IsWanted) -> Result<message::Wanted, Fault> {
         let done = self.turn(run, Turn::Look).await?;
         let step = done.run.steps.get(&body.step);
         Ok(message::Wanted { wanted: step.is_some_and(|s| s.attempt == body.attempt && s.is_open()) })
     }
 
     /// Reserves one more call. The answer says whether it is on record, so a repeated question has the same answer.
-    async fn reserve(&self, run: &str, body: message::Reserve) -> Result<message::Granted, Fault> {
+    async fn reserve(&self, run: &RunId, body: message::Reserve) -> Result<message::Granted, Fault> {
         let message::Reserve { op, step, attempt, reserved } = body;
         if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
             return Err(Fault::bad_request(format!(
@@ -250,7 +251,7 @@ impl Workflows {
     }
 
     /// The reminder fired.
-    pub(super) async fn tick(&self, run: &str) -> Reply {
+    pub(super) async fn tick(&self, run: &RunId) -> Reply {
         match self.turn(run, Turn::Tick).await {
             Ok(_) => reply(Ok(Taken {})),
             // Nothing is left to wake for, and an error would bring the reminder again.
@@ -261,17 +262,18 @@ impl Workflows {
 }
 
 /// Refuses a text that is empty or longer than `most` bytes.
-pub(super) fn bounded(field: &str, text: String, most: usize) -> Result<String, Fault> {
-    if text.is_empty() {
+pub(super) fn bounded<T: AsRef<str>>(field: &str, text: T, most: usize) -> Result<T, Fault> {
+    if text.as_ref().is_empty() {
         return Err(Fault::bad_request(format!("`{field}` has 1 to {most} bytes, not none")));
     }
     at_most(field, text, most)
 }
 
 /// Refuses a text that is longer than `most` bytes.
-fn at_most(field: &str, text: String, most: usize) -> Result<String, Fault> {
-    if text.len() > most {
-        let message = format!("`{field}` has at most {most} bytes, not {}", text.len());
+fn at_most<T: AsRef<str>>(field: &str, text: T, most: usize) -> Result<T, Fault> {
+    let bytes = text.as_ref().len();
+    if bytes > most {
+        let message = format!("`{field}` has at most {most} bytes, not {bytes}");
         return Err(Fault::bad_request(message));
     }
     Ok(text)

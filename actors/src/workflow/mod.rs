@@ -26,14 +26,14 @@ mod turn;
 
 use crate::{
     WORKFLOW,
-    kernel::{ActorType, Fenced, Mailboxes},
+    kernel::{ActorType, Fenced, Mailboxes, no_id},
     marks::Marks,
     protocol::Reply,
     services::Services,
     tasks::Tasks,
 };
 use async_trait::async_trait;
-use callboard_core::id::is_id;
+use callboard_core::id::{RunId, WorkflowId};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Semaphore;
@@ -48,11 +48,11 @@ pub(crate) struct Inner {
     pub services: Services,
     pub tasks: Tasks,
     pub(crate) marks: Marks,
-    boxes: Mailboxes<actor::Actor>,
+    boxes: Mailboxes<RunId, actor::Actor>,
     /// How often the turns of a run panicked.
-    panics: Mutex<HashMap<String, u32>>,
+    panics: Mutex<HashMap<RunId, u32>>,
     /// Plans of stored workflows, by workflow and version.
-    plans: Mutex<HashMap<(String, u32), start::Compiled>>,
+    plans: Mutex<HashMap<(WorkflowId, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
     alarms: alarms::Alarms,
@@ -76,8 +76,8 @@ impl Workflows {
     }
 
     /// Returns the fenced document of a run.
-    fn document_of(&self, run: &str) -> Fenced<'_> {
-        Fenced::new(&self.services, document_key(run))
+    fn document_of(&self, run: &RunId) -> Fenced<'_> {
+        Fenced::new(&self.services, run.document_key())
     }
 }
 
@@ -87,22 +87,22 @@ impl ActorType for Workflows {
         WORKFLOW
     }
 
-    fn is_id(&self, id: &str) -> bool {
-        is_id(id)
-    }
-
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
-        self.call_method(id, method, body).await
+        let run = RunId::from_outside(id).map_err(|_| no_id(id))?;
+        self.call_method(&run, method, body).await
     }
 
     async fn wake(&self, id: &str) -> Reply {
-        self.tick(id).await
+        let run = RunId::from_outside(id).map_err(|_| no_id(id))?;
+        self.tick(&run).await
     }
 
     /// A run whose HTTP call is under way here stays: a host that loaded it would make the call a second time. So
     /// does a run that has yet to get its reminder, because nothing else would call it.
     fn deactivate(&self, id: &str) {
-        self.boxes.forget_if(id, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
+        if let Ok(run) = RunId::from_outside(id) {
+            self.boxes.forget_if(&run, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
+        }
     }
 
     fn active(&self) -> usize {
@@ -115,15 +115,4 @@ impl std::ops::Deref for Workflows {
     fn deref(&self) -> &Inner {
         &self.0
     }
-}
-
-/// Returns the key of a run's document.
-pub fn document_key(run: &str) -> String {
-    format!("{{{run}}}.doc")
-}
-
-/// Returns the id of a step's agent actor.
-pub fn agent_id(run: &str, step: &callboard_core::workflow::StepKey) -> String {
-    let iteration = if step.iteration.is_empty() { "_" } else { &step.iteration };
-    format!("{run}.{}.{}.{iteration}", step.node, step.generation)
 }

@@ -18,6 +18,7 @@ use crate::{
 use callboard_core::{
     Code, Datum, Problem, Timestamp,
     call::{CallError, Usage},
+    id::RunId,
     schema,
     value::json_len,
     workflow::{Input, Outcome, Run, StepKey, definition::EffectMode, plan::PlanNode, run::StepState},
@@ -58,8 +59,8 @@ impl Offer {
 
 impl Workflows {
     /// Offers a task, in a task of its own.
-    pub(super) fn offer(&self, run: &str, offer: Offer) {
-        let (this, run) = (self.clone(), run.to_owned());
+    pub(super) fn offer(&self, run: &RunId, offer: Offer) {
+        let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
             if this.tasks.is_stopping() {
                 return;
@@ -87,10 +88,10 @@ impl Workflows {
     }
 
     /// Returns what a worker is told, nothing if the prompt can't be read now.
-    async fn offered(&self, run: &str, offer: &Offer) -> Result<Option<TaskOffered>, CallError> {
+    async fn offered(&self, run: &RunId, offer: &Offer) -> Result<Option<TaskOffered>, CallError> {
         let Some(input) = self.content(run, &offer.input).await else { return Ok(None) };
         let data = TaskOffered {
-            run_id: run.to_owned(),
+            run_id: run.clone(),
             step: offer.step.clone(),
             attempt: offer.attempt,
             agent: offer.agent.clone(),
@@ -108,14 +109,15 @@ impl Workflows {
     }
 
     /// Publishes an offer. Returns whether it is out.
-    async fn publish_offer(&self, run: &str, offer: &Offer, data: &TaskOffered) -> bool {
+    async fn publish_offer(&self, run: &RunId, offer: &Offer, data: &TaskOffered) -> bool {
         let id = format!("{run}/{}/{}", offer.step, offer.attempt);
-        let message = events::envelope(&id, events::TASK_OFFERED, run, self.services.clock.now(), data);
+        let message =
+            events::envelope(&id, events::TASK_OFFERED, run.as_str(), self.services.clock.now(), data);
         let mut tries = PUBLISH;
         while tries.climb().await {
             match events::send(&self.services, events::OFFERS, vec![message.clone()]).await {
                 Ok(()) => return true,
-                Err(error) => tracing::warn!(run, %error, "an offer is not published yet"),
+                Err(error) => tracing::warn!(%run, %error, "an offer is not published yet"),
             }
             // An offer that was granted can't be made by another process, so it is tried to the end.
             if self.tasks.is_stopping() && !offer.at_most_once {
@@ -126,17 +128,17 @@ impl Workflows {
     }
 
     /// Ends an attempt that no worker hears of.
-    async fn conclude(&self, run: &str, offer: &Offer, outcome: Outcome) {
+    async fn conclude(&self, run: &RunId, offer: &Offer, outcome: Outcome) {
         let (step, attempt) = (offer.step.clone(), offer.attempt);
         let input = Input::Answer { step, attempt, outcome, usage: Usage::default() };
         if let Err(fault) = self.turn(run, Turn::Input(input)).await {
-            tracing::debug!(run, detail = fault.detail, "the end of an offer is not recorded yet");
+            tracing::debug!(%run, detail = fault.detail, "the end of an offer is not recorded yet");
             self.land(run, &offer.step, attempt).await;
         }
     }
 
     /// Records a worker's answer. A late or repeated one is acknowledged too; one that can't be an answer is refused.
-    pub(super) async fn finished(&self, run: &str, body: Finished) -> Result<Taken, Fault> {
+    pub(super) async fn finished(&self, run: &RunId, body: Finished) -> Result<Taken, Fault> {
         let outcome = match (body.output, body.error) {
             (Some(output), None) => Ok(output),
             (None, Some(complaint)) => Err(error_of(complaint)?),
@@ -207,9 +209,9 @@ impl Workflows {
     }
 
     /// Counts an answer that nobody was asked for.
-    fn forged(&self, run: &str, fault: Fault) -> Fault {
+    fn forged(&self, run: &RunId, fault: Fault) -> Fault {
         self.services.metrics.refused("finished");
-        tracing::warn!(run, detail = fault.detail, "what no worker was asked for is refused");
+        tracing::warn!(%run, detail = fault.detail, "what no worker was asked for is refused");
         fault
     }
 

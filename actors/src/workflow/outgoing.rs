@@ -6,7 +6,7 @@
 use crate::{events, failpoint::failpoint, mutant::rule, services::Services};
 use bytes::Bytes;
 use callboard_catalog::{Append, AppendError, Entry, RunProjection};
-use callboard_core::{Hash, Timestamp, workflow::Event};
+use callboard_core::{Hash, Timestamp, id::RunId, workflow::Event};
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
@@ -135,7 +135,7 @@ impl Outgoing {
 
     /// Appends everything pushed so far, and what the catalog shows of the run if that is all that changed. `touch`
     /// appends in any case, for the check time.
-    pub async fn journal(&self, services: &Services, run: &str, touch: bool) -> Result<(), NotJournaled> {
+    pub async fn journal(&self, services: &Services, run: &RunId, touch: bool) -> Result<(), NotJournaled> {
         let _turn = self.appending.lock().await;
         // The batch is a copy: turns go on pushing while it is on its way.
         let (batch, appended) = {
@@ -145,7 +145,7 @@ impl Outgoing {
             };
             let first_seq = queue.entries.front().map_or(self.journaled() + 1, |e| e.seq);
             let batch = Append {
-                run: run.to_owned(),
+                run: run.clone(),
                 first_seq,
                 prev_hash: queue.prev_hash,
                 entries: queue.entries.iter().cloned().collect(),
@@ -168,7 +168,7 @@ impl Outgoing {
                 failpoint!("journal.after");
             }
             Err(AppendError::Unavailable(error)) => {
-                tracing::warn!(run, %error, "the catalog does not take the journal");
+                tracing::warn!(%run, %error, "the catalog does not take the journal");
                 return Err(NotJournaled::Unavailable);
             }
             Err(AppendError::Conflict) => {
@@ -177,7 +177,7 @@ impl Outgoing {
             }
             Err(AppendError::Gap { last }) => {
                 tracing::error!(
-                    run,
+                    %run,
                     last,
                     "the history lacks events that this run has: an operator must look"
                 );
@@ -209,7 +209,7 @@ impl Outgoing {
 
     /// Publishes what is journaled and was not published. Returns whether all of it is out; what is not journaled
     /// waits.
-    pub async fn publish(&self, services: &Services, run: &str) -> bool {
+    pub async fn publish(&self, services: &Services, run: &RunId) -> bool {
         let _turn = self.publishing.lock().await;
         loop {
             let batch: Vec<(u64, Event)> = {
@@ -220,7 +220,7 @@ impl Outgoing {
             let Some((last, _)) = batch.last() else { return true };
             failpoint!("events.before_publish");
             if let Err(error) = events::publish(services, run, &batch).await {
-                tracing::warn!(run, %error, "events are not published yet");
+                tracing::warn!(%run, %error, "events are not published yet");
                 return false;
             }
             failpoint!("events.after_publish");

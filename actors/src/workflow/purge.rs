@@ -11,6 +11,7 @@ use super::{
 use crate::{agent, document::Document, failpoint::failpoint, mutant::rule, protocol::Fault, stored_values};
 use callboard_core::{
     Span, Timestamp,
+    id::RunId,
     workflow::{Event, StepKey, What},
 };
 use std::collections::BTreeSet;
@@ -21,7 +22,7 @@ const LOOK_AGAIN: Span = Span::secs(3600);
 impl Workflows {
     /// Deletes everything of the run from the store and marks it as purged. Errs if any part can't be done now; the
     /// next wake begins again.
-    pub(super) async fn purge(&self, actor: &mut Actor, run: &str, mem: &Mem) -> Result<(), Fault> {
+    pub(super) async fn purge(&self, actor: &mut Actor, run: &RunId, mem: &Mem) -> Result<(), Fault> {
         let unavailable = |e: Unread| Fault::unavailable(format!("run {run} is not purged yet: {e}"));
         // Only the document remembers what is still to be published.
         if !actor.outgoing.publish(&self.services, run).await {
@@ -48,13 +49,13 @@ impl Workflows {
         self.services.catalog.mark_purged(run, again).await.map_err(|e| unavailable(e.into()))?;
         failpoint!("purge.after_mark");
         self.alarms.set(run, None);
-        tracing::debug!(run, "purged from the state store");
+        tracing::debug!(%run, "purged from the state store");
         Ok(())
     }
 
     /// The law of event sourcing, checked where a run is read for the last time: the state is the fold of its history.
     #[cfg(feature = "mutants")]
-    async fn audit(&self, run: &str, mem: &Mem, events: &[Event]) {
+    async fn audit(&self, run: &RunId, mem: &Mem, events: &[Event]) {
         let mut folded = callboard_core::workflow::Run::new(run);
         if mem.doc.seq != events.len() as u64 || self.attach(run, &mut folded, events.first()).await.is_err()
         {
@@ -72,7 +73,7 @@ impl Workflows {
     }
 
     /// Deletes every value, part and agent document that the history or the document names.
-    async fn delete_all(&self, run: &str, events: &[Event], doc: Option<&Document>) -> Result<(), Unread> {
+    async fn delete_all(&self, run: &RunId, events: &[Event], doc: Option<&Document>) -> Result<(), Unread> {
         let services = &self.services;
         let mut names: BTreeSet<(String, u64)> = BTreeSet::new();
         let mut agents: BTreeSet<StepKey> = BTreeSet::new();
@@ -91,8 +92,7 @@ impl Workflows {
             names.insert((snapshot.key.clone(), snapshot.size));
         }
         for steps in agents.into_iter().collect::<Vec<_>>().chunks(64) {
-            let keys: Vec<String> =
-                steps.iter().map(|step| agent::document_key(&super::agent_id(run, step))).collect();
+            let keys: Vec<String> = steps.iter().map(|step| step.agent(run).document_key()).collect();
             // This goes in waves, because only an agent's document names those that it asked.
             let mut wave = keys;
             while !wave.is_empty() {
@@ -100,7 +100,7 @@ impl Workflows {
                 names.extend(found.values().flat_map(|entry| agent::named(&entry.data)));
                 // Agents that worked for these agents go with them.
                 let children = found.values().flat_map(|entry| agent::children(&entry.data));
-                wave = children.map(|id| agent::document_key(&id)).collect();
+                wave = children.map(|id| id.document_key()).collect();
                 let keys: Vec<String> = found.into_keys().collect();
                 services.sidecar.delete_bulk(&services.settings.statestore, keys).await?;
             }
@@ -113,7 +113,7 @@ impl Workflows {
     /// Deletes a document that came back although the catalog calls its run purged, with all that it names.
     pub(super) async fn delete_zombie(
         &self,
-        run: &str,
+        run: &RunId,
         doc: Option<&Document>,
         etag: &str,
     ) -> Result<(), Unread> {
@@ -127,7 +127,7 @@ impl Workflows {
 
     /// Whether the sweep is the one scheduled after the purge. A delayed or repeated call does not count. The
     /// scheduled one has just moved the time of the next sweep to a minute or two from now.
-    async fn is_look_due(&self, run: &str) -> bool {
+    async fn is_look_due(&self, run: &RunId) -> bool {
         let half = self.services.clock.now() + self.services.settings.paced(Span(LOOK_AGAIN.0 / 2));
         let row = self.services.catalog.run(run).await;
         let later = |at: Timestamp| rule!(LookDue, at >= half);
@@ -135,7 +135,7 @@ impl Workflows {
     }
 
     /// Looks at a purged run. If nothing came back, this was the last look.
-    pub(super) async fn look_at_purged(&self, actor: &mut Actor, run: &str, turn: &Turn, came_back: bool) {
+    pub(super) async fn look_at_purged(&self, actor: &mut Actor, run: &RunId, turn: &Turn, came_back: bool) {
         if !turn.is_wake() {
             return;
         }
@@ -143,7 +143,7 @@ impl Workflows {
         if matches!(turn, Turn::Sweep) && self.is_look_due(run).await {
             let again = came_back.then(|| self.look_again_at());
             if let Err(error) = self.services.catalog.mark_purged(run, again).await {
-                tracing::debug!(run, %error, "the purged run is looked at again later");
+                tracing::debug!(%run, %error, "the purged run is looked at again later");
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Why a turn of a run is taken, and what comes of it.
 
 use crate::protocol::Fault;
-use callboard_core::workflow::{Input, Plan, Run, view::Summary};
+use callboard_core::{
+    id::RunId,
+    workflow::{Input, Plan, Run, view::Summary},
+};
 use std::sync::Arc;
 
 /// Why a turn is taken.
@@ -81,7 +84,7 @@ impl Turn {
     }
 
     /// Returns what is answered when no pass came through.
-    pub fn unsaved(&self, run: &str) -> Fault {
+    pub fn unsaved(&self, run: &RunId) -> Fault {
         match self {
             Turn::Start { .. } => {
                 Fault::unavailable(format!("run {run} could not be started now: try again"))

@@ -6,14 +6,14 @@ use crate::{
     kernel::{Reminder, reminder::Armed},
     wake,
 };
-use callboard_core::{Machine, Span, Timestamp, workflow::Run};
+use callboard_core::{Machine, Span, Timestamp, id::RunId, workflow::Run};
 
 /// A deadline that moved by no more than this is not worth a call: the timer in this process is exact.
 const CLOSE: Span = Span::secs(5);
 
 impl Workflows {
     /// Registers `wake` if the run wants it sooner than it is, or, on a wake, otherwise than it is.
-    pub(super) async fn arm(&self, actor: &mut Actor, run: &str, state: &Run, on_wake: bool) {
+    pub(super) async fn arm(&self, actor: &mut Actor, run: &RunId, state: &Run, on_wake: bool) {
         let (services, settings) = (&self.services, &self.services.settings);
         let now = services.clock.now();
         let seldom = Span(settings.pause(wake::SELDOM).as_millis() as u64);
@@ -27,13 +27,13 @@ impl Workflows {
             self.arm_later(actor, run);
             return;
         }
-        actor.reminder.register(services, WORKFLOW, run, want).await;
+        actor.reminder.register(services, WORKFLOW, run.as_str(), want).await;
     }
 
     /// A run that just began gets its reminder a little later: most that only call agents have ended by then. If this
     /// process ends before, the sweeper of the next one wakes the run.
-    fn arm_later(&self, actor: &mut Actor, run: &str) {
-        let (this, run) = (self.clone(), run.to_owned());
+    fn arm_later(&self, actor: &mut Actor, run: &RunId) {
+        let (this, run) = (self.clone(), run.clone());
         let pause = self.services.settings.pause(wake::FIRST);
         let task = self.tasks.spawn(async move {
             tokio::select! {
@@ -52,18 +52,18 @@ impl Workflows {
     }
 
     /// Registers `wake` for a run that the catalog may never have heard of. The sweeper would not find it.
-    pub(super) async fn arm_at_once(&self, actor: &mut Actor, run: &str) {
+    pub(super) async fn arm_at_once(&self, actor: &mut Actor, run: &RunId) {
         actor.reminder.forget_promise();
         let want = Armed { due: self.services.clock.now(), often: true };
         let is_often = actor.reminder.registered().is_some_and(|armed| armed.often);
         if !is_often && !actor.reminder.cools(&self.services) {
-            actor.reminder.register(&self.services, WORKFLOW, run, want).await;
+            actor.reminder.register(&self.services, WORKFLOW, run.as_str(), want).await;
         }
     }
 
     /// Removes `wake`, and tells whether it is gone.
-    pub(super) async fn disarm(&self, actor: &mut Actor, run: &str) -> bool {
-        actor.reminder.remove(&self.services, WORKFLOW, run).await
+    pub(super) async fn disarm(&self, actor: &mut Actor, run: &RunId) -> bool {
+        actor.reminder.remove(&self.services, WORKFLOW, run.as_str()).await
     }
 }
 

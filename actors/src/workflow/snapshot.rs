@@ -13,7 +13,10 @@ use crate::{
     stored_values::{self, NewValue},
 };
 use bytes::Bytes;
-use callboard_core::workflow::{Run, run::Archived};
+use callboard_core::{
+    id::RunId,
+    workflow::{Run, run::Archived},
+};
 use std::collections::BTreeMap;
 
 /// A state that was put together from a snapshot, and the pages it came from.
@@ -24,7 +27,7 @@ pub(super) struct Restored {
 
 impl Workflows {
     /// Reads a snapshot; nothing if a part is missing or damaged.
-    pub(super) async fn restore(&self, run: &str, snapshot: &Snapshot) -> Result<Option<Restored>, Unread> {
+    pub(super) async fn restore(&self, run: &RunId, snapshot: &Snapshot) -> Result<Option<Restored>, Unread> {
         let wanted = [(snapshot.key.clone(), snapshot.size)];
         let head = stored_values::load(&self.services, run, &wanted).await?;
         let Some(head) = head.get(&snapshot.key) else { return Ok(None) };
@@ -53,7 +56,7 @@ impl Workflows {
     }
 
     /// Follows lists of pages down to the pages with items. Returns these, and every page that stands in a list.
-    async fn leaves(&self, run: &str, heads: &[Page]) -> Result<Option<(Vec<Page>, Vec<Page>)>, Unread> {
+    async fn leaves(&self, run: &RunId, heads: &[Page]) -> Result<Option<(Vec<Page>, Vec<Page>)>, Unread> {
         let (mut leaves, mut listed) = (heads.to_vec(), Vec::new());
         while leaves.iter().any(|page| page.level > 0) {
             let lists: Vec<Page> = leaves.iter().filter(|page| page.level > 0).cloned().collect();
@@ -78,7 +81,7 @@ impl Workflows {
     }
 
     /// Reads the contents of pages, by key.
-    async fn parts(&self, run: &str, pages: &[Page]) -> Result<BTreeMap<String, Bytes>, Unread> {
+    async fn parts(&self, run: &RunId, pages: &[Page]) -> Result<BTreeMap<String, Bytes>, Unread> {
         let wanted: Vec<(String, u64)> = pages.iter().map(|page| (page.key.clone(), page.size)).collect();
         Ok(stored_values::load(&self.services, run, &wanted).await?)
     }

@@ -7,7 +7,9 @@ use super::{
 };
 use crate::protocol::{Fault, run::Start};
 use callboard_core::{
-    Code, Datum, Problem, schema,
+    Code, Datum, Problem,
+    id::{OperationId, RunId, WorkflowId},
+    schema,
     workflow::{Input, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
@@ -22,13 +24,13 @@ const PLANS: usize = 128;
 
 impl Workflows {
     /// Starts the run `run`. The same start again is the same run; another start under its id is a conflict.
-    pub async fn start(&self, run: &str, body: Start) -> Result<Done, Fault> {
+    pub async fn start(&self, run: &RunId, body: Start) -> Result<Done, Fault> {
         if self.tasks.is_stopping() {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
-        let (definition, version) = self.definition(&body).await?;
+        let (definition, version) = self.definition(run, &body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
-        let (plan, pinned) = self.compiled(body.workflow_id.as_deref(), version, definition).await?;
+        let (plan, pinned) = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
         if plan.definition.input.is_some() {
             let (plan, input) = (Arc::clone(&plan), input.clone());
             let fits = move || match &plan.definition.input {
@@ -50,7 +52,7 @@ impl Workflows {
         }
         let op = match &body.op {
             Some(op) => bounded("op", op.clone(), NAME)?,
-            None => format!("{:x}", self.services.clock.id()),
+            None => OperationId::new(format!("{:x}", self.services.clock.id())),
         };
         let agents = &self.services.agents.agents;
         let max_tokens: BTreeMap<String, u32> = match &plan.definition.settings.budget {
@@ -81,11 +83,11 @@ impl Workflows {
     }
 
     /// Finds the definition: given with the call, or the catalog's.
-    async fn definition(&self, body: &Start) -> Result<(Value, u32), Fault> {
+    async fn definition(&self, run: &RunId, body: &Start) -> Result<(Value, u32), Fault> {
         match (&body.definition, &body.workflow_id) {
             (Some(definition), None) => Ok((definition.clone(), 0)),
             (None, Some(id)) => {
-                let found = self.services.catalog.workflow(id, body.version).await;
+                let found = self.services.catalog.workflow(run.project(), id, body.version).await;
                 let found = found.map_err(|e| Fault::unavailable(e.to_string()))?;
                 let Some(workflow) = found else {
                     return Err(Fault::new(404, Code::UnknownWorkflow, format!("there is no workflow {id}")));
@@ -106,11 +108,11 @@ impl Workflows {
     /// Returns a definition's plan and the document to pin; a stored version never changes, so it is compiled once.
     async fn compiled(
         &self,
-        workflow: Option<&str>,
+        workflow: Option<&WorkflowId>,
         version: u32,
         definition: Value,
     ) -> Result<Compiled, Fault> {
-        let key = workflow.map(|id| (id.to_owned(), version));
+        let key = workflow.map(|id| (id.clone(), version));
         if let Some(known) = key.as_ref().and_then(|key| self.plans.lock().get(key).cloned()) {
             return Ok(known);
         }
@@ -133,7 +135,7 @@ impl Workflows {
 }
 
 /// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
-fn is_same(run: &str, body: &Start, input: &Value, pinned: &Value, done: &Done) -> Result<(), Fault> {
+fn is_same(run: &RunId, body: &Start, input: &Value, pinned: &Value, done: &Done) -> Result<(), Fault> {
     let Some(created) = &done.run.created else { return Ok(()) };
     let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
     // Which version is the latest may change between a start and its repetition.

@@ -20,6 +20,7 @@ use crate::{
 };
 use callboard_core::{
     Code, Machine, Span,
+    id::RunId,
     workflow::{Input, Plan, Run, view::Summary},
 };
 use std::{sync::Arc, time::Duration};
@@ -35,9 +36,9 @@ const PANICS: u32 = 5;
 
 impl Workflows {
     /// Takes a turn in a task of its own, so that a caller that goes away cuts nothing.
-    pub async fn turn(&self, run: &str, turn: Turn) -> Result<Done, Fault> {
+    pub async fn turn(&self, run: &RunId, turn: Turn) -> Result<Done, Fault> {
         self.admit(run, &turn)?;
-        let (this, id) = (self.clone(), run.to_owned());
+        let (this, id) = (self.clone(), run.clone());
         let task = self.tasks.spawn(async move {
             let mut actor = this.boxes.enter(&id).await.map_err(|_| {
                 Fault::new(429, Code::MailboxFull, format!("too many calls wait for run {id} already"))
@@ -55,13 +56,13 @@ impl Workflows {
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a turn panicked");
             // This is counted outside the task, which ended by the panic.
-            *self.panics.lock().entry(run.to_owned()).or_default() += 1;
+            *self.panics.lock().entry(run.clone()).or_default() += 1;
             Err(Fault::new(500, Code::Internal, "the turn failed unexpectedly"))
         })
     }
 
     /// Refuses turns of a run that is set aside, so that it harms no other.
-    fn admit(&self, run: &str, turn: &Turn) -> Result<(), Fault> {
+    fn admit(&self, run: &RunId, turn: &Turn) -> Result<(), Fault> {
         // Loading may be what kills the process, so not even a look is let in. A cancel is let in, at the risk of the
         // one who asks.
         if self.marks.is_set_aside(run) && !matches!(turn, Turn::Input(Input::Cancel { .. })) {
@@ -81,12 +82,12 @@ impl Workflows {
     }
 
     /// Whether the run's turns are refused, for panics here or for deaths of the process.
-    pub(super) fn is_quarantined(&self, run: &str) -> bool {
+    pub(super) fn is_quarantined(&self, run: &RunId) -> bool {
         self.panics.lock().get(run).is_some_and(|n| *n >= PANICS) || self.marks.is_set_aside(run)
     }
 
     /// Passes through the turn until a pass comes through, or is refused for a reason that the caller should know.
-    async fn run_turn(&self, actor: &mut Actor, run: &str, turn: &Turn) -> Result<Done, Fault> {
+    async fn run_turn(&self, actor: &mut Actor, run: &RunId, turn: &Turn) -> Result<Done, Fault> {
         if rule!(TickSkip, matches!(turn, Turn::Tick)) && self.is_repeated_tick(actor, run) {
             return Ok(done(actor.mem.as_ref(), run));
         }
@@ -110,7 +111,7 @@ impl Workflows {
     async fn pass(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         source: Source,
         refused: &mut Vec<Refused>,
@@ -163,7 +164,7 @@ impl Workflows {
     }
 
     /// Keeps the state for the next turn and returns what the caller sees.
-    fn finish(&self, actor: &mut Actor, run: &str, turn: &Turn, mut mem: Mem) -> Done {
+    fn finish(&self, actor: &mut Actor, run: &RunId, turn: &Turn, mut mem: Mem) -> Done {
         let end = done(Some(&mem), run);
         if matches!(turn, Turn::Tick) {
             actor.ticked = Some(self.services.clock.steady());
@@ -181,7 +182,7 @@ impl Workflows {
     }
 
     /// Missed ticks are replayed in a burst after a pause; one is enough.
-    fn is_repeated_tick(&self, actor: &mut Actor, run: &str) -> bool {
+    fn is_repeated_tick(&self, actor: &mut Actor, run: &RunId) -> bool {
         let now = self.services.clock.steady();
         if actor.ticked.is_none_or(|t| now >= t + self.services.settings.paced(TICK_SKIP)) {
             return false;
@@ -204,7 +205,7 @@ impl Workflows {
     pub(super) async fn obtain(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         source: Source,
         refused: &mut Vec<Refused>,
@@ -228,7 +229,7 @@ impl Workflows {
     async fn read(
         &self,
         actor: &mut Actor,
-        run: &str,
+        run: &RunId,
         turn: &Turn,
         refused: &mut Vec<Refused>,
     ) -> Result<Mem, Cut> {
@@ -262,7 +263,7 @@ impl Workflows {
             Ok(Loaded::Stopped(fault)) => Err(fault.into()),
             Err(Unread::Newer(message)) => Err(Fault::new(503, Code::NewerVersion, message).into()),
             Err(error) => {
-                tracing::debug!(run, %error, "the run can't be read now");
+                tracing::debug!(%run, %error, "the run can't be read now");
                 Err(Cut::Unknown)
             }
         }
@@ -286,7 +287,7 @@ fn source(actor: &Actor, turn: &Turn, attempt: u32) -> Source {
 }
 
 /// Returns a run of which there is nothing yet.
-fn begin(actor: &mut Actor, run: &str, plan: &Arc<Plan>) -> Mem {
+fn begin(actor: &mut Actor, run: &RunId, plan: &Arc<Plan>) -> Mem {
     actor.outgoing.reset(0, Default::default(), 0);
     actor.reminder.begin();
     let mut mem = Mem::new(run);
@@ -295,7 +296,7 @@ fn begin(actor: &mut Actor, run: &str, plan: &Arc<Plan>) -> Mem {
 }
 
 /// Returns what a caller sees of a run; without a state an empty one.
-fn done(mem: Option<&Mem>, run: &str) -> Done {
+fn done(mem: Option<&Mem>, run: &RunId) -> Done {
     match mem {
         Some(mem) => Done { run: mem.run.clone(), seq: mem.doc.seq, summary: Summary::of(&mem.run) },
         None => Done { run: Run::new(run), seq: 0, summary: None },

@@ -26,7 +26,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use callboard_core::id::is_id;
+use callboard_core::id::{ProjectId, RunId, WorkflowId};
 use callboard_listener::Refusal;
 use http::{HeaderMap, StatusCode, request::Parts};
 
@@ -106,19 +106,43 @@ async fn no_method() -> Error {
     Error::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not have this method")
 }
 
-/// The id in a path. One that nothing can have is unknown.
-pub struct Id(pub String);
+/// The project of every request, as long as none says in whose name it comes.
+const PROJECT: ProjectId = ProjectId::DEFAULT;
 
-impl<S: Send + Sync> FromRequestParts<S> for Id {
+/// The id in a path. One that nothing can have is unknown.
+pub struct Id<T>(pub T);
+
+/// What has an id in paths.
+pub trait InPath: Sized {
+    const WHAT: &'static str;
+
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl InPath for RunId {
+    const WHAT: &'static str = "run";
+
+    fn read(text: &str) -> Option<Self> {
+        Self::new(&PROJECT, text).ok()
+    }
+}
+
+impl InPath for WorkflowId {
+    const WHAT: &'static str = "workflow";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl<S: Send + Sync, T: InPath> FromRequestParts<S> for Id<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let what = if parts.uri.path().starts_with("/api/v1/workflows") { "workflow" } else { "run" };
-        match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(id)) if is_id(&id) => Ok(Self(id)),
-            // The id is not repeated: it may be anything.
-            Ok(_) | Err(_) => Err(Error::not_found(what, "of this id").into_response()),
-        }
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| T::read(&text));
+        // The id is not repeated: it may be anything.
+        id.map(Self).ok_or_else(|| Error::not_found(T::WHAT, "of this id").into_response())
     }
 }
 

@@ -22,7 +22,7 @@ mod workflows;
 
 use callboard_actors::Recorded;
 use callboard_catalog::Catalog;
-use callboard_core::{Timestamp, agent::spec::Agents};
+use callboard_core::{Timestamp, agent::spec::Agents, id::RunId};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +40,7 @@ pub use steps::{Changes, StepsPage};
 pub use workflows::{Saved, Text, WorkflowLine, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.
-pub type Watch = Arc<dyn Fn(&str) -> broadcast::Receiver<Recorded> + Send + Sync>;
+pub type Watch = Arc<dyn Fn(&RunId) -> broadcast::Receiver<Recorded> + Send + Sync>;
 
 /// Where histories are told of when they grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

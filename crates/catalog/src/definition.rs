@@ -2,7 +2,10 @@
 //!
 //! The document is kept as it came (a draft may hold parts nobody knows); rows are only taken from what is readable.
 
-use callboard_core::{Problem, Timestamp};
+use callboard_core::{
+    Problem, Timestamp,
+    id::{ProjectId, WorkflowId},
+};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -10,8 +13,10 @@ use uuid::Uuid;
 /// A workflow to create; the caller makes the id (UUIDv7).
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewWorkflow {
+    /// Where it belongs, for good.
+    pub project: ProjectId,
     /// UUIDv7: lists are sorted by it.
-    pub id: String,
+    pub id: WorkflowId,
     /// What people call it; need not be unique.
     pub name: String,
     /// What it is for.
@@ -49,7 +54,7 @@ pub struct NewVersion {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workflow {
     /// Of the workflow: all its versions have it.
-    pub id: String,
+    pub id: WorkflowId,
     /// From 1.
     pub version: u32,
     /// What people call it.
@@ -96,7 +101,7 @@ pub(crate) struct EdgeRow {
 const DEPTH: usize = 32;
 
 /// Returns the rows of a document: of every graph, parents before children, edges only between known nodes.
-pub(crate) fn rows(workflow: &str, version: u32, definition: &Value) -> (Vec<NodeRow>, Vec<EdgeRow>) {
+pub(crate) fn rows(workflow: &WorkflowId, version: u32, definition: &Value) -> (Vec<NodeRow>, Vec<EdgeRow>) {
     let space = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("callboard/{workflow}/{version}").as_bytes());
     let mut nodes = BTreeMap::new();
     let mut order = Vec::new();
@@ -157,13 +162,14 @@ mod tests {
             ],
             "edges": [{"source": "a", "target": "b"}, {"source": "a", "target": "ghost"}, "edge"]
         });
-        let (nodes, edges) = rows("w", 1, &definition);
+        let id = WorkflowId::new("w");
+        let (nodes, edges) = rows(&id, 1, &definition);
         let names: Vec<_> = nodes.iter().map(|n| (n.node.as_str(), n.kind.as_str())).collect();
         assert_eq!(names, [("a", "for_each"), ("b", "http")]);
         assert_eq!(nodes[1].parent_id.as_ref(), Some(&nodes[0].id));
         assert_eq!(nodes[1].position.as_deref(), Some(r#"{"x":1,"y":2}"#));
         assert_eq!(edges.len(), 1);
         assert_eq!((&edges[0].source_id, &edges[0].target_id), (&nodes[0].id, &nodes[1].id));
-        assert_ne!(rows("w", 2, &definition).0[0].id, nodes[0].id, "ids differ by version");
+        assert_ne!(rows(&id, 2, &definition).0[0].id, nodes[0].id, "ids differ by version");
     }
 }

@@ -14,33 +14,48 @@ pub mod suite;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use callboard_core::{Hash, Timestamp};
+use callboard_core::{
+    Hash, Timestamp,
+    id::{ProjectId, RunId, WorkflowId},
+};
 use std::collections::BTreeMap;
 
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
 
-/// The project that everything belongs to: the only one there is so far. Every statement takes it from here.
-pub const PROJECT: &str = "default";
-
-/// Workflows and their versions.
+/// Workflows and their versions. What is asked of one project shows and touches nothing of another.
 #[async_trait]
 pub trait Definitions: Send + Sync + 'static {
     /// Saves version 1 under the caller's id. An id that exists is a `Conflict`.
     async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error>;
 
     /// Saves the next version. `Conflict` if another version than the expected one is the latest.
-    async fn update_workflow(&self, id: &str, change: NewVersion) -> Result<Workflow, Error>;
+    async fn update_workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        change: NewVersion,
+    ) -> Result<Workflow, Error>;
 
     /// Returns the latest version, nothing if it is hidden; or a version by number, hidden or not.
-    async fn workflow(&self, id: &str, version: Option<u32>) -> Result<Option<Workflow>, Error>;
+    async fn workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        version: Option<u32>,
+    ) -> Result<Option<Workflow>, Error>;
 
     /// Hides a workflow; its runs go on and its versions stay readable. False if there was none to hide.
-    async fn hide_workflow(&self, id: &str) -> Result<bool, Error>;
+    async fn hide_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<bool, Error>;
 
     /// Returns latest versions without their definitions, newest id first, those after the id `after`.
-    async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error>;
+    async fn workflows(
+        &self,
+        project: &ProjectId,
+        after: Option<&WorkflowId>,
+        limit: u32,
+    ) -> Result<Vec<Workflow>, Error>;
 }
 
 /// Histories with their values, and the row that stands for each run.
@@ -50,35 +65,50 @@ pub trait Journal: Send + Sync + 'static {
     async fn append(&self, batch: Append) -> Result<(), AppendError>;
 
     /// Returns the history's end, and the hash at `at`; nothing for an unknown run.
-    async fn tip(&self, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error>;
+    async fn tip(&self, run: &RunId, at: Option<u64>) -> Result<Option<Tip>, Error>;
 
     /// Returns up to `limit` entries with a seq larger than `after`, in order.
-    async fn history(&self, run: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Error>;
+    async fn history(&self, run: &RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error>;
 
     /// Returns those of the named values that exist.
-    async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error>;
+    async fn values(&self, run: &RunId, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error>;
 
     /// Returns a run's row; nothing for an unknown run.
-    async fn run(&self, id: &str) -> Result<Option<RunRow>, Error>;
+    async fn run(&self, id: &RunId) -> Result<Option<RunRow>, Error>;
 
-    /// Returns runs, newest first, those after the run `after`; none if there is no such run.
-    async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error>;
+    /// Returns runs of a project, newest first, those after its run `after`; none if there is no such run.
+    async fn runs(
+        &self,
+        project: &ProjectId,
+        filter: RunFilter,
+        after: Option<&RunId>,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, Error>;
 }
 
 /// What the sweeper asks: which runs to look at again, and when.
 #[async_trait]
 pub trait Sweep: Send + Sync + 'static {
-    /// Returns runs of a status, oldest first, those after the run `after`.
-    async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error>;
+    /// Returns the projects that have runs.
+    async fn projects(&self) -> Result<Vec<ProjectId>, Error>;
 
-    /// Returns runs whose `next_check_at` has passed and moves it to `then` in the same statement.
-    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error>;
+    /// Returns runs of a project and a status, oldest first, those after its run `after`; none if there is no such run.
+    async fn open_runs(
+        &self,
+        project: &ProjectId,
+        status: &str,
+        after: Option<&RunId>,
+        limit: u32,
+    ) -> Result<Vec<OpenRun>, Error>;
+
+    /// Returns runs of all projects whose `next_check_at` has passed and moves it to `then` in the same statement.
+    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<RunId>, Error>;
 
     /// Marks a run cleaned up if its history still ends at `seq`; it is looked at again at its `retain_until`.
-    async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error>;
+    async fn mark_cleaned(&self, run: &RunId, seq: u64) -> Result<bool, Error>;
 
     /// Marks a run purged from the state store; it is looked at again at `next_check_at`, or never.
-    async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error>;
+    async fn mark_purged(&self, run: &RunId, next_check_at: Option<Timestamp>) -> Result<(), Error>;
 }
 
 /// The whole database. Who needs only a part of it takes that part.

@@ -1,14 +1,17 @@
 //! A run as the catalog sees it: numbered entries, a projection row, the end of the history.
 
 use bytes::Bytes;
-use callboard_core::{Hash, Timestamp};
+use callboard_core::{
+    Hash, Timestamp,
+    id::{RunId, WorkflowId},
+};
 use std::collections::BTreeSet;
 
 /// What one turn journals: entries that continue the history, the values they name, and what they make of the run.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The run's id.
-    pub run: String,
+    pub run: RunId,
     /// Seq of the first entry, from 1; without entries, the seq the next one would have.
     pub first_seq: u64,
     /// Hash of the entry before the first one; `NO_HASH` for the first.
@@ -41,7 +44,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunProjection {
     /// The stored workflow it runs, if it is one.
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     /// The version of that workflow.
     pub version: Option<u32>,
     /// What lists filter by; the catalog takes any text.
@@ -62,9 +65,9 @@ pub struct RunProjection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRow {
     /// The run's id.
-    pub id: String,
+    pub id: RunId,
     /// The stored workflow it runs, if it is one.
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     /// The version of that workflow.
     pub version: Option<u32>,
     /// JSON.
@@ -89,7 +92,7 @@ pub struct RunRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenRun {
     /// The run's id.
-    pub id: String,
+    pub id: RunId,
     /// When the sweeper looks at it; nothing means never.
     pub next_check_at: Option<Timestamp>,
     /// Time of the history's last entry.
@@ -117,7 +120,7 @@ pub struct Tip {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunFilter {
     /// Runs of this stored workflow.
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     /// Runs with one of these statuses; none means all. Made for a handful: each is a search of its own.
     pub statuses: BTreeSet<String>,
     /// Created then or later.
@@ -138,7 +141,7 @@ impl Append {
     pub(crate) fn size(&self) -> usize {
         let entries: usize = self.entries.iter().map(|e| e.event.len() + 64).sum();
         let values: usize = self.values.iter().map(|(k, v)| k.len() + v.len()).sum();
-        self.run.len() + self.row.summary.len() + entries + values + 256
+        self.run.as_str().len() + self.row.summary.len() + entries + values + 256
     }
 
     /// Whether the entries are numbered from `first_seq` without a hole, and the numbers fit a database.

@@ -16,7 +16,10 @@ use crate::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use callboard_core::Timestamp;
+use callboard_core::{
+    Timestamp,
+    id::{ProjectId, RunId, WorkflowId},
+};
 use sqlx::{
     ConnectOptions, SqliteConnection, SqlitePool,
     migrate::Migrator,
@@ -131,22 +134,37 @@ impl Definitions for SqliteCatalog {
         self.writer.job(move |c| Box::pin(definitions::create(c, new))).await
     }
 
-    async fn update_workflow(&self, id: &str, change: NewVersion) -> Result<Workflow, Error> {
-        let id = id.to_owned();
-        self.writer.job(move |c| Box::pin(definitions::update(c, id, change))).await
+    async fn update_workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        change: NewVersion,
+    ) -> Result<Workflow, Error> {
+        let (project, id) = (project.clone(), id.clone());
+        self.writer.job(move |c| Box::pin(definitions::update(c, project, id, change))).await
     }
 
-    async fn workflow(&self, id: &str, version: Option<u32>) -> Result<Option<Workflow>, Error> {
-        definitions::read(&self.readers, id, version).await
+    async fn workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        version: Option<u32>,
+    ) -> Result<Option<Workflow>, Error> {
+        definitions::read(&self.readers, project, id, version).await
     }
 
-    async fn hide_workflow(&self, id: &str) -> Result<bool, Error> {
-        let id = id.to_owned();
-        self.writer.job(move |c| Box::pin(definitions::hide(c, id))).await
+    async fn hide_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<bool, Error> {
+        let (project, id) = (project.clone(), id.clone());
+        self.writer.job(move |c| Box::pin(definitions::hide(c, project, id))).await
     }
 
-    async fn workflows(&self, after: Option<&str>, limit: u32) -> Result<Vec<Workflow>, Error> {
-        definitions::list(&self.readers, after, limit.min(LIMIT)).await
+    async fn workflows(
+        &self,
+        project: &ProjectId,
+        after: Option<&WorkflowId>,
+        limit: u32,
+    ) -> Result<Vec<Workflow>, Error> {
+        definitions::list(&self.readers, project, after, limit.min(LIMIT)).await
     }
 }
 
@@ -156,43 +174,59 @@ impl Journal for SqliteCatalog {
         self.writer.append(batch).await
     }
 
-    async fn tip(&self, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
+    async fn tip(&self, run: &RunId, at: Option<u64>) -> Result<Option<Tip>, Error> {
         runs::tip(&self.readers, run, at).await
     }
 
-    async fn history(&self, run: &str, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+    async fn history(&self, run: &RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
         runs::history(&self.readers, run, after, limit.min(LIMIT)).await
     }
 
-    async fn values(&self, run: &str, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
+    async fn values(&self, run: &RunId, keys: &[String]) -> Result<BTreeMap<String, Bytes>, Error> {
         runs::values(&self.readers, run, keys).await
     }
 
-    async fn run(&self, id: &str) -> Result<Option<RunRow>, Error> {
+    async fn run(&self, id: &RunId) -> Result<Option<RunRow>, Error> {
         runs::read(&self.readers, id).await
     }
 
-    async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
-        runs::list(&self.readers, &filter, after, limit.min(LIMIT)).await
+    async fn runs(
+        &self,
+        project: &ProjectId,
+        filter: RunFilter,
+        after: Option<&RunId>,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, Error> {
+        runs::list(&self.readers, project, &filter, after, limit.min(LIMIT)).await
     }
 }
 
 #[async_trait]
 impl Sweep for SqliteCatalog {
-    async fn open_runs(&self, status: &str, after: Option<&str>, limit: u32) -> Result<Vec<OpenRun>, Error> {
-        sweep::open(&self.readers, status, after, limit.min(LIMIT)).await
+    async fn projects(&self) -> Result<Vec<ProjectId>, Error> {
+        sweep::projects(&self.readers).await
     }
 
-    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<String>, Error> {
+    async fn open_runs(
+        &self,
+        project: &ProjectId,
+        status: &str,
+        after: Option<&RunId>,
+        limit: u32,
+    ) -> Result<Vec<OpenRun>, Error> {
+        sweep::open(&self.readers, project, status, after, limit.min(LIMIT)).await
+    }
+
+    async fn due(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<RunId>, Error> {
         self.writer.job(move |c| Box::pin(sweep::due(c, now, then, limit.min(LIMIT)))).await
     }
 
-    async fn mark_cleaned(&self, run: &str, seq: u64) -> Result<bool, Error> {
-        self.writer.cleaned(run.to_owned(), seq).await
+    async fn mark_cleaned(&self, run: &RunId, seq: u64) -> Result<bool, Error> {
+        self.writer.cleaned(run.clone(), seq).await
     }
 
-    async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error> {
-        let run = run.to_owned();
+    async fn mark_purged(&self, run: &RunId, next_check_at: Option<Timestamp>) -> Result<(), Error> {
+        let run = run.clone();
         self.writer.job(move |c| Box::pin(sweep::mark_purged(c, run, next_check_at))).await
     }
 }
@@ -223,6 +257,12 @@ impl From<sqlx::Error> for Error {
 /// Numbers of the database are signed. Ours never reach its limit; a caller's may, and then no row has one larger.
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Puts a run's id together again of its two columns.
+fn run_id(project: &str, name: &str) -> Result<RunId, sqlx::Error> {
+    let id = project.parse().and_then(|project| RunId::new(&project, name));
+    id.map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 async fn ping(connection: &mut SqliteConnection) -> Result<(), Error> {

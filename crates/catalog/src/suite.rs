@@ -7,15 +7,21 @@
 
 mod definitions;
 mod journal;
+mod projects;
 mod sweep;
 
 use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
 use bytes::Bytes;
-use callboard_core::{Hash, Timestamp};
+use callboard_core::{
+    Hash, Timestamp,
+    id::{ProjectId, RunId},
+};
 use futures::future::join;
+use std::{fmt::Debug, str::FromStr};
 
 pub(crate) use definitions::*;
 pub(crate) use journal::*;
+pub(crate) use projects::*;
 pub(crate) use sweep::*;
 
 /// Runs the whole suite, and closes the catalog.
@@ -42,6 +48,8 @@ pub async fn all(catalog: &dyn Catalog) {
     open_runs_are_found_by_status_page_by_page(catalog).await;
     a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
     a_purged_run_is_looked_at_again(catalog).await;
+    nothing_crosses_from_one_project_to_another(catalog).await;
+    a_run_of_one_name_in_two_projects_is_two_runs(catalog).await;
     catalog.health().await.unwrap();
     closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
 }
@@ -56,7 +64,7 @@ async fn closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog: &dyn 
     assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
     let marked = catalog.mark_cleaned(&run, 2).await;
     assert!(matches!(marked, Err(Error::Unavailable(_))), "{marked:?}");
-    let hidden = catalog.hide_workflow(&run).await;
+    let hidden = catalog.hide_workflow(&ProjectId::DEFAULT, &fresh()).await;
     assert!(matches!(hidden, Err(Error::Unavailable(_))), "{hidden:?}");
     assert!(catalog.health().await.is_err());
     catalog.close().await;
@@ -67,9 +75,9 @@ pub fn at(n: i64) -> Timestamp {
     Timestamp(1_800_000_000_000 + n)
 }
 
-/// An id nobody used before.
-pub fn fresh() -> String {
-    uuid::Uuid::now_v7().to_string()
+/// An id nobody used before, of whatever kind; a run's is of `default`.
+pub fn fresh<T: FromStr<Err: Debug>>() -> T {
+    uuid::Uuid::now_v7().to_string().parse().unwrap()
 }
 
 /// Entries `from..from + n` of a made-up history that goes the way of `fork`.
@@ -90,9 +98,9 @@ pub fn hash(seq: u64, fork: &str) -> Hash {
 }
 
 /// An append of `n` entries from `first_seq` that agrees with `entries`.
-pub fn batch(run: &str, first_seq: u64, n: u64, fork: &str) -> Append {
+pub fn batch(run: &RunId, first_seq: u64, n: u64, fork: &str) -> Append {
     Append {
-        run: run.to_owned(),
+        run: run.clone(),
         first_seq,
         prev_hash: hash(first_seq - 1, fork),
         entries: entries(first_seq, n, fork),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::harness::{Callboard, eventually, http, root};
 use callboard_catalog::{Journal, RunFilter, SqliteCatalog};
+use callboard_core::id::ProjectId;
 use std::{
     collections::BTreeMap,
     sync::{Arc, RwLock},
@@ -134,7 +135,10 @@ async fn without_faults_each_step_calls_its_model_once() {
 async fn all_cleaned_up(dev: &Callboard) {
     let catalog = SqliteCatalog::open(dev.data().join("catalog.db")).await.expect("the catalog");
     let left = || async {
-        let rows = catalog.runs(RunFilter::default(), None, 1000).await.expect("the catalog answers");
+        let rows = catalog
+            .runs(&ProjectId::DEFAULT, RunFilter::default(), None, 1000)
+            .await
+            .expect("the catalog answers");
         match rows.iter().filter(|row| !row.is_cleaned()).count() {
             0 => Ok(()),
             n => Err(format!("{n} runs of {} are not cleaned up", rows.len())),

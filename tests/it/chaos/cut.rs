@@ -15,6 +15,7 @@ use super::{
 };
 use crate::harness::{DaprCluster, Redis, eventually};
 use callboard_catalog::{Entry, Journal, SqliteCatalog};
+use callboard_core::id::{ProjectId, RunId};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -80,7 +81,9 @@ async fn a_store_that_lost_what_it_had_acknowledged_changes_no_history() {
     // Nine bytes more: the last record is torn.
     cut.set_len(kept + 9).expect("a file can be cut");
     let mut old = BTreeMap::new();
-    for row in catalog.runs(Default::default(), None, 1000).await.expect("the catalog answers") {
+    for row in
+        catalog.runs(&ProjectId::DEFAULT, Default::default(), None, 1000).await.expect("the catalog answers")
+    {
         old.insert(row.id.clone(), history(&catalog, &row.id).await);
     }
     let after = state(&redis.copy().await);
@@ -155,6 +158,6 @@ fn documents(state: &State) -> impl Iterator<Item = (&String, &(u64, u64))> {
     state.iter().filter(|(key, _)| key.ends_with(".doc"))
 }
 
-async fn history(catalog: &SqliteCatalog, run: &str) -> Vec<Entry> {
+async fn history(catalog: &SqliteCatalog, run: &RunId) -> Vec<Entry> {
     catalog.history(run, 0, 10_000).await.expect("the catalog answers")
 }

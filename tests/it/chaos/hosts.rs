@@ -14,7 +14,7 @@ use super::{
 };
 use crate::harness::{Launch, Process, START, free_port, http, root, scratch};
 use callboard_catalog::{Journal, SqliteCatalog};
-use callboard_core::Hash;
+use callboard_core::{Hash, id::RunId};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -152,7 +152,8 @@ impl Operations {
 
 /// Checks that a history is one chain, and returns its last seq.
 async fn chained(catalog: &SqliteCatalog, run: &str) -> u64 {
-    let entries = catalog.history(run, 0, 10_000).await.expect("the catalog answers");
+    let run: RunId = run.parse().expect("a run's id");
+    let entries = catalog.history(&run, 0, 10_000).await.expect("the catalog answers");
     let mut hash = Hash::default();
     for (n, entry) in entries.iter().enumerate() {
         hash = Hash::chain(&[&hash.0, entry.event.as_bytes()]);

@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::harness::{eventually, when};
 use callboard_catalog::{Entry, Journal};
-use callboard_core::Hash;
+use callboard_core::{Hash, id::RunId};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -59,10 +59,11 @@ impl World {
 
     /// The hashes are those of the events as stored: nobody has touched what was recorded before.
     async fn keeps_chain(&self, run: &str, history: &[Value]) {
+        let id: RunId = run.parse().expect("a run's id");
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let after = entries.last().map_or(0, |entry| entry.seq);
-            let more = self.catalog.history(run, after, 1000).await.expect("the catalog's rows");
+            let more = self.catalog.history(&id, after, 1000).await.expect("the catalog's rows");
             if more.is_empty() {
                 break;
             }

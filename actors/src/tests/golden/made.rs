@@ -1,5 +1,6 @@
 //! Values written out: each kind of event, and each document with its optional parts given and not given.
 
+use super::super::run_id;
 use crate::{
     agent::{Document as AgentDocument, Target},
     document::{self, Document, HeadPart, Page, Snapshot, Version, form::MAGIC},
@@ -12,6 +13,7 @@ use callboard_core::{
         task::{Origin, Task},
     },
     call::{CallError, Usage},
+    id::{OperationId, WorkflowId},
     value::ValueRef,
     workflow::{
         Event, Run, StepKey, What,
@@ -59,7 +61,7 @@ fn settings(full: bool) -> RunSettings {
 /// Each kind of event, bare and with everything.
 pub fn events() -> Vec<Event> {
     let reserved = Reserved { calls: 1, tokens: 500 };
-    let op = || "op-1".to_owned();
+    let op = || OperationId::new("op-1");
     let all = vec![
         What::RunCreated {
             op: op(),
@@ -71,7 +73,7 @@ pub fn events() -> Vec<Event> {
         },
         What::RunCreated {
             op: op(),
-            workflow_id: Some("0192".into()),
+            workflow_id: Some(WorkflowId::new("0192")),
             version: 3,
             plan: stored(),
             input: stored(),
@@ -175,7 +177,7 @@ fn document(v: Version, snapshot: bool) -> Document {
 
 /// States with open, finished and iterated steps, as every kind of event leaves them.
 fn states() -> Vec<Run> {
-    (1..=events().len()).map(|n| Run::fold("r", &events()[..n])).collect()
+    (1..=events().len()).map(|n| Run::fold(&run_id("r"), &events()[..n])).collect()
 }
 
 fn task(full: bool, secrets: &[&str]) -> Task {
@@ -189,7 +191,7 @@ fn task(full: bool, secrets: &[&str]) -> Task {
         budgeted: full,
         origin: full.then(|| Origin {
             depth: 1,
-            agent: "r.a.1._".into(),
+            agent: "r.a.1._".parse().expect("an id"),
             iteration: 2,
             call: "call_1".into(),
         }),
@@ -235,10 +237,10 @@ fn agents(v: Version, secrets: &[&str]) -> Vec<AgentDocument> {
             usage: usage(full),
             repeats: if full { [(Hash([1; 16]), 2)].into() } else { BTreeMap::new() },
             delivered: false,
-            children: if full { vec!["r.a.1._.d.2.0".into()] } else { Vec::new() },
+            children: if full { vec!["r.a.1._.d.2.0".parse().expect("an id")] } else { Vec::new() },
             profile: None,
         };
-        let target = full.then(|| Target { run: "r".into(), step: step("a", "3.17") });
+        let target = full.then(|| Target { run: run_id("r"), step: step("a", "3.17") });
         AgentDocument { v, run, target }
     };
     both.map(one).collect()

@@ -100,7 +100,7 @@ fn begin(run: &str, events: &[Event], values: &BTreeMap<String, String>) -> Run 
         Datum::Stored(reference) => serde_json::from_str(&values[&reference.key]),
     }
     .expect("a definition");
-    let mut state = Run::new(run);
+    let mut state = Run::new(&super::run_id(run));
     state.attach(Arc::new(Plan::pinned(definition).expect("a plan that this version runs")));
     state
 }
@@ -240,7 +240,7 @@ fn assert_folds(name: &str, recorded: &Recorded, v: Version) {
         assert_eq!(document::encode(&part, v), head, "{name}: the snapshot is written in another way");
         let archive = archive(recorded, &part, v);
         let plan = run.plan.clone().expect("attached");
-        run = Run::restore(&recorded.run, part.head, archive);
+        run = Run::restore(&super::run_id(&recorded.run), part.head, archive);
         run.attach(plan);
     }
     doc.after(included).for_each(|(_, kept)| run.apply(&kept.event));

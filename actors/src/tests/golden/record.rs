@@ -1,11 +1,12 @@
 //! Records runs for the golden files, over the embedded sidecar and a real catalog.
 
-use super::{super::World, Line, Recorded, SETS, fold, folder, made, state};
+use super::{
+    super::{World, run_id},
+    Line, Recorded, SETS, fold, folder, made, state,
+};
 use crate::{
-    Clock, Settings, agent,
+    Clock, Settings,
     document::{self, Document, HeadPart, Page, Version},
-    stored_values,
-    workflow::agent_id,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use callboard_catalog::Journal;
@@ -34,20 +35,20 @@ fn linear(name: &str, nodes: Vec<Value>) -> Value {
 }
 
 async fn entry(world: &World, run: &str, name: &str) -> Option<Vec<u8>> {
-    let found = world.sidecar.get("statestore", &stored_values::key(run, name)).await.expect("a store");
+    let found = world.sidecar.get("statestore", &run_id(run).value_key(name)).await.expect("a store");
     found.map(|entry| entry.data.to_vec())
 }
 
 /// Reads everything that is stored of a run.
 async fn dump(world: &World, run: &str) -> Recorded {
-    let history = world.catalog.history(run, 0, 100_000).await.expect("a history");
+    let history = world.catalog.history(&run_id(run), 0, 100_000).await.expect("a history");
     let events: Vec<Event> = history.iter().map(|e| serde_json::from_str(&e.event).expect("one")).collect();
     let keys: Vec<String> = events
         .iter()
         .flat_map(|event| event.what.data())
         .filter_map(|datum| datum.reference().map(|r| r.key.clone()))
         .collect();
-    let values = world.catalog.values(run, &keys).await.expect("values");
+    let values = world.catalog.values(&run_id(run), &keys).await.expect("values");
     let text = |data: &[u8]| String::from_utf8(data.to_vec()).expect("JSON");
     let stored = world.sidecar.get("statestore", &format!("{{{run}}}.doc")).await.expect("a store");
     let stored = stored.expect("a document").data;
@@ -70,7 +71,7 @@ async fn dump(world: &World, run: &str) -> Recorded {
     let mut agents = BTreeMap::new();
     // A handful shows what there is to see.
     for step in steps.into_iter().take(12) {
-        let key = agent::document_key(&agent_id(run, step));
+        let key = step.agent(&run_id(run)).document_key();
         if let Some(entry) = world.sidecar.get("statestore", &key).await.expect("a store") {
             agents.insert(format!("agent-{key}"), BASE64_STANDARD.encode(&entry.data));
         }

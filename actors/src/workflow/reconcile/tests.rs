@@ -3,6 +3,7 @@
 use super::*;
 use callboard_core::{
     Hash, Timestamp,
+    id::OperationId,
     workflow::{Event, What},
 };
 
@@ -10,7 +11,7 @@ use callboard_core::{
 fn document(from: u64, to: u64, branch: &str) -> Document {
     let mut doc = Document::empty();
     for n in 1..=to {
-        let op = if n > 2 { branch.to_owned() } else { String::new() };
+        let op = OperationId::new(if n > 2 { branch } else { "" });
         doc.push(Event { at: Timestamp(n as i64), what: What::RunPaused { op } });
     }
     doc.drop_until(from);

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use bytes::BytesMut;
+use callboard_core::id::RunId;
 use futures::StreamExt;
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
@@ -66,27 +67,27 @@ impl Api {
         definition: &Value,
         input: Option<&Value>,
         key: &str,
-    ) -> Result<String, CallError> {
+    ) -> Result<RunId, CallError> {
         let mut body = json!({"definition": definition});
         if let Some(input) = input {
             body["input"] = input.clone();
         }
         let request = self.client.post(format!("{}/api/v1/runs", self.url));
         let answer = self.json(request.header("idempotency-key", key).json(&body)).await?;
-        let id = answer.get("run_id").and_then(Value::as_str);
-        id.map(str::to_owned).ok_or_else(|| CallError::Gone(anyhow!("the server answered no run id")))
+        let id = answer.get("run_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        id.ok_or_else(|| CallError::Gone(anyhow!("the server answered no run id")))
     }
 
-    pub async fn run(&self, run: &str) -> Result<Value, CallError> {
+    pub async fn run(&self, run: &RunId) -> Result<Value, CallError> {
         self.json(self.client.get(format!("{}/api/v1/runs/{run}", self.url))).await
     }
 
-    pub async fn cancel(&self, run: &str) -> Result<Value, CallError> {
+    pub async fn cancel(&self, run: &RunId) -> Result<Value, CallError> {
         self.json(self.client.post(format!("{}/api/v1/runs/{run}/cancel", self.url))).await
     }
 
     /// Streams the run's events after `seq`; nothing if all are told.
-    pub async fn events(&self, run: &str, after: u64) -> Result<Option<Events>, CallError> {
+    pub async fn events(&self, run: &RunId, after: u64) -> Result<Option<Events>, CallError> {
         let request = self.client.get(format!("{}/api/v1/runs/{run}/history?after={after}", self.url));
         let response = request.header(header::ACCEPT, "text/event-stream").send().await.map_err(gone)?;
         if response.status() == StatusCode::NO_CONTENT {

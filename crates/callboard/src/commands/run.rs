@@ -20,6 +20,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use callboard_core::{
+    id::RunId,
     schema,
     workflow::{Definition, kinds::Waits},
 };
@@ -205,7 +206,7 @@ struct Following {
     input: Option<Value>,
     /// Makes the start the same one however often it is sent.
     key: String,
-    run: Option<String>,
+    run: Option<RunId>,
     seq: u64,
     progress: Progress,
     stop: CancellationToken,
@@ -248,7 +249,7 @@ impl Following {
     }
 
     /// Says how a person answers a step that waits for one.
-    fn hint(&self, api: &Api, run: &str, event: &super::api::Event) {
+    fn hint(&self, api: &Api, run: &RunId, event: &super::api::Event) {
         let (Some(node), "step.started") = (&event.node, &*event.r#type) else { return };
         let started = self.checked.all_nodes().into_iter().find(|(started, _)| *started.id == **node);
         let (path, body) = match started.and_then(|(started, _)| started.kind.waits()) {

@@ -10,7 +10,7 @@ use callboard_core::Problem;
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
 /// An answer that is not the one asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +58,7 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    pub fn not_found(what: &str, id: &str) -> Self {
+    pub fn not_found(what: &str, id: impl Display) -> Self {
         Refusal::not_found(what, id).into()
     }
 

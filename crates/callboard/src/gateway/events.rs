@@ -14,7 +14,7 @@ use axum::{
     },
 };
 use callboard_actors::Said;
-use callboard_core::workflow::view::EventView;
+use callboard_core::{id::RunId, workflow::view::EventView};
 use futures::StreamExt;
 use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
@@ -45,7 +45,7 @@ pub async fn history(
     State(gateway): State<Gateway>,
     Extension(place): Extension<Place>,
     trace: Trace,
-    Id(run): Id,
+    Id(run): Id<RunId>,
     Params(since): Params<Since>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {

@@ -1,6 +1,6 @@
 //! `/api/v1/runs`: one run, its steps, and what may be done to it.
 
-use super::{Error, Gateway, Id, answer::answer, body, params::Params, starts::idempotency_key};
+use super::{Error, Gateway, Id, PROJECT, answer::answer, body, params::Params, starts::idempotency_key};
 use crate::operations::{
     Approve, Call, Changes, Filter, Items, Nothing, Page, Request, Rerun, RunItem, Signal, Trace,
     read as read_body,
@@ -10,7 +10,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, State},
     response::{IntoResponse, Response},
 };
-use callboard_core::workflow::view::RunView;
+use callboard_core::{id::RunId, workflow::view::RunView};
 
 /// `GET /api/v1/runs`.
 pub async fn list(
@@ -18,11 +18,15 @@ pub async fn list(
     Params(of): Params<Page>,
     Params(filter): Params<Filter>,
 ) -> Result<Json<Items<RunItem>>, Error> {
-    Ok(Json(gateway.operations.list_runs(&of, filter).await?))
+    Ok(Json(gateway.operations.list_runs(&PROJECT, &of, filter).await?))
 }
 
 /// `GET /api/v1/runs/{id}`.
-pub async fn read(State(gateway): State<Gateway>, trace: Trace, Id(run): Id) -> Result<Json<RunItem>, Error> {
+pub async fn read(
+    State(gateway): State<Gateway>,
+    trace: Trace,
+    Id(run): Id<RunId>,
+) -> Result<Json<RunItem>, Error> {
     Ok(Json(gateway.operations.run(&trace, &run).await?))
 }
 
@@ -30,7 +34,7 @@ pub async fn read(State(gateway): State<Gateway>, trace: Trace, Id(run): Id) -> 
 pub async fn steps(
     State(gateway): State<Gateway>,
     trace: Trace,
-    Id(run): Id,
+    Id(run): Id<RunId>,
     Params(of): Params<Page>,
     Params(changes): Params<Changes>,
 ) -> Result<Response, Error> {
@@ -84,7 +88,7 @@ impl<T: Request> FromRequest<Gateway> for Asked<T> {
 
     async fn from_request(request: axum::extract::Request, gateway: &Gateway) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let Id(run) = Id::from_request_parts(&mut parts, gateway).await?;
+        let Id(run) = Id::<RunId>::from_request_parts(&mut parts, gateway).await?;
         let Ok(trace) = Trace::from_request_parts(&mut parts, gateway).await;
         let read = async {
             let key = idempotency_key(&parts.headers)?;

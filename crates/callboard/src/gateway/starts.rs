@@ -1,6 +1,6 @@
 //! Starting runs: of a stored workflow, or of a definition that comes along.
 
-use super::{Error, Gateway, Id, body, limits::Place, params::Params};
+use super::{Error, Gateway, Id, PROJECT, body, limits::Place, params::Params};
 use crate::operations::{self, Key, Start, StartInline, Started, Trace};
 use axum::{
     Extension, Json,
@@ -8,6 +8,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use callboard_core::id::WorkflowId;
 use http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,14 +26,14 @@ pub async fn start(
     State(gateway): State<Gateway>,
     Extension(place): Extension<Place>,
     trace: Trace,
-    Id(workflow): Id,
+    Id(workflow): Id<WorkflowId>,
     Params(wait): Params<Wait>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
     let (key, wait) = (idempotency_key(&headers)?, wait.span()?);
     let start: Start = operations::read(body::json(body, &headers, body::CALL).await?)?;
-    let started = gateway.operations.start(&trace, &workflow, key, start).await?;
+    let started = gateway.operations.start(&PROJECT, &trace, &workflow, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
 }
 
@@ -47,7 +48,7 @@ pub async fn run(
 ) -> Result<Response, Error> {
     let (key, wait) = (idempotency_key(&headers)?, wait.span()?);
     let start: StartInline = operations::read(body::json(body, &headers, body::THROUGH_SIDECAR).await?)?;
-    let started = gateway.operations.start_inline(&trace, key, start).await?;
+    let started = gateway.operations.start_inline(&PROJECT, &trace, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
 }
 

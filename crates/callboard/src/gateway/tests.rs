@@ -8,7 +8,7 @@ use crate::operations::{Heavy, Projections, Runs, Told};
 use axum::body::Body;
 use callboard_actors::Recorded;
 use callboard_catalog::{Catalog, SqliteCatalog};
-use callboard_core::Timestamp;
+use callboard_core::{Timestamp, id::RunId};
 use callboard_sidecar::{Endpoint, Sidecar};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
@@ -368,11 +368,12 @@ async fn a_start_with_a_key_finds_the_same_run_and_an_actors_refusal_is_a_proble
 /// A run of four events that has ended, as its actor would journal it.
 async fn recorded(catalog: &dyn Catalog, run: &str) {
     append(catalog, run, 1, 4).await;
-    assert!(catalog.mark_cleaned(run, 4).await.expect("marked"));
+    assert!(catalog.mark_cleaned(&run.parse().expect("an id"), 4).await.expect("marked"));
 }
 
 /// Of its events those from `first` to `last`.
 async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
+    let run: RunId = run.parse().expect("an id");
     use callboard_catalog::{Append, Entry, NO_HASH, RunProjection};
     use callboard_core::{
         Datum, Hash,
@@ -412,7 +413,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
         What::RunCompleted { output: Datum::Stored(stored) },
     ];
     let events: Vec<_> = (0..).zip(whats).map(|(at, what)| Event { at: Timestamp(at), what }).collect();
-    let summary = Summary::of(&Run::fold(run, &events[..last])).expect("a run");
+    let summary = Summary::of(&Run::fold(&run, &events[..last])).expect("a run");
     let hash = |seq: usize| Hash::of(&[u8::try_from(seq).expect("a few")]);
     let entries = (first..=last).map(|seq| Entry {
         seq: seq as u64,
@@ -421,7 +422,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
         event: serde_json::to_string(&events[seq - 1]).expect("JSON"),
     });
     let append = Append {
-        run: run.into(),
+        run,
         first_seq: first as u64,
         prev_hash: if first == 1 { NO_HASH } else { hash(first - 1) },
         entries: entries.collect(),

@@ -1,6 +1,6 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
-use super::{Error, Gateway, Id, body, params::Params};
+use super::{Error, Gateway, Id, PROJECT, body, params::Params};
 use crate::operations::{Items, Page, Saved, Text, WorkflowLine};
 use axum::{
     Json,
@@ -8,6 +8,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use callboard_core::id::WorkflowId;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,7 +28,7 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let saved = gateway.operations.create_workflow(text(&saving, &headers, body).await?).await?;
+    let saved = gateway.operations.create_workflow(&PROJECT, text(&saving, &headers, body).await?).await?;
     let location = HeaderValue::try_from(format!("/api/v1/workflows/{}", saved.id));
     let mut response = saved_as(StatusCode::CREATED, saved);
     if let Ok(location) = location {
@@ -39,25 +40,25 @@ pub async fn create(
 /// `PUT /api/v1/workflows/{id}`: the next version.
 pub async fn update(
     State(gateway): State<Gateway>,
-    Id(id): Id,
+    Id(id): Id<WorkflowId>,
     Params(saving): Params<Saving>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
     let text = text(&saving, &headers, body).await?;
-    let saved = gateway.operations.update_workflow(&id, expected(&headers)?, text).await?;
+    let saved = gateway.operations.update_workflow(&PROJECT, &id, expected(&headers)?, text).await?;
     Ok(saved_as(StatusCode::OK, saved))
 }
 
 /// `GET /api/v1/workflows/{id}`: the definition, with what the server knows about it.
-pub async fn read(State(gateway): State<Gateway>, Id(id): Id) -> Result<Response, Error> {
-    let workflow = gateway.operations.workflow(&id).await?;
+pub async fn read(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Result<Response, Error> {
+    let workflow = gateway.operations.workflow(&PROJECT, &id).await?;
     Ok(([(header::ETAG, tag(workflow.version))], Json(workflow)).into_response())
 }
 
 /// `DELETE /api/v1/workflows/{id}`.
-pub async fn delete(State(gateway): State<Gateway>, Id(id): Id) -> Result<StatusCode, Error> {
-    gateway.operations.delete_workflow(&id).await?;
+pub async fn delete(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Result<StatusCode, Error> {
+    gateway.operations.delete_workflow(&PROJECT, &id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -66,7 +67,7 @@ pub async fn list(
     State(gateway): State<Gateway>,
     Params(of): Params<Page>,
 ) -> Result<Json<Items<WorkflowLine>>, Error> {
-    Ok(Json(gateway.operations.list_workflows(&of).await?))
+    Ok(Json(gateway.operations.list_workflows(&PROJECT, &of).await?))
 }
 
 /// Reads a definition in the language that its content type names.

@@ -1,7 +1,7 @@
 //! Brings data back that is stored by reference, up to a size that one answer may have.
 
 use callboard_catalog::{Error, Journal};
-use callboard_core::{Datum, ValueRef, workflow::view::content};
+use callboard_core::{Datum, ValueRef, id::RunId, workflow::view::content};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ impl Data {
     }
 
     /// Loads what was asked for. A value that can't be read is as if it were not there.
-    pub async fn load(&mut self, catalog: &dyn Journal, run: &str) -> Result<(), Error> {
+    pub async fn load(&mut self, catalog: &dyn Journal, run: &RunId) -> Result<(), Error> {
         let keys: Vec<String> =
             self.wanted.keys().filter(|key| !self.found.contains_key(*key)).cloned().collect();
         for keys in keys.chunks(AT_ONCE) {
@@ -52,7 +52,7 @@ impl Data {
                     Ok(value) => {
                         self.found.insert(key, value);
                     }
-                    Err(error) => tracing::error!(run, key, %error, "a stored value can't be read"),
+                    Err(error) => tracing::error!(%run, key, %error, "a stored value can't be read"),
                 }
             }
         }

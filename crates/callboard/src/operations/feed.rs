@@ -7,7 +7,7 @@
 use super::{Operations, Refusal, Turn, history::Batch};
 use callboard_actors::{Listening, Recorded, Said};
 use callboard_catalog::RunRow;
-use callboard_core::workflow::view::EventView;
+use callboard_core::{id::RunId, workflow::view::EventView};
 use futures::{
     Stream, StreamExt,
     stream::{self, BoxStream},
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// A place in a run's history after which something may still come.
 pub struct Cursor {
     operations: Operations,
-    run: String,
+    run: RunId,
     after: u64,
 }
 
@@ -46,9 +46,9 @@ pub struct RunFeed(BoxStream<'static, News>);
 
 impl Operations {
     /// Returns the place after the seq `after`; nothing if the run has ended and its end is before it.
-    pub async fn cursor(&self, run: &str, after: u64) -> Result<Option<Cursor>, Refusal> {
+    pub async fn cursor(&self, run: &RunId, after: u64) -> Result<Option<Cursor>, Refusal> {
         let row = self.runs.row(run).await?;
-        let cursor = || Cursor { operations: self.clone(), run: run.to_owned(), after };
+        let cursor = || Cursor { operations: self.clone(), run: run.clone(), after };
         Ok((!is_told(&row, after)).then(cursor))
     }
 }
@@ -92,7 +92,7 @@ impl Stream for RunFeed {
 /// A feed under way.
 struct Reader {
     operations: Operations,
-    run: String,
+    run: RunId,
     after: u64,
     ready: std::vec::IntoIter<EventView>,
     /// Of what is ready, until it is handed on.
@@ -153,7 +153,7 @@ impl Reader {
         }
         let entries = operations.catalog.history(&self.run, self.after, BATCH).await;
         let entries = entries.map_err(|error| {
-            tracing::warn!(run = self.run, %error, "a feed ends early");
+            tracing::warn!(run = %self.run, %error, "a feed ends early");
             Over
         })?;
         let batch = Batch::of(&self.run, &entries, BATCH_BYTES);

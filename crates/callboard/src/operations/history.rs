@@ -4,6 +4,7 @@ use super::{Items, Operations, Refusal, Trace, Turn, data::Data, page::limit};
 use callboard_catalog::{Catalog, Entry};
 use callboard_core::{
     Datum,
+    id::RunId,
     workflow::{
         Event,
         view::{EventView, Telling, unavailable},
@@ -17,7 +18,7 @@ impl Operations {
     pub async fn history(
         &self,
         trace: &Trace,
-        run: &str,
+        run: &RunId,
         after: u64,
         most: Option<u32>,
     ) -> Result<(Items<EventView>, Option<Turn>), Refusal> {
@@ -34,9 +35,9 @@ impl Operations {
 }
 
 /// Reads a recorded event, if it can be read: it may be damaged, or written by a later version.
-pub(super) fn event(run: &str, entry: &Entry) -> Option<Event> {
+pub(super) fn event(run: &RunId, entry: &Entry) -> Option<Event> {
     let read = serde_json::from_str(&entry.event);
-    read.inspect_err(|error| tracing::error!(run, seq = entry.seq, %error, "a recorded event can't be read"))
+    read.inspect_err(|error| tracing::error!(%run, seq = entry.seq, %error, "a recorded event can't be read"))
         .ok()
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Takes as many entries as fill an answer, or so many bytes; always the first.
-    pub fn of(run: &str, entries: &'a [Entry], most: u64) -> Self {
+    pub fn of(run: &RunId, entries: &'a [Entry], most: u64) -> Self {
         let mut batch = Self { entries, events: Vec::new(), data: Data::default(), bytes: 0 };
         for entry in entries {
             let event = event(run, entry);
@@ -75,7 +76,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Loads the data; fewer items than entries, and true, if those fill an answer.
-    pub async fn show(mut self, catalog: &dyn Catalog, run: &str) -> Result<(Vec<EventView>, bool), Refusal> {
+    pub async fn show(
+        mut self,
+        catalog: &dyn Catalog,
+        run: &RunId,
+    ) -> Result<(Vec<EventView>, bool), Refusal> {
         self.data.load(catalog, run).await?;
         let value = |reference: &_| self.data.content(reference).unwrap_or_else(|| unavailable(reference));
         let shown = |(entry, event): (&Entry, &Option<Event>)| match event {
@@ -108,7 +113,7 @@ mod tests {
         };
         let taken = |sizes: &[u64], most: u64| {
             let entries: Vec<_> = (1..).zip(sizes).map(|(seq, size)| entry(seq, *size)).collect();
-            Batch::of("r", &entries, most).events.len()
+            Batch::of(&"r".parse().expect("an id"), &entries, most).events.len()
         };
         let most = super::super::feed::BATCH_BYTES;
         assert_eq!(taken(&[100 << 10, 100 << 10, 100 << 10], most), 2);

@@ -1,7 +1,7 @@
 //! What may be done to a run. Whether its state allows it is decided by the run.
 
 use super::{Key, Operations, Refusal, Request, Trace, request::given};
-use callboard_core::{Problem, workflow::view::RunView};
+use callboard_core::{Problem, id::RunId, workflow::view::RunView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 #[derive(Debug)]
 pub struct Call {
     pub trace: Trace,
-    pub run: String,
+    pub run: RunId,
     /// The same key does the same thing once.
     pub key: Option<Key>,
 }
@@ -108,10 +108,10 @@ impl Operations {
     async fn perform(&self, call: Call, method: &str, body: &impl Serialize) -> Result<RunView, Refusal> {
         let Call { trace, run, key } = call;
         let mut body = serde_json::to_value(body).map_err(|error| {
-            tracing::error!(run, method, %error, "an operation can't be written");
+            tracing::error!(%run, method, %error, "an operation can't be written");
             Refusal::internal()
         })?;
-        body["op"] = Key::or_fresh(key).into();
+        body["op"] = Key::or_fresh(key).as_str().into();
         self.runs.operate(&trace, &run, method, &body).await
     }
 }

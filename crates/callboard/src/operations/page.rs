@@ -1,7 +1,7 @@
 //! Pages of lists: `limit`, `cursor`, `next`.
 
 use super::Refusal;
-use callboard_core::id::is_id;
+use callboard_core::id::{ProjectId, RunId, WorkflowId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,12 +40,15 @@ impl Page {
         self.cursor.as_deref().map_or(Ok(0), |cursor| cursor.parse().map_err(|_| no_cursor()))
     }
 
-    /// Returns the cursor of a list whose places are ids.
-    pub fn after(&self) -> Result<Option<&str>, Refusal> {
-        match self.cursor.as_deref() {
-            Some(cursor) if !is_id(cursor) => Err(no_cursor()),
-            cursor => Ok(cursor),
-        }
+    /// Returns the cursor of a list of workflows.
+    pub fn after_workflow(&self) -> Result<Option<WorkflowId>, Refusal> {
+        self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
+    }
+
+    /// Returns the cursor of a list of a project's runs: a run's name.
+    pub fn after_run(&self, project: &ProjectId) -> Result<Option<RunId>, Refusal> {
+        let run = |name| RunId::new(project, name).map_err(|_| no_cursor());
+        self.cursor.as_deref().map(run).transpose()
     }
 }
 

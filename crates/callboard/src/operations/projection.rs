@@ -5,7 +5,10 @@
 //! while, or when others take its room.
 
 use callboard_catalog::Entry;
-use callboard_core::workflow::{Event, view::Steps};
+use callboard_core::{
+    id::RunId,
+    workflow::{Event, view::Steps},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -38,7 +41,7 @@ pub struct Projection {
 
 /// The projections of runs that were asked for lately; a clone is the same.
 #[derive(Clone, Default)]
-pub struct Projections(Arc<Mutex<BTreeMap<String, Kept>>>);
+pub struct Projections(Arc<Mutex<BTreeMap<RunId, Kept>>>);
 
 struct Kept {
     projection: Arc<tokio::sync::Mutex<Projection>>,
@@ -84,11 +87,11 @@ impl Projection {
 
 impl Projections {
     /// Returns the run's projection, to be folded on.
-    pub fn of(&self, run: &str) -> Arc<tokio::sync::Mutex<Projection>> {
+    pub fn of(&self, run: &RunId) -> Arc<tokio::sync::Mutex<Projection>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         all.retain(|_, kept| now.duration_since(kept.used) < IDLE);
-        let kept = all.entry(run.to_owned()).or_insert_with(|| Kept {
+        let kept = all.entry(run.clone()).or_insert_with(|| Kept {
             projection: Arc::new(tokio::sync::Mutex::new(Projection::whole())),
             weight: 0,
             used: now,
@@ -98,7 +101,7 @@ impl Projections {
     }
 
     /// Notes what the run's projection takes now, and makes room where all together take too much.
-    pub fn weigh(&self, run: &str, projection: &Projection) {
+    pub fn weigh(&self, run: &RunId, projection: &Projection) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = all.get_mut(run) {
             kept.weight = if projection.is_too_large() { 0 } else { projection.weight };
@@ -146,14 +149,16 @@ mod tests {
     #[test]
     fn who_was_asked_for_last_stays() {
         let projections = Projections::default();
-        for run in ["a", "b", "c"] {
-            let projection = projections.of(run);
+        let run = |text: &str| text.parse::<RunId>().expect("an id");
+        for name in ["a", "b", "c"] {
+            let projection = projections.of(&run(name));
             let mut projection = projection.try_lock().expect("nobody else");
             let (entry, event) = started(1, RUN - 4000);
             projection.apply(&entry, Some(&event));
-            projections.weigh(run, &projection);
+            projections.weigh(&run(name), &projection);
         }
-        let seqs = ["c", "b", "a"].map(|run| projections.of(run).try_lock().expect("nobody else").seq);
+        let seqs =
+            ["c", "b", "a"].map(|name| projections.of(&run(name)).try_lock().expect("nobody else").seq);
         assert_eq!(seqs, [1, 1, 0]);
     }
 }

@@ -7,7 +7,7 @@ use callboard_core::Problem;
 use callboard_sidecar as sidecar;
 use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Display};
 
 /// An answer that is not the one asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +65,7 @@ impl Refusal {
         Self::new(Kind::Malformed, code, detail)
     }
 
-    pub fn not_found(what: &str, id: &str) -> Self {
+    pub fn not_found(what: &str, id: impl Display) -> Self {
         let code = match what {
             "workflow" => "unknown_workflow",
             "run" => "unknown_run",
@@ -141,7 +141,7 @@ impl From<catalog::Error> for Refusal {
                     current.map(|version| format!(", its version is {version}")).unwrap_or_default();
                 Self::new(Kind::Conflict, "version_conflict", format!("{what} {id} has changed{current}"))
             }
-            catalog::Error::NotFound { what, id } => Self::not_found(what, &id),
+            catalog::Error::NotFound { what, id } => Self::not_found(what, id),
             catalog::Error::Corrupt { .. } => {
                 tracing::error!(%error, "a stored row can't be read");
                 Self::internal()

@@ -1,7 +1,7 @@
 //! Reads what is asked as a type of ours, and finds all mistakes at once: by the schema of the type, as in definitions.
 
 use super::Refusal;
-use callboard_core::{Problem, schema};
+use callboard_core::{Problem, id::OperationId, schema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -32,8 +32,8 @@ impl Key {
     }
 
     /// Returns the id of an operation: the caller's key, or a fresh one.
-    pub fn or_fresh(key: Option<Self>) -> String {
-        key.map_or_else(|| Uuid::now_v7().to_string(), |key| key.0)
+    pub fn or_fresh(key: Option<Self>) -> OperationId {
+        OperationId::new(key.map_or_else(|| Uuid::now_v7().to_string(), |key| key.0))
     }
 }
 

@@ -7,9 +7,12 @@
 use super::{Items, Kind, Operations, Page, Refusal, Watch, data::Data, page::page};
 use callboard_actors::{Live, Recorded, WORKFLOW};
 use callboard_catalog::{Catalog, RunFilter, RunRow};
-use callboard_core::workflow::{
-    Status,
-    view::{RunView, Summary},
+use callboard_core::{
+    id::{ProjectId, RunId, WorkflowId},
+    workflow::{
+        Status,
+        view::{RunView, Summary},
+    },
 };
 use callboard_sidecar::Sidecar;
 use schemars::JsonSchema;
@@ -46,7 +49,7 @@ pub struct Trace(pub String);
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Filter {
     /// Those of a stored workflow.
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     /// Those of a status.
     pub status: Option<String>,
 }
@@ -62,10 +65,10 @@ pub enum RunItem {
 /// What is known of a run that is damaged, or that a later version wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UnreadableRun {
-    pub id: String,
+    pub id: RunId,
     /// The id again, as a start answers it.
-    pub run_id: String,
-    pub workflow_id: Option<String>,
+    pub run_id: RunId,
+    pub workflow_id: Option<WorkflowId>,
     pub version: Option<u32>,
     pub status: String,
     pub created_at: String,
@@ -78,21 +81,26 @@ pub struct UnreadableRun {
 
 impl Operations {
     /// Returns the run as it is now.
-    pub async fn run(&self, trace: &Trace, run: &str) -> Result<RunItem, Refusal> {
+    pub async fn run(&self, trace: &Trace, run: &RunId) -> Result<RunItem, Refusal> {
         self.runs.read(trace, run).await
     }
 
     /// Returns a page of runs, newest first, as the catalog has them. A list shows no data: it may be large, and it is one
     /// request away.
-    pub async fn list_runs(&self, of: &Page, filter: Filter) -> Result<Items<RunItem>, Refusal> {
+    pub async fn list_runs(
+        &self,
+        project: &ProjectId,
+        of: &Page,
+        filter: Filter,
+    ) -> Result<Items<RunItem>, Refusal> {
         let limit = of.limit()?;
         let filter = RunFilter {
             workflow_id: filter.workflow_id,
             statuses: filter.status.into_iter().collect(),
             ..RunFilter::default()
         };
-        let rows = self.catalog.runs(filter, of.after()?, limit + 1).await?;
-        let (rows, next) = page(rows, limit, |row| row.id.clone());
+        let rows = self.catalog.runs(project, filter, of.after_run(project)?.as_ref(), limit + 1).await?;
+        let (rows, next) = page(rows, limit, |row| row.id.name().to_owned());
         // A run that can't be read must not hide others.
         let line =
             |row| summary(row).map_or_else(|_| RunItem::unreadable(row), |run| RunItem::of(run.line()));
@@ -107,7 +115,7 @@ impl Runs {
     pub(super) async fn operate(
         &self,
         trace: &Trace,
-        run: &str,
+        run: &RunId,
         method: &str,
         body: &Value,
     ) -> Result<RunView, Refusal> {
@@ -117,18 +125,18 @@ impl Runs {
     }
 
     /// Starts a run; a repeated start of the same run answers what became of the first.
-    pub(super) async fn start(&self, trace: &Trace, run: &str, body: &Value) -> Result<RunView, Refusal> {
+    pub(super) async fn start(&self, trace: &Trace, run: &RunId, body: &Value) -> Result<RunView, Refusal> {
         self.invoke(PATIENCE, trace, run, "start", body).await
     }
 
     /// Returns the run as it is now.
-    pub(super) async fn read(&self, trace: &Trace, run: &str) -> Result<RunItem, Refusal> {
+    pub(super) async fn read(&self, trace: &Trace, run: &RunId) -> Result<RunItem, Refusal> {
         let row = self.row(run).await?;
         self.current(trace, &row).await
     }
 
     /// Waits until the catalog has everything that the run's actor knows, for reads of its history.
-    pub(super) async fn caught_up(&self, trace: &Trace, run: &str) -> Result<(), Refusal> {
+    pub(super) async fn caught_up(&self, trace: &Trace, run: &RunId) -> Result<(), Refusal> {
         let row = self.row(run).await?;
         if !is_over(&row)
             && let RunItem::Run(now) = self.current(trace, &row).await?
@@ -139,11 +147,11 @@ impl Runs {
     }
 
     /// Returns the run's row in the catalog. A start is recorded there before it is answered.
-    pub(super) async fn row(&self, run: &str) -> Result<RunRow, Refusal> {
+    pub(super) async fn row(&self, run: &RunId) -> Result<RunRow, Refusal> {
         self.catalog.run(run).await?.ok_or_else(|| Refusal::not_found("run", run))
     }
 
-    pub(super) fn watch(&self, run: &str) -> broadcast::Receiver<Recorded> {
+    pub(super) fn watch(&self, run: &RunId) -> broadcast::Receiver<Recorded> {
         (self.watch)(run)
     }
 
@@ -173,21 +181,21 @@ impl Runs {
         &self,
         patience: Duration,
         trace: &Trace,
-        run: &str,
+        run: &RunId,
         method: &str,
         body: &Value,
     ) -> Result<RunView, Refusal> {
         let sidecar = self.sidecar.with_trace(Some(trace.0.clone()));
-        let call = sidecar.invoke_actor(WORKFLOW, run, method, body.to_string().into());
+        let call = sidecar.invoke_actor(WORKFLOW, run.as_str(), method, body.to_string().into());
         let Ok(answer) = tokio::time::timeout(patience, call).await else {
-            tracing::warn!(run, method, "the sidecar holds a call");
+            tracing::warn!(%run, method, "the sidecar holds a call");
             // Giving up takes a call out of the sidecar's queue; one that has reached the run goes on.
             let detail = "the run does not answer now: it is not known whether this was done; read the run, or send \
                           the request again with the same Idempotency-Key";
             return Err(Refusal::unavailable("sidecar_unavailable", detail, 5));
         };
         let unreadable = |error: serde_json::Error| {
-            tracing::error!(run, method, %error, "an actor's answer can't be read");
+            tracing::error!(%run, method, %error, "an actor's answer can't be read");
             Refusal::internal()
         };
         let answer: Value = serde_json::from_slice(&answer?).map_err(unreadable)?;
@@ -198,7 +206,7 @@ impl Runs {
     }
 
     /// Waits, for a bounded time, until the catalog is as far as the answer.
-    async fn settle(&self, run: &str, answer: &RunView) {
+    async fn settle(&self, run: &RunId, answer: &RunView) {
         let mut notices = self.watch(run);
         let reached = async {
             loop {
@@ -212,7 +220,7 @@ impl Runs {
             }
         };
         if tokio::time::timeout(SETTLE, reached).await.is_err() {
-            tracing::debug!(run, "the catalog is behind");
+            tracing::debug!(%run, "the catalog is behind");
         }
     }
 
@@ -267,7 +275,7 @@ fn is_over(row: &RunRow) -> bool {
 /// Reads a run's row.
 fn summary(row: &RunRow) -> Result<Summary, serde_json::Error> {
     let read = serde_json::from_str(&row.summary);
-    read.inspect_err(|error| tracing::error!(run = row.id, %error, "a run's summary can't be read"))
+    read.inspect_err(|error| tracing::error!(run = %row.id, %error, "a run's summary can't be read"))
 }
 
 /// Whether an actor's answer shows data as a reference.

@@ -7,6 +7,7 @@ use super::{Key, Operations, Refusal, Request, RunItem, Trace, request::given};
 use callboard_actors::Recorded;
 use callboard_core::{
     Span,
+    id::{ProjectId, RunId, WorkflowId},
     workflow::{Status, view::RunView},
 };
 use schemars::JsonSchema;
@@ -18,8 +19,6 @@ use uuid::Uuid;
 
 /// The longest wait for an end.
 const LONGEST: Span = Span::secs(300);
-/// The only project there is.
-const PROJECT: &str = "default";
 
 /// The namespace of run ids that are made of keys.
 const RUNS: Uuid = Uuid::from_u128(0x7c1a_4f0e_52b8_4d7b_9a64_0a3d_58e1_c0fb);
@@ -51,8 +50,8 @@ impl Request for StartInline {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Started")]
 pub struct StartedView {
-    pub run_id: String,
-    pub workflow_id: Option<String>,
+    pub run_id: RunId,
+    pub workflow_id: Option<WorkflowId>,
     #[schemars(with = "Status")]
     pub status: String,
 }
@@ -70,12 +69,13 @@ impl Operations {
     /// Starts a run of a stored workflow. The same key is the same run.
     pub async fn start(
         &self,
+        project: &ProjectId,
         trace: &Trace,
-        workflow: &str,
+        workflow: &WorkflowId,
         key: Option<Key>,
         body: Start,
     ) -> Result<Started, Refusal> {
-        let run = run_id(workflow, key.as_ref());
+        let run = run_id(project, workflow.as_str(), key.as_ref());
         let start = start_body(json!({"workflow_id": workflow}), key, body.input);
         self.started(trace, run, Some(workflow), start).await
     }
@@ -83,11 +83,12 @@ impl Operations {
     /// Starts a run of a definition that is not stored. The same key is the same run.
     pub async fn start_inline(
         &self,
+        project: &ProjectId,
         trace: &Trace,
         key: Option<Key>,
         body: StartInline,
     ) -> Result<Started, Refusal> {
-        let run = run_id("", key.as_ref());
+        let run = run_id(project, "", key.as_ref());
         let start = start_body(json!({"definition": body.definition}), key, body.input);
         self.started(trace, run, None, start).await
     }
@@ -95,8 +96,8 @@ impl Operations {
     async fn started(
         &self,
         trace: &Trace,
-        run: String,
-        workflow: Option<&str>,
+        run: RunId,
+        workflow: Option<&WorkflowId>,
         start: Value,
     ) -> Result<Started, Refusal> {
         if self.stop.is_cancelled() {
@@ -105,7 +106,7 @@ impl Operations {
         }
         let notices = self.runs.watch(&run);
         let status = self.runs.start(trace, &run, &start).await?.status;
-        let view = StartedView { run_id: run, workflow_id: workflow.map(str::to_owned), status };
+        let view = StartedView { run_id: run, workflow_id: workflow.cloned(), status };
         Ok(Started { view, notices })
     }
 
@@ -145,7 +146,7 @@ fn start_body(mut body: Value, key: Option<Key>, input: Option<Value>) -> Value 
     if key.is_none() {
         body["first"] = true.into();
     }
-    body["op"] = Key::or_fresh(key).into();
+    body["op"] = Key::or_fresh(key).as_str().into();
     if let Some(input) = input {
         body["input"] = input;
     }
@@ -158,15 +159,16 @@ async fn maybe_ended(notices: &mut broadcast::Receiver<Recorded>) {
 }
 
 /// A start with a key names its run by it, so that a repetition finds the same run.
-fn run_id(workflow: &str, key: Option<&Key>) -> String {
-    match key {
+fn run_id(project: &ProjectId, of: &str, key: Option<&Key>) -> RunId {
+    let name = match key {
         Some(key) => {
             // Lengths keep ("a", "bc") and ("ab", "c") apart.
-            let name = format!("{PROJECT} {} {workflow} {}", workflow.len(), key.as_str());
-            Uuid::new_v5(&RUNS, name.as_bytes()).to_string()
+            let name = format!("{project} {} {of} {}", of.len(), key.as_str());
+            Uuid::new_v5(&RUNS, name.as_bytes())
         }
-        None => Uuid::now_v7().to_string(),
-    }
+        None => Uuid::now_v7(),
+    };
+    RunId::new(project, &name.to_string()).expect("a UUID can be a run's name")
 }
 
 /// Reads how long to wait for an end: a duration such as `30s`, at most 5 minutes.
@@ -186,7 +188,10 @@ mod tests {
 
     #[test]
     fn a_key_names_the_run_of_its_workflow() {
-        let run_id = |workflow: &str, key: Option<&str>| run_id(workflow, key.and_then(Key::parse).as_ref());
+        let run_id =
+            |of: &str, key: Option<&str>| run_id(&ProjectId::DEFAULT, of, key.and_then(Key::parse).as_ref());
+        // As it was before there were projects.
+        assert_eq!(run_id("w", Some("k")).as_str(), "3223464e-9779-54c5-833d-b5443ab6d83a");
         assert_eq!(run_id("w", Some("k")), run_id("w", Some("k")));
         assert_ne!(run_id("w", Some("k")), run_id("v", Some("k")));
         assert_ne!(run_id("a", Some("bc")), run_id("ab", Some("c")));

@@ -4,9 +4,12 @@
 use super::{
     Operations, Page, Refusal, Trace, Turn, data::Data, history::event, page::seq, projection::Projection,
 };
-use callboard_core::workflow::{
-    What,
-    view::{Line, Shape, StepView},
+use callboard_core::{
+    id::RunId,
+    workflow::{
+        What,
+        view::{Line, Shape, StepView},
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,7 +52,7 @@ impl Operations {
     pub async fn steps(
         &self,
         trace: &Trace,
-        run: &str,
+        run: &RunId,
         of: &Page,
         changes: &Changes,
     ) -> Result<(StepsPage, Option<Turn>), Refusal> {
@@ -79,7 +82,7 @@ impl Operations {
     /// Shows the lines from `place` on that changed after `after`.
     async fn answer(
         &self,
-        run: &str,
+        run: &RunId,
         projection: &Projection,
         place: usize,
         limit: usize,
@@ -97,7 +100,7 @@ impl Operations {
     }
 
     /// Folds what is recorded up to `end` into the projection, as far as it can change it.
-    async fn fold(&self, run: &str, projection: &mut Projection, end: u64) -> Result<(), Refusal> {
+    async fn fold(&self, run: &RunId, projection: &mut Projection, end: u64) -> Result<(), Refusal> {
         let is_long = end.saturating_sub(projection.seq) > u64::from(ENTRIES);
         let _turn = if is_long { Some(self.heavy.fold().await?) } else { None };
         while projection.seq < end && !projection.steps.is_settled() && !projection.is_too_large() {

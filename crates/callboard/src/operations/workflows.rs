@@ -8,7 +8,11 @@ use super::{
 };
 use bytes::Bytes;
 use callboard_catalog::{NewVersion, NewWorkflow, Workflow};
-use callboard_core::{Problem, document::Format};
+use callboard_core::{
+    Problem,
+    document::Format,
+    id::{ProjectId, WorkflowId},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -30,7 +34,7 @@ pub struct Text {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SavedWorkflow")]
 pub struct Saved {
-    pub id: String,
+    pub id: WorkflowId,
     pub name: String,
     pub version: u32,
     /// That of its latest run; `draft` before the first.
@@ -41,7 +45,7 @@ pub struct Saved {
 /// A workflow in a list: without its nodes.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowLine {
-    pub id: String,
+    pub id: WorkflowId,
     pub name: String,
     pub description: Option<String>,
     pub version: u32,
@@ -60,7 +64,7 @@ pub struct WorkflowView {
     /// The definition's own fields.
     #[serde(flatten)]
     pub definition: Map<String, Value>,
-    pub id: String,
+    pub id: WorkflowId,
     pub version: u32,
     /// That of its latest run; `draft` before the first.
     pub status: String,
@@ -74,10 +78,11 @@ pub struct WorkflowView {
 
 impl Operations {
     /// Saves a definition as version 1 of a new workflow.
-    pub async fn create_workflow(&self, text: Text) -> Result<Saved, Refusal> {
+    pub async fn create_workflow(&self, project: &ProjectId, text: Text) -> Result<Saved, Refusal> {
         let Accepted { checked, metadata, turn, .. } = self.accepted(text).await?;
         let new = NewWorkflow {
-            id: Uuid::now_v7().to_string(),
+            project: project.clone(),
+            id: WorkflowId::new(Uuid::now_v7().to_string()),
             name: checked.name,
             description: checked.description,
             definition: checked.document,
@@ -94,7 +99,8 @@ impl Operations {
     /// that it was made on.
     pub async fn update_workflow(
         &self,
-        id: &str,
+        project: &ProjectId,
+        id: &WorkflowId,
         expected: Option<u32>,
         text: Text,
     ) -> Result<Saved, Refusal> {
@@ -108,14 +114,14 @@ impl Operations {
             metadata,
             at: now(),
         };
-        let saved = self.catalog.update_workflow(id, change).await?;
+        let saved = self.catalog.update_workflow(project, id, change).await?;
         drop(turn);
         Ok(saved.into())
     }
 
     /// Returns the latest version.
-    pub async fn workflow(&self, id: &str) -> Result<WorkflowView, Refusal> {
-        let stored = self.catalog.workflow(id, None).await?;
+    pub async fn workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<WorkflowView, Refusal> {
+        let stored = self.catalog.workflow(project, id, None).await?;
         let stored = stored.ok_or_else(|| Refusal::not_found("workflow", id))?;
         let status = status(&stored);
         let Value::Object(mut definition) = stored.definition else { return Err(Refusal::internal()) };
@@ -132,18 +138,22 @@ impl Operations {
     }
 
     /// Hides a workflow; its runs go on.
-    pub async fn delete_workflow(&self, id: &str) -> Result<(), Refusal> {
-        match self.catalog.hide_workflow(id).await? {
+    pub async fn delete_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<(), Refusal> {
+        match self.catalog.hide_workflow(project, id).await? {
             true => Ok(()),
             false => Err(Refusal::not_found("workflow", id)),
         }
     }
 
     /// Returns a page of workflows, newest first.
-    pub async fn list_workflows(&self, of: &Page) -> Result<Items<WorkflowLine>, Refusal> {
+    pub async fn list_workflows(
+        &self,
+        project: &ProjectId,
+        of: &Page,
+    ) -> Result<Items<WorkflowLine>, Refusal> {
         let limit = of.limit()?;
-        let found = self.catalog.workflows(of.after()?, limit + 1).await?;
-        let (found, next) = page(found, limit, |workflow| workflow.id.clone());
+        let found = self.catalog.workflows(project, of.after_workflow()?.as_ref(), limit + 1).await?;
+        let (found, next) = page(found, limit, |workflow| workflow.id.to_string());
         Ok(Items { items: found.into_iter().map(WorkflowLine::from).collect(), next })
     }
 

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::suite::{batch, entries, hash};
+use crate::suite::{self, entries, hash};
+
+fn batch(run: &str, first_seq: u64, n: u64, fork: &str) -> Append {
+    suite::batch(&run.parse().unwrap(), first_seq, n, fork)
+}
 
 /// The end of a made-up history that goes the way of `a`.
 fn end(seq: u64) -> End {

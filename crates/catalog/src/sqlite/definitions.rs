@@ -1,8 +1,11 @@
 //! Workflows and their versions. A version, its node rows and its edge rows are one transaction.
 
 use super::{BEGIN, lists};
-use crate::{Error, NewVersion, NewWorkflow, PROJECT, Workflow, definition};
-use callboard_core::Timestamp;
+use crate::{Error, NewVersion, NewWorkflow, Workflow, definition};
+use callboard_core::{
+    Timestamp,
+    id::{ProjectId, WorkflowId},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sqlx::{Connection, FromRow, QueryBuilder, SqliteConnection, SqlitePool};
@@ -76,7 +79,7 @@ struct Row {
 }
 
 pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<Workflow, Error> {
-    let NewWorkflow { id, name, description, definition, problems, metadata, at } = new;
+    let NewWorkflow { project, id, name, description, definition, problems, metadata, at } = new;
     let workflow = Workflow {
         id,
         version: 1,
@@ -92,8 +95,8 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
     };
     let mut tx = connection.begin_with(BEGIN).await?;
     let inserted = sqlx::query(CREATE)
-        .bind(PROJECT)
-        .bind(&workflow.id)
+        .bind(project.as_str())
+        .bind(workflow.id.as_str())
         .bind(&workflow.name)
         .bind(&workflow.description)
         .bind(at.0)
@@ -101,7 +104,7 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
         .execute(&mut *tx)
         .await?;
     if inserted.rows_affected() == 0 {
-        return Err(Error::Conflict { what: "workflow", id: workflow.id, current: None });
+        return Err(Error::Conflict { what: "workflow", id: workflow.id.to_string(), current: None });
     }
     insert_version(&mut tx, &workflow).await?;
     tx.commit().await?;
@@ -110,22 +113,23 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
 
 pub(super) async fn update(
     connection: &mut SqliteConnection,
-    id: String,
+    project: ProjectId,
+    id: WorkflowId,
     change: NewVersion,
 ) -> Result<Workflow, Error> {
     let mut tx = connection.begin_with(BEGIN).await?;
-    let current: Option<(u32, i64)> =
-        sqlx::query_as(CURRENT).bind(PROJECT).bind(&id).fetch_optional(&mut *tx).await?;
+    let query = sqlx::query_as(CURRENT).bind(project.as_str()).bind(id.as_str());
+    let current: Option<(u32, i64)> = query.fetch_optional(&mut *tx).await?;
     let Some((version, created_at)) = current else {
-        return Err(Error::NotFound { what: "workflow", id });
+        return Err(Error::NotFound { what: "workflow", id: id.to_string() });
     };
     if change.expected.is_some_and(|expected| expected != version) {
-        return Err(Error::Conflict { what: "workflow", id, current: Some(version) });
+        return Err(Error::Conflict { what: "workflow", id: id.to_string(), current: Some(version) });
     }
     let version = version.saturating_add(1);
     sqlx::query(UPDATE)
-        .bind(PROJECT)
-        .bind(&id)
+        .bind(project.as_str())
+        .bind(id.as_str())
         .bind(&change.name)
         .bind(&change.description)
         .bind(change.at.0)
@@ -147,15 +151,15 @@ pub(super) async fn update(
         status: None,
     };
     insert_version(&mut tx, &workflow).await?;
-    let row: Row =
-        sqlx::query_as(READ).bind(PROJECT).bind(&workflow.id).bind(version).fetch_one(&mut *tx).await?;
+    let query = sqlx::query_as(READ).bind(project.as_str()).bind(workflow.id.as_str()).bind(version);
+    let row: Row = query.fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(Workflow { status: row.status, ..workflow })
 }
 
 async fn insert_version(connection: &mut SqliteConnection, workflow: &Workflow) -> Result<(), Error> {
     sqlx::query(VERSION)
-        .bind(&workflow.id)
+        .bind(workflow.id.as_str())
         .bind(workflow.version)
         .bind(&workflow.name)
         .bind(&workflow.description)
@@ -169,7 +173,7 @@ async fn insert_version(connection: &mut SqliteConnection, workflow: &Workflow) 
     for node in nodes {
         sqlx::query(NODE)
             .bind(node.id)
-            .bind(&workflow.id)
+            .bind(workflow.id.as_str())
             .bind(node.kind)
             .bind(node.config)
             .bind(node.position)
@@ -182,7 +186,7 @@ async fn insert_version(connection: &mut SqliteConnection, workflow: &Workflow) 
     for edge in edges {
         sqlx::query(EDGE)
             .bind(edge.id)
-            .bind(&workflow.id)
+            .bind(workflow.id.as_str())
             .bind(edge.source_id)
             .bind(edge.target_id)
             .bind(edge.config)
@@ -195,34 +199,41 @@ async fn insert_version(connection: &mut SqliteConnection, workflow: &Workflow) 
 
 pub(super) async fn read(
     readers: &SqlitePool,
-    id: &str,
+    project: &ProjectId,
+    id: &WorkflowId,
     version: Option<u32>,
 ) -> Result<Option<Workflow>, Error> {
-    let row: Option<Row> =
-        sqlx::query_as(READ).bind(PROJECT).bind(id).bind(version).fetch_optional(readers).await?;
+    let query = sqlx::query_as(READ).bind(project.as_str()).bind(id.as_str()).bind(version);
+    let row: Option<Row> = query.fetch_optional(readers).await?;
     row.map(Workflow::try_from).transpose()
 }
 
 pub(super) async fn list(
     readers: &SqlitePool,
-    after: Option<&str>,
+    project: &ProjectId,
+    after: Option<&WorkflowId>,
     limit: u32,
 ) -> Result<Vec<Workflow>, Error> {
     let mut query = QueryBuilder::default();
-    lists::workflows(&mut query, LISTED, after, limit);
+    lists::workflows(&mut query, LISTED, project, after, limit);
     let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
     rows.into_iter().map(Workflow::try_from).collect()
 }
 
-pub(super) async fn hide(connection: &mut SqliteConnection, id: String) -> Result<bool, Error> {
-    Ok(sqlx::query(HIDE).bind(PROJECT).bind(id).execute(connection).await?.rows_affected() == 1)
+pub(super) async fn hide(
+    connection: &mut SqliteConnection,
+    project: ProjectId,
+    id: WorkflowId,
+) -> Result<bool, Error> {
+    let query = sqlx::query(HIDE).bind(project.as_str()).bind(id.as_str());
+    Ok(query.execute(connection).await?.rows_affected() == 1)
 }
 
 impl TryFrom<Row> for Workflow {
     type Error = Error;
     fn try_from(row: Row) -> Result<Self, Error> {
         Ok(Self {
-            id: row.id,
+            id: WorkflowId::new(row.id),
             version: row.version,
             name: row.name,
             description: row.description,

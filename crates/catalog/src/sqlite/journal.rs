@@ -1,11 +1,14 @@
 //! Appending to histories, many in one round trip. What may be appended, `crate::append` says.
 
-use super::{BEGIN, COMMIT, signed};
+use super::{BEGIN, COMMIT, run_id, signed};
 use crate::{
-    Append, AppendError, Entry, PROJECT,
+    Append, AppendError, Entry,
     append::{self, End, Place},
 };
-use callboard_core::Hash;
+use callboard_core::{
+    Hash,
+    id::{RunId, WorkflowId},
+};
 use serde::Serialize;
 use sqlx::{Row as _, SqliteConnection};
 use std::collections::{HashMap, HashSet};
@@ -15,14 +18,14 @@ use std::collections::{HashMap, HashSet};
 /// It may be wrong if another process writes: then the unique key refuses the insert, and the writer asks again
 /// with nothing remembered. Histories only grow, so it is never wrong in another way.
 #[derive(Default)]
-pub(super) struct Ends(HashMap<String, End>);
+pub(super) struct Ends(HashMap<RunId, End>);
 
 /// Ends to remember; then all are forgotten, which costs each run one read.
 const ENDS: usize = 16 << 10;
 
-/// A history is found by the text of its run's id: in the default project the id itself.
+/// A run is found by project and name, its history by the text that is made of them.
 const LAST: &str = "
-    select r.seq, h.hash from runs r join history h on h.run = $2 and h.seq = r.seq
+    select r.seq, h.hash from runs r join history h on h.run = $3 and h.seq = r.seq
     where r.project = $1 and r.id = $2";
 
 const HASHES: &str = "select seq, hash from history where run = $1 and seq between $2 and $3 order by seq";
@@ -54,7 +57,7 @@ macro_rules! group {
     update runs set cleaned_seq = seq, next_check_at = retain_until
     from (select value from json_each($3)) as mark
     where project = mark.value ->> 0 and id = mark.value ->> 1 and seq = mark.value ->> 2
-    returning id"
+    returning project, id"
     };
 }
 
@@ -70,7 +73,7 @@ pub(super) struct Batch<'a> {
     values: Vec<(&'a str, &'a str, &'a [u8])>,
     rows: Vec<Row<'a>>,
     marks: Vec<(&'a str, &'a str, u64)>,
-    ends: HashMap<&'a str, End>,
+    ends: HashMap<&'a RunId, End>,
 }
 
 /// In the order of the columns above.
@@ -96,7 +99,7 @@ struct Row<'a>(
 impl<'a> Batch<'a> {
     /// Adds an append if it plainly continues what is known. Otherwise the database has to be asked.
     pub fn add(&mut self, ends: &Ends, append: &'a Append) -> bool {
-        let known = self.ends.get(&*append.run).copied().or_else(|| ends.get(&append.run));
+        let known = self.ends.get(&append.run).copied().or_else(|| ends.get(&append.run));
         append::continues(known, append) && self.take(append, End::expected_by(append), &[]).is_ok()
     }
 
@@ -118,8 +121,8 @@ impl<'a> Batch<'a> {
         Ok(self.take(append, end, &recorded))
     }
 
-    pub fn mark(&mut self, run: &'a str, seq: u64) {
-        self.marks.push((PROJECT, run, seq));
+    pub fn mark(&mut self, run: &'a RunId, seq: u64) {
+        self.marks.push((run.project().as_str(), run.name(), seq));
     }
 
     /// Writes it all, in a transaction of its own or in the one that is open. Returns the runs marked as cleaned up.
@@ -127,7 +130,7 @@ impl<'a> Batch<'a> {
         &self,
         connection: &mut SqliteConnection,
         whole: bool,
-    ) -> Result<HashSet<String>, sqlx::Error> {
+    ) -> Result<HashSet<RunId>, sqlx::Error> {
         let (text, inner) = if whole && self.values.is_empty() { (WHOLE, false) } else { (GROUP, whole) };
         if inner {
             sqlx::query(BEGIN).execute(&mut *connection).await?;
@@ -141,7 +144,7 @@ impl<'a> Batch<'a> {
         if inner {
             sqlx::query(COMMIT).execute(&mut *connection).await?;
         }
-        marked.iter().map(|row| row.try_get(0)).collect()
+        marked.iter().map(|row| run_id(row.try_get(0)?, row.try_get(1)?)).collect()
     }
 
     /// Remembers the ends, once they are on disk.
@@ -159,13 +162,13 @@ impl<'a> Batch<'a> {
             Place::Conflict => return Err(AppendError::Conflict),
             Place::Gap { last } => return Err(AppendError::Gap { last }),
         };
-        let run = &*append.run;
+        let run = append.run.as_str();
         self.entries.extend(new.iter().map(|e| (run, e.seq, e.at.0, e.hash.to_string(), &*e.event)));
         self.values.extend(append.values.iter().map(|(key, value)| (run, &**key, &**value)));
         if is_last {
             self.rows.push(row(append, end));
         }
-        self.ends.insert(run, new.last().map_or(end, End::after));
+        self.ends.insert(&append.run, new.last().map_or(end, End::after));
         Ok(())
     }
 }
@@ -176,9 +179,9 @@ fn row(append: &Append, end: End) -> Row<'_> {
     let row = &append.row;
     let at_once = (end == End::START).then_some(row.created_at);
     Row(
-        PROJECT,
-        &append.run,
-        row.workflow_id.as_deref(),
+        append.run.project().as_str(),
+        append.run.name(),
+        row.workflow_id.as_ref().map(WorkflowId::as_str),
         row.version,
         &row.status,
         &row.summary,
@@ -196,20 +199,21 @@ fn json<T: Serialize>(value: &T) -> Result<String, sqlx::Error> {
     serde_json::to_string(value).map_err(|error| sqlx::Error::Encode(error.into()))
 }
 
-async fn last(connection: &mut SqliteConnection, run: &str) -> Result<Option<End>, sqlx::Error> {
-    let row: Option<(u64, Vec<u8>)> =
-        sqlx::query_as(LAST).bind(PROJECT).bind(run).fetch_optional(connection).await?;
+async fn last(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<End>, sqlx::Error> {
+    let (project, name) = (run.project().as_str(), run.name());
+    let query = sqlx::query_as(LAST).bind(project).bind(name).bind(run.as_str());
+    let row: Option<(u64, Vec<u8>)> = query.fetch_optional(connection).await?;
     row.map(|(seq, bytes)| Ok(End { seq, hash: hash(bytes)? })).transpose()
 }
 
 async fn hashes(
     connection: &mut SqliteConnection,
-    run: &str,
+    run: &RunId,
     first: u64,
     last: u64,
 ) -> Result<Vec<(u64, Hash)>, sqlx::Error> {
-    let rows: Vec<(u64, Vec<u8>)> =
-        sqlx::query_as(HASHES).bind(run).bind(signed(first)).bind(signed(last)).fetch_all(connection).await?;
+    let query = sqlx::query_as(HASHES).bind(run.as_str()).bind(signed(first)).bind(signed(last));
+    let rows: Vec<(u64, Vec<u8>)> = query.fetch_all(connection).await?;
     rows.into_iter().map(|(seq, bytes)| Ok((seq, hash(bytes)?))).collect()
 }
 
@@ -220,11 +224,11 @@ pub(super) fn hash(bytes: Vec<u8>) -> Result<Hash, sqlx::Error> {
 // === impl Ends ===
 
 impl Ends {
-    fn get(&self, run: &str) -> Option<End> {
+    fn get(&self, run: &RunId) -> Option<End> {
         self.0.get(run).copied()
     }
 
-    fn insert(&mut self, run: &str, end: End) {
+    fn insert(&mut self, run: &RunId, end: End) {
         if let Some(known) = self.0.get_mut(run) {
             *known = end;
             return;
@@ -232,6 +236,6 @@ impl Ends {
         if self.0.len() >= ENDS {
             self.0.clear();
         }
-        self.0.insert(run.to_owned(), end);
+        self.0.insert(run.clone(), end);
     }
 }

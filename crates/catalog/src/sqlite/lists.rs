@@ -3,13 +3,14 @@
 //! A condition that is not asked for is not there (`$1 is null or …` would not use an index), so each list is read
 //! off an index from its cursor on, in order. `tests` asks SQLite whether it is, for every combination.
 
-use crate::{PROJECT, RunFilter};
+use crate::RunFilter;
+use callboard_core::id::{ProjectId, RunId, WorkflowId};
 use sqlx::{QueryBuilder, Sqlite};
 
 type Query = QueryBuilder<Sqlite>;
 
 const RUNS: &str = "
-    select id, workflow_id, version, status, summary, seq, created_at, ended_at, next_check_at, cleaned_seq, purged
+    select project, id, workflow_id, version, status, summary, seq, created_at, ended_at, next_check_at, cleaned_seq, purged
     from runs where project = ";
 
 const OPEN_RUNS: &str = "select id, next_check_at, last_at from runs where project = ";
@@ -18,25 +19,32 @@ const OPEN_RUNS: &str = "select id, next_check_at, last_at from runs where proje
 const SEARCHES: usize = 16;
 
 /// One run.
-pub(super) fn run(query: &mut Query, id: &str) {
-    query.push(RUNS).push_bind(PROJECT).push(" and id = ").push_bind(id);
+pub(super) fn run(query: &mut Query, id: &RunId) {
+    query.push(RUNS).push_bind(id.project().as_str()).push(" and id = ").push_bind(id.name());
 }
 
 /// Runs, newest first.
 ///
 /// A search by several statuses would have to be sorted; one search for each status, in order already, is only merged.
 /// Those of a workflow are looked through instead: that takes one index less to write, and they are fewer.
-pub(super) fn runs(query: &mut Query, filter: &RunFilter, after: Option<&str>, limit: u32) {
+pub(super) fn runs(
+    query: &mut Query,
+    project: &ProjectId,
+    filter: &RunFilter,
+    after: Option<&RunId>,
+    limit: u32,
+) {
+    let project = project.as_str();
     if filter.workflow_id.is_none() && (1..=SEARCHES).contains(&filter.statuses.len()) {
         for (n, status) in filter.statuses.iter().enumerate() {
             query.push(if n > 0 { " union all " } else { "" });
-            query.push(RUNS).push_bind(PROJECT).push(" and status = ").push_bind(status);
+            query.push(RUNS).push_bind(project).push(" and status = ").push_bind(status);
             created(query, filter, after);
         }
     } else {
-        query.push(RUNS).push_bind(PROJECT);
+        query.push(RUNS).push_bind(project);
         if let Some(workflow) = &filter.workflow_id {
-            query.push(" and workflow_id = ").push_bind(workflow);
+            query.push(" and workflow_id = ").push_bind(workflow.as_str());
         }
         if !filter.statuses.is_empty() {
             // The plus keeps SQLite from searching by status and sorting what it finds.
@@ -52,8 +60,14 @@ pub(super) fn runs(query: &mut Query, filter: &RunFilter, after: Option<&str>, l
 }
 
 /// Runs of a status, oldest first.
-pub(super) fn open_runs(query: &mut Query, status: &str, after: Option<&str>, limit: u32) {
-    query.push(OPEN_RUNS).push_bind(PROJECT).push(" and status = ").push_bind(status);
+pub(super) fn open_runs(
+    query: &mut Query,
+    project: &ProjectId,
+    status: &str,
+    after: Option<&RunId>,
+    limit: u32,
+) {
+    query.push(OPEN_RUNS).push_bind(project.as_str()).push(" and status = ").push_bind(status);
     if let Some(after) = after {
         query.push(" and (created_at, id) > ");
         place(query, after);
@@ -62,16 +76,22 @@ pub(super) fn open_runs(query: &mut Query, status: &str, after: Option<&str>, li
 }
 
 /// Workflows that are not hidden, newest id first: what of them `select` takes, which ends in `where`.
-pub(super) fn workflows(query: &mut Query, select: &'static str, after: Option<&str>, limit: u32) {
-    query.push(select).push(" w.hidden = 0 and w.project = ").push_bind(PROJECT);
+pub(super) fn workflows(
+    query: &mut Query,
+    select: &'static str,
+    project: &ProjectId,
+    after: Option<&WorkflowId>,
+    limit: u32,
+) {
+    query.push(select).push(" w.hidden = 0 and w.project = ").push_bind(project.as_str());
     if let Some(after) = after {
-        query.push(" and w.id < ").push_bind(after);
+        query.push(" and w.id < ").push_bind(after.as_str());
     }
     query.push(" order by w.id desc limit ").push_bind(limit);
 }
 
 /// The span of time, and the cursor.
-fn created(query: &mut Query, filter: &RunFilter, after: Option<&str>) {
+fn created(query: &mut Query, filter: &RunFilter, after: Option<&RunId>) {
     if let Some(from) = filter.from {
         query.push(" and created_at >= ").push_bind(from.0);
     }
@@ -87,9 +107,9 @@ fn created(query: &mut Query, filter: &RunFilter, after: Option<&str>) {
 }
 
 /// A run's place in the order; null if there is no such run, and nothing comes before or after that.
-fn place(query: &mut Query, run: &str) {
-    query.push("(select created_at, id from runs where project = ").push_bind(PROJECT);
-    query.push(" and id = ").push_bind(run).push(")");
+fn place(query: &mut Query, run: &RunId) {
+    query.push("(select created_at, id from runs where project = ").push_bind(run.project().as_str());
+    query.push(" and id = ").push_bind(run.name()).push(")");
 }
 
 #[cfg(test)]

@@ -1,18 +1,21 @@
 //! Reading histories, values and rows of runs.
 
-use super::{journal::hash, lists, signed};
-use crate::{Entry, Error, NO_HASH, PROJECT, RunFilter, RunRow, Tip};
+use super::{journal::hash, lists, run_id, signed};
+use crate::{Entry, Error, NO_HASH, RunFilter, RunRow, Tip};
 use bytes::Bytes;
-use callboard_core::Timestamp;
+use callboard_core::{
+    Timestamp,
+    id::{ProjectId, RunId, WorkflowId},
+};
 use sqlx::{FromRow, QueryBuilder, SqlitePool};
 use std::collections::BTreeMap;
 
-/// A history is found by the text of its run's id: in the default project the id itself.
+/// A run is found by project and name, its history by the text that is made of them.
 const TIP: &str = "
     select r.seq, h.hash, a.hash, r.purged, r.purging, r.cleaned_seq
     from runs r
-    join history h on h.run = $2 and h.seq = r.seq
-    left join history a on a.run = $2 and a.seq = $3
+    join history h on h.run = $3 and h.seq = r.seq
+    left join history a on a.run = $3 and a.seq = $4
     where r.project = $1 and r.id = $2";
 
 const HISTORY: &str =
@@ -27,6 +30,7 @@ type TipRow = (u64, Vec<u8>, Option<Vec<u8>>, bool, bool, u64);
 /// A row of `runs`.
 #[derive(FromRow)]
 struct Row {
+    project: String,
     id: String,
     workflow_id: Option<String>,
     version: Option<u32>,
@@ -40,9 +44,14 @@ struct Row {
     purged: bool,
 }
 
-pub(super) async fn tip(readers: &SqlitePool, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
-    let row: Option<TipRow> =
-        sqlx::query_as(TIP).bind(PROJECT).bind(run).bind(at.map(signed)).fetch_optional(readers).await?;
+pub(super) async fn tip(readers: &SqlitePool, run: &RunId, at: Option<u64>) -> Result<Option<Tip>, Error> {
+    let row: Option<TipRow> = sqlx::query_as(TIP)
+        .bind(run.project().as_str())
+        .bind(run.name())
+        .bind(run.as_str())
+        .bind(at.map(signed))
+        .fetch_optional(readers)
+        .await?;
     let Some((seq, last, recorded_at, purged, purging, cleaned_seq)) = row else { return Ok(None) };
     let hash_at = match at {
         Some(0) => Some(NO_HASH),
@@ -53,53 +62,60 @@ pub(super) async fn tip(readers: &SqlitePool, run: &str, at: Option<u64>) -> Res
 
 pub(super) async fn history(
     readers: &SqlitePool,
-    run: &str,
+    run: &RunId,
     after: u64,
     limit: u32,
 ) -> Result<Vec<Entry>, Error> {
     let rows: Vec<(u64, i64, Vec<u8>, String)> =
-        sqlx::query_as(HISTORY).bind(run).bind(signed(after)).bind(limit).fetch_all(readers).await?;
+        sqlx::query_as(HISTORY).bind(run.as_str()).bind(signed(after)).bind(limit).fetch_all(readers).await?;
     let entry = |(seq, at, bytes, event)| Ok(Entry { seq, at: Timestamp(at), hash: hash(bytes)?, event });
     rows.into_iter().map(entry).collect()
 }
 
 pub(super) async fn values(
     readers: &SqlitePool,
-    run: &str,
+    run: &RunId,
     keys: &[String],
 ) -> Result<BTreeMap<String, Bytes>, Error> {
     if keys.is_empty() {
         return Ok(BTreeMap::new());
     }
     let keys = serde_json::Value::from(keys).to_string();
-    let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(VALUES).bind(run).bind(keys).fetch_all(readers).await?;
+    let rows: Vec<(String, Vec<u8>)> =
+        sqlx::query_as(VALUES).bind(run.as_str()).bind(keys).fetch_all(readers).await?;
     Ok(rows.into_iter().map(|(key, value)| (key, Bytes::from(value))).collect())
 }
 
-pub(super) async fn read(readers: &SqlitePool, id: &str) -> Result<Option<RunRow>, Error> {
+pub(super) async fn read(readers: &SqlitePool, id: &RunId) -> Result<Option<RunRow>, Error> {
     let mut query = QueryBuilder::default();
     lists::run(&mut query, id);
     let row: Option<Row> = query.build_query_as().fetch_optional(readers).await?;
-    Ok(row.map(RunRow::from))
+    Ok(row.map(RunRow::try_from).transpose()?)
 }
 
 pub(super) async fn list(
     readers: &SqlitePool,
+    project: &ProjectId,
     filter: &RunFilter,
-    after: Option<&str>,
+    after: Option<&RunId>,
     limit: u32,
 ) -> Result<Vec<RunRow>, Error> {
+    if after.is_some_and(|after| after.project() != project) {
+        return Ok(Vec::new());
+    }
     let mut query = QueryBuilder::default();
-    lists::runs(&mut query, filter, after, limit);
+    lists::runs(&mut query, project, filter, after, limit);
     let rows: Vec<Row> = query.build_query_as().fetch_all(readers).await?;
-    Ok(rows.into_iter().map(RunRow::from).collect())
+    Ok(rows.into_iter().map(RunRow::try_from).collect::<Result<_, _>>()?)
 }
 
-impl From<Row> for RunRow {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            workflow_id: row.workflow_id,
+impl TryFrom<Row> for RunRow {
+    type Error = sqlx::Error;
+
+    fn try_from(row: Row) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: run_id(&row.project, &row.id)?,
+            workflow_id: row.workflow_id.map(WorkflowId::new),
             version: row.version,
             summary: row.summary,
             status: row.status,
@@ -109,6 +125,6 @@ impl From<Row> for RunRow {
             next_check_at: row.next_check_at.map(Timestamp),
             purged: row.purged,
             cleaned_seq: row.cleaned_seq,
-        }
+        })
     }
 }

@@ -1,35 +1,55 @@
 //! Which runs are looked at again, and when.
 
-use super::lists;
-use crate::{Error, OpenRun, PROJECT};
-use callboard_core::Timestamp;
+use super::{lists, run_id};
+use crate::{Error, OpenRun};
+use callboard_core::{
+    Timestamp,
+    id::{ProjectId, RunId},
+};
 use sqlx::{QueryBuilder, SqliteConnection, SqlitePool};
 
-/// The plus keeps SQLite from reading a whole project to sort it: due are few, and their index has them in order.
+/// Of all projects: whoever looks after runs looks after all of them.
 pub(super) const DUE: &str = "
-    update runs set next_check_at = $3
-    where rowid in (
-        select rowid from runs where +project = $1 and next_check_at <= $2 order by next_check_at limit $4
+    update runs set next_check_at = $2
+    where rowid in (select rowid from runs where next_check_at <= $1 order by next_check_at limit $3)
+    returning project, id";
+
+/// A search for each project, whatever the number of runs.
+pub(super) const PROJECTS: &str = "
+    with recursive found (project) as (
+        select min(project) from runs
+        union all
+        select (select min(r.project) from runs r where r.project > found.project) from found
+        where found.project is not null
     )
-    returning id";
+    select project from found where project is not null";
 
 const PURGED: &str = "update runs set purged = 1, next_check_at = $3 where project = $1 and id = $2";
 
 pub(super) async fn open(
     readers: &SqlitePool,
+    project: &ProjectId,
     status: &str,
-    after: Option<&str>,
+    after: Option<&RunId>,
     limit: u32,
 ) -> Result<Vec<OpenRun>, Error> {
+    if after.is_some_and(|after| after.project() != project) {
+        return Ok(Vec::new());
+    }
     let mut query = QueryBuilder::default();
-    lists::open_runs(&mut query, status, after, limit);
+    lists::open_runs(&mut query, project, status, after, limit);
     let rows: Vec<(String, Option<i64>, i64)> = query.build_query_as().fetch_all(readers).await?;
-    let open = |(id, next, last): (String, Option<i64>, i64)| OpenRun {
-        id,
-        next_check_at: next.map(Timestamp),
-        last_at: Timestamp(last),
+    let open = |(name, next, last): (String, Option<i64>, i64)| {
+        let id = known(project.as_str(), &name)?;
+        Some(OpenRun { id, next_check_at: next.map(Timestamp), last_at: Timestamp(last) })
     };
-    Ok(rows.into_iter().map(open).collect())
+    Ok(rows.into_iter().filter_map(open).collect())
+}
+
+pub(super) async fn projects(readers: &SqlitePool) -> Result<Vec<ProjectId>, Error> {
+    let found: Vec<String> = sqlx::query_scalar(PROJECTS).fetch_all(readers).await?;
+    let project = |text: String| text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)));
+    Ok(found.into_iter().map(project).collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn due(
@@ -37,16 +57,26 @@ pub(super) async fn due(
     now: Timestamp,
     then: Timestamp,
     limit: u32,
-) -> Result<Vec<String>, Error> {
-    let due = sqlx::query_scalar(DUE).bind(PROJECT).bind(now.0).bind(then.0).bind(limit);
-    Ok(due.fetch_all(connection).await?)
+) -> Result<Vec<RunId>, Error> {
+    let due: Vec<(String, String)> =
+        sqlx::query_as(DUE).bind(now.0).bind(then.0).bind(limit).fetch_all(connection).await?;
+    Ok(due.iter().filter_map(|(project, name)| known(project, name)).collect())
+}
+
+/// Returns a run's id. A row without one, which nobody of ours has written, does not hide the others.
+fn known(project: &str, name: &str) -> Option<RunId> {
+    run_id(project, name)
+        .inspect_err(|error| tracing::error!(project, name, %error, "a row is of no run"))
+        .ok()
 }
 
 pub(super) async fn mark_purged(
     connection: &mut SqliteConnection,
-    run: String,
+    run: RunId,
     next_check_at: Option<Timestamp>,
 ) -> Result<(), Error> {
-    sqlx::query(PURGED).bind(PROJECT).bind(run).bind(next_check_at.map(|t| t.0)).execute(connection).await?;
+    let (project, name) = (run.project().as_str(), run.name());
+    let next = next_check_at.map(|t| t.0);
+    sqlx::query(PURGED).bind(project).bind(name).bind(next).execute(connection).await?;
     Ok(())
 }

@@ -6,6 +6,9 @@ mod upgrade;
 
 use super::*;
 use crate::suite::{self, batch, entries, fresh};
+use callboard_core::id::{ProjectId, RunId, WorkflowId};
+
+const DEFAULT: ProjectId = ProjectId::DEFAULT;
 
 fn file() -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -134,7 +137,7 @@ async fn a_number_that_none_of_ours_can_be_is_corrupt() {
 async fn another_project_is_neither_shown_nor_touched() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(&path).await.unwrap();
-    let (run, workflow) = (fresh(), fresh());
+    let (run, workflow): (RunId, WorkflowId) = (fresh(), fresh());
     let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
     for insert in [
         "insert into runs (project, id, workflow_id, status, summary, seq, last_at, created_at, next_check_at)
@@ -144,7 +147,7 @@ async fn another_project_is_neither_shown_nor_touched() {
         "insert into workflow_versions (workflow_id, version, name, definition, created_at)
             values ($2, 1, 'theirs', '{}', 1)",
     ] {
-        sqlx::query(insert).bind(&run).bind(&workflow).execute(&mut raw).await.unwrap();
+        sqlx::query(insert).bind(run.name()).bind(workflow.as_str()).execute(&mut raw).await.unwrap();
     }
     let theirs = async || {
         let row = "select seq, status, next_check_at, cleaned_seq, purged from runs where project = 'acme'";
@@ -155,18 +158,23 @@ async fn another_project_is_neither_shown_nor_touched() {
     let before = theirs().await;
     assert_eq!(catalog.run(&run).await.unwrap(), None);
     assert_eq!(catalog.tip(&run, None).await.unwrap(), None);
-    assert_eq!(catalog.runs(RunFilter::default(), None, 10).await.unwrap(), []);
-    assert_eq!(catalog.open_runs("running", None, 10).await.unwrap(), []);
-    assert!(catalog.due(Timestamp(9), Timestamp(99), 10).await.unwrap().is_empty());
+    assert_eq!(catalog.runs(&DEFAULT, RunFilter::default(), None, 10).await.unwrap(), []);
+    assert_eq!(catalog.open_runs(&DEFAULT, "running", None, 10).await.unwrap(), []);
     assert!(!catalog.mark_cleaned(&run, 7).await.unwrap());
     catalog.mark_purged(&run, None).await.unwrap();
-    assert_eq!(catalog.workflow(&workflow, None).await.unwrap(), None);
-    assert_eq!(catalog.workflow(&workflow, Some(1)).await.unwrap(), None);
-    assert_eq!(catalog.workflows(None, 10).await.unwrap(), []);
-    assert!(!catalog.hide_workflow(&workflow).await.unwrap());
+    assert_eq!(catalog.workflow(&DEFAULT, &workflow, None).await.unwrap(), None);
+    assert_eq!(catalog.workflow(&DEFAULT, &workflow, Some(1)).await.unwrap(), None);
+    assert_eq!(catalog.workflows(&DEFAULT, None, 10).await.unwrap(), []);
+    assert!(!catalog.hide_workflow(&DEFAULT, &workflow).await.unwrap());
     catalog.append(batch(&run, 1, 2, "a")).await.unwrap();
     assert_eq!(catalog.run(&run).await.unwrap().unwrap().seq, 2, "the same name is free in our project");
     assert_eq!(theirs().await, before);
+    let due = catalog.due(Timestamp(9), Timestamp(99), 10).await.unwrap();
+    assert_eq!(
+        due,
+        [RunId::new(&"acme".parse().unwrap(), run.name()).unwrap()],
+        "all projects are looked after"
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use super::{
     journal::{Batch, Ends},
 };
 use crate::{Append, AppendError, Error};
+use callboard_core::id::RunId;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -52,7 +53,7 @@ enum Step {
         _room: OwnedSemaphorePermit,
     },
     Cleaned {
-        run: String,
+        run: RunId,
         seq: u64,
         reply: oneshot::Sender<Result<bool, Error>>,
     },
@@ -93,7 +94,7 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(gone("the writer stopped")))
     }
 
-    pub async fn cleaned(&self, run: String, seq: u64) -> Result<bool, Error> {
+    pub async fn cleaned(&self, run: RunId, seq: u64) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();
         self.send(Command::Step(Step::Cleaned { run, seq, reply })).await;
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))

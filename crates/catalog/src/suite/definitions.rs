@@ -2,13 +2,19 @@
 
 use super::{at, batch, fresh};
 use crate::{Catalog, Error, NewVersion, NewWorkflow};
-use callboard_core::Problem;
+use callboard_core::{
+    Problem,
+    id::{ProjectId, WorkflowId},
+};
 use serde_json::{Map, Value, json};
 
-fn new(id: &str, name: &str) -> NewWorkflow {
+const DEFAULT: ProjectId = ProjectId::DEFAULT;
+
+fn new(id: &WorkflowId, name: &str) -> NewWorkflow {
     let metadata = Map::from_iter([("team".to_owned(), Value::from("a"))]);
     NewWorkflow {
-        id: id.to_owned(),
+        project: DEFAULT,
+        id: id.clone(),
         name: name.to_owned(),
         description: Some("what it does".to_owned()),
         definition: json!({
@@ -41,51 +47,51 @@ pub(crate) async fn a_workflow_reads_as_it_was_saved(catalog: &dyn Catalog) {
     assert_eq!((created.version, created.status.clone()), (1, None));
     assert_eq!(created.definition, new(&id, "first").definition);
     assert_eq!(created.problems, new(&id, "first").problems);
-    assert_eq!(catalog.workflow(&id, None).await.unwrap(), Some(created));
+    assert_eq!(catalog.workflow(&DEFAULT, &id, None).await.unwrap(), Some(created));
     let again = catalog.create_workflow(new(&id, "second")).await;
     assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
-    assert_eq!(catalog.workflow(&fresh(), None).await.unwrap(), None);
+    assert_eq!(catalog.workflow(&DEFAULT, &fresh(), None).await.unwrap(), None);
 }
 
 pub(crate) async fn versions_stay_readable_and_conflicts_are_told(catalog: &dyn Catalog) {
     let id = fresh();
     catalog.create_workflow(new(&id, "one")).await.unwrap();
-    let second = catalog.update_workflow(&id, change(Some(1), "two")).await.unwrap();
+    let second = catalog.update_workflow(&DEFAULT, &id, change(Some(1), "two")).await.unwrap();
     assert_eq!((second.version, second.created_at, second.updated_at), (2, at(1), at(2)));
-    let late = catalog.update_workflow(&id, change(Some(1), "late")).await;
+    let late = catalog.update_workflow(&DEFAULT, &id, change(Some(1), "late")).await;
     assert!(matches!(late, Err(Error::Conflict { current: Some(2), .. })), "{late:?}");
-    let third = catalog.update_workflow(&id, change(None, "three")).await.unwrap();
+    let third = catalog.update_workflow(&DEFAULT, &id, change(None, "three")).await.unwrap();
     assert_eq!(third.version, 3);
-    assert_eq!(catalog.workflow(&id, Some(1)).await.unwrap().unwrap().name, "one");
-    assert_eq!(catalog.workflow(&id, Some(2)).await.unwrap(), Some(second));
-    assert_eq!(catalog.workflow(&id, None).await.unwrap(), Some(third));
-    assert_eq!(catalog.workflow(&id, Some(4)).await.unwrap(), None);
-    let unknown = catalog.update_workflow(&fresh(), change(None, "none")).await;
+    assert_eq!(catalog.workflow(&DEFAULT, &id, Some(1)).await.unwrap().unwrap().name, "one");
+    assert_eq!(catalog.workflow(&DEFAULT, &id, Some(2)).await.unwrap(), Some(second));
+    assert_eq!(catalog.workflow(&DEFAULT, &id, None).await.unwrap(), Some(third));
+    assert_eq!(catalog.workflow(&DEFAULT, &id, Some(4)).await.unwrap(), None);
+    let unknown = catalog.update_workflow(&DEFAULT, &fresh(), change(None, "none")).await;
     assert!(matches!(unknown, Err(Error::NotFound { .. })), "{unknown:?}");
 }
 
 pub(crate) async fn a_hidden_workflow_is_gone_but_its_versions_are_not(catalog: &dyn Catalog) {
     let id = fresh();
     catalog.create_workflow(new(&id, "one")).await.unwrap();
-    assert!(catalog.hide_workflow(&id).await.unwrap());
-    assert!(!catalog.hide_workflow(&id).await.unwrap());
-    assert_eq!(catalog.workflow(&id, None).await.unwrap(), None);
-    assert!(catalog.workflow(&id, Some(1)).await.unwrap().unwrap().hidden);
-    assert!(catalog.workflows(None, 100).await.unwrap().iter().all(|w| w.id != id));
-    let update = catalog.update_workflow(&id, change(None, "two")).await;
+    assert!(catalog.hide_workflow(&DEFAULT, &id).await.unwrap());
+    assert!(!catalog.hide_workflow(&DEFAULT, &id).await.unwrap());
+    assert_eq!(catalog.workflow(&DEFAULT, &id, None).await.unwrap(), None);
+    assert!(catalog.workflow(&DEFAULT, &id, Some(1)).await.unwrap().unwrap().hidden);
+    assert!(catalog.workflows(&DEFAULT, None, 100).await.unwrap().iter().all(|w| w.id != id));
+    let update = catalog.update_workflow(&DEFAULT, &id, change(None, "two")).await;
     assert!(matches!(update, Err(Error::NotFound { .. })), "{update:?}");
-    assert!(!catalog.hide_workflow(&fresh()).await.unwrap());
+    assert!(!catalog.hide_workflow(&DEFAULT, &fresh()).await.unwrap());
 }
 
 pub(crate) async fn workflows_are_listed_newest_first_by_cursor(catalog: &dyn Catalog) {
-    let (older, newer) = (fresh(), fresh());
+    let (older, newer): (WorkflowId, WorkflowId) = (fresh(), fresh());
     for id in [&older, &newer] {
         catalog.create_workflow(new(id, "listed")).await.unwrap();
     }
-    let first = catalog.workflows(None, 1).await.unwrap();
+    let first = catalog.workflows(&DEFAULT, None, 1).await.unwrap();
     assert_eq!(first[0].id, newer);
     assert_eq!(first[0].definition, Value::Null);
-    let next = catalog.workflows(Some(&newer), 1).await.unwrap();
+    let next = catalog.workflows(&DEFAULT, Some(&newer), 1).await.unwrap();
     assert_eq!(next[0].id, older);
 }
 
@@ -100,8 +106,8 @@ pub(crate) async fn a_workflow_shows_the_status_of_its_latest_run(catalog: &dyn 
         catalog.append(append).await.unwrap();
     }
     let status = Some("failed".to_owned());
-    assert_eq!(catalog.workflow(&id, None).await.unwrap().unwrap().status, status);
-    assert_eq!(catalog.update_workflow(&id, change(None, "two")).await.unwrap().status, status);
-    let listed = catalog.workflows(None, 100).await.unwrap();
+    assert_eq!(catalog.workflow(&DEFAULT, &id, None).await.unwrap().unwrap().status, status);
+    assert_eq!(catalog.update_workflow(&DEFAULT, &id, change(None, "two")).await.unwrap().status, status);
+    let listed = catalog.workflows(&DEFAULT, None, 100).await.unwrap();
     assert_eq!(listed.into_iter().find(|w| w.id == id).unwrap().status, status);
 }

@@ -2,6 +2,7 @@
 
 use super::{at, batch, entries, fresh, hash, value};
 use crate::{AppendError, Catalog, RunFilter};
+use callboard_core::id::{ProjectId, RunId, WorkflowId};
 use futures::future::join_all;
 
 pub(crate) async fn a_history_reads_as_it_was_appended(catalog: &dyn Catalog) {
@@ -85,7 +86,7 @@ pub(crate) async fn the_projection_only_moves_forward(catalog: &dyn Catalog) {
     let run = fresh();
     let mut append = batch(&run, 1, 1, "a");
     append.row.version = Some(7);
-    append.row.workflow_id = Some("w".to_owned());
+    append.row.workflow_id = Some(fresh());
     append.next_check_at = Some(at(50));
     catalog.append(append.clone()).await.unwrap();
     let mut end = batch(&run, 2, 1, "a");
@@ -139,9 +140,9 @@ pub(crate) async fn a_tip_names_the_hash_at_a_seq(catalog: &dyn Catalog) {
 }
 
 pub(crate) async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &dyn Catalog) {
-    let workflow = fresh();
+    let workflow: WorkflowId = fresh();
     // Two were created in the same millisecond: the id decides.
-    let runs: Vec<String> = (0..4).map(|_| fresh()).collect();
+    let runs: Vec<RunId> = (0..4).map(|_| fresh()).collect();
     for (run, (created, status)) in
         runs.iter().zip([(1, "completed"), (2, "failed"), (2, "completed"), (3, "completed")])
     {
@@ -151,13 +152,13 @@ pub(crate) async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &
         append.row.created_at = at(created);
         catalog.append(append).await.unwrap();
     }
-    let of = |workflow: &str, statuses: &[&str]| RunFilter {
-        workflow_id: Some(workflow.to_owned()),
+    let of = |workflow: &WorkflowId, statuses: &[&str]| RunFilter {
+        workflow_id: Some(workflow.clone()),
         statuses: statuses.iter().map(|status| (*status).to_owned()).collect(),
         ..RunFilter::default()
     };
-    let ids = async |filter: RunFilter, after: Option<&String>, limit| {
-        let rows = catalog.runs(filter, after.map(String::as_str), limit).await.unwrap();
+    let ids = async |filter: RunFilter, after: Option<&RunId>, limit| {
+        let rows = catalog.runs(&ProjectId::DEFAULT, filter, after, limit).await.unwrap();
         rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
     };
     assert_eq!(ids(of(&workflow, &[]), None, 100).await, [3, 2, 1, 0]);
@@ -172,13 +173,20 @@ pub(crate) async fn runs_are_listed_newest_first_by_filter_and_cursor(catalog: &
     assert_eq!(ids(of(&workflow, &["failed", "completed"]), Some(&runs[3]), 2).await, [2, 1]);
     assert_eq!(ids(of(&workflow, &["failed", "other"]), None, 100).await, [1]);
     assert!(ids(of(&fresh(), &[]), None, 100).await.is_empty());
-    assert!(catalog.runs(RunFilter::default(), None, 10_000).await.unwrap().iter().any(|r| r.id == runs[0]));
+    assert!(
+        catalog
+            .runs(&ProjectId::DEFAULT, RunFilter::default(), None, 10_000)
+            .await
+            .unwrap()
+            .iter()
+            .any(|r| r.id == runs[0])
+    );
 }
 
 pub(crate) async fn runs_are_listed_by_statuses_and_span_over_all_workflows(catalog: &dyn Catalog) {
     // Statuses of its own tell these runs from others.
-    let names = ["a", "b", "c"].map(|name| format!("{name}-{}", fresh()));
-    let runs: Vec<String> = (0..9).map(|_| fresh()).collect();
+    let names = ["a", "b", "c"].map(|name| format!("{name}-{}", fresh::<String>()));
+    let runs: Vec<RunId> = (0..9).map(|_| fresh()).collect();
     for (n, run) in runs.iter().enumerate() {
         let mut append = batch(run, 1, 1, "a");
         append.row.status.clone_from(&names[n % 3]);
@@ -189,7 +197,7 @@ pub(crate) async fn runs_are_listed_by_statuses_and_span_over_all_workflows(cata
         let statuses = statuses.iter().cloned().collect();
         let (from, to) = (span.0.map(at), span.1.map(at));
         let filter = RunFilter { workflow_id: None, statuses, from, to };
-        let rows = catalog.runs(filter, after.map(|n| runs[n].as_str()), limit).await.unwrap();
+        let rows = catalog.runs(&ProjectId::DEFAULT, filter, after.map(|n| &runs[n]), limit).await.unwrap();
         rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
     };
     let all = (None, None);
@@ -212,7 +220,7 @@ pub(crate) async fn runs_are_listed_by_statuses_and_span_over_all_workflows(cata
 }
 
 pub(crate) async fn concurrent_appends_do_not_disturb_each_other(catalog: &dyn Catalog) {
-    let runs: Vec<String> = (0..64).map(|_| fresh()).collect();
+    let runs: Vec<RunId> = (0..64).map(|_| fresh()).collect();
     let results = join_all(runs.iter().enumerate().map(async |(n, run)| {
         for step in 0..8 {
             // Every fourth run forks at once and must not take its neighbours with it.

@@ -2,16 +2,19 @@
 
 use super::{batch, fresh};
 use crate::Catalog;
-use callboard_core::Timestamp;
+use callboard_core::{
+    Timestamp,
+    id::{ProjectId, RunId},
+};
 
 const THEN: Timestamp = Timestamp(1_700_000_000_000);
 
-async fn due(catalog: &dyn Catalog, now: i64, run: &str) -> bool {
+async fn due(catalog: &dyn Catalog, now: i64, run: &RunId) -> bool {
     let due = catalog.due(Timestamp(now), THEN, 10_000).await.unwrap();
     due.iter().any(|id| id == run)
 }
 
-async fn run_due_at(catalog: &dyn Catalog, next: i64, retain_until: Option<i64>) -> String {
+async fn run_due_at(catalog: &dyn Catalog, next: i64, retain_until: Option<i64>) -> RunId {
     let run = fresh();
     let mut append = batch(&run, 1, 2, "a");
     append.next_check_at = Some(Timestamp(next));
@@ -32,7 +35,7 @@ pub(crate) async fn due_runs_are_given_out_once(catalog: &dyn Catalog) {
 }
 
 pub(crate) async fn open_runs_are_found_by_status_page_by_page(catalog: &dyn Catalog) {
-    let status = format!("status-{}", fresh());
+    let status = format!("status-{}", fresh::<String>());
     let mut all = Vec::new();
     for n in 0..3 {
         let run = fresh();
@@ -44,12 +47,12 @@ pub(crate) async fn open_runs_are_found_by_status_page_by_page(catalog: &dyn Cat
         catalog.append(append).await.unwrap();
         all.push((run, last));
     }
-    let first = catalog.open_runs(&status, None, 2).await.unwrap();
-    let second = catalog.open_runs(&status, Some(&first[1].id), 2).await.unwrap();
+    let first = catalog.open_runs(&ProjectId::DEFAULT, &status, None, 2).await.unwrap();
+    let second = catalog.open_runs(&ProjectId::DEFAULT, &status, Some(&first[1].id), 2).await.unwrap();
     let found: Vec<_> = first.iter().chain(&second).map(|run| (run.id.clone(), run.last_at)).collect();
     assert_eq!(found, all);
     assert_eq!(second[0].next_check_at, Some(Timestamp(THEN.0 + 2)));
-    assert_eq!(catalog.open_runs(&fresh(), None, 2).await.unwrap(), []);
+    assert_eq!(catalog.open_runs(&ProjectId::DEFAULT, &fresh::<String>(), None, 2).await.unwrap(), []);
 }
 
 pub(crate) async fn a_run_is_cleaned_only_at_the_end_of_its_history(catalog: &dyn Catalog) {

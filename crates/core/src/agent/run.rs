@@ -16,6 +16,7 @@ use super::{
 use crate::{
     Datum, Hash, Machine, Span, Stop, Timestamp, Values,
     call::{CallError, Usage},
+    id::AgentId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,7 +53,7 @@ pub struct Run {
     pub delivered: bool,
     /// The actors that answered what was delegated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<String>,
+    pub children: Vec<AgentId>,
     /// Who the agent is. The shell attaches it; `None` if there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
@@ -118,7 +119,7 @@ pub enum Input {
         iteration: u32,
         id: String,
         /// The actor that performed it.
-        from: String,
+        from: AgentId,
         result: Result<Value, CallError>,
         usage: Usage,
     },
@@ -164,7 +165,7 @@ pub enum Event {
     /// The answer arrived; nothing is left to do.
     AnswerDelivered {},
     /// Another agent answered what was delegated. What it used counts here, too.
-    DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
+    DelegateAnswered { id: String, from: AgentId, message: Datum, usage: Usage },
 }
 
 /// A call's `id` names it among those of its round; it is not what its provider called it.

@@ -1,7 +1,7 @@
 //! What an agent is asked to do, and who is asked: the ground that its loop and its delegations stand on.
 
 use super::spec::{Spec, Tool};
-use crate::Datum;
+use crate::{Datum, id::AgentId};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ pub struct Origin {
     /// 1 for a task of an agent that works for a run.
     pub depth: u32,
     /// The id of the actor that delegated it, and the call by which it did.
-    pub agent: String,
+    pub agent: AgentId,
     /// Round in which it did.
     pub iteration: u32,
     /// Place of the call in that round.

@@ -15,6 +15,7 @@ use crate::{
     Code, Datum, Machine, Missing, Stop, Timestamp, ValueRef, Values,
     call::{CallError, Usage},
     expr::Meter,
+    id::OperationId,
     retry,
     value::json_len,
 };
@@ -294,7 +295,7 @@ impl<'a> Decision<'a> {
         attempt: u32,
         error: CallError,
         usage: Option<Usage>,
-        op: Option<String>,
+        op: Option<OperationId>,
     ) {
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };

@@ -6,6 +6,7 @@ use super::{args::args_hash, definition::Retention};
 use crate::{
     Code, Datum, Span, Timestamp,
     call::{CallError, Usage},
+    id::{AgentId, OperationId, RunId, WorkflowId},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,8 +37,8 @@ pub struct Event {
 pub enum What {
     /// The run began. Definition, input and settings are pinned from here on.
     RunCreated {
-        op: String,
-        workflow_id: Option<String>,
+        op: OperationId,
+        workflow_id: Option<WorkflowId>,
         version: u32,
         /// The definition, pinned.
         plan: Datum,
@@ -60,7 +61,7 @@ pub enum What {
         branch: Option<String>,
         usage: Option<Usage>,
         error: Option<Failure>,
-        op: Option<String>,
+        op: Option<OperationId>,
         /// The early or awaited signal that this step took.
         signal: Option<String>,
     },
@@ -71,7 +72,7 @@ pub enum What {
         error: Failure,
         retry_at: Option<Timestamp>,
         usage: Option<Usage>,
-        op: Option<String>,
+        op: Option<OperationId>,
     },
     /// No edge to the node was taken, or the run wraps up.
     StepSkipped {
@@ -109,7 +110,7 @@ pub enum What {
     },
     /// A signal came. It is kept until a step takes it.
     SignalReceived {
-        op: String,
+        op: OperationId,
         name: String,
         data: Datum,
     },
@@ -118,21 +119,21 @@ pub enum What {
         step: StepKey,
         attempt: u32,
         reserved: Reserved,
-        op: String,
+        op: OperationId,
     },
     /// The budget does not allow more, so the run wraps up. `limit` is `calls`, `tokens` or `seconds`.
     BudgetBreached {
         limit: String,
     },
     RunPaused {
-        op: String,
+        op: OperationId,
     },
     RunResumed {
-        op: String,
+        op: OperationId,
     },
     /// The run starts again at the node `from`, with `input` in place of its input if there is one.
     RunRerun {
-        op: String,
+        op: OperationId,
         from: String,
         input: Option<Datum>,
     },
@@ -143,7 +144,7 @@ pub enum What {
         error: RunError,
     },
     RunCancelled {
-        op: String,
+        op: OperationId,
     },
     /// The decision was cut at its limit; the next turn goes on.
     DecisionCut {},
@@ -200,8 +201,8 @@ pub struct Otherwise {
 pub enum Input {
     /// Begins the run. A repeated one changes nothing.
     Start {
-        op: String,
-        workflow_id: Option<String>,
+        op: OperationId,
+        workflow_id: Option<WorkflowId>,
         version: u32,
         plan: Datum,
         input: Datum,
@@ -224,14 +225,14 @@ pub enum Input {
     },
     /// Something happened outside that a step waits for, or will.
     Signal {
-        op: String,
+        op: OperationId,
         name: String,
         data: Datum,
     },
     /// A person answers an approval, or says whether an unknown step was performed. Without `generation` and
     /// `iteration` the one open step of the node is meant.
     Approve {
-        op: String,
+        op: OperationId,
         node: String,
         generation: Option<u32>,
         iteration: Option<String>,
@@ -240,16 +241,16 @@ pub enum Input {
         args_hash: Option<String>,
     },
     Cancel {
-        op: String,
+        op: OperationId,
     },
     Pause {
-        op: String,
+        op: OperationId,
     },
     Resume {
-        op: String,
+        op: OperationId,
     },
     Rerun {
-        op: String,
+        op: OperationId,
         from: String,
         input: Option<Datum>,
     },
@@ -261,7 +262,7 @@ pub enum Input {
     },
     /// A looping agent asks for more.
     Reserve {
-        op: String,
+        op: OperationId,
         step: StepKey,
         attempt: u32,
         reserved: Reserved,
@@ -328,6 +329,11 @@ impl StepKey {
     /// Names the execution of `node` in a generation (from 1) and an iteration (`""` outside bodies).
     pub fn new(generation: u32, node: &str, iteration: &str) -> Self {
         Self { generation, node: node.into(), iteration: iteration.into() }
+    }
+
+    /// Returns the id of the agent that works on this step of a run.
+    pub fn agent(&self, run: &RunId) -> AgentId {
+        AgentId::of_step(run, &self.node, self.generation, &self.iteration)
     }
 }
 

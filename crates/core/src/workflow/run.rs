@@ -9,7 +9,11 @@ use super::{
     event::{Event, Failure, Reserved, RunError, RunSettings},
     plan::Plan,
 };
-use crate::{Datum, Span, Timestamp, call::Usage};
+use crate::{
+    Datum, Span, Timestamp,
+    call::Usage,
+    id::{OperationId, RunId, WorkflowId},
+};
 use imbl::{OrdMap, OrdSet, Vector};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,10 +23,10 @@ pub use super::event::StepKey;
 pub use node_states::NodeState;
 
 /// One execution of a plan.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Run {
     /// The run's id, which names its actor, too.
-    pub id: Arc<str>,
+    pub id: RunId,
     /// Compiled from the pinned definition by the shell; derived, never stored. See `attach`.
     pub plan: Option<Arc<Plan>>,
     /// Where each node stands; derived, never stored.
@@ -68,7 +72,7 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Created {
     pub at: Timestamp,
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     pub version: u32,
     pub plan: Datum,
     pub input: Datum,
@@ -190,12 +194,33 @@ pub enum Status {
 
 impl Run {
     /// Returns the state before the first event.
-    pub fn new(id: &str) -> Self {
-        Self { id: id.into(), ..Self::default() }
+    pub fn new(id: &RunId) -> Self {
+        Self {
+            id: id.clone(),
+            plan: None,
+            node_states: Vec::new(),
+            created: None,
+            generations: Vector::new(),
+            steps: OrdMap::new(),
+            open: OrdSet::new(),
+            signals: OrdMap::new(),
+            ops: Vector::new(),
+            paused: None,
+            paused_for: 0,
+            usage: Usage::default(),
+            reserved: Reserved::default(),
+            wrap_up: false,
+            cut: false,
+            ended: None,
+            abandoned: OrdMap::new(),
+            purging: false,
+            ahead: Span::ZERO,
+            archive: Vector::new(),
+        }
     }
 
     /// Folds recorded events.
-    pub fn fold<'a>(id: &str, events: impl IntoIterator<Item = &'a Event>) -> Self {
+    pub fn fold<'a>(id: &RunId, events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut run = Self::new(id);
         for event in events {
             run.apply(event);
@@ -228,7 +253,7 @@ impl Run {
     }
 
     /// Whether this operation is already in.
-    pub fn knows(&self, op: &str) -> bool {
+    pub fn knows(&self, op: &OperationId) -> bool {
         self.ops.contains(&apply::op_hash(op))
     }
 

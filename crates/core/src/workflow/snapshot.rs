@@ -7,7 +7,7 @@ use super::{
     event::{Reserved, StepKey},
     run::{Archived, Created, Ended, Generation, Run, Step},
 };
-use crate::{Datum, Timestamp, call::Usage};
+use crate::{Datum, Timestamp, call::Usage, id::RunId};
 use imbl::Vector;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ impl Run {
     }
 
     /// Puts a state together again from what `head` and the archive's pages say. The plan is attached by the caller.
-    pub fn restore(id: &str, head: Head, archive: Vector<Archived>) -> Run {
+    pub fn restore(id: &RunId, head: Head, archive: Vector<Archived>) -> Run {
         let mut run = Run::new(id);
         for item in &archive {
             if let Archived::Step(key, step) = item {

@@ -9,7 +9,11 @@ use super::{
     event::RunError,
     run::{Ending, Run, Status},
 };
-use crate::{Datum, Timestamp, ValueRef, call::Usage};
+use crate::{
+    Datum, Timestamp, ValueRef,
+    call::Usage,
+    id::{RunId, WorkflowId},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -22,9 +26,9 @@ pub use steps::{Line, StepStatus, StepView, Steps};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Id of the run.
-    pub id: String,
+    pub id: RunId,
     /// The stored workflow it was started from; `None` where the definition came along.
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     /// Version of that workflow.
     pub version: u32,
     pub status: Status,
@@ -47,10 +51,10 @@ pub struct Summary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Run")]
 pub struct RunView {
-    pub id: String,
+    pub id: RunId,
     /// The stored workflow it was started from; null where the definition came along.
     #[serde(default)]
-    pub workflow_id: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
     #[serde(default)]
     pub version: u32,
     // Text, so that what a later version says passes through.
@@ -78,7 +82,7 @@ pub struct RunView {
     pub ended_at: Option<String>,
     /// The id again, as a start answers it; not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
+    pub run_id: Option<RunId>,
     /// Of its last event, where the run itself was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
@@ -97,7 +101,7 @@ impl Summary {
             Some(Ending::Cancelled) | None => (None, None),
         };
         Some(Summary {
-            id: run.id.to_string(),
+            id: run.id.clone(),
             workflow_id: created.workflow_id.clone(),
             version: created.version,
             status: run.status(),
@@ -198,7 +202,7 @@ mod tests {
     #[test]
     fn what_an_actor_answers_reads_and_writes_as_it_is() {
         let summary = Summary {
-            id: "r".into(),
+            id: "r".parse().expect("an id"),
             workflow_id: None,
             version: 1,
             status: Status::Running,

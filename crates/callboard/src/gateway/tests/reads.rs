@@ -8,6 +8,7 @@ use callboard_catalog::{
 };
 use callboard_core::{
     Datum, Hash,
+    id::{ProjectId, RunId, WorkflowId},
     workflow::{Event, StepKey, What, event::Reserved},
 };
 use std::{
@@ -47,8 +48,9 @@ fn entry(seq: u64, what: What) -> Entry {
 /// Appends entries of a run that has ended, so that no actor is asked.
 async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &str) {
     let last = entries.len() as u64;
+    let run: RunId = run.parse().expect("an id");
     let append = Append {
-        run: run.into(),
+        run: run.clone(),
         first_seq: 1,
         prev_hash: NO_HASH,
         entries,
@@ -62,7 +64,7 @@ async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &
         },
     };
     catalog.append(append).await.expect("appended");
-    assert!(catalog.mark_cleaned(run, last).await.expect("marked"));
+    assert!(catalog.mark_cleaned(&run, last).await.expect("marked"));
 }
 
 #[tokio::test]
@@ -117,16 +119,31 @@ impl Definitions for Growing {
     async fn create_workflow(&self, _: NewWorkflow) -> Result<Workflow, CatalogError> {
         unreachable!("no workflow is made")
     }
-    async fn update_workflow(&self, _: &str, _: NewVersion) -> Result<Workflow, CatalogError> {
+    async fn update_workflow(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: NewVersion,
+    ) -> Result<Workflow, CatalogError> {
         unreachable!("no workflow is changed")
     }
-    async fn workflow(&self, _: &str, _: Option<u32>) -> Result<Option<Workflow>, CatalogError> {
+    async fn workflow(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: Option<u32>,
+    ) -> Result<Option<Workflow>, CatalogError> {
         Ok(None)
     }
-    async fn hide_workflow(&self, _: &str) -> Result<bool, CatalogError> {
+    async fn hide_workflow(&self, _: &ProjectId, _: &WorkflowId) -> Result<bool, CatalogError> {
         Ok(false)
     }
-    async fn workflows(&self, _: Option<&str>, _: u32) -> Result<Vec<Workflow>, CatalogError> {
+    async fn workflows(
+        &self,
+        _: &ProjectId,
+        _: Option<&WorkflowId>,
+        _: u32,
+    ) -> Result<Vec<Workflow>, CatalogError> {
         Ok(Vec::new())
     }
 }
@@ -136,10 +153,10 @@ impl Journal for Growing {
     async fn append(&self, _: Append) -> Result<(), AppendError> {
         Ok(())
     }
-    async fn tip(&self, _: &str, _: Option<u64>) -> Result<Option<Tip>, CatalogError> {
+    async fn tip(&self, _: &RunId, _: Option<u64>) -> Result<Option<Tip>, CatalogError> {
         Ok(None)
     }
-    async fn history(&self, _: &str, after: u64, limit: u32) -> Result<Vec<Entry>, CatalogError> {
+    async fn history(&self, _: &RunId, after: u64, limit: u32) -> Result<Vec<Entry>, CatalogError> {
         let read = self.read.fetch_add(u64::from(limit), Ordering::Relaxed);
         assert!(read < 10 * self.row_seq, "it is read for ever");
         // Each step is completed much later than it is started.
@@ -147,12 +164,12 @@ impl Journal for Growing {
             |seq: u64| if seq <= self.row_seq / 2 { started(seq) } else { completed(seq - self.row_seq / 2) };
         Ok((after + 1..=after + u64::from(limit)).map(|seq| entry(seq, what(seq))).collect())
     }
-    async fn values(&self, _: &str, _: &[String]) -> Result<BTreeMap<String, bytes::Bytes>, CatalogError> {
+    async fn values(&self, _: &RunId, _: &[String]) -> Result<BTreeMap<String, bytes::Bytes>, CatalogError> {
         Ok(BTreeMap::new())
     }
-    async fn run(&self, id: &str) -> Result<Option<RunRow>, CatalogError> {
+    async fn run(&self, id: &RunId) -> Result<Option<RunRow>, CatalogError> {
         Ok(Some(RunRow {
-            id: id.into(),
+            id: id.clone(),
             workflow_id: None,
             version: None,
             summary: "{}".into(),
@@ -165,23 +182,38 @@ impl Journal for Growing {
             cleaned_seq: 0,
         }))
     }
-    async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, CatalogError> {
+    async fn runs(
+        &self,
+        _: &ProjectId,
+        _: RunFilter,
+        _: Option<&RunId>,
+        _: u32,
+    ) -> Result<Vec<RunRow>, CatalogError> {
         Ok(Vec::new())
     }
 }
 
 #[async_trait]
 impl Sweep for Growing {
-    async fn open_runs(&self, _: &str, _: Option<&str>, _: u32) -> Result<Vec<OpenRun>, CatalogError> {
+    async fn projects(&self) -> Result<Vec<ProjectId>, CatalogError> {
         Ok(Vec::new())
     }
-    async fn due(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<String>, CatalogError> {
+    async fn open_runs(
+        &self,
+        _: &ProjectId,
+        _: &str,
+        _: Option<&RunId>,
+        _: u32,
+    ) -> Result<Vec<OpenRun>, CatalogError> {
         Ok(Vec::new())
     }
-    async fn mark_cleaned(&self, _: &str, _: u64) -> Result<bool, CatalogError> {
+    async fn due(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<RunId>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn mark_cleaned(&self, _: &RunId, _: u64) -> Result<bool, CatalogError> {
         Ok(false)
     }
-    async fn mark_purged(&self, _: &str, _: Option<Timestamp>) -> Result<(), CatalogError> {
+    async fn mark_purged(&self, _: &RunId, _: Option<Timestamp>) -> Result<(), CatalogError> {
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     AppendError, NewVersion, RunFilter,
     suite::{at, hash},
 };
+use callboard_core::id::{RunId, WorkflowId};
 use serde_json::{Map, json};
 
 /// What the release before has written: two versions of a workflow, two runs of it, values.
@@ -54,11 +55,19 @@ async fn with_rows(path: &Path) {
     sqlx::Connection::close(connection).await.unwrap();
 }
 
+fn run(text: &str) -> RunId {
+    text.parse().unwrap()
+}
+
+fn w1() -> WorkflowId {
+    WorkflowId::new("w1")
+}
+
 /// A run of the second version as it is listed.
 fn row(id: &str, status: &str, seq: u64, created: i64) -> RunRow {
     RunRow {
-        id: id.to_owned(),
-        workflow_id: Some("w1".to_owned()),
+        id: run(id),
+        workflow_id: Some(w1()),
         version: Some(2),
         summary: format!(r#"{{"n":{}}}"#, &id[1..]),
         status: status.to_owned(),
@@ -84,22 +93,22 @@ async fn the_runs_of_the_release_before_are_there() {
     };
     let second = RunRow { next_check_at: Some(Timestamp(25)), purged: true, ..row("r2", "running", 2, 20) };
     let third = RunRow { workflow_id: None, version: None, ..row("r3", "waiting", 1, 40) };
-    assert_eq!(catalog.run("r1").await.unwrap().as_ref(), Some(&first));
-    let runs = catalog.runs(RunFilter::default(), None, 100).await.unwrap();
+    assert_eq!(catalog.run(&run("r1")).await.unwrap().as_ref(), Some(&first));
+    let runs = catalog.runs(&DEFAULT, RunFilter::default(), None, 100).await.unwrap();
     assert_eq!(runs, [third, second, first]);
 
-    assert_eq!(catalog.history("r1", 0, 100).await.unwrap(), entries(1, 3, "a"));
-    assert_eq!(catalog.history("r2", 0, 100).await.unwrap(), entries(1, 2, "a"));
-    let tip = catalog.tip("r2", Some(1)).await.unwrap().unwrap();
+    assert_eq!(catalog.history(&run("r1"), 0, 100).await.unwrap(), entries(1, 3, "a"));
+    assert_eq!(catalog.history(&run("r2"), 0, 100).await.unwrap(), entries(1, 2, "a"));
+    let tip = catalog.tip(&run("r2"), Some(1)).await.unwrap().unwrap();
     assert_eq!((tip.seq, tip.hash, tip.hash_at), (2, hash(2, "a"), Some(hash(1, "a"))));
     assert_eq!((tip.purged, tip.purging), (true, true));
-    assert_eq!(&catalog.values("r1", &["t.0".to_owned()]).await.unwrap()["t.0"][..], [0, 1]);
-    assert_eq!(&catalog.values("r2", &["t.0".to_owned()]).await.unwrap()["t.0"][..], [2]);
+    assert_eq!(&catalog.values(&run("r1"), &["t.0".to_owned()]).await.unwrap()["t.0"][..], [0, 1]);
+    assert_eq!(&catalog.values(&run("r2"), &["t.0".to_owned()]).await.unwrap()["t.0"][..], [2]);
     let open = |id: &str, next: Option<i64>, last_at| {
-        [OpenRun { id: id.to_owned(), next_check_at: next.map(Timestamp), last_at }]
+        [OpenRun { id: run(id), next_check_at: next.map(Timestamp), last_at }]
     };
-    assert_eq!(catalog.open_runs("running", None, 10).await.unwrap(), open("r2", Some(25), at(2)));
-    let lost = catalog.open_runs("waiting", None, 10).await.unwrap();
+    assert_eq!(catalog.open_runs(&DEFAULT, "running", None, 10).await.unwrap(), open("r2", Some(25), at(2)));
+    let lost = catalog.open_runs(&DEFAULT, "waiting", None, 10).await.unwrap();
     assert_eq!(lost, open("r3", None, Timestamp(40)), "without its history, since it began");
 }
 
@@ -108,15 +117,16 @@ async fn the_workflows_of_the_release_before_are_there() {
     let (_dir, path) = file();
     with_rows(&path).await;
     let catalog = SqliteCatalog::open(&path).await.unwrap();
-    let workflow = catalog.workflow("w1", None).await.unwrap().unwrap();
+    let workflow = catalog.workflow(&DEFAULT, &w1(), None).await.unwrap().unwrap();
     assert_eq!((workflow.version, workflow.name.as_str()), (2, "two"));
     assert_eq!((workflow.created_at, workflow.updated_at), (Timestamp(1), Timestamp(2)));
     assert_eq!((workflow.status.as_deref(), &workflow.metadata["team"]), (Some("running"), &json!("a")));
-    let older = catalog.workflow("w1", Some(1)).await.unwrap().unwrap();
+    let older = catalog.workflow(&DEFAULT, &w1(), Some(1)).await.unwrap().unwrap();
     assert_eq!(older.definition, json!({"nodes": [{"id": "a", "type": "wait"}]}));
-    assert!(catalog.workflow("w2", Some(1)).await.unwrap().unwrap().hidden);
-    let listed: Vec<_> = catalog.workflows(None, 10).await.unwrap().into_iter().map(|w| w.id).collect();
-    assert_eq!(listed, ["w1"]);
+    assert!(catalog.workflow(&DEFAULT, &WorkflowId::new("w2"), Some(1)).await.unwrap().unwrap().hidden);
+    let listed: Vec<_> =
+        catalog.workflows(&DEFAULT, None, 10).await.unwrap().into_iter().map(|w| w.id).collect();
+    assert_eq!(listed, [w1()]);
     for (count, rows) in
         [("select count(*) from workflow_nodes", 2), ("select count(*) from workflow_edges", 1)]
     {
@@ -131,13 +141,13 @@ async fn a_database_of_the_release_before_goes_on() {
     with_rows(&path).await;
     let catalog = SqliteCatalog::open(&path).await.unwrap();
 
-    catalog.append(batch("r1", 4, 1, "a")).await.unwrap();
-    assert_eq!(catalog.history("r1", 0, 100).await.unwrap(), entries(1, 4, "a"));
-    assert_eq!(catalog.run("r1").await.unwrap().unwrap().seq, 4);
-    let forked = catalog.append(batch("r2", 2, 2, "b")).await;
+    catalog.append(batch(&run("r1"), 4, 1, "a")).await.unwrap();
+    assert_eq!(catalog.history(&run("r1"), 0, 100).await.unwrap(), entries(1, 4, "a"));
+    assert_eq!(catalog.run(&run("r1")).await.unwrap().unwrap().seq, 4);
+    let forked = catalog.append(batch(&run("r2"), 2, 2, "b")).await;
     assert!(matches!(forked, Err(AppendError::Conflict)), "{forked:?}");
-    assert_eq!(catalog.due(Timestamp(25), Timestamp(99), 10).await.unwrap(), ["r2"]);
-    assert!(catalog.mark_cleaned("r1", 4).await.unwrap());
+    assert_eq!(catalog.due(Timestamp(25), Timestamp(99), 10).await.unwrap(), [run("r2")]);
+    assert!(catalog.mark_cleaned(&run("r1"), 4).await.unwrap());
     let change = NewVersion {
         expected: Some(2),
         name: "three".to_owned(),
@@ -147,12 +157,12 @@ async fn a_database_of_the_release_before_goes_on() {
         metadata: Map::new(),
         at: at(3),
     };
-    assert_eq!(catalog.update_workflow("w1", change).await.unwrap().version, 3);
-    assert!(catalog.hide_workflow("w1").await.unwrap());
+    assert_eq!(catalog.update_workflow(&DEFAULT, &w1(), change).await.unwrap().version, 3);
+    assert!(catalog.hide_workflow(&DEFAULT, &w1()).await.unwrap());
     catalog.close().await;
 
     let catalog = SqliteCatalog::open(&path).await.unwrap();
-    assert_eq!(catalog.runs(RunFilter::default(), None, 100).await.unwrap().len(), 3);
+    assert_eq!(catalog.runs(&DEFAULT, RunFilter::default(), None, 100).await.unwrap().len(), 3);
     suite::all(&catalog).await;
 }
 
@@ -163,7 +173,7 @@ async fn a_database_of_the_release_before_may_be_opened_by_several_at_once() {
         with_rows(&path).await;
         let all = (0..4).map(|_| SqliteCatalog::open(&path));
         for opened in futures::future::join_all(all).await {
-            let runs = opened.unwrap().runs(RunFilter::default(), None, 100).await.unwrap();
+            let runs = opened.unwrap().runs(&DEFAULT, RunFilter::default(), None, 100).await.unwrap();
             assert_eq!(runs.len(), 3);
         }
     }

@@ -10,6 +10,7 @@ use crate::agent::{
     spec::Spec,
     task::Origin,
 };
+use crate::id::AgentId;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -35,7 +36,7 @@ fn task(origin: Option<Origin>) -> Task {
 }
 
 fn origin(depth: u32) -> Origin {
-    Origin { depth, agent: "r.a.1._".into(), iteration: 1, call: "c".into() }
+    Origin { depth, agent: "r.a.1._".parse().expect("an id"), iteration: 1, call: "c".into() }
 }
 
 fn call(arguments: Value) -> ToolCall {
@@ -79,7 +80,14 @@ fn give(run: &mut Run, input: &Input) -> usize {
 
 fn answered(result: Result<Value, CallError>) -> Input {
     let usage = Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5, estimated: false };
-    Input::Delegated { attempt: 1, iteration: 1, id: "0".into(), from: "child".into(), result, usage }
+    Input::Delegated {
+        attempt: 1,
+        iteration: 1,
+        id: "0".into(),
+        from: "child".parse().expect("an id"),
+        result,
+        usage,
+    }
 }
 
 #[test]
@@ -93,7 +101,7 @@ fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
     assert_eq!((request.agent.as_str(), request.task.as_str()), ("clerk", "find it"));
     assert_eq!(give(&mut run, &answered(Ok(json!("found")))), 1);
     assert_eq!(run.usage, Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7, estimated: false });
-    assert_eq!(run.children, ["child"]);
+    assert_eq!(run.children.iter().map(AgentId::as_str).collect::<Vec<_>>(), ["child"]);
     let told = echoed(&run).pop().expect("a message");
     assert_eq!((&told["content"], &told["tool_call_id"]), (&json!("found"), &json!("c1")));
     assert!(matches!(run.phase, Phase::Thinking { .. }));

@@ -6,6 +6,7 @@ use super::{Decision, Halt};
 use crate::{
     Code,
     call::Usage,
+    id::OperationId,
     schema::Validator,
     workflow::{
         Plan,
@@ -132,7 +133,7 @@ impl Decision<'_> {
     /// this.
     pub(super) fn reserve(
         &mut self,
-        op: &str,
+        op: &OperationId,
         key: &StepKey,
         attempt: u32,
         reserved: Reserved,
@@ -143,7 +144,10 @@ impl Decision<'_> {
         let task = format!("{}/{key}/{attempt}/", self.run.id);
         // An agent asks for one call at a time. More would take the budget away from the other steps.
         let one = reserved.calls == 1 && u32::try_from(reserved.tokens).is_ok();
-        if plan.definition.settings.budget.is_none() || !one || !op.starts_with(&task) || op.len() > OP_LIMIT
+        if plan.definition.settings.budget.is_none()
+            || !one
+            || !op.as_str().starts_with(&task)
+            || op.as_str().len() > OP_LIMIT
         {
             let message = format!("this is no reservation that an agent of step {key} asks for");
             return Err(Refusal::conflict(Code::NotAsked, message));
@@ -153,7 +157,7 @@ impl Decision<'_> {
         if self.run.knows(op) || step.attempt != attempt || !started || self.breach(reserved).is_some() {
             return Ok(());
         }
-        self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.to_owned() });
+        self.put(What::BudgetReserved { step: key.clone(), attempt, reserved, op: op.clone() });
         Ok(())
     }
 }

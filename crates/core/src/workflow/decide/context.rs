@@ -68,7 +68,7 @@ impl Decision<'_> {
             }
         };
         let mut out = Map::new();
-        out.insert("run".into(), json!({"id": &*self.run.id, "generation": self.run.generation()}));
+        out.insert("run".into(), json!({"id": &self.run.id, "generation": self.run.generation()}));
         if reads.input
             && let Some(input) = self.run.input()
         {

@@ -4,6 +4,7 @@ use super::Decision;
 use crate::{
     Code, Datum,
     call::CallError,
+    id::OperationId,
     workflow::{
         args_hash,
         event::{Input, Refusal, StepKey, What},
@@ -113,7 +114,7 @@ impl Decision<'_> {
     /// Records what a person says about an open step. `hash` names the arguments that the person saw.
     fn approve(
         &mut self,
-        op: &str,
+        op: &OperationId,
         key: &StepKey,
         approved: bool,
         comment: Option<String>,
@@ -136,7 +137,7 @@ impl Decision<'_> {
             );
             return Err(Refusal::invalid(Code::ArgsHashRequired, message));
         }
-        let op = Some(op.to_owned());
+        let op = Some(op.clone());
         if step.state == StepState::Unknown && !approved {
             let error = CallError::permanent(
                 "unknown_outcome",
@@ -163,7 +164,7 @@ impl Decision<'_> {
     }
 
     /// Begins a new generation at the node `from`. Errs if the run goes on, or its state is being deleted.
-    fn rerun(&mut self, op: &str, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
+    fn rerun(&mut self, op: &OperationId, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
         let run = &self.run.id;
         if self.run.ended.is_none() {
             return Err(Refusal::conflict(
@@ -185,7 +186,7 @@ impl Decision<'_> {
             let message = format!("node {from} is inside a body: rerun from the node that holds it");
             return Err(Refusal::invalid(Code::NodeInBody, message));
         }
-        self.put(What::RunRerun { op: op.to_owned(), from: from.to_owned(), input });
+        self.put(What::RunRerun { op: op.clone(), from: from.to_owned(), input });
         Ok(())
     }
 }

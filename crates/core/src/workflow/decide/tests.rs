@@ -3,6 +3,7 @@
 use crate::{
     Datum, Machine, Span, Stop, Timestamp, Values,
     call::{CallError, Usage},
+    id::{OperationId, RunId},
     workflow::{
         Definition, Effect, Event, Input, Outcome, Plan, Run, Status, StepKey, What,
         event::{Reserved, RunSettings},
@@ -19,6 +20,10 @@ mod guards;
 mod retention;
 mod workers;
 
+fn run_id() -> RunId {
+    "r1".parse().expect("an id")
+}
+
 /// A run in a world that answers when the test says so.
 struct World {
     run: Run,
@@ -32,7 +37,7 @@ impl World {
         let parsed: Definition = serde_json::from_value(definition.clone()).expect("a readable definition");
         let around = Surroundings { agents: ["a", "b"].map(String::from).into(), ..Surroundings::default() };
         let plan = Arc::new(Plan::compile(parsed, &around).expect("a valid definition"));
-        let mut run = Run::new("r1");
+        let mut run = Run::new(&run_id());
         run.attach(plan.clone());
         let mut world = World { run, at: Timestamp(1_000_000), events: Vec::new(), ops: 0 };
         let max_tokens = [("a".to_owned(), 100)].into();
@@ -82,19 +87,19 @@ impl World {
             }
             next = Input::Tick;
         }
-        let mut folded = Run::new("r1");
+        let mut folded = Run::new(&run_id());
         folded.attach(self.run.plan.clone().expect("a plan"));
         self.events.iter().for_each(|e| folded.apply(e));
         assert_eq!(format!("{folded:?}"), format!("{:?}", self.run), "the fold of the events is the state");
-        let mut restored = Run::restore("r1", self.run.head(), self.run.archive.clone());
+        let mut restored = Run::restore(&run_id(), self.run.head(), self.run.archive.clone());
         restored.attach(self.run.plan.clone().expect("a plan"));
         assert_eq!(format!("{restored:?}"), format!("{:?}", self.run), "a snapshot is the state");
         Ok(all)
     }
 
-    fn op(&mut self) -> String {
+    fn op(&mut self) -> OperationId {
         self.ops += 1;
-        format!("op{}", self.ops)
+        OperationId::new(format!("op{}", self.ops))
     }
 
     fn pending(&self) -> Vec<String> {
@@ -437,7 +442,7 @@ fn waits_signals_and_approvals_wait() {
     w.pass(Span::secs(10));
     assert!(matches!(w.step("go"), StepState::Completed { .. }));
     assert!(w.run.signals.is_empty());
-    let approve = |op: String, approved, hash: Option<&str>| Input::Approve {
+    let approve = |op: OperationId, approved, hash: Option<&str>| Input::Approve {
         op,
         node: "ok".into(),
         generation: None,

@@ -4,6 +4,7 @@ use super::{Archived, Created, Ended, Ending, Generation, Run, Step, StepState};
 use crate::{
     Datum, Hash, Timestamp,
     call::Usage,
+    id::OperationId,
     workflow::{
         event::{Event, Failure, Reserved, StepKey, What},
         plan::{GraphIx, NodeIx, Plan},
@@ -295,7 +296,7 @@ impl Run {
     }
 
     /// Remembers an operation and forgets the oldest, so that the state does not grow with the operations.
-    fn remember(&mut self, op: &str) {
+    fn remember(&mut self, op: &OperationId) {
         self.ops.push_back(op_hash(op));
         if self.ops.len() > REMEMBERED_OPS {
             self.ops.pop_front();
@@ -318,8 +319,8 @@ fn plan_nodes_within(plan: &Plan, graph: GraphIx) -> Vec<NodeIx> {
 
 /// Returns the first 8 bytes of an operation's hash. They tell 256 operations apart, and names of any length take the
 /// same place in the state.
-pub(super) fn op_hash(op: &str) -> u64 {
-    let h = Hash::of(op.as_bytes()).0;
+pub(super) fn op_hash(op: &OperationId) -> u64 {
+    let h = Hash::of(op.as_str().as_bytes()).0;
     u64::from_le_bytes([h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]])
 }
 

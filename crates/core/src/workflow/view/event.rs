@@ -3,7 +3,7 @@
 //! What differs between them is an argument (`Telling`), so that nothing else can.
 
 use super::super::{Event, StepKey, What};
-use crate::{Datum, Hash, Timestamp, ValueRef};
+use crate::{Datum, Hash, Timestamp, ValueRef, id::RunId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ pub struct EventView {
     /// Where the reader did not ask for one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
-    pub run: Option<String>,
+    pub run: Option<RunId>,
     /// Its place in the history, from 1.
     pub seq: u64,
     #[serde(default)]
@@ -42,7 +42,7 @@ pub struct EventView {
 /// How an event is told, where ways to tell it differ.
 pub struct Telling<'a> {
     /// Names the run in the event.
-    pub run: Option<&'a str>,
+    pub run: Option<&'a RunId>,
     /// Names the event's hash.
     pub hash: Option<Hash>,
     /// Says of a step also that nothing was set aside for it.
@@ -62,7 +62,7 @@ impl EventView {
         let (step, attempt) = event.what.step().map_or((None, None), |(step, attempt)| (Some(step), attempt));
         let of_step = |part: fn(&StepKey) -> &Arc<str>| step.map(part).cloned();
         Self {
-            run: telling.run.map(str::to_owned),
+            run: telling.run.cloned(),
             seq,
             at: event.at.to_string(),
             r#type: event.what.name().into(),
@@ -122,6 +122,7 @@ fn fields(what: &What, telling: &Telling<'_>) -> Value {
 mod tests {
     use super::super::super::event::Reserved;
     use super::*;
+    use crate::id::OperationId;
     use serde_json::json;
 
     fn event(what: What) -> Event {
@@ -137,7 +138,8 @@ mod tests {
 
     fn published(what: What) -> String {
         let value = |reference: &ValueRef| json!({"ref": reference});
-        let telling = Telling { run: Some("r"), hash: None, nothing_reserved: false, value: &value };
+        let run: RunId = "r".parse().expect("an id");
+        let telling = Telling { run: Some(&run), hash: None, nothing_reserved: false, value: &value };
         serde_json::to_string(&EventView::of(3, &event(what), &telling)).expect("JSON")
     }
 
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_event_of_the_run_has_no_step() {
-        let item = paged(What::RunPaused { op: "o".into() });
+        let item = paged(What::RunPaused { op: OperationId::new("o") });
         assert_eq!((&item["type"], &item["data"]), (&json!("run.paused"), &json!({"op": "o"})));
         assert_eq!(item.get("node"), None);
     }

@@ -93,7 +93,7 @@ fn calls_of_one_name_are_told_apart_where_they_are_delegated_too() {
     let delegated = run.delegated();
     assert_eq!(delegated, [(1, "0".to_owned()), (1, "1".to_owned()), (1, "2".to_owned())]);
     for (iteration, id) in delegated {
-        let (from, result) = (format!("child of {id}"), Ok(json!("found")));
+        let (from, result) = (format!("child-of-{id}").parse().expect("an id"), Ok(json!("found")));
         give(
             &mut run,
             &Input::Delegated { attempt: 1, iteration, id, from, result, usage: Usage::default() },

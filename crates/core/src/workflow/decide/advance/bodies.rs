@@ -53,7 +53,6 @@ impl Decision<'_> {
         let now = self.iterations(key);
         let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
         if is_open && now.open.is_empty() && (now.next >= len || self.run.wrap_up) && !self.is_full() {
-<<<<<<< HEAD
             match self.gathered(&now)? {
                 Some(list) => self.complete(key, 1, Datum::inline(list), None, None),
                 None => {
@@ -61,44 +60,10 @@ impl Decision<'_> {
                     self.fail(key, 1, CallError::permanent("value_too_large", message), None);
                 }
             }
-=======
-            let too_large =
-                || CallError::permanent("value_too_large", "the list of its outputs is larger than 16 MiB");
-            // Sizes are added up before the values are loaded: a list that is too large must not be put together in
-            // memory.
-            let sizes = now.outputs.values().map(|output| match output {
-                Datum::Inline(value) => crate::value::json_len(value),
-                Datum::Stored(stored) => usize::try_from(stored.size).unwrap_or(usize::MAX),
-            });
-            if sizes.fold(0, usize::saturating_add) > crate::value::VALUE_LIMIT {
-                self.fail(key, 1, too_large(), None);
-                return Ok(());
-            }
-            let mut missing = Vec::new();
-            let mut list = Vec::with_capacity(now.outputs.len());
-            for output in now.outputs.values() {
-                match self.values.get(output) {
-                    Ok(value) => list.push((*value).clone()),
-                    // All missing values are named at once, so that the shell loads them together.
-                    Err(crate::Missing(refs)) => missing.extend(refs),
-                }
-            }
-            if !missing.is_empty() {
-                return Err(missing_all(missing));
-            }
-            let list = Value::Array(list);
-            // Commas and brackets come on top of the sizes.
-            if crate::value::json_len(&list) > crate::value::VALUE_LIMIT {
-                self.fail(key, 1, too_large(), None);
-            } else {
-                self.complete(key, 1, Datum::inline(list), None, None);
-            }
->>>>>>> h-comments
         }
         Ok(())
     }
 
-<<<<<<< HEAD
     /// Brings the outputs of all iterations together, in their order; nothing if that is more than a value may be.
     fn gathered(&self, iterations: &Iterations) -> Result<Option<Value>, Halt> {
         // What will be too large together is not brought together.
@@ -124,9 +89,6 @@ impl Decision<'_> {
         Ok((json_len(&list) <= VALUE_LIMIT).then_some(list))
     }
 
-=======
-    /// Goes on with a `loop`: one iteration after the other, until `until` holds or `max` have ended.
->>>>>>> h-comments
     pub(super) fn repeat(
         &mut self,
         scope: &Scope,

@@ -92,7 +92,7 @@ fn heavy(nodes: usize) -> Value {
 
 fn run_of(definition: &Value) -> Run {
     let plan = Plan::compile(read(definition), &Surroundings::default()).expect("a valid definition");
-    let mut run = Run::new("r1");
+    let mut run = Run::new(&run_id());
     run.attach(Arc::new(plan));
     run
 }

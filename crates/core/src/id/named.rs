@@ -1,0 +1,60 @@
+//! Ids that are their text and nothing else: of workflows and of operations.
+
+use super::{NoId, is_id, text};
+use serde::{Deserialize, Deserializer};
+use std::{str::FromStr, sync::Arc};
+
+/// A stored workflow, over all its versions: a UUIDv7 where we make it. A clone is cheap.
+///
+/// What is recorded is read as it is. An id that is asked for is parsed: nothing has another one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkflowId(Arc<str>);
+
+/// An operation on a run over its repetitions: the caller's own name of it, or one we made. Whoever takes one from
+/// outside bounds it. A clone is cheap.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(Arc<str>);
+
+const FORM: NoId = NoId { what: "a workflow's id", form: "1 to 64 of A-Z a-z 0-9 _ -" };
+
+macro_rules! named {
+    ($($id:ident)*) => {
+        $(
+            text!($id);
+
+            impl $id {
+                /// Takes a text that is known to be one.
+                pub fn new(text: impl Into<Arc<str>>) -> Self {
+                    Self(text.into())
+                }
+
+                pub fn as_str(&self) -> &str {
+                    &self.0
+                }
+            }
+
+            impl<'de> Deserialize<'de> for $id {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    String::deserialize(deserializer).map(Self::new)
+                }
+            }
+        )*
+    };
+}
+
+named!(WorkflowId OperationId);
+
+impl From<&str> for OperationId {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl FromStr for WorkflowId {
+    type Err = NoId;
+
+    /// Reads 1 to 64 of `A-Z a-z 0-9 _ -`.
+    fn from_str(text: &str) -> Result<Self, NoId> {
+        if is_id(text) { Ok(Self::new(text)) } else { Err(FORM) }
+    }
+}
