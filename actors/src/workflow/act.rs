@@ -18,7 +18,7 @@ use crate::{
     protocol::{
         Fault, Unanswered,
         agent::{Cancel, TaskReady},
-        ask,
+        ask, sealed,
     },
 };
 use bytes::Bytes;
@@ -179,7 +179,10 @@ impl Workflows {
                     secrets: secrets.clone(),
                 },
             };
-            events::envelope(&id, events::TASK_READY, run, now, &data)
+            // Its keys are texts, so it always serializes.
+            let data = serde_json::to_value(data).unwrap_or_default();
+            let mac = sealed::seal_task(&self.services.keyring, &agent_id(run, step), &data);
+            events::task(&id, run, now, &data, &mac)
         };
         tasks.iter().map(message).collect()
     }

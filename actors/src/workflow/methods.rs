@@ -9,9 +9,14 @@ use callboard_core::{
     Code, Datum,
     agent::run::Ending,
     call::{CallError, Usage},
-    workflow::{Input, Outcome, definition::EffectMode, run::StepState, view::Summary},
+    workflow::{
+        Input, Outcome, Status,
+        definition::EffectMode,
+        event::RunError,
+        run::StepState,
+        view::{RunView, Summary},
+    },
 };
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Values in one answer may be so large together, in bytes.
@@ -48,9 +53,9 @@ impl Workflows {
         let input = match method {
             message::Start::METHOD => {
                 let done = self.start(run, parse(body)?).await?;
-                return self.show(run, &done).await;
+                return reply(self.show(run, &done).await);
             }
-            "status" => return self.status(run).await,
+            "status" => return reply(self.status(run).await),
             message::Answer::METHOD => return reply(self.answer(run, parse(body)?).await),
             message::Finished::METHOD => return reply(self.finished(run, parse(body)?).await),
             message::Grant::METHOD => return reply(self.grant(run, parse(body)?).await),
@@ -70,7 +75,7 @@ impl Workflows {
                     let done = self.turn(run, Turn::Sweep).await?;
                     // It may have been paused besides.
                     if done.run.paused.is_none() {
-                        return self.show(run, &done).await;
+                        return reply(self.show(run, &done).await);
                     }
                 }
                 input
@@ -118,11 +123,11 @@ impl Workflows {
         if done.run.ended.is_some() {
             self.marks.lift(run);
         }
-        self.show(run, &done).await
+        reply(self.show(run, &done).await)
     }
 
     /// Returns the run; one that left the state store is answered from the catalog.
-    pub async fn status(&self, run: &str) -> Reply {
+    pub async fn status(&self, run: &str) -> Result<RunView, Fault> {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
             Err(fault) if matches!(fault.code, Code::RunArchived | Code::Quarantined) => {
@@ -138,18 +143,14 @@ impl Workflows {
         }
     }
 
-    async fn show(&self, run: &str, done: &Done) -> Reply {
+    async fn show(&self, run: &str, done: &Done) -> Result<RunView, Fault> {
         match &done.summary {
-            Some(summary) => {
-                let mut shown = self.resolve(run, summary).await?;
-                shown["seq"] = done.seq.into();
-                Ok(shown)
-            }
+            Some(summary) => Ok(RunView { seq: Some(done.seq), ..self.resolve(run, summary).await? }),
             None => Err(Fault::not_found(run)),
         }
     }
 
-    async fn resolve(&self, run: &str, summary: &Summary) -> Reply {
+    async fn resolve(&self, run: &str, summary: &Summary) -> Result<RunView, Fault> {
         // An answer has to fit the sidecar's messages; what does not is shown as its reference, and read elsewhere.
         let mut room = ANSWER;
         let refs: Vec<_> =
@@ -161,12 +162,15 @@ impl Workflows {
                 BTreeMap::new()
             }
         };
-        let mut shown = summary.resolve(|r| found.get(&r.key).map(|v| (**v).clone()));
-        shown["run_id"] = summary.id.clone().into();
-        if self.is_quarantined(run) && shown["ended_at"].is_null() {
-            shown["status"] = "paused".into();
-            shown["error"] =
-                json!({"code": "quarantined", "message": "its turns failed unexpectedly", "node": null});
+        let mut shown = summary.view(|r| found.get(&r.key).map(|v| (**v).clone()));
+        shown.run_id = Some(summary.id.clone());
+        if self.is_quarantined(run) && shown.ended_at.is_none() {
+            shown.status = Status::Paused.name().to_owned();
+            shown.error = Some(RunError {
+                code: Code::Quarantined.as_str().to_owned(),
+                message: "its turns failed unexpectedly".to_owned(),
+                node: None,
+            });
         }
         Ok(shown)
     }

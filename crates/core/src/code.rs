@@ -83,12 +83,16 @@ codes! {
     UnknownNode = "unknown_node",
     UnknownRun = "unknown_run",
     UnknownWorkflow = "unknown_workflow",
+    /// Only our own actors send this, and they sign it.
+    Unsigned = "unsigned",
     /// The answer's value is in neither store nor catalog.
     ValueLost = "value_lost",
     ValueTooLarge = "value_too_large",
     WorkflowHasProblems = "workflow_has_problems",
     /// The agent works for a run, which waits for its answer.
     WorksForRun = "works_for_run",
+    /// The signature is of another message, or by another key.
+    WrongMac = "wrong_mac",
 }
 
 impl From<&str> for Code {
