@@ -31,6 +31,14 @@ async fn world_with(folder: &Path, settings: Settings) -> World {
 }
 
 impl World {
+    /// Ends the runs, for a stop waits for their agents' calls.
+    async fn leave(self) {
+        for run in ["r1", "r2"] {
+            self.call(run, "cancel", json!({})).await;
+        }
+        self.stop().await;
+    }
+
     /// How many events a run has.
     async fn recorded(&self, run: &str) -> u64 {
         self.call(run, "status", json!({})).await["seq"].as_u64().expect("a seq")
@@ -118,7 +126,7 @@ async fn what_only_our_actors_send_is_refused_and_counted_where_it_is_not_signed
     let answer = world.call("r1", "answer", fitting()).await;
     assert_eq!(answer, json!({}));
     assert!(world.recorded("r1").await > before);
-    world.stop().await;
+    world.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,7 +148,7 @@ async fn a_signed_message_does_nothing_for_another_run_or_method_and_nothing_twi
     assert!(after > before.0);
     assert!(world.send(to, overheard).await["mac"].is_string(), "late, and acknowledged");
     assert_eq!((world.recorded("r1").await, world.recorded("r2").await), (after, before.1));
-    world.stop().await;
+    world.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +168,7 @@ async fn a_task_that_nobody_signed_is_dropped_and_reaches_no_agent() {
     }
     assert_eq!(world.invoke(AGENT, "r9.one.1._", "status", json!({})).await["status"], "idle");
     assert_eq!(world.deliver("/events/tasks", ready(&data, Some(&mac))).await, "SUCCESS");
-    world.stop().await;
+    world.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,7 +191,7 @@ async fn beside_the_release_before_what_is_not_signed_counts_until_the_update_is
     }
     let to = To { id: "r2", ..answer };
     assert_eq!(world.send(to, fitting().to_string()).await["error"]["code"], "unsigned");
-    world.stop().await;
+    world.leave().await;
 }
 
 /// What a worker says of the task that a run has offered.
@@ -218,7 +226,7 @@ async fn a_workers_result_counts_with_the_token_of_its_offer_or_where_that_is_al
     let right = token(&strict, "r1", 1);
     assert_eq!(strict.deliver("/events/results", result("r1", Some(&right))).await, "SUCCESS");
     assert!(strict.recorded("r1").await > before);
-    strict.stop().await;
+    strict.leave().await;
 
     let folder = tempfile::tempdir().expect("a folder");
     let usual = world(folder.path()).await;
@@ -227,5 +235,5 @@ async fn a_workers_result_counts_with_the_token_of_its_offer_or_where_that_is_al
     let before = usual.recorded("r1").await;
     assert_eq!(usual.deliver("/events/results", result("r1", None)).await, "SUCCESS");
     assert!(usual.recorded("r1").await > before);
-    usual.stop().await;
+    usual.leave().await;
 }
