@@ -34,6 +34,9 @@ struct CloudEvent<'a, D> {
     subject: &'a str,
     time: &'a str,
     datacontenttype: &'a str,
+    /// Of what only our own processes say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mac: Option<&'a str>,
     data: &'a D,
     /// The whole W3C value, as Dapr has it. Its subscribers get it as `traceparent`, for which Dapr takes it where the
     /// event names no other.
@@ -72,7 +75,28 @@ pub async fn send_on(
 
 /// Wraps data in a CloudEvent.
 pub fn envelope(id: &str, kind: &str, subject: &str, at: Timestamp, data: &impl Serialize) -> Bytes {
-    wrap(id, kind, subject, &at.to_string(), data, trace::current().as_deref())
+    let trace = trace::current();
+    wrap(id, kind, subject, &at.to_string(), data, Beside { trace: trace.as_deref(), mac: None })
+}
+
+/// The same of a task, with the MAC of its data.
+pub fn task(id: &str, run: &RunId, at: Timestamp, data: &impl Serialize, mac: &str) -> Bytes {
+    let trace = trace::current();
+    wrap(
+        id,
+        TASK_READY,
+        run.as_str(),
+        &at.to_string(),
+        data,
+        Beside { trace: trace.as_deref(), mac: Some(mac) },
+    )
+}
+
+/// What stands beside the data of some events.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    trace: Option<&'a str>,
+    mac: Option<&'a str>,
 }
 
 fn wrap(
@@ -81,7 +105,7 @@ fn wrap(
     subject: &str,
     time: &str,
     data: &impl Serialize,
-    trace: Option<&str>,
+    Beside { trace, mac }: Beside<'_>,
 ) -> Bytes {
     let event = CloudEvent {
         specversion: "1.0",
@@ -91,6 +115,7 @@ fn wrap(
         subject,
         time,
         datacontenttype: "application/json",
+        mac,
         data,
         traceid: trace,
     };
@@ -103,5 +128,6 @@ fn item(run: &RunId, seq: u64, event: &Event, trace: Option<&str>) -> Bytes {
     let value = |reference: &ValueRef| json!({"ref": reference});
     let telling = Telling { run: Some(run), hash: None, nothing_reserved: false, value: &value };
     let data = EventView::of(seq, event, &telling);
-    wrap(&format!("{run}/{seq}"), &format!("callboard.{}", data.r#type), run.as_str(), &data.at, &data, trace)
+    let (id, kind) = (format!("{run}/{seq}"), format!("callboard.{}", data.r#type));
+    wrap(&id, &kind, run.as_str(), &data.at, &data, Beside { trace, mac: None })
 }

@@ -10,6 +10,7 @@ mod events;
 mod failpoint;
 pub mod host;
 mod kernel;
+mod keyring;
 mod live;
 mod marks;
 mod metrics;
@@ -31,6 +32,7 @@ mod workflow;
 
 pub use batching::Batcher;
 pub use host::{Host, Roles};
+pub use keyring::{Keyring, fresh as fresh_key};
 pub use live::{Listening, Live, Recorded, Said};
 pub use metrics::Metrics;
 pub use pool::{Busy, Pool};

@@ -19,6 +19,8 @@ pub struct Metrics {
     pub rolled_forward: IntCounter,
     /// What came to the actors and could not be what it said it was.
     refused: IntCounterVec,
+    /// Messages that only our own actors send, taken without a fitting signature.
+    unsigned: IntCounterVec,
     /// Bytes of events, values and summaries handed to the catalog.
     pub catalog_bytes: IntCounter,
     registry: Registry,
@@ -62,8 +64,18 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &refused);
+        let unsigned = IntCounterVec::new(
+            Opts::new(
+                "callboard_unsigned_total",
+                "Messages between actors that were taken although their signature is missing or wrong",
+            ),
+            &["actor"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &unsigned);
         Self {
             refused,
+            unsigned,
             llm_request_duration: histogram(
                 "llm_request_duration",
                 "Duration of LLM API requests",
@@ -86,6 +98,11 @@ impl Metrics {
     /// Counts something refused, by what it was said to be.
     pub fn refused(&self, what: &str) {
         self.refused.with_label_values(&[what]).inc();
+    }
+
+    /// Counts a message that was taken without a fitting signature, by the type of actor it is for.
+    pub fn unsigned(&self, actor: &str) {
+        self.unsigned.with_label_values(&[actor]).inc();
     }
 
     /// Shows what goes through a sidecar's client.

@@ -1,6 +1,6 @@
 //! What the actors need of the outside, as fields: no globals.
 
-use crate::{Batcher, Live, Metrics, document::Version};
+use crate::{Batcher, Keyring, Live, Metrics, document::Version};
 use callboard_catalog::Catalog;
 use callboard_connectors::{http::Guarded, model::Models, secret::Secrets};
 use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
@@ -25,6 +25,8 @@ pub struct Services {
     pub http: Arc<Guarded>,
     pub secrets: Arc<dyn Secrets>,
     pub agents: Arc<Agents>,
+    /// What messages between our processes are signed with.
+    pub keyring: Keyring,
     pub settings: Settings,
     pub metrics: Metrics,
     pub live: Live,
@@ -53,6 +55,8 @@ pub struct Settings {
     pub value_ttl: u32,
     /// Every approval names what it approves, by its hash.
     pub require_hash: bool,
+    /// Every result of a worker carries the token of its offer.
+    pub require_token: bool,
     /// Where runs under way are marked, so that one that kills the process is set aside; none where there is no folder.
     pub marks: Option<PathBuf>,
     /// Divides every interval of the protocol (wake, sweeper, expiries); 1 but for simulated time.
@@ -97,6 +101,7 @@ impl Default for Settings {
             calls: 256,
             value_ttl: 90 * 24 * 3600,
             require_hash: false,
+            require_token: false,
             marks: None,
             haste: 1,
             named_documents: false,

@@ -1,11 +1,10 @@
 //! The second way to every run: wakes the catalog's runs that nobody woke in time, through their actors.
 
 use crate::{
-    WORKFLOW,
+    protocol,
     services::Services,
     tasks::{Tasks, pause},
 };
-use bytes::Bytes;
 use callboard_catalog::OpenRun;
 use callboard_core::{
     Span, Timestamp,
@@ -124,10 +123,10 @@ async fn wake(services: &Services, runs: Vec<RunId>, tries: u32, pace: Duration)
         if calls.len() >= AT_ONCE {
             calls.join_next().await;
         }
-        let (sidecar, again) = (services.sidecar.clone(), services.settings.pause(AGAIN));
+        let (services, again) = (services.clone(), services.settings.pause(AGAIN));
         calls.spawn(async move {
             for n in 1..=tries {
-                match sidecar.invoke_actor(WORKFLOW, run.as_str(), "sweep", Bytes::new()).await {
+                match protocol::wake(&services, &run).await {
                     Ok(_) => return,
                     Err(error) => tracing::debug!(%run, %error, "the run is not woken yet"),
                 }

@@ -5,8 +5,12 @@ mod damage;
 mod golden;
 mod ids;
 mod said;
+mod signed;
 
-use crate::{Batcher, Clock, Host, Live, Metrics, Roles, Services, Settings, WORKFLOW};
+use crate::{
+    Batcher, Clock, Host, Keyring, Live, Metrics, Roles, Services, Settings, WORKFLOW,
+    protocol::sealed::{self, To},
+};
 use bytes::Bytes;
 use callboard_catalog::{Journal, SqliteCatalog};
 use callboard_connectors::{
@@ -40,6 +44,7 @@ struct World {
     catalog: Arc<SqliteCatalog>,
     host: Host,
     metrics: prometheus::Registry,
+    keyring: Keyring,
 }
 
 impl World {
@@ -103,6 +108,7 @@ impl World {
         let catalog = Arc::new(SqliteCatalog::open(&folder.join("catalog.db")).await.expect("a catalog"));
         let agents: Agents = serde_json::from_value(agents).expect("agents");
         let metrics = prometheus::Registry::new();
+        let keyring = Keyring::open(&*catalog, clock.now()).await.expect("keys");
         let services = Services {
             sidecar: sidecar.clone(),
             catalog: catalog.clone(),
@@ -110,6 +116,7 @@ impl World {
             http: Arc::new(Guarded::new(exempt, Vec::new())),
             secrets: Arc::new(secrets) as Arc<dyn Secrets>,
             agents: Arc::new(agents),
+            keyring: keyring.clone(),
             settings,
             metrics: Metrics::new(&metrics),
             live: Live::default(),
@@ -120,15 +127,27 @@ impl World {
         assert!(late.set(host.router(None)).is_ok());
         server.app_ready().await;
         host.start();
-        World { server: Some(server), sidecar, catalog, host, metrics }
+        World { server: Some(server), sidecar, catalog, host, metrics, keyring }
     }
 
     async fn call(&self, run: &str, method: &str, body: Value) -> Value {
         self.invoke(WORKFLOW, run, method, body).await
     }
 
+    /// Calls as whoever may: what only our own processes call is signed.
     async fn invoke(&self, kind: &str, id: &str, method: &str, body: Value) -> Value {
-        let answer = self.sidecar.invoke_actor(kind, id, method, Bytes::from(body.to_string())).await;
+        let to = To { actor: kind, id, method };
+        let (body, _) = sealed::seal(&self.keyring, to, Bytes::from(body.to_string()));
+        let mut answer = self.send(to, body).await;
+        if let Some(answer) = answer.as_object_mut() {
+            answer.remove("mac");
+        }
+        answer
+    }
+
+    /// Sends a call as it is, as any other app does.
+    async fn send(&self, to: To<'_>, body: impl Into<Bytes>) -> Value {
+        let answer = self.sidecar.invoke_actor(to.actor, to.id, to.method, body.into()).await;
         serde_json::from_slice(&answer.expect("an answer")).expect("JSON")
     }
 

@@ -29,6 +29,11 @@ pub fn write(mut write: Write) -> Write {
     write
 }
 
+/// Whether calls are changed on the way: then their signatures do not fit.
+pub fn writes_messages_anew() -> bool {
+    is_off(Rule::OperationIds) || is_off(Rule::AttemptFence)
+}
+
 /// A call of a run: with an operation id of its own each time, or with the attempt that would count.
 pub fn call(world: &World, kind: &str, run: &str, method: &str, body: Bytes) -> Bytes {
     let (operations, attempts) = (is_off(Rule::OperationIds), is_off(Rule::AttemptFence));

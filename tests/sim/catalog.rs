@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_actors::mutant::Rule;
 use callboard_catalog::{
-    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NO_HASH, NewVersion, NewWorkflow,
-    OpenRun, RunFilter, RunProjection, RunRow, Sweep, Tip, Workflow,
+    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NO_HASH, NewVersion, NewWorkflow,
+    OpenRun, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Timestamp,
@@ -313,6 +313,26 @@ impl Sweep for Desk {
         self.0.log(|| format!("purged {run}, again {}", next_check_at.is_some()));
         self.0.hop().await;
         Ok(())
+    }
+}
+
+/// Simulated processes have their key from the world.
+#[async_trait]
+impl Keys for Desk {
+    async fn signing(&self) -> Result<Signing, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn first_key(&self, _: [u8; 32], _: Timestamp) -> Result<(), Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn rotate_key(&self, _: [u8; 32], _: Timestamp) -> Result<u32, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn require_signatures(&self) -> Result<bool, Error> {
+        Err(Error::Unavailable("not simulated".into()))
     }
 }
 

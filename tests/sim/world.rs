@@ -9,7 +9,7 @@ use crate::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use callboard_actors::{
-    Batcher, Clock, Host, Live, Metrics, Roles, Services, Settings, Tasks, simulated::Process,
+    Batcher, Clock, Host, Keyring, Live, Metrics, Roles, Services, Settings, Tasks, simulated::Process,
 };
 use callboard_connectors::{
     http::Guarded,
@@ -28,6 +28,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt;
 
 pub const HOSTS: usize = 3;
+/// What the hosts sign their messages with.
+const KEY: [u8; 32] = [7; 32];
 /// The wall clock at the beginning of every seed.
 pub const EPOCH: Timestamp = Timestamp(1_800_000_000_000);
 /// Log lines shown of a failed seed.
@@ -258,6 +260,7 @@ impl World {
             http: Arc::new(Guarded::standing_in(model::network(self))),
             secrets: Arc::new(secrets) as Arc<dyn Secrets>,
             agents: self.agents.clone(),
+            keyring: Keyring::alone(KEY, !broken::writes_messages_anew()),
             settings: self.settings.clone(),
             metrics: self.metrics.clone(),
             live: Live::default(),

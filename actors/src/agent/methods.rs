@@ -17,7 +17,7 @@ use callboard_core::{
     id::AgentId,
     workflow::event::Failure,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -80,7 +80,7 @@ impl Agents {
         let attempt = before.task.as_ref().map_or(0, |t| t.attempt) + 1;
         let task = Task {
             agent: body.agent.clone(),
-            input: Datum::inline(json!({"agent": body.agent, "prompt": body.prompt})),
+            input: Datum::inline(Value::from_iter([("agent", body.agent), ("prompt", body.prompt)])),
             key: format!("{id}/{attempt}"),
             attempt,
             output_schema: body.output_schema,

@@ -10,9 +10,10 @@ mod topics;
 use crate::{
     agent::Agents,
     kernel::ActorType,
+    keyring,
     live::bus,
     marks::Marks,
-    protocol::response,
+    protocol::{response, sealed},
     services::Services,
     sweeper,
     tasks::Tasks,
@@ -29,7 +30,7 @@ use axum::{
     response::IntoResponse,
     routing::{delete, get, put},
 };
-use serde_json::json;
+use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 
 /// What a sidecar may send at most; its own limit is 4 MiB.
@@ -107,6 +108,7 @@ impl Host {
 
     /// Starts what runs beside the calls: the sweeper of the workflow role, the live fan-out to other processes.
     pub fn start(&self) {
+        self.read_keys_again();
         bus::start(self.0.services.clone(), self.0.here.clone(), &self.0.tasks);
         if self.0.roles.ai {
             bus::welcome(self.0.services.clone(), self.0.here.clone(), &self.0.tasks);
@@ -115,6 +117,17 @@ impl Host {
             alarms::start(&self.0.workflows, &self.0.tasks);
             sweeper::start(self.0.services.clone(), &self.0.tasks);
         }
+    }
+
+    /// Learns of new keys, and when they have to be used.
+    fn read_keys_again(&self) {
+        let services = self.0.services.clone();
+        self.0.tasks.spawn_until_stop(async move {
+            loop {
+                tokio::time::sleep(keyring::READ_AGAIN).await;
+                services.keyring.refresh(&*services.catalog).await;
+            }
+        });
     }
 
     /// Begins no call any more, and waits for those under way until their answers are recorded, so long at most. What is
@@ -145,15 +158,31 @@ impl Host {
     }
 }
 
-async fn config(State(host): State<Host>) -> impl IntoResponse {
-    Json(json!({
-        "entities": host.0.types.names(),
-        "actorIdleTimeout": "60m",
+/// What a sidecar is told of our actors.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Config {
+    entities: Vec<&'static str>,
+    actor_idle_timeout: &'static str,
+    drain_ongoing_call_timeout: &'static str,
+    drain_rebalanced_actors: bool,
+    reentrancy: Reentrancy,
+}
+
+#[derive(Debug, Serialize)]
+struct Reentrancy {
+    enabled: bool,
+}
+
+async fn config(State(host): State<Host>) -> Json<Config> {
+    Json(Config {
+        entities: host.0.types.names(),
+        actor_idle_timeout: "60m",
         // Shorter than placement's round of 8 s: a drain that outlasts it leaves the type locked at the sidecar for good.
-        "drainOngoingCallTimeout": "2s",
-        "drainRebalancedActors": true,
-        "reentrancy": {"enabled": false},
-    }))
+        drain_ongoing_call_timeout: "2s",
+        drain_rebalanced_actors: true,
+        reentrancy: Reentrancy { enabled: false },
+    })
 }
 
 async fn call(
@@ -163,13 +192,20 @@ async fn call(
     body: Bytes,
 ) -> Response<Body> {
     let span = tracing::info_span!("actor", otel.kind = "server", otel.name = format!("{kind}/{method}"), id);
-    let reply = async {
-        match host.0.types.of(&kind) {
-            Ok(actors) => actors.call(&id, &method, &body).await,
-            Err(fault) => Err(fault),
-        }
+    let (services, to) = (&host.0.services, sealed::To { actor: &kind, id: &id, method: &method });
+    let opened = match host.0.types.of(&kind) {
+        Ok(actors) => sealed::open(services, to, body).await.map(|opened| (actors, opened)),
+        Err(fault) => Err(fault),
     };
-    response(trace::within(trace::of(&headers), span, reply).await)
+    let (actors, (body, mac)) = match opened {
+        Ok(opened) => opened,
+        Err(fault) => return response(Err(fault), |answer| answer),
+    };
+    let reply = trace::within(trace::of(&headers), span, actors.call(&id, &method, &body)).await;
+    response(reply, |answer| match &mac {
+        Some(mac) => sealed::seal_answer(&services.keyring, to, mac, answer),
+        None => answer,
+    })
 }
 
 /// A reminder's callback. Whatever it finds, the sidecar need not try again: the next tick or the sweeper does.

@@ -12,6 +12,7 @@ use crate::{
         self, Message, Unanswered,
         agent::TaskReady,
         run::{Finished, Start},
+        sealed,
     },
     trace, workflow,
 };
@@ -19,10 +20,11 @@ use axum::{Json, body::Bytes, extract::State};
 use callboard_core::{
     Hash,
     id::{AgentId, RunId},
+    json,
     workflow::StepKey,
 };
-use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
 use std::time::Duration;
 
 pub const TASKS_ROUTE: &str = "/events/tasks";
@@ -47,26 +49,51 @@ struct CloudEvent<D> {
     /// What stands for it in events of Dapr's.
     #[serde(default)]
     traceid: Value,
+    /// Of our own tasks: over `data`, and whom it is for.
+    #[serde(default)]
+    mac: Option<String>,
     #[serde(default)]
     data: D,
 }
 
 /// What becomes of a message.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 enum Verdict {
     Success,
     Retry,
     Drop,
 }
 
-pub async fn subscriptions(State(host): State<Host>) -> Json<Value> {
+/// A verdict as the sidecar reads it.
+#[derive(Debug, Serialize)]
+pub struct Ruling {
+    status: Verdict,
+}
+
+/// What a sidecar is told of a topic that is wanted here.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subscription {
+    pubsubname: String,
+    topic: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter_topic: Option<String>,
+    routes: Routes,
+}
+
+#[derive(Debug, Serialize)]
+struct Routes {
+    default: &'static str,
+}
+
+pub async fn subscriptions(State(host): State<Host>) -> Json<Vec<Subscription>> {
     let pubsub = &host.0.services.settings.pubsub;
-    let subscription = |topic: &str, route: &str| {
-        json!({
-            "pubsubname": pubsub,
-            "topic": topic,
-            "deadLetterTopic": format!("{topic}.dead"),
-            "routes": {"default": route},
-        })
+    let subscription = |topic: &'static str, route: &'static str| Subscription {
+        pubsubname: pubsub.clone(),
+        topic,
+        dead_letter_topic: Some(format!("{topic}.dead")),
+        routes: Routes { default: route },
     };
     let mut all = Vec::new();
     if host.0.roles.ai {
@@ -78,14 +105,18 @@ pub async fn subscriptions(State(host): State<Host>) -> Json<Value> {
     }
     if let Some(broadcast) = &host.0.services.settings.broadcast {
         // Best effort: nothing is tried again, nothing is buried.
-        let routes = json!({"default": LIVE_ROUTE});
-        all.push(json!({"pubsubname": broadcast, "topic": bus::TOPIC, "routes": routes}));
+        all.push(Subscription {
+            pubsubname: broadcast.clone(),
+            topic: bus::TOPIC,
+            dead_letter_topic: None,
+            routes: Routes { default: LIVE_ROUTE },
+        });
     }
-    Json(Value::Array(all))
+    Json(all)
 }
 
 /// Gives a task to its agent. Accepted in memory is enough: the run's wake is the recovery.
-pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
+pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
     #[derive(Deserialize)]
     struct Task {
         run: RunId,
@@ -100,6 +131,11 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
     let Ok(id) = AgentId::from_outside(task.step.agent(&task.run).as_str()) else {
         return verdict(Verdict::Drop);
     };
+    let said = json::from_slice::<Value>(event.data.get().as_bytes(), &json::Limits::default());
+    let Ok(said) = said else { return verdict(Verdict::Drop) };
+    if sealed::open_task(&host.0.services, &id, event.mac.as_deref(), &said).await.is_err() {
+        return verdict(Verdict::Drop);
+    }
     let span = tracing::info_span!("task", otel.kind = "consumer", %id);
     failpoint!("tasks.before_accept");
     let data = Bytes::from(event.data.get().to_owned());
@@ -111,7 +147,7 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Value> {
 }
 
 /// Gives a command to its run.
-pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
+pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
     let Some(event) = read(&body) else { return verdict(Verdict::Drop) };
     let Some((_, method)) = workflow::COMMANDS.iter().find(|(kind, _)| *kind == event.r#type) else {
         tracing::warn!(id = event.id, kind = event.r#type, "a command that nobody knows is dropped");
@@ -121,11 +157,27 @@ pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Value> {
 }
 
 /// Gives a worker's answer to its run.
-pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Value> {
-    let Some(event) = read(&body) else { return verdict(Verdict::Drop) };
+pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
+    /// What a token is over.
+    #[derive(Deserialize)]
+    struct Answered {
+        run_id: RunId,
+        step: StepKey,
+        attempt: u32,
+    }
+    let Some(mut event) = read(&body) else { return verdict(Verdict::Drop) };
     if event.r#type != events::TASK_FINISHED {
         tracing::warn!(id = event.id, kind = event.r#type, "a result that nobody knows is dropped");
         return verdict(Verdict::Drop);
+    }
+    let token =
+        event.data.as_object_mut().and_then(|data| data.remove("token")).filter(|token| !token.is_null());
+    // One that says not even what it answers is refused by its run.
+    if let Ok(Answered { run_id, step, attempt }) = Answered::deserialize(&event.data) {
+        let token = token.as_ref().map(|token| token.as_str().unwrap_or_default());
+        if sealed::open_result(&host.0.services, &run_id, &step, attempt, token).await.is_err() {
+            return verdict(Verdict::Drop);
+        }
     }
     to_run(&host, event, Finished::METHOD).await
 }
@@ -148,7 +200,7 @@ fn read(body: &[u8]) -> Option<CloudEvent<Value>> {
 }
 
 /// Hands an event's data to a method of the run it names.
-async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Value> {
+async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Ruling> {
     let trace = event.trace();
     let Value::Object(mut data) = event.data else {
         tracing::warn!(id = event.id, kind = event.r#type, "an event without an object as data is dropped");
@@ -175,7 +227,7 @@ async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Val
 }
 
 /// Takes in what other processes say, and who listens there. Nothing of it is worth a second delivery.
-pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Value> {
+pub async fn live(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
     if let Ok(event) = serde_json::from_slice::<CloudEvent<Value>>(&body) {
         let services = &host.0.services;
         let now = services.clock.now();
@@ -206,12 +258,8 @@ async fn hand_over(host: &Host, kind: &str, id: &str, method: &str, data: Bytes)
     }
 }
 
-fn verdict(verdict: Verdict) -> Json<Value> {
-    Json(json!({"status": match verdict {
-        Verdict::Success => "SUCCESS",
-        Verdict::Retry => "RETRY",
-        Verdict::Drop => "DROP",
-    }}))
+fn verdict(status: Verdict) -> Json<Ruling> {
+    Json(Ruling { status })
 }
 
 // === impl CloudEvent ===

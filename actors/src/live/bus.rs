@@ -13,7 +13,6 @@ use crate::{
 use bytes::Bytes;
 use callboard_core::{Span, Timestamp, id::RunId};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 
 pub const TOPIC: &str = "callboard.live";
@@ -55,6 +54,12 @@ struct Grown {
     origin: String,
     /// By run, the last seq.
     runs: BTreeMap<RunId, u64>,
+}
+
+/// A process whose agents came or left.
+#[derive(Debug, Serialize)]
+struct Moved<'a> {
+    origin: &'a str,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,7 +166,7 @@ pub async fn agents(
     kind: &str,
 ) -> Result<(), callboard_sidecar::client::Error> {
     let Some(component) = &services.settings.broadcast else { return Ok(()) };
-    let message = here.envelope(kind, "agents", &json!({ "origin": here.origin }), &services.clock);
+    let message = here.envelope(kind, "agents", &Moved { origin: &here.origin }, &services.clock);
     send(services, component, vec![message]).await
 }
 
@@ -180,7 +185,7 @@ impl Here {
             return Vec::new();
         }
         let notice = Notice { origin: self.origin.clone(), runs: runs.into_iter().collect() };
-        vec![self.envelope(LISTENING, "listening", &json!(notice), clock)]
+        vec![self.envelope(LISTENING, "listening", &notice, clock)]
     }
 
     pub(super) fn told(&self, live: &Live, clock: &Clock) -> Vec<Bytes> {
@@ -188,20 +193,20 @@ impl Here {
         let mut messages = Vec::new();
         if !out.recorded.is_empty() {
             let grown = Grown { origin: self.origin.clone(), runs: out.recorded };
-            messages.push(self.envelope(RECORDED, "recorded", &json!(grown), clock));
+            messages.push(self.envelope(RECORDED, "recorded", &grown, clock));
         }
         let mut runs: BTreeMap<RunId, Vec<Said>> = BTreeMap::new();
         for (run, said) in out.said {
             runs.entry(run).or_default().push(said);
         }
         for (run, said) in runs {
-            let words = json!(Words { origin: self.origin.clone(), run: run.clone(), said });
+            let words = Words { origin: self.origin.clone(), run: run.clone(), said };
             messages.push(self.envelope(SAID, run.as_str(), &words, clock));
         }
         messages
     }
 
-    fn envelope(&self, kind: &str, subject: &str, data: &serde_json::Value, clock: &Clock) -> Bytes {
+    fn envelope(&self, kind: &str, subject: &str, data: &impl Serialize, clock: &Clock) -> Bytes {
         let id = format!("{}/{:x}", self.origin, clock.id());
         events::envelope(&id, kind, subject, clock.now(), data)
     }

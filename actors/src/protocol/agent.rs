@@ -155,6 +155,12 @@ pub struct Messages {
 }
 
 macro_rules! messages {
+    (public { $($public:tt)* } internal { $($message:ident: $method:literal -> $answer:ty;)* }) => {
+        /// Methods that only our own processes call: they are signed.
+        pub(super) const INTERNAL: &[&str] = &[$($method),*];
+        messages!($($public)*);
+        messages!($($message: $method -> $answer;)*);
+    };
     ($($message:ident: $method:literal -> $answer:ty;)*) => {
         $(impl super::Message for $message {
             const ACTOR: &'static str = AGENT;
@@ -166,12 +172,16 @@ macro_rules! messages {
 }
 
 messages! {
-    TaskReady: "task" -> Taken;
-    Delegated: "delegated" -> Taken;
-    AskOutcome: "outcome" -> Outcome;
-    DoesAwait: "awaits" -> Awaits;
-    Cancel: "cancel" -> Taken;
-    Execute: "execute" -> AgentView;
+    public {
+        Cancel: "cancel" -> Taken;
+        Execute: "execute" -> AgentView;
+    }
+    internal {
+        TaskReady: "task" -> Taken;
+        Delegated: "delegated" -> Taken;
+        AskOutcome: "outcome" -> Outcome;
+        DoesAwait: "awaits" -> Awaits;
+    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,15 @@ use axum::{
     body::Body,
     http::{HeaderValue, Response, header},
 };
+use bytes::Bytes;
 use callboard_core::{
     Code, Problem,
     id::RunId,
     json,
     workflow::event::{Refusal, RefusalKind},
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// Why a method did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -60,9 +61,15 @@ impl Fault {
         matches!(self.status, 429 | 500..)
     }
 
+    /// Whether the caller's signature was refused: the keys may just have changed, and nothing is said of the message.
+    pub fn is_about_signatures(&self) -> bool {
+        matches!(self.code, Code::Unsigned | Code::WrongMac)
+    }
+
     fn title(&self) -> &'static str {
         match self.status {
             400 => "bad request",
+            403 => "forbidden",
             404 => "not found",
             409 => "conflict",
             422 => "unprocessable",
@@ -73,13 +80,23 @@ impl Fault {
     }
 
     pub fn to_json(&self) -> Value {
-        let mut error = json!({
-            "code": self.code, "status": self.status, "title": self.title(), "detail": self.detail,
-        });
-        if !self.problems.is_empty() {
-            error["problems"] = json!(self.problems);
+        #[derive(Serialize)]
+        struct Told<'a> {
+            error: Error<'a>,
         }
-        json!({ "error": error })
+        #[derive(Serialize)]
+        struct Error<'a> {
+            code: Code,
+            status: u16,
+            title: &'a str,
+            detail: &'a str,
+            #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
+            problems: &'a [Problem],
+        }
+        let Self { status, code, detail, problems } = self;
+        let error = Error { code: *code, status: *status, title: self.title(), detail, problems };
+        // Its keys are texts, so it always serializes.
+        serde_json::to_value(Told { error }).unwrap_or_default()
     }
 }
 
@@ -105,11 +122,12 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Fault> {
         .map_err(|e| Fault::bad_request(format!("the body can't be read: {e}")))
 }
 
-/// Writes a reply as daprd wants it: only 200 is success, and an application error says so in a header.
-pub fn response(reply: Reply) -> Response<Body> {
+/// Writes a reply as daprd wants it: only 200 is success, and an application error says so in a header. `seal` signs what
+/// is written.
+pub fn response(reply: Reply, seal: impl FnOnce(Bytes) -> Bytes) -> Response<Body> {
     let is_error = reply.is_err();
     let body = reply.unwrap_or_else(|fault| fault.to_json());
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut response = Response::new(Body::from(seal(Bytes::from(body.to_string()))));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if is_error {
         response.headers_mut().insert("x-daprerrorresponseheader", HeaderValue::from_static("true"));

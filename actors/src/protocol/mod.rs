@@ -2,17 +2,19 @@
 //!
 //! A message is JSON, a method's body; its answer is JSON with status 200, a refusal stands in the answer as
 //! `{"error": {"code", "status", "title", "detail", "problems"}}`. Two releases run beside each other during an update: a new
-//! field has a default, and one that is gone is still written for a release.
+//! field has a default, and one that is gone is still written for a release. What our own processes tell each other is
+//! signed (`sealed`).
 
 pub mod agent;
 mod fault;
 pub mod run;
+pub mod sealed;
 
 pub use fault::{Fault, Reply, parse, response};
 
 use crate::{services::Services, trace};
 use bytes::Bytes;
-use callboard_core::Code;
+use callboard_core::{Code, id::RunId};
 use callboard_sidecar::client::Error;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -33,7 +35,8 @@ pub struct Taken {}
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
-    /// Nobody answers now, or what came is no answer: nothing is known to have happened, and asking again is right.
+    /// Nobody answers now, or what came is no answer, or our signature is not known there yet: nothing is known to have
+    /// happened, and asking again is right.
     #[error("{0}")]
     Silent(String),
     /// The actor refuses, and would refuse again.
@@ -69,6 +72,11 @@ pub async fn hand_over(
     read::<serde::de::IgnoredAny>(&send(services, actor, id, method, body).await?).map(drop)
 }
 
+/// Has a run looked at. What it makes of that is its own business.
+pub async fn wake(services: &Services, run: &RunId) -> Result<(), Unanswered> {
+    send(services, run::Sweep::ACTOR, run.as_str(), run::Sweep::METHOD, Bytes::new()).await.map(drop)
+}
+
 async fn send(
     services: &Services,
     actor: &str,
@@ -76,7 +84,16 @@ async fn send(
     method: &str,
     body: Bytes,
 ) -> Result<Bytes, Unanswered> {
-    Ok(trace::through(&services.sidecar).invoke_actor(actor, id, method, body).await?)
+    let to = sealed::To { actor, id, method };
+    let (body, mac) = sealed::seal(&services.keyring, to, body);
+    let answer = trace::through(&services.sidecar).invoke_actor(actor, id, method, body).await?;
+    match mac {
+        None => Ok(answer),
+        Some(mac) => {
+            let opened = sealed::open_answer(services, to, &mac, answer).await;
+            opened.ok_or_else(|| Unanswered::Silent("what came is not signed by an actor of ours".into()))
+        }
+    }
 }
 
 /// Writes an answer as the sidecar carries it.
@@ -87,7 +104,7 @@ pub fn reply<A: Serialize>(answer: Result<A, Fault>) -> Reply {
 /// Reads an answer. What can't be read is no success: the actor may not have understood, or not have been there.
 fn read<A: DeserializeOwned>(answer: &[u8]) -> Result<A, Unanswered> {
     if let Ok(Refusal { error }) = serde_json::from_slice::<Refusal>(answer) {
-        return Err(if error.is_transient() {
+        return Err(if error.is_transient() || error.is_about_signatures() {
             Unanswered::Silent(error.detail)
         } else {
             Unanswered::Refused(error)
@@ -114,6 +131,8 @@ mod tests {
         for silent in [
             Fault::unavailable("not now").to_json().to_string(),
             Fault::new(429, Code::MailboxFull, "full").to_json().to_string(),
+            Fault::new(403, Code::Unsigned, "not signed").to_json().to_string(),
+            Fault::new(403, Code::WrongMac, "another key").to_json().to_string(),
             "".to_owned(),
             "rubbish".to_owned(),
             "{}".to_owned(),

@@ -7,7 +7,7 @@ use callboard_core::{
     agent::run::Ending,
     call::Usage,
     id::{OperationId, RunId, WorkflowId},
-    workflow::{StepKey, event::Reserved},
+    workflow::{StepKey, event::Reserved, view::RunView},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -122,6 +122,10 @@ pub struct TaskOffered {
     pub deadline: Option<String>,
     /// It is offered once; nobody may perform it twice.
     pub at_most_once: bool,
+    /// Whoever answers shows by it that the offer was theirs to read. None before the release before is gone, which
+    /// refuses an answer that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 // === from our own agents, and from the sweeper ===
@@ -174,6 +178,12 @@ pub struct Wanted {
 pub struct Sweep {}
 
 macro_rules! messages {
+    (public { $($public:tt)* } internal { $($message:ident: $method:literal -> $answer:ty;)* }) => {
+        /// Methods that only our own processes call: they are signed.
+        pub(super) const INTERNAL: &[&str] = &[$($method),*];
+        messages!($($public)*);
+        messages!($($message: $method -> $answer;)*);
+    };
     ($($message:ident: $method:literal -> $answer:ty;)*) => {
         $(impl Message for $message {
             const ACTOR: &'static str = WORKFLOW;
@@ -185,16 +195,21 @@ macro_rules! messages {
 }
 
 messages! {
-    Start: "start" -> Value;
-    Signal: "signal" -> Value;
-    Approve: "approve" -> Value;
-    Rerun: "rerun" -> Value;
-    Finished: "finished" -> Taken;
-    Answer: "answer" -> Taken;
-    Grant: "grant" -> Granted;
-    Reserve: "reserve" -> Granted;
-    IsWanted: "wanted" -> Wanted;
-    Sweep: "sweep" -> Taken;
+    public {
+        Start: "start" -> RunView;
+        Signal: "signal" -> RunView;
+        Approve: "approve" -> RunView;
+        Rerun: "rerun" -> RunView;
+    }
+    internal {
+        // A worker's result, handed over by the process that took it from the bus.
+        Finished: "finished" -> Taken;
+        Answer: "answer" -> Taken;
+        Grant: "grant" -> Granted;
+        Reserve: "reserve" -> Granted;
+        IsWanted: "wanted" -> Wanted;
+        Sweep: "sweep" -> Taken;
+    }
 }
 
 impl Complaint {

@@ -7,7 +7,7 @@ use callboard_connectors::model::Script;
 use http::{Method, Request};
 
 /// A script with an agent that takes its time.
-fn slow() -> ModelsConfig {
+pub(super) fn slow() -> ModelsConfig {
     let script = Script::read("rules: [{when: {contains: slow}, replies: [{text: done, delay: 60s}]}]");
     ModelsConfig { script: script.expect("a script"), ..ModelsConfig::default() }
 }

@@ -17,7 +17,7 @@ use crate::{
     protocol::{
         Fault, Unanswered,
         agent::{Cancel, TaskReady},
-        ask,
+        ask, sealed,
     },
 };
 use bytes::Bytes;
@@ -184,7 +184,10 @@ impl Workflows {
                     secrets: secrets.clone(),
                 },
             };
-            events::envelope(&id, events::TASK_READY, run.as_str(), now, &data)
+            // Its keys are texts, so it always serializes.
+            let data = serde_json::to_value(data).unwrap_or_default();
+            let mac = sealed::seal_task(&self.services.keyring, &step.agent(run), &data);
+            events::task(&id, run, now, &data, &mac)
         };
         tasks.iter().map(message).collect()
     }

@@ -5,8 +5,7 @@
 //! run has something to wait for.
 
 use super::{Workflows, reason::Turn};
-use crate::{WORKFLOW, tasks::Tasks};
-use bytes::Bytes;
+use crate::{protocol, tasks::Tasks};
 use callboard_core::{Span, Timestamp, id::RunId};
 use parking_lot::Mutex;
 use std::{
@@ -175,9 +174,7 @@ impl Workflows {
             if let Err(fault) = self.turn(run, Turn::Go).await {
                 tracing::debug!(%run, detail = fault.detail, "the timer's turn did not go through");
             }
-        } else if let Err(error) =
-            self.services.sidecar.invoke_actor(WORKFLOW, run.as_str(), "sweep", Bytes::new()).await
-        {
+        } else if let Err(error) = protocol::wake(&self.services, run).await {
             tracing::debug!(%run, %error, "the run is not woken yet");
         }
     }

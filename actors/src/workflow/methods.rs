@@ -10,9 +10,14 @@ use callboard_core::{
     agent::run::Ending,
     call::{CallError, Usage},
     id::{OperationId, RunId},
-    workflow::{Input, Outcome, definition::EffectMode, run::StepState, view::Summary},
+    workflow::{
+        Input, Outcome, Status,
+        definition::EffectMode,
+        event::RunError,
+        run::StepState,
+        view::{RunView, Summary},
+    },
 };
-use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Bytes that the values in one answer may have together.
@@ -50,9 +55,9 @@ impl Workflows {
         let input = match method {
             message::Start::METHOD => {
                 let done = self.start(run, parse(body)?).await?;
-                return self.show(run, &done).await;
+                return reply(self.show(run, &done).await);
             }
-            "status" => return self.status(run).await,
+            "status" => return reply(self.status(run).await),
             message::Answer::METHOD => return reply(self.answer(run, parse(body)?).await),
             message::Finished::METHOD => return reply(self.finished(run, parse(body)?).await),
             message::Grant::METHOD => return reply(self.grant(run, parse(body)?).await),
@@ -72,7 +77,7 @@ impl Workflows {
                     let done = self.turn(run, Turn::Sweep).await?;
                     // It may have been paused besides.
                     if done.run.paused.is_none() {
-                        return self.show(run, &done).await;
+                        return reply(self.show(run, &done).await);
                     }
                 }
                 input
@@ -121,11 +126,11 @@ impl Workflows {
         if done.run.ended.is_some() {
             self.marks.lift(run);
         }
-        self.show(run, &done).await
+        reply(self.show(run, &done).await)
     }
 
     /// Returns the run; one that left the state store is answered from the catalog.
-    pub async fn status(&self, run: &RunId) -> Reply {
+    pub async fn status(&self, run: &RunId) -> Result<RunView, Fault> {
         match self.turn(run, Turn::Look).await {
             Ok(done) => self.show(run, &done).await,
             Err(fault) if matches!(fault.code, Code::RunArchived | Code::Quarantined) => {
@@ -142,19 +147,15 @@ impl Workflows {
     }
 
     /// Answers with a run and its seq.
-    async fn show(&self, run: &RunId, done: &Done) -> Reply {
+    async fn show(&self, run: &RunId, done: &Done) -> Result<RunView, Fault> {
         match &done.summary {
-            Some(summary) => {
-                let mut shown = self.resolve(run, summary).await?;
-                shown["seq"] = done.seq.into();
-                Ok(shown)
-            }
+            Some(summary) => Ok(RunView { seq: Some(done.seq), ..self.resolve(run, summary).await? }),
             None => Err(Fault::not_found(run)),
         }
     }
 
     /// Answers with a summary and the values it names, as far as there is room.
-    async fn resolve(&self, run: &RunId, summary: &Summary) -> Reply {
+    async fn resolve(&self, run: &RunId, summary: &Summary) -> Result<RunView, Fault> {
         // An answer has to fit the sidecar's messages. A value that does not is shown as its reference, and read
         // elsewhere.
         let mut room = ANSWER;
@@ -167,12 +168,15 @@ impl Workflows {
                 BTreeMap::new()
             }
         };
-        let mut shown = summary.resolve(|r| found.get(&r.key).map(|v| (**v).clone()));
-        shown["run_id"] = summary.id.as_str().into();
-        if self.is_quarantined(run) && shown["ended_at"].is_null() {
-            shown["status"] = "paused".into();
-            shown["error"] =
-                json!({"code": "quarantined", "message": "its turns failed unexpectedly", "node": null});
+        let mut shown = summary.view(|r| found.get(&r.key).map(|v| (**v).clone()));
+        shown.run_id = Some(summary.id.clone());
+        if self.is_quarantined(run) && shown.ended_at.is_none() {
+            shown.status = Status::Paused.name().to_owned();
+            shown.error = Some(RunError {
+                code: Code::Quarantined.as_str().to_owned(),
+                message: "its turns failed unexpectedly".to_owned(),
+                node: None,
+            });
         }
         Ok(shown)
     }

@@ -13,6 +13,7 @@ use crate::{
     protocol::{
         Fault, Taken,
         run::{Complaint, Finished, TaskOffered},
+        sealed,
     },
 };
 use callboard_core::{
@@ -99,6 +100,7 @@ impl Workflows {
             output_schema: offer.output_schema.clone(),
             deadline: offer.deadline.map(|at| at.to_string()),
             at_most_once: offer.at_most_once,
+            token: sealed::offer_token(&self.services.keyring, run, &offer.step, offer.attempt),
         };
         let size = json_len(&data.prompt) + data.output_schema.as_ref().map_or(0, json_len);
         if size > LARGEST {

@@ -24,6 +24,10 @@ pub enum Command {
     Check(Check),
     /// Trusts what the files of a folder say when a command is given there
     Trust(Trust),
+    /// Brings the catalog up to date, and finishes an update
+    Migrate(Migrate),
+    /// Changes keys of the installation
+    Keys(Keys),
     /// Prints the description of the API, as docs/openapi.json has it
     #[command(hide = true)]
     Openapi,
@@ -128,6 +132,38 @@ pub struct Trust {
     /// Lists the trusted folders
     #[arg(long, conflicts_with_all = ["remove", "folder"])]
     pub list: bool,
+}
+
+/// Where an installation is.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// Folder of the databases, where catalog.url names none [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Settings: a TOML file or a folder of them, instead of config/*.toml
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// No process of the release before is left: from now on what is not signed is refused
+    #[arg(long)]
+    pub finish: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Keys {
+    #[command(subcommand)]
+    pub command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Makes a new key that messages between our own processes are signed with
+    RotateInternal(Place),
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 mod api;
 mod check;
 mod dev;
+mod installation;
+mod keys;
+mod migrate;
 mod openapi;
 mod progress;
 mod run;
@@ -64,6 +67,8 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Run(run) => run::perform(run).await,
             Command::Check(check) => check::perform(check),
             Command::Trust(trust) => trust::perform(&trust),
+            Command::Migrate(migrate) => migrate::perform(migrate).await,
+            Command::Keys(keys) => keys::perform(keys).await,
             Command::Openapi => openapi::perform(),
         }
     });

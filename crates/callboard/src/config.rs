@@ -33,6 +33,7 @@ pub struct Config {
     pub secrets: Secrets,
     pub runs: Runs,
     pub approvals: Approvals,
+    pub workers: Workers,
     pub telemetry: Telemetry,
     /// What the user has said beside the settings.
     #[serde(skip)]
@@ -121,6 +122,21 @@ pub struct Runs {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Approvals {
     pub require_hash: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Workers {
+    pub token: WorkerToken,
+}
+
+/// What is asked of a worker's result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerToken {
+    /// Its offer has a token; one that comes along must be that one.
+    Offered,
+    /// It must come along.
+    Required,
 }
 
 #[derive(Debug, Clone, Deserialize)]

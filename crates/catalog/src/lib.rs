@@ -7,6 +7,7 @@
 
 mod append;
 mod definition;
+mod keys;
 mod run;
 mod sqlite;
 #[cfg(any(test, feature = "suite"))]
@@ -21,6 +22,7 @@ use callboard_core::{
 use std::collections::BTreeMap;
 
 pub use definition::{NewVersion, NewWorkflow, Workflow};
+pub use keys::{InternalKey, Signing};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
 
@@ -111,9 +113,25 @@ pub trait Sweep: Send + Sync + 'static {
     async fn mark_purged(&self, run: &RunId, next_check_at: Option<Timestamp>) -> Result<(), Error>;
 }
 
+/// What the actors sign their messages with.
+#[async_trait]
+pub trait Keys: Send + Sync + 'static {
+    /// Returns the valid keys, and whether they have to be used.
+    async fn signing(&self) -> Result<Signing, Error>;
+
+    /// Saves the first key; where there is one, nothing changes.
+    async fn first_key(&self, secret: [u8; 32], at: Timestamp) -> Result<(), Error>;
+
+    /// Saves a key that signs from now on and returns its number. The one before stays valid, older ones are forgotten.
+    async fn rotate_key(&self, secret: [u8; 32], at: Timestamp) -> Result<u32, Error>;
+
+    /// From now on a message without a signature is refused. False if it was so already.
+    async fn require_signatures(&self) -> Result<bool, Error>;
+}
+
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Journal + Sweep {
+pub trait Catalog: Definitions + Journal + Sweep + Keys {
     /// Fails if the database does not answer.
     async fn health(&self) -> Result<(), Error>;
 

@@ -5,14 +5,15 @@
 
 mod definitions;
 mod journal;
+mod keys;
 mod lists;
 mod runs;
 mod sweep;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NewVersion, NewWorkflow, OpenRun,
-    RunFilter, RunRow, Sweep, Tip, Workflow,
+    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NewVersion, NewWorkflow, OpenRun,
+    RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -228,6 +229,25 @@ impl Sweep for SqliteCatalog {
     async fn mark_purged(&self, run: &RunId, next_check_at: Option<Timestamp>) -> Result<(), Error> {
         let run = run.clone();
         self.writer.job(move |c| Box::pin(sweep::mark_purged(c, run, next_check_at))).await
+    }
+}
+
+#[async_trait]
+impl Keys for SqliteCatalog {
+    async fn signing(&self) -> Result<Signing, Error> {
+        keys::signing(&self.readers).await
+    }
+
+    async fn first_key(&self, secret: [u8; 32], at: Timestamp) -> Result<(), Error> {
+        self.writer.job(move |c| Box::pin(keys::first(c, secret, at))).await
+    }
+
+    async fn rotate_key(&self, secret: [u8; 32], at: Timestamp) -> Result<u32, Error> {
+        self.writer.job(move |c| Box::pin(keys::rotate(c, secret, at))).await
+    }
+
+    async fn require_signatures(&self) -> Result<bool, Error> {
+        self.writer.job(|c: &mut SqliteConnection| Box::pin(keys::require(c))).await
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod definitions;
 mod journal;
-mod projects;
+mod keys;
 mod sweep;
 
 use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
@@ -21,7 +21,7 @@ use std::{fmt::Debug, str::FromStr};
 
 pub(crate) use definitions::*;
 pub(crate) use journal::*;
-pub(crate) use projects::*;
+pub(crate) use keys::*;
 pub(crate) use sweep::*;
 
 /// Runs the whole suite, and closes the catalog.
@@ -48,8 +48,8 @@ pub async fn all(catalog: &dyn Catalog) {
     open_runs_are_found_by_status_page_by_page(catalog).await;
     a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
     a_purged_run_is_looked_at_again(catalog).await;
-    nothing_crosses_from_one_project_to_another(catalog).await;
-    a_run_of_one_name_in_two_projects_is_two_runs(catalog).await;
+    a_key_is_made_once_and_two_are_valid(catalog).await;
+    signatures_once_required_stay_so(catalog).await;
     catalog.health().await.unwrap();
     closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
 }

@@ -101,6 +101,8 @@ codes! {
     UnknownRun = "unknown_run",
     /// There is no such workflow, or version of it.
     UnknownWorkflow = "unknown_workflow",
+    /// Only our own actors send this, and they sign it.
+    Unsigned = "unsigned",
     /// The answer's value is in neither store nor catalog.
     ValueLost = "value_lost",
     /// A value is larger than any may be.
@@ -109,6 +111,8 @@ codes! {
     WorkflowHasProblems = "workflow_has_problems",
     /// The agent works for a run, which waits for its answer.
     WorksForRun = "works_for_run",
+    /// The signature is of another message, or by another key.
+    WrongMac = "wrong_mac",
 }
 
 impl From<&str> for Code {

@@ -22,6 +22,7 @@ mod secrets;
 mod senders;
 mod stops;
 mod tools;
+mod unsigned;
 
 /// Whether the long attacks are asked for.
 fn full() -> bool {

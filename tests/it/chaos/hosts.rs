@@ -13,8 +13,12 @@ use super::{
     verdict::{Campaign, HEALED, counter},
 };
 use crate::harness::{Launch, Process, START, free_port, http, root, scratch};
+use callboard_actors::{
+    Keyring, WORKFLOW,
+    protocol::sealed::{To, seal},
+};
 use callboard_catalog::{Journal, SqliteCatalog};
-use callboard_core::{Hash, id::RunId};
+use callboard_core::{Hash, Timestamp, id::RunId};
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -83,12 +87,16 @@ async fn two_hosts_that_both_own_every_run_write_one_history() {
     assert_eq!(dumps.len(), runs, "INVALID: {} of {runs} runs were started", dumps.len());
     operations.check(&dumps);
     let catalog = SqliteCatalog::open(&dir.path().join("catalog.db")).await.expect("the catalog");
+    let keyring = Keyring::open(&catalog, Timestamp(0)).await.expect("the keys");
     for dump in &dumps {
         let run = dump.run["id"].as_str().or(dump.run["run_id"].as_str()).expect("an id");
         let last = chained(&catalog, run).await;
         for channel in &channels {
             // A host that did not write last may show what it remembers; a sweep reads past that.
-            invoke(&http(), channel, run, "sweep", &json!({})).await;
+            let to = To { actor: WORKFLOW, id: run, method: "sweep" };
+            let (sweep, _) = seal(&keyring, to, bytes::Bytes::new());
+            let sweep: Value = serde_json::from_slice(&sweep).expect("JSON");
+            invoke(&http(), channel, run, "sweep", &sweep).await;
             let status = invoke(&http(), channel, run, "status", &json!({})).await.expect("an answer");
             assert_eq!(status["seq"], last, "{run}: the document and the history end differently: {status}");
         }

@@ -2,7 +2,7 @@
 
 use super::folder::mark;
 use crate::{
-    config::Config,
+    config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Readiness},
     operations::{Heavy, Operations, Projections, Runs, Told},
@@ -10,7 +10,7 @@ use crate::{
     say::say,
 };
 use anyhow::{Context, bail};
-use callboard_actors::{Batcher, Clock, Live, Metrics, Services, Settings};
+use callboard_actors::{Batcher, Clock, Keyring, Live, Metrics, Services, Settings};
 use callboard_catalog::{Catalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
@@ -19,7 +19,12 @@ use callboard_connectors::{
 };
 use callboard_sidecar::Sidecar;
 use prometheus::Registry;
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio_util::sync::CancellationToken;
 
 /// The provider that `models.base_url` and `models.api_key` describe.
@@ -35,6 +40,7 @@ pub struct Parts {
     pub catalog: Arc<dyn Catalog>,
     pub models: Arc<Models>,
     pub agents: Arc<Agents>,
+    pub keyring: Keyring,
     pub registry: Registry,
     pub metrics: Metrics,
     pub live: Live,
@@ -66,8 +72,17 @@ impl Parts {
         let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
         let exempt =
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
+        let catalog = catalog(config, folder).await?;
+        let keyring = Keyring::open(&*catalog, Clock::system().now()).await.context("the internal keys")?;
+        if !keyring.is_required() {
+            tracing::info!(
+                "messages between the actors need no signature yet: once no process of the release before is left, say \
+                 `callboard migrate --finish`"
+            );
+        }
         Ok(Self {
-            catalog: catalog(config, folder).await?,
+            catalog,
+            keyring,
             models: Arc::new(models(config)?),
             agents: Arc::new(agents),
             metrics: Metrics::new(&registry),
@@ -96,6 +111,7 @@ impl Parts {
             http: Arc::new(Guarded::new(self.exempt.clone(), own)),
             secrets,
             agents: self.agents.clone(),
+            keyring: self.keyring.clone(),
             settings: Settings {
                 strict,
                 // Beside a sidecar there are other processes; embedded, this one is all there is.
@@ -103,6 +119,7 @@ impl Parts {
                 retention: config.runs.retention,
                 dispatch: config.runs.dispatch,
                 require_hash: config.approvals.require_hash,
+                require_token: config.workers.token == WorkerToken::Required,
                 marks: Some(Path::new(&config.data.dir).to_owned()),
                 ..Settings::default()
             },
@@ -140,11 +157,12 @@ impl Parts {
     }
 }
 
-async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Arc<dyn Catalog>> {
+/// Returns the file of the catalog: the one of the settings, else one in the folder.
+pub fn catalog_file(config: &Config, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
     let url = config.catalog.url.expose();
-    let file = match (url.strip_prefix("sqlite:"), folder) {
-        (Some(file), _) => Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned(),
-        (None, Some(folder)) if url.is_empty() => folder.join("catalog.db"),
+    match (url.strip_prefix("sqlite:"), folder) {
+        (Some(file), _) => Ok(Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned()),
+        (None, Some(folder)) if url.is_empty() => Ok(folder.join("catalog.db")),
         (None, _) if url.is_empty() => {
             bail!(
                 "no catalog is named: set catalog.url (CALLBOARD__CATALOG__URL), for instance to sqlite:FILE"
@@ -153,7 +171,12 @@ async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Arc<d
         (None, _) => {
             bail!("catalog.url names a Postgres database, which this version can't use yet: use sqlite:FILE")
         }
-    };
+    }
+}
+
+/// Opens the catalog and brings it up to date.
+pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Arc<dyn Catalog>> {
+    let file = catalog_file(config, folder)?;
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let is_new = !file.exists();
         private::make(parent).with_context(|| parent.display().to_string())?;

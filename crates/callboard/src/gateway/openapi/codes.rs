@@ -20,7 +20,7 @@ pub const CODES: [(u16, &[&str]); 15] = [
             "invalid_host",
         ],
     ),
-    (403, &["foreign_origin", "cross_site"]),
+    (403, &["foreign_origin", "cross_site", "unsigned", "wrong_mac"]),
     (
         404,
         &[

@@ -3,8 +3,8 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, NO_HASH, NewVersion,
-    NewWorkflow, OpenRun, RunFilter, RunProjection, RunRow, Sweep, Tip, Workflow,
+    Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, Keys, NO_HASH, NewVersion,
+    NewWorkflow, OpenRun, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -215,6 +215,22 @@ impl Sweep for Growing {
     }
     async fn mark_purged(&self, _: &RunId, _: Option<Timestamp>) -> Result<(), CatalogError> {
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Keys for Growing {
+    async fn signing(&self) -> Result<Signing, CatalogError> {
+        Ok(Signing { keys: Vec::new(), required: false })
+    }
+    async fn first_key(&self, _: [u8; 32], _: Timestamp) -> Result<(), CatalogError> {
+        Ok(())
+    }
+    async fn rotate_key(&self, _: [u8; 32], _: Timestamp) -> Result<u32, CatalogError> {
+        Ok(1)
+    }
+    async fn require_signatures(&self) -> Result<bool, CatalogError> {
+        Ok(false)
     }
 }
 

@@ -178,3 +178,26 @@ async fn a_database_of_the_release_before_may_be_opened_by_several_at_once() {
         }
     }
 }
+
+#[tokio::test]
+async fn signatures_are_required_at_once_only_where_nothing_was_before() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    assert!(catalog.signing().await.unwrap().required, "a new one");
+
+    let (_dir, path) = file();
+    with_rows(&path).await;
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    assert!(!catalog.signing().await.unwrap().required, "one with runs of the release before");
+    assert!(catalog.require_signatures().await.unwrap());
+    catalog.close().await;
+    assert!(SqliteCatalog::open(&path).await.unwrap().signing().await.unwrap().required);
+
+    let (_dir, path) = file();
+    let mut connection = of_the_release_before(&path).await;
+    let earlier = "update _sqlx_migrations set installed_on = datetime('now', '-2 minutes')";
+    sqlx::raw_sql(earlier).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    assert!(!catalog.signing().await.unwrap().required, "an empty one of the release before");
+}
