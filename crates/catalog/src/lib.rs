@@ -14,7 +14,7 @@ pub mod suite;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use callboard_core::{Hash, Timestamp};
+use callboard_core::{Hash, Span, Timestamp};
 use std::collections::BTreeMap;
 
 pub use definition::{NewVersion, NewWorkflow, Workflow};
@@ -81,9 +81,23 @@ pub trait Sweep: Send + Sync + 'static {
     async fn mark_purged(&self, run: &str, next_check_at: Option<Timestamp>) -> Result<(), Error>;
 }
 
+/// Documents that many runs share, by the hash of their content: who the agents of runs are. None is ever changed.
+#[async_trait]
+pub trait Pins: Send + Sync + 'static {
+    /// Keeps a document, and that a run began with it `at` that time.
+    async fn keep_pin(&self, hash: Hash, document: Bytes, at: Timestamp) -> Result<(), Error>;
+
+    /// Returns a document; nothing where none has this hash.
+    async fn pin(&self, hash: Hash) -> Result<Option<Bytes>, Error>;
+
+    /// Forgets the documents that no run can name: whoever may name one has kept it at most `PIN_LEAD` before it began,
+    /// and each run that is not purged began later. Returns how many went.
+    async fn forget_pins(&self, now: Timestamp) -> Result<u64, Error>;
+}
+
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Journal + Sweep {
+pub trait Catalog: Definitions + Journal + Pins + Sweep {
     /// Fails if the database does not answer.
     async fn health(&self) -> Result<(), Error>;
 
@@ -125,5 +139,7 @@ pub enum AppendError {
 /// The database's own error.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
+/// How long before a run begins the document that it names was kept, at most.
+pub const PIN_LEAD: Span = Span::secs(24 * 3600);
 /// The hash that precedes a run's first entry.
 pub const NO_HASH: Hash = Hash([0; 16]);

@@ -6,17 +6,18 @@
 mod definitions;
 mod journal;
 mod lists;
+mod pins;
 mod runs;
 mod sweep;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NewVersion, NewWorkflow, OpenRun,
+    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, NewVersion, NewWorkflow, OpenRun, Pins,
     RunFilter, RunRow, Sweep, Tip, Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use callboard_core::Timestamp;
+use callboard_core::{Hash, Timestamp};
 use sqlx::{
     ConnectOptions, SqliteConnection, SqlitePool,
     migrate::Migrator,
@@ -174,6 +175,24 @@ impl Journal for SqliteCatalog {
 
     async fn runs(&self, filter: RunFilter, after: Option<&str>, limit: u32) -> Result<Vec<RunRow>, Error> {
         runs::list(&self.readers, &filter, after, limit.min(LIMIT)).await
+    }
+}
+
+#[async_trait]
+impl Pins for SqliteCatalog {
+    async fn keep_pin(&self, hash: Hash, document: Bytes, at: Timestamp) -> Result<(), Error> {
+        self.writer.job(move |c| Box::pin(pins::keep(c, hash, document, at))).await
+    }
+
+    async fn pin(&self, hash: Hash) -> Result<Option<Bytes>, Error> {
+        pins::read(&self.readers, hash).await
+    }
+
+    async fn forget_pins(&self, now: Timestamp) -> Result<u64, Error> {
+        match pins::unneeded(&self.readers, now).await? {
+            Some(before) => self.writer.job(move |c| Box::pin(pins::forget(c, before))).await,
+            None => Ok(0),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod definitions;
 mod journal;
+mod pins;
 mod sweep;
 
 use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
@@ -16,6 +17,7 @@ use futures::future::join;
 
 pub(crate) use definitions::*;
 pub(crate) use journal::*;
+pub(crate) use pins::*;
 pub(crate) use sweep::*;
 
 /// Runs the whole suite, and closes the catalog.
@@ -38,6 +40,8 @@ pub async fn all(catalog: &dyn Catalog) {
     runs_are_listed_by_statuses_and_span_over_all_workflows(catalog).await;
     concurrent_appends_do_not_disturb_each_other(catalog).await;
     racing_appends_of_one_run_let_one_win(catalog).await;
+    a_pin_reads_as_it_was_kept(catalog).await;
+    a_pin_goes_when_every_run_that_may_name_it_is_purged(catalog).await;
     due_runs_are_given_out_once(catalog).await;
     open_runs_are_found_by_status_page_by_page(catalog).await;
     a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;

@@ -4,7 +4,7 @@ use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
     Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, NO_HASH, NewVersion,
-    NewWorkflow, OpenRun, RunFilter, RunProjection, RunRow, Sweep, Tip, Workflow,
+    NewWorkflow, OpenRun, Pins, RunFilter, RunProjection, RunRow, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -167,6 +167,19 @@ impl Journal for Growing {
     }
     async fn runs(&self, _: RunFilter, _: Option<&str>, _: u32) -> Result<Vec<RunRow>, CatalogError> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Pins for Growing {
+    async fn keep_pin(&self, _: Hash, _: bytes::Bytes, _: Timestamp) -> Result<(), CatalogError> {
+        Ok(())
+    }
+    async fn pin(&self, _: Hash) -> Result<Option<bytes::Bytes>, CatalogError> {
+        Ok(None)
+    }
+    async fn forget_pins(&self, _: Timestamp) -> Result<u64, CatalogError> {
+        Ok(0)
     }
 }
 
