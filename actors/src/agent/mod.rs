@@ -17,6 +17,7 @@ use crate::{
     document::Version,
     kernel::{ActorType, Mailboxes, Reminder},
     marks::Marks,
+    pins::Pins,
     protocol::Reply,
     services::Services,
     tasks::Tasks,
@@ -55,6 +56,8 @@ pub(crate) struct Inner {
     boxes: Mailboxes<Actor>,
     /// Bounds the model and tool calls under way.
     calls: Arc<Semaphore>,
+    /// Who the agents of runs are.
+    pins: Pins,
     since: Timestamp,
     ended: Mutex<Ended>,
 }
@@ -89,7 +92,7 @@ struct Mem {
     run: Run,
     target: Option<Target>,
     etag: Option<String>,
-    /// What the document was read in, or written.
+    /// What the document was read in, or is to be written in at least, its pin aside.
     version: Version,
     /// The task has ended, and its answer is told before it is saved here.
     unsaved: bool,
@@ -143,11 +146,11 @@ pub(crate) struct Document {
 }
 
 impl Agents {
-    pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
         let (since, ended) = (services.clock.now(), Mutex::default());
-        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, since, ended }))
+        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, since, ended }))
     }
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is

@@ -297,10 +297,8 @@ impl Agents {
 
     /// Returns the names of all secrets that may come back: those of the run, and of the agent's tools.
     fn secrets_of(&self, run: &Run) -> BTreeSet<String> {
-        let Some(task) = &run.task else { return BTreeSet::new() };
-        let mut names = self.services.agents.secrets([&task.agent]);
-        names.extend(task.secrets.iter().cloned());
-        names
+        let of_task = run.task.iter().flat_map(|task| &task.secrets);
+        of_task.chain(run.profile.iter().flat_map(|profile| &profile.secrets)).cloned().collect()
     }
 
     /// Asks the run for one more call. Without an answer the call is not made.

@@ -28,6 +28,7 @@ use crate::{
     WORKFLOW,
     kernel::{ActorType, Fenced, Mailboxes},
     marks::Marks,
+    pins::Pins,
     protocol::Reply,
     services::Services,
     tasks::Tasks,
@@ -55,11 +56,12 @@ pub(crate) struct Inner {
     plans: Mutex<HashMap<(String, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
+    pins: Pins,
     alarms: alarms::Alarms,
 }
 
 impl Workflows {
-    pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
         Self(Arc::new(Inner {
@@ -70,6 +72,7 @@ impl Workflows {
             panics: Mutex::default(),
             plans: Mutex::default(),
             calls,
+            pins,
             alarms: alarms::Alarms::default(),
         }))
     }

@@ -31,6 +31,7 @@ fn task(origin: Option<Origin>) -> Task {
         budgeted: false,
         origin,
         secrets: BTreeSet::new(),
+        pin: None,
     }
 }
 

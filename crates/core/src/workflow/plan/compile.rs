@@ -120,6 +120,7 @@ fn assemble(
         by_id,
         secrets,
         agents: definition.agents(),
+        pin: None,
     }
 }
 
