@@ -5,6 +5,7 @@
 //! and arms its own `wake`. An answer is told first, for what keeps it is the commit of whoever asked, and saved then: it
 //! stays as a tombstone that answers late duplicates.
 
+mod conversation;
 mod delegate;
 mod job;
 mod methods;
@@ -23,6 +24,7 @@ use crate::{
     tasks::Tasks,
 };
 use async_trait::async_trait;
+use callboard_connectors::tools::Tools;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
@@ -58,6 +60,7 @@ pub(crate) struct Inner {
     calls: Arc<Semaphore>,
     /// Who the agents of runs are.
     pins: Pins,
+    tools: Tools,
     since: Timestamp,
     ended: Mutex<Ended>,
 }
@@ -149,8 +152,9 @@ impl Agents {
     pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
+        let tools = Tools::new(services.http.clone(), services.secrets.clone());
         let (since, ended) = (services.clock.now(), Mutex::default());
-        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, since, ended }))
+        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, tools, since, ended }))
     }
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is

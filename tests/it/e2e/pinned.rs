@@ -91,7 +91,12 @@ async fn edit(at: Where) {
     let (file, base) = (folder.path().join("agents.json"), model.base_url());
     write(&file, "old");
     teach(&model, Arc::clone(&back));
-    let env = [("OPENAI_BASE_URL", base.as_str()), ("OPENAI_API_KEY", "sk-test")];
+    let name = file.display().to_string();
+    let env = [
+        ("OPENAI_BASE_URL", base.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("CALLBOARD__AGENTS__FILE", name.as_str()),
+    ];
     let mut place = match at {
         Where::Embedded => Place::embedded_with(&env, &file).await,
         Where::Beside => Place::beside_with(&env, Some(&file)).await,

@@ -5,7 +5,10 @@
 mod upgrade;
 
 use super::*;
-use crate::suite::{self, batch, entries, fresh};
+use crate::{
+    NO_HASH,
+    suite::{self, batch, entries, fresh},
+};
 
 fn file() -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
@@ -146,6 +149,8 @@ async fn another_project_is_neither_shown_nor_touched() {
     ] {
         sqlx::query(insert).bind(&run).bind(&workflow).execute(&mut raw).await.unwrap();
     }
+    let pin = "insert into pins (project, hash, document, used_at) values ('acme', zeroblob(16), x'7b7d', 1)";
+    sqlx::query(pin).execute(&mut raw).await.unwrap();
     let theirs = async || {
         let row = "select seq, status, next_check_at, cleaned_seq, purged from runs where project = 'acme'";
         let row: (i64, String, i64, i64, bool) =
@@ -160,6 +165,8 @@ async fn another_project_is_neither_shown_nor_touched() {
     assert!(catalog.due(Timestamp(9), Timestamp(99), 10).await.unwrap().is_empty());
     assert!(!catalog.mark_cleaned(&run, 7).await.unwrap());
     catalog.mark_purged(&run, None).await.unwrap();
+    assert_eq!(catalog.pin(NO_HASH).await.unwrap(), None);
+    assert_eq!(catalog.forget_pins(Timestamp(i64::MAX)).await.unwrap(), 0);
     assert_eq!(catalog.workflow(&workflow, None).await.unwrap(), None);
     assert_eq!(catalog.workflow(&workflow, Some(1)).await.unwrap(), None);
     assert_eq!(catalog.workflows(None, 10).await.unwrap(), []);
