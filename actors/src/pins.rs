@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc};
 const KNOWN: usize = 256;
 /// A start relies on what was written at most so long ago. Half of what the catalog allows: clocks differ.
 const AGAIN: Span = Span(PIN_LEAD.0 / 2);
-/// A key holds at most this much. A last chunk is shorter, so that the hash alone finds them all.
+/// A key holds at most this much; what is longer goes on under the next.
 const CHUNK: usize = 1 << 20;
 
 /// Agents under the hash of their document.
@@ -148,9 +148,8 @@ impl Pins {
     async fn save(&self, hash: Hash, document: &Bytes) -> Result<(), Error> {
         let settings = &self.0.services.settings;
         let ttl = Ttl::Seconds(settings.value_ttl);
-        // A document that fills its last chunk is followed by an empty one.
-        for n in 0..=document.len() / CHUNK {
-            let data = document.slice(n * CHUNK..document.len().min((n + 1) * CHUNK));
+        for (n, from) in (0..document.len()).step_by(CHUNK).enumerate() {
+            let data = document.slice(from..document.len().min(from + CHUNK));
             let save = Save { key: key(hash, n), data, fence: Fence::None, ttl };
             self.0.services.sidecar.save(&settings.statestore, vec![save]).await?;
         }
@@ -162,9 +161,10 @@ impl Pins {
         let (services, mut document) = (&self.0.services, BytesMut::new());
         for n in 0.. {
             let chunk = services.sidecar.get(&services.settings.statestore, &key(hash, n)).await?;
-            let Some(chunk) = chunk else { return Ok(None) };
-            document.extend_from_slice(&chunk.data);
-            if chunk.data.len() < CHUNK {
+            let data = chunk.map(|chunk| chunk.data).unwrap_or_default();
+            document.extend_from_slice(&data);
+            // One that ends with a whole chunk ends before a key that is not there.
+            if data.len() < CHUNK {
                 break;
             }
         }

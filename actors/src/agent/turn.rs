@@ -10,6 +10,7 @@ use crate::{
     kernel::{Fenced, reminder::Armed},
     marks::Work,
     mutant::rule,
+    pins::Unpinned,
     protocol::Fault,
     stored_values,
 };
@@ -219,7 +220,9 @@ impl Agents {
         };
         match pinned {
             Ok(agents) => Some(Profile::of(&agents, task).map(Arc::new)),
-            Err(error) => {
+            // Waiting would not bring it back, and nobody else takes the place of a lost agent.
+            Err(Unpinned::Lost(_)) => Some(None),
+            Err(error @ (Unpinned::Store(_) | Unpinned::Catalog(_) | Unpinned::Newer(..))) => {
                 tracing::warn!(id, %error, "who performs the task can't be read now");
                 None
             }

@@ -89,11 +89,14 @@ fn told(edition: &str) -> Option<(String, String, Option<u32>, Vec<String>)> {
 
 /// A process with an edition of the agents' file, and its model.
 async fn process(folder: &Path, edition: &str, is_away: bool) -> (World, Arc<Provider>) {
+    process_of(folder, file(edition), is_away).await
+}
+
+async fn process_of(folder: &Path, agents: Value, is_away: bool) -> (World, Arc<Provider>) {
     let provider = Arc::new(Provider { is_away, ..Provider::default() });
     let models = Models::only(provider.clone());
     let nothing = (Vec::new(), BTreeMap::new());
-    let world =
-        World::open(folder, Settings::default(), file(edition), models, Clock::system(), nothing).await;
+    let world = World::open(folder, Settings::default(), agents, models, Clock::system(), nothing).await;
     (world, provider)
 }
 
@@ -232,27 +235,77 @@ async fn what_stays_of_an_agent_that_is_done_is_read_by_the_release_before() {
     world.stop().await;
 }
 
-/// As the release before has recorded it: nothing says who its agents are.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_of_the_release_before_asks_the_agents_of_the_file() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (world, now) = process(folder.path(), "other", false).await;
+/// Saves a run as it stands after its creation.
+async fn put(world: &World, run: &str, definition: Value) {
     let settings = RunSettings { dispatch: 8, retention: 0, max_tokens: BTreeMap::new(), otherwise: None };
     let what = What::RunCreated {
         op: "op".into(),
         workflow_id: None,
         version: 0,
-        plan: Datum::inline(ask()),
+        plan: Datum::inline(definition),
         input: Datum::inline(json!({})),
         settings,
     };
     let mut doc = Document::empty();
     doc.push(Event { at: Timestamp(1_790_000_000_000), what });
     let data = Bytes::from(doc.encode());
-    let save = Save { key: run_key("r1"), data, fence: Fence::None, ttl: Ttl::Persist };
+    let save = Save { key: run_key(run), data, fence: Fence::None, ttl: Ttl::Persist };
     world.sidecar.save("statestore", vec![save]).await.expect("saved");
-    world.call("r1", "sweep", json!({})).await;
+    world.call(run, "sweep", json!({})).await;
+}
+
+/// As the release before has recorded it: nothing says who its agents are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_the_release_before_asks_the_agents_of_the_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (world, now) = process(folder.path(), "other", false).await;
+    put(&world, "r1", ask()).await;
     assert_eq!(world.until("r1", "completed").await["output"], "other-model says so");
     assert_eq!(now.told(0), told("other"));
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_takes_the_place_of_an_agent_that_is_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (world, now) = process(folder.path(), "other", false).await;
+    let mut definition = ask();
+    definition["metadata"] = json!({"callboard.pin": {"agents": Hash::of(b"nobody").to_string()}});
+    put(&world, "r1", definition).await;
+    let seen = world.until("r1", "failed").await;
+    assert_eq!(seen["error"]["code"], "unknown_agent", "{seen:#}");
+    assert_eq!(now.told(0), None);
+    world.stop().await;
+}
+
+/// The agents' document fills two keys to the last byte, or one byte of a third.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_that_fill_several_keys_are_read_as_they_were() {
+    for more in [0, 1] {
+        let mut large = file("old");
+        let agents: Agents = serde_json::from_value(large.clone()).expect("agents");
+        let length = (2 << 20) + more - serde_json::to_vec(&agents).expect("JSON").len();
+        let instructions = format!("The old way.{}", "x".repeat(length));
+        large["agents"]["clerk"]["instructions"] = json!(instructions);
+        let folder = tempfile::tempdir().expect("a folder");
+        let (world, _) = process_of(folder.path(), large, false).await;
+        world.call("r1", "start", json!({"definition": later()})).await;
+        world.until("r1", "waiting").await;
+        let hash = pin_of(&world, "r1").await;
+        let mut lengths = Vec::new();
+        for key in [format!("pin.{hash}"), format!("pin.{hash}.1"), format!("pin.{hash}.2")] {
+            let chunk = world.sidecar.get("statestore", &key).await.expect("a store");
+            lengths.extend(chunk.map(|chunk| chunk.data.len()));
+        }
+        assert_eq!(lengths, [vec![1 << 20; 2], vec![1; more]].concat());
+        world.stop().await;
+
+        let (world, now) = process(folder.path(), "other", false).await;
+        world.call("r1", "signal", json!({"name": "go"})).await;
+        now.until_asked(1).await;
+        assert!(now.told(0).is_some_and(|(_, text, ..)| text == instructions));
+        let entry = world.sidecar.get("statestore", &format!("pin.{hash}")).await.expect("a store");
+        assert_eq!(entry.map(|entry| entry.etag).as_deref(), Some("1"), "the catalog had to give it back");
+        world.stop().await;
+    }
 }
