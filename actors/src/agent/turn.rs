@@ -154,7 +154,8 @@ impl Agents {
         Ok(Some(mem))
     }
 
-    /// Lets go of an earlier attempt's work where a later attempt comes, and says who performs the task.
+    /// Lets go of an earlier attempt's work where a later attempt comes, and says who performs that. What comes again is
+    /// performed by whoever took it on, also if the release before sends it and names nobody.
     fn take_on(&self, actor: &mut Actor, mem: &mut Mem, turn: &Turn, profile: Option<Arc<Profile>>) {
         let Turn::Task { task, target, is_new } = turn else { return };
         if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
@@ -166,8 +167,8 @@ impl Agents {
             if let Some(call) = actor.call.take() {
                 call.abort();
             }
+            mem.run.profile = profile;
         }
-        mem.run.profile = profile;
     }
 
     /// The agent's machine refuses nothing and misses nothing. An answer with a schema is checked on a thread for that.

@@ -134,6 +134,13 @@ async fn an_agent_between_two_calls_of_its_model_goes_on_as_it_was_when_its_run_
     world.stop().await;
 
     let (world, now) = process(folder.path(), "other", false).await;
+    // The task again, as the release before sends it.
+    let task = json!({"agent": "clerk", "input": {"v": {"agent": "clerk", "prompt": "count"}}, "key": "r1/1/ask//1",
+        "attempt": 1});
+    let step = json!({"generation": 1, "node": "ask", "iteration": ""});
+    let again = json!({"run": "r1", "step": step, "task": task});
+    let taken = world.invoke(AGENT, "r1.ask.1._", "task", again).await;
+    assert!(taken["error"].is_null(), "{taken:#}");
     assert_eq!(world.until("r1", "completed").await["output"], "old-model says so");
     assert_eq!(now.told(0), told("old"), "the one that was under way");
     world.call("r2", "start", json!({"definition": ask()})).await;
