@@ -18,6 +18,7 @@ mod metrics;
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
+mod pins;
 mod pool;
 pub mod protocol;
 pub mod services;

@@ -28,6 +28,8 @@ const CALM_STATUS: [&str; 2] = ["waiting", "paused"];
 const PAGE: u32 = 500;
 /// Between two runs that wait and are not due: with a hundred thousand of them, others have work to do meanwhile.
 const PACE: Duration = Duration::from_millis(10);
+/// Agents that no run needs any more are looked for so often.
+const TIDY: Duration = Duration::from_secs(3600);
 /// Tries of a call in the first sweep, for the sidecar may come up later than this process.
 const TRIES: u32 = 20;
 const AGAIN: Duration = Duration::from_secs(1);
@@ -35,6 +37,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Sweeps at start and then every ten seconds, until the shutdown.
 pub fn start(services: Services, tasks: &Tasks) {
     let (stop, own) = (tasks.clone(), tasks.clone());
+    tasks.spawn_until_stop(tidy(services.clone()));
     tasks.spawn_until_stop(async move {
         // The same for the whole of the first sweep, so that it ends; another start soon finds the same runs again.
         let began = services.clock.now();
@@ -56,6 +59,26 @@ pub fn start(services: Services, tasks: &Tasks) {
             }
         }
     });
+}
+
+/// Forgets the agents that only runs long gone were pinned to.
+async fn tidy(services: Services) {
+    loop {
+        match services.catalog.projects().await {
+            Ok(projects) => {
+                for project in projects {
+                    match services.catalog.forget_pins(&project, services.clock.now()).await {
+                        Ok(gone) => {
+                            tracing::debug!(%project, gone, "pins that no run can name are forgotten")
+                        }
+                        Err(error) => tracing::debug!(%project, %error, "pins are looked through later"),
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "pins are looked through later"),
+        }
+        tokio::time::sleep(services.settings.pause(TIDY)).await;
+    }
 }
 
 /// Wakes every run that has not ended and that the first sweep did not see: when a run is to be looked at is told by a

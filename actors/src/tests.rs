@@ -32,6 +32,7 @@ use std::{
 };
 use tower::ServiceExt;
 
+mod pinned;
 mod poison;
 mod secrets;
 mod time;

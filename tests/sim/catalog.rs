@@ -10,10 +10,10 @@ use bytes::Bytes;
 use callboard_actors::mutant::Rule;
 use callboard_catalog::{
     Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NO_HASH, NewVersion, NewWorkflow,
-    OpenRun, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    OpenRun, Pins, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
-    Timestamp,
+    Hash, Timestamp,
     id::{ProjectId, RunId, WorkflowId},
     workflow::{Event, What},
 };
@@ -237,6 +237,26 @@ impl Journal for Desk {
         _: u32,
     ) -> Result<Vec<RunRow>, Error> {
         Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+#[async_trait]
+impl Pins for Desk {
+    async fn keep_pin(&self, _: &ProjectId, hash: Hash, document: Bytes, _: Timestamp) -> Result<(), Error> {
+        self.ask().await?;
+        self.0.state.lock().pins.insert(hash, document);
+        self.0.hop().await;
+        Ok(())
+    }
+
+    async fn pin(&self, _: &ProjectId, hash: Hash) -> Result<Option<Bytes>, Error> {
+        self.ask().await?;
+        Ok(self.0.state.lock().pins.get(&hash).cloned())
+    }
+
+    /// A day is longer than any seed.
+    async fn forget_pins(&self, _: &ProjectId, _: Timestamp) -> Result<u64, Error> {
+        Ok(0)
     }
 }
 

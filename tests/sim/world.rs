@@ -97,6 +97,8 @@ pub struct State {
     pub store: Store,
     pub snapshot: Store,
     pub book: Book,
+    /// The catalog's pins.
+    pub pins: BTreeMap<callboard_core::Hash, bytes::Bytes>,
     pub catalog_down_until: u64,
     pub reminders: Reminders,
     pub published: Published,

@@ -82,6 +82,7 @@ impl Agents {
                 call: call.id.clone(),
             }),
             secrets: task.secrets.clone(),
+            pin: task.pin,
         };
         let ready = TaskReady {
             run: target.map(|t| t.run.clone()),

@@ -1,6 +1,7 @@
 //! The methods of the `Agent` actor.
 
 use super::{Agents, Target, reason::Turn};
+use crate::pins::Pinned;
 use crate::protocol::{
     Fault, Message as _, Reply, Taken, Unanswered,
     agent::{AgentStatus, AgentView, AskOutcome, Cancel, Delegated, DoesAwait, Execute, Messages, TaskReady},
@@ -73,6 +74,13 @@ impl Agents {
             let message = format!("there is no agent {}; there is {}", body.agent, known.join(", "));
             return Err(Fault::new(422, Code::UnknownAgent, message));
         }
+        let agents = Pinned::of(self.services.agents.resolved([&body.agent]));
+        if let Some(agents) = &agents {
+            self.pins
+                .keep(id.home().project(), agents)
+                .await
+                .map_err(|error| Fault::unavailable(error.to_string()))?;
+        }
         let before = self.turn(id, Turn::Look).await?;
         if before.works() {
             return Err(Fault::new(409, Code::AgentBusy, format!("agent {id} is at work already")));
@@ -88,6 +96,7 @@ impl Agents {
             budgeted: false,
             origin: None,
             secrets: BTreeSet::new(),
+            pin: agents.map(|agents| agents.hash),
         };
         let ended = match self.boxes.enter(id).await {
             Ok(actor) => Arc::clone(&actor.ended),

@@ -5,6 +5,7 @@
 //! and arms its own `wake`. An answer is told first, for what keeps it is the commit of whoever asked, and saved then: it
 //! stays as a tombstone that answers late duplicates.
 
+mod conversation;
 mod delegate;
 mod job;
 mod methods;
@@ -17,11 +18,13 @@ use crate::{
     document::Version,
     kernel::{ActorType, Mailboxes, Reminder, no_id},
     marks::Marks,
+    pins::Pins,
     protocol::Reply,
     services::Services,
     tasks::Tasks,
 };
 use async_trait::async_trait;
+use callboard_connectors::tools::Tools;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
@@ -53,6 +56,9 @@ pub(crate) struct Inner {
     boxes: Mailboxes<AgentId, Actor>,
     /// Bounds the model and tool calls under way.
     calls: Arc<Semaphore>,
+    /// Who the agents of runs are.
+    pins: Pins,
+    tools: Tools,
     since: Timestamp,
     ended: Mutex<Ended>,
 }
@@ -87,7 +93,7 @@ struct Mem {
     run: Run,
     target: Option<Target>,
     etag: Option<String>,
-    /// What the document was read in, or written.
+    /// What the document was read in, or is to be written in at least, its pin aside.
     version: Version,
     /// The task has ended, and its answer is told before it is saved here.
     unsaved: bool,
@@ -140,11 +146,12 @@ pub(crate) struct Document {
 }
 
 impl Agents {
-    pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
+        let tools = Tools::new(services.http.clone(), services.secrets.clone());
         let (since, ended) = (services.clock.now(), Mutex::default());
-        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, since, ended }))
+        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, tools, since, ended }))
     }
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is

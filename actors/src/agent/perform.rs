@@ -1,6 +1,8 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
-use super::{Actor, Agents, Mem, Target, delegate::outcome_of, job::Job, reason::Turn};
+use super::{
+    Actor, Agents, Mem, Target, conversation::model_name, delegate::outcome_of, job::Job, reason::Turn,
+};
 use crate::{
     Busy, Said,
     failpoint::failpoint,
@@ -8,7 +10,6 @@ use crate::{
     marks::Work,
     mutant::{mutant, rule},
     protocol::{Unanswered, agent::Delegated, ask, run as message},
-    stored_values,
     tasks::{Called, pause},
 };
 use callboard_connectors::{
@@ -17,10 +18,10 @@ use callboard_connectors::{
     tools::{self, Around},
 };
 use callboard_core::{
-    Code, Datum, Machine, Span,
+    Code, Machine, Span,
     agent::{
-        message::{Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
-        run::{Effect, Input, Phase, Run, check_call, echo},
+        message::{ModelReply, ToolCall},
+        run::{Effect, Input, Phase, Run, check_call},
         task::Profile,
     },
     call::CallError,
@@ -196,77 +197,6 @@ impl Agents {
         self.report(id, Input::Replied { attempt, iteration, reply }).await;
     }
 
-    /// Builds the conversation: who the agent is, the task, and what was said since.
-    async fn request(
-        &self,
-        id: &AgentId,
-        run: &Run,
-        contents: &BTreeMap<String, Arc<Value>>,
-        model: usize,
-    ) -> Result<ModelRequest, CallError> {
-        let lost =
-            |what: &str| CallError::transient("value_unavailable", format!("{what} can't be read now"));
-        let profile = run.profile.as_deref().ok_or_else(|| lost("the agent's profile"))?;
-        let task = run.task.as_ref().ok_or_else(|| lost("the task"))?;
-        let mut wanted: Vec<&Datum> = vec![&task.input];
-        wanted.extend(&run.messages);
-        let found = self.contents(id.home(), &wanted, contents).await.ok_or_else(|| lost("a message"))?;
-        let mut values = found.into_iter();
-        let input = values.next().ok_or_else(|| lost("the task"))?;
-        let prompt = match &*input {
-            Value::String(text) => text.clone(),
-            other => other["prompt"].as_str().unwrap_or_default().to_owned(),
-        };
-        let mut messages = Vec::new();
-        messages.extend(profile.spec.system_text().map(|text| Message::new(Role::System, text)));
-        messages.push(Message::new(Role::User, prompt));
-        for value in values {
-            messages.push(serde_json::from_value((*value).clone()).map_err(|_| lost("a message"))?);
-        }
-        echo(&mut messages);
-        let spec = &profile.spec;
-        let tools = profile.tools.iter().map(|(name, tool)| ToolSpec {
-            name: name.clone(),
-            description: tool.description.clone(),
-            parameters: tool.parameters.clone(),
-        });
-        Ok(ModelRequest {
-            model: model_name(run, model).to_owned(),
-            messages,
-            tools: tools.chain(profile.delegate_tool(task)).collect(),
-            temperature: spec.temperature,
-            max_tokens: spec.max_tokens,
-            output_schema: task.output_schema.clone().or_else(|| spec.output_schema.clone()),
-            idempotency_key: format!("{}/{}", task.key, run.iterations),
-        })
-    }
-
-    /// Returns contents in order: from the datum, from memory, else from the store.
-    pub(super) async fn contents(
-        &self,
-        run: &RunId,
-        wanted: &[&Datum],
-        known: &BTreeMap<String, Arc<Value>>,
-    ) -> Option<Vec<Arc<Value>>> {
-        let missing: Vec<(String, u64)> = wanted
-            .iter()
-            .filter_map(|d| d.reference())
-            .filter(|r| !known.contains_key(&r.key))
-            .map(|r| (r.key.clone(), r.size))
-            .collect();
-        let found = stored_values::load(&self.services, run, &missing).await.ok()?;
-        wanted
-            .iter()
-            .map(|datum| match datum {
-                Datum::Inline(value) => Some(value.clone()),
-                Datum::Stored(r) => match known.get(&r.key) {
-                    Some(value) => Some(value.clone()),
-                    None => serde_json::from_slice(found.get(&r.key)?).ok().map(Arc::new),
-                },
-            })
-            .collect()
-    }
-
     /// A tool's failure is data for the model.
     async fn use_tool(
         &self,
@@ -289,24 +219,15 @@ impl Agents {
         if let Some(computed) = computed {
             return computed;
         }
-        let services = &self.services;
         let key = format!("{key}/{}/{}", run.iterations, call.id);
-        let around = Around {
-            guarded: &services.http,
-            secrets: &*services.secrets,
-            names: &self.secrets_of(run),
-            idempotency_key: &key,
-            timeout: None,
-        };
-        tools::perform(&tool, &arguments, around).await
+        let around = Around { names: &self.secrets_of(run), idempotency_key: &key, timeout: None };
+        self.tools.call(&tool, &arguments, around).await
     }
 
     /// Returns the names of all secrets that may come back: those of the run, and of the agent's tools.
     fn secrets_of(&self, run: &Run) -> BTreeSet<String> {
-        let Some(task) = &run.task else { return BTreeSet::new() };
-        let mut names = self.services.agents.secrets([&task.agent]);
-        names.extend(task.secrets.iter().cloned());
-        names
+        let of_task = run.task.iter().flat_map(|task| &task.secrets);
+        of_task.chain(run.profile.iter().flat_map(|profile| &profile.secrets)).cloned().collect()
     }
 
     /// Asks the run for one more call. Without an answer the call is not made.
@@ -433,13 +354,6 @@ impl Agents {
             actor.in_flight.retain(|(_, job)| !which(job));
         }
     }
-}
-
-/// Returns the name of the model in use: the agent's own, or one of its fallbacks.
-fn model_name(run: &Run, model: usize) -> &str {
-    let Some(profile) = run.profile.as_deref() else { return "" };
-    let spec = &profile.spec;
-    model.checked_sub(1).and_then(|n| spec.fallback_models.get(n)).unwrap_or(&spec.model)
 }
 
 /// Returns once that much time has passed; never without a limit.

@@ -8,13 +8,13 @@ use crate::{
     kernel::{Fenced, reminder::Armed},
     marks::Work,
     mutant::rule,
+    pins::Unpinned,
     protocol::Fault,
     stored_values,
 };
 use callboard_core::{
     Code, Datum, Machine, Timestamp, Values,
     agent::{
-        delegate,
         run::{Event, Input, Phase, Run},
         task::{Profile, Task},
     },
@@ -87,9 +87,16 @@ impl Agents {
         is_first: bool,
     ) -> Result<Option<Run>, Fault> {
         // Load.
+        let profile = match turn {
+            Turn::Task { task, .. } => match self.profile(id, task).await {
+                Some(profile) => profile,
+                None => return Ok(None),
+            },
+            Turn::Input(_) | Turn::Look => None,
+        };
         let Some(mut mem) = self.obtain(actor, id, turn, is_first).await? else { return Ok(None) };
         let before = Before::of(&mem);
-        self.take_on(actor, &mut mem, turn);
+        self.take_on(actor, &mut mem, turn, profile);
 
         // Decide.
         let now = self.time(actor, &mem.run);
@@ -125,8 +132,8 @@ impl Agents {
         // A wrong guess shows when its first save is refused; then the store is asked.
         let is_new = is_first && matches!(turn, Turn::Task { is_new: true, .. });
         let mut mem = match actor.mem.take() {
-            Some(mem) => mem,
-            None if is_new => Mem::empty(),
+            Some(mem) => return Ok(Some(mem)),
+            None if is_new => return Ok(Some(Mem::empty())),
             None => match self.load(id).await {
                 Ok(found) => found.unwrap_or_else(Mem::empty),
                 Err(Unloaded::Store(error)) => {
@@ -139,14 +146,16 @@ impl Agents {
                 }
             },
         };
-        if mem.run.profile.is_none() {
-            mem.run.profile = mem.run.task.as_ref().and_then(|t| self.profile(t));
+        if let Some(task) = &mem.run.task {
+            let Some(profile) = self.profile(id, task).await else { return Ok(None) };
+            mem.run.profile = profile;
         }
         Ok(Some(mem))
     }
 
-    /// Lets go of an earlier attempt's work where a later attempt comes, and finds who performs the task.
-    fn take_on(&self, actor: &mut Actor, mem: &mut Mem, turn: &Turn) {
+    /// Lets go of an earlier attempt's work where a later attempt comes, and says who performs that. What comes again is
+    /// performed by whoever took it on, also if the release before sends it and names nobody.
+    fn take_on(&self, actor: &mut Actor, mem: &mut Mem, turn: &Turn, profile: Option<Arc<Profile>>) {
         let Turn::Task { task, target, is_new } = turn else { return };
         if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
             mem.target.clone_from(target);
@@ -157,8 +166,8 @@ impl Agents {
             if let Some(call) = actor.call.take() {
                 call.abort();
             }
+            mem.run.profile = profile;
         }
-        mem.run.profile = self.profile(task);
     }
 
     /// The agent's machine refuses nothing and misses nothing. An answer with a schema is checked on a thread for that.
@@ -201,18 +210,23 @@ impl Agents {
         Ok(Some(mem))
     }
 
-    /// Who performs a task, and with what: the agents' file says, and the task whom it may be passed on to.
-    fn profile(&self, task: &Task) -> Option<Arc<Profile>> {
-        let agents = &self.services.agents;
-        let spec = agents.agents.get(&task.agent)?.clone();
-        let tools =
-            spec.tools.iter().filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone())));
-        let others = spec.delegate_to.iter().filter(|name| {
-            spec.allow_delegation && **name != task.agent && delegate::leaves_open(task, name)
-        });
-        let peers =
-            others.filter_map(|name| Some((name.clone(), agents.agents.get(name)?.summary()))).collect();
-        Some(Arc::new(Profile { tools: tools.collect(), spec, peers }))
+    /// Finds who performs a task, and with what. The task's pin says so, whatever this process has in its own file; a task
+    /// of the release before has none, and the file says so. Nothing where that can't be read now; inside, nothing where
+    /// there is no such agent.
+    async fn profile(&self, id: &AgentId, task: &Task) -> Option<Option<Arc<Profile>>> {
+        let pinned = match task.pin {
+            Some(hash) => self.pins.get(id.home().project(), hash).await,
+            None => Ok(Arc::clone(&self.services.agents)),
+        };
+        match pinned {
+            Ok(agents) => Some(Profile::of(&agents, task).map(Arc::new)),
+            // Waiting would not bring it back, and nobody else takes the place of a lost agent.
+            Err(Unpinned::Lost(_)) => Some(None),
+            Err(error @ (Unpinned::Store(_) | Unpinned::Catalog(_) | Unpinned::Newer(..))) => {
+                tracing::warn!(%id, %error, "who performs the task can't be read now");
+                None
+            }
+        }
     }
 
     /// Applies the events, and saves the agent where one of them must not be lost, or what was put off is `told`.
@@ -272,10 +286,16 @@ impl Agents {
             services.settings.value_ttl
         });
         // As if it had not been told: whoever finds it tells it again.
-        let run = Run { delivered: false, ..mem.run.clone() };
+        let mut run = Run { delivered: false, ..mem.run.clone() };
+        let pin = run.task.as_mut().and_then(|task| task.pin.take());
         mem.version =
             mem.version.max(document::version_for(Said::Agent(&run))).max(services.settings.version());
-        let doc = Document { v: mem.version, run, target: mem.target.clone() };
+        // A tombstone has no use for the pin, and without it the release before reads it.
+        if let Some(task) = run.task.as_mut().filter(|_| !done) {
+            task.pin = pin;
+        }
+        let v = mem.version.max(document::version_for(Said::Agent(&run)));
+        let doc = Document { v, run, target: mem.target.clone() };
         let place = Fenced::new(services, id.document_key());
         place.save(document::encode(&doc, doc.v), mem.etag.as_deref(), ttl).await?;
         failpoint!("agent.after_document");

@@ -31,10 +31,9 @@ pub enum Said<'a> {
 
 /// Returns the first version that can say it. What version 1 can say is listed in `tests/it/house/recorded.rs`.
 ///
-/// Today that is everything. The next field of a recorded type, and the next kind of event or state, makes this
-/// `Version::Named` where it is given: version 1 has no place for it. So an arm comes before the others, say
-/// `What::RunCreated { pin: Some(_), .. } => Version::Named`. Where the field is not given it is not written, and version 1
-/// goes on.
+/// The next field of a recorded type, and the next kind of event or state, makes this `Version::Named` where it is given:
+/// version 1 has no place for it. So an arm comes before the others, say `What::RunCreated { by: Some(_), .. } =>
+/// Version::Named`. Where the field is not given it is not written, and version 1 goes on.
 pub fn version_for(said: Said<'_>) -> Version {
     match said {
         Said::Event(event) => match &event.what {
@@ -60,6 +59,7 @@ pub fn version_for(said: Said<'_>) -> Version {
             | What::DecisionCut {}
             | What::RunPurging {} => Version::Positional,
         },
+        Said::Agent(run) if run.task.as_ref().is_some_and(|task| task.pin.is_some()) => Version::Named,
         Said::Agent(run) => match &run.phase {
             Phase::Idle
             | Phase::Reserving

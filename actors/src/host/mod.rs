@@ -13,6 +13,7 @@ use crate::{
     keyring,
     live::bus,
     marks::Marks,
+    pins::Pins,
     protocol::{response, sealed},
     services::Services,
     sweeper,
@@ -73,8 +74,9 @@ impl Host {
             tracing::error!(%error, "runs under way can't be marked: one that kills the process is not set aside");
             Marks::default()
         });
-        let workflows = Workflows::new(services.clone(), tasks.clone(), marks.clone());
-        let agents = Agents::new(services.clone(), tasks.clone(), marks);
+        let pins = Pins::new(services.clone());
+        let workflows = Workflows::new(services.clone(), tasks.clone(), marks.clone(), pins.clone());
+        let agents = Agents::new(services.clone(), tasks.clone(), marks, pins);
         let here = bus::Here::new(&services.clock);
         let mut types: Vec<Arc<dyn ActorType>> = Vec::new();
         if roles.workflow {

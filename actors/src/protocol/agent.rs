@@ -3,7 +3,7 @@
 use super::Taken;
 use crate::AGENT;
 use callboard_core::{
-    Datum, Timestamp,
+    Datum, Hash, Timestamp,
     agent::{
         message::Message,
         run::Ending,
@@ -48,8 +48,11 @@ fn lean<S: Serializer>(task: &Task, serializer: S) -> Result<S::Ok, S::Error> {
         origin: Option<&'a Origin>,
         #[serde(skip_serializing_if = "BTreeSet::is_empty")]
         secrets: &'a BTreeSet<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pin: Option<Hash>,
     }
-    let Task { agent, input, key, attempt, output_schema, at_most_once, budgeted, origin, secrets } = task;
+    let Task { agent, input, key, attempt, output_schema, at_most_once, budgeted, origin, secrets, pin } =
+        task;
     let lean = Lean {
         agent,
         input,
@@ -60,6 +63,7 @@ fn lean<S: Serializer>(task: &Task, serializer: S) -> Result<S::Ok, S::Error> {
         budgeted: *budgeted,
         origin: origin.as_ref(),
         secrets,
+        pin: *pin,
     };
     lean.serialize(serializer)
 }
@@ -201,6 +205,7 @@ mod tests {
             budgeted: false,
             origin: None,
             secrets: BTreeSet::new(),
+            pin: None,
         };
         let origin =
             Origin { depth: 1, agent: "r.n.1._".parse().expect("an id"), iteration: 2, call: "c".into() };
@@ -210,9 +215,10 @@ mod tests {
             budgeted: true,
             origin: Some(origin),
             secrets: BTreeSet::from(["key".to_owned()]),
+            pin: Some(Hash::of(b"x")),
             ..usual.clone()
         };
-        for (task, fields) in [(usual, 4), (full, 9)] {
+        for (task, fields) in [(usual, 4), (full, 10)] {
             let ready = TaskReady {
                 run: Some("r".parse().expect("an id")),
                 step: None,

@@ -165,6 +165,7 @@ impl Workflows {
         let plan = state.plan.as_ref();
         let budgeted = plan.is_some_and(|p| p.definition.settings.budget.is_some());
         let secrets = plan.map(|plan| self.secrets_of(plan)).unwrap_or_default();
+        let pin = plan.and_then(|plan| plan.pin.as_ref()).map(|pin| pin.agents);
         let message = |task: &Task| {
             let (step, attempt) = &task.attempt;
             let id = format!("{run}/{step}/{attempt}");
@@ -182,6 +183,7 @@ impl Workflows {
                     budgeted,
                     origin: None,
                     secrets: secrets.clone(),
+                    pin,
                 },
             };
             // Its keys are texts, so it always serializes.

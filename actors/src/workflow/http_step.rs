@@ -150,7 +150,10 @@ impl Workflows {
 
     /// Returns the names of all secrets that a run may use: of its calls, and of its agents' tools.
     pub(super) fn secrets_of(&self, plan: &Plan) -> BTreeSet<String> {
-        let mut names = self.services.agents.secrets(&plan.agents);
+        let mut names = match &plan.pin {
+            Some(pin) => pin.secrets.clone(),
+            None => self.services.agents.secrets(&plan.agents),
+        };
         names.extend(plan.secrets.iter().cloned());
         names
     }

@@ -28,6 +28,7 @@ use crate::{
     WORKFLOW,
     kernel::{ActorType, Fenced, Mailboxes, no_id},
     marks::Marks,
+    pins::Pins,
     protocol::Reply,
     services::Services,
     tasks::Tasks,
@@ -55,12 +56,13 @@ pub(crate) struct Inner {
     plans: Mutex<HashMap<(WorkflowId, u32), start::Compiled>>,
     /// Bounds the HTTP steps under way.
     calls: Arc<Semaphore>,
+    pins: Pins,
     alarms: alarms::Alarms,
 }
 
 impl Workflows {
     /// Makes the host of runs. None is loaded yet.
-    pub fn new(services: Services, tasks: Tasks, marks: Marks) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
         Self(Arc::new(Inner {
@@ -71,6 +73,7 @@ impl Workflows {
             panics: Mutex::default(),
             plans: Mutex::default(),
             calls,
+            pins,
             alarms: alarms::Alarms::default(),
         }))
     }

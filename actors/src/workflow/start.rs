@@ -5,18 +5,29 @@ use super::{
     methods::{NAME, bounded},
     reason::{Done, Turn},
 };
-use crate::protocol::{Fault, run::Start};
+use crate::{
+    pins::Pinned,
+    protocol::{Fault, run::Start},
+};
 use callboard_core::{
     Code, Datum, Problem,
+    agent::spec::Agents,
     id::{OperationId, RunId, WorkflowId},
     schema,
-    workflow::{Input, Plan, event::RunSettings, plan::Surroundings},
+    workflow::{Input, Pin, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A plan, and the document it was compiled from.
-pub(super) type Compiled = (Arc<Plan>, Arc<Value>);
+/// A definition that can be run.
+#[derive(Clone)]
+pub(super) struct Compiled {
+    plan: Arc<Plan>,
+    /// What the run records of it.
+    document: Arc<Value>,
+    /// Whom it asks, and whom those may ask.
+    agents: Option<Pinned>,
+}
 
 /// Plans of stored versions that are remembered. Beyond that all are forgotten, and compiled once more when they are
 /// needed.
@@ -30,7 +41,8 @@ impl Workflows {
         }
         let (definition, version) = self.definition(run, &body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
-        let (plan, pinned) = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
+        let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
+        let Compiled { plan, document, agents } = compiled;
         if plan.definition.input.is_some() {
             let (plan, input) = (Arc::clone(&plan), input.clone());
             let fits = move || match &plan.definition.input {
@@ -54,16 +66,18 @@ impl Workflows {
             Some(op) => bounded("op", op.clone(), NAME)?,
             None => OperationId::new(format!("{:x}", self.services.clock.id())),
         };
-        let agents = &self.services.agents.agents;
-        let max_tokens: BTreeMap<String, u32> = match &plan.definition.settings.budget {
-            Some(budget) if budget.tokens.is_some() => {
-                let used = plan.definition.agents();
-                used.into_iter()
-                    .filter_map(|name| Some((name.clone(), agents.get(&name)?.max_tokens?)))
-                    .collect()
+        let max_tokens: BTreeMap<String, u32> = match (&plan.definition.settings.budget, &agents) {
+            (Some(budget), Some(pinned)) if budget.tokens.is_some() => {
+                let known = &pinned.agents.agents;
+                let used = plan.definition.agents().into_iter();
+                used.filter_map(|name| Some((name.clone(), known.get(&name)?.max_tokens?))).collect()
             }
-            _ => BTreeMap::new(),
+            (Some(_) | None, _) => BTreeMap::new(),
         };
+        if let Some(agents) = &agents {
+            let unkept = |error| Fault::unavailable(format!("run {run} can't be started now: {error}"));
+            self.pins.keep(run.project(), agents).await.map_err(unkept)?;
+        }
         let dispatch = self.services.settings.dispatch;
         let mut settings = RunSettings { dispatch, retention: 0, max_tokens, otherwise: None };
         let own = plan.definition.settings.retention.unwrap_or_default();
@@ -72,13 +86,13 @@ impl Workflows {
             op,
             workflow_id: body.workflow_id.clone(),
             version,
-            plan: Datum::Inline(pinned.clone()),
+            plan: Datum::Inline(document.clone()),
             input: Datum::inline(input.clone()),
             settings,
         };
-        let turn = Turn::Start { input: Box::new(start), plan, first: body.first };
+        let turn = Turn::Start { input: Box::new(start), plan: Arc::clone(&plan), first: body.first };
         let done = self.turn(run, turn).await?;
-        is_same(run, &body, &input, &pinned, &done)?;
+        is_same(run, &body, &input, (&plan, &document), &done)?;
         Ok(done)
     }
 
@@ -105,7 +119,8 @@ impl Workflows {
         }
     }
 
-    /// Returns a definition's plan and the document to pin; a stored version never changes, so it is compiled once.
+    /// Returns what a run of a definition is pinned to; neither a stored version nor this process's agents change, so that is
+    /// found out once.
     async fn compiled(
         &self,
         workflow: Option<&WorkflowId>,
@@ -120,9 +135,9 @@ impl Workflows {
             agents: self.services.agents.agents.keys().cloned().collect(),
             bound_secrets: self.services.secrets.hosts().bound(),
         };
-        let checked = self.tasks.pool.check(move || check(definition, &around)).await.map_err(Fault::busy)?;
-        let (plan, pinned) = checked?;
-        let compiled = (Arc::new(plan), Arc::new(pinned));
+        let agents = Arc::clone(&self.services.agents);
+        let check = move || check(definition, &around, &agents);
+        let compiled = self.tasks.pool.check(check).await.map_err(Fault::busy)??;
         if let Some(key) = key {
             let mut plans = self.plans.lock();
             if plans.len() >= PLANS {
@@ -135,7 +150,13 @@ impl Workflows {
 }
 
 /// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
-fn is_same(run: &RunId, body: &Start, input: &Value, pinned: &Value, done: &Done) -> Result<(), Fault> {
+fn is_same(
+    run: &RunId,
+    body: &Start,
+    input: &Value,
+    (plan, document): (&Plan, &Value),
+    done: &Done,
+) -> Result<(), Fault> {
     let Some(created) = &done.run.created else { return Ok(()) };
     let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
     // Which version is the latest may change between a start and its repetition.
@@ -143,7 +164,12 @@ fn is_same(run: &RunId, body: &Start, input: &Value, pinned: &Value, done: &Done
         Some(_) => {
             created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
         }
-        None => created.workflow_id.is_none() && is_value(&created.plan, pinned),
+        None => {
+            // It may have begun with other agents.
+            let defined = done.run.plan.as_ref().map(|plan| &plan.definition);
+            created.workflow_id.is_none()
+                && (is_value(&created.plan, document) || defined == Some(&plan.definition))
+        }
     };
     if same_definition && is_value(&created.input, input) {
         return Ok(());
@@ -165,8 +191,8 @@ fn is_value(datum: &Datum, value: &Value) -> bool {
     }
 }
 
-/// Reads and compiles a definition; returns the plan and the document to pin.
-fn check(definition: Value, around: &Surroundings) -> Result<(Plan, Value), Fault> {
+/// Reads and compiles a definition, and finds its agents.
+fn check(definition: Value, around: &Surroundings, agents: &Agents) -> Result<Compiled, Fault> {
     let invalid = |problems: Vec<Problem>| {
         let n = problems.len();
         let s = if n == 1 { "" } else { "s" };
@@ -174,6 +200,11 @@ fn check(definition: Value, around: &Surroundings) -> Result<(Plan, Value), Faul
             .with_problems(problems)
     };
     let plan = Plan::compile_value(definition, around).map_err(invalid)?;
-    let pinned = serde_json::to_value(&*plan.definition).map_err(|e| Fault::bad_request(e.to_string()))?;
-    Ok((plan, pinned))
+    let agents = Pinned::of(agents.resolved(&plan.agents));
+    let plan = plan.with_pin(agents.as_ref().map(|pinned| Pin {
+        agents: pinned.hash,
+        secrets: pinned.agents.secrets(pinned.agents.agents.keys()),
+    }));
+    let document = plan.document().map_err(|e| Fault::bad_request(e.to_string()))?;
+    Ok(Compiled { plan: Arc::new(plan), document: Arc::new(document), agents })
 }

@@ -16,7 +16,7 @@ pub mod suite;
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_core::{
-    Hash, Timestamp,
+    Hash, Span, Timestamp,
     id::{ProjectId, RunId, WorkflowId},
 };
 use std::collections::BTreeMap;
@@ -129,9 +129,29 @@ pub trait Keys: Send + Sync + 'static {
     async fn require_signatures(&self) -> Result<bool, Error>;
 }
 
+/// Documents that many runs share, by the hash of their content: who the agents of runs are. None is ever changed.
+#[async_trait]
+pub trait Pins: Send + Sync + 'static {
+    /// Keeps a document, and that a run began with it `at` that time.
+    async fn keep_pin(
+        &self,
+        project: &ProjectId,
+        hash: Hash,
+        document: Bytes,
+        at: Timestamp,
+    ) -> Result<(), Error>;
+
+    /// Returns a document; nothing where none has this hash.
+    async fn pin(&self, project: &ProjectId, hash: Hash) -> Result<Option<Bytes>, Error>;
+
+    /// Forgets the documents of a project that no run of it can name: whoever may name one has kept it at most `PIN_LEAD` before it began,
+    /// and each run that is not purged began later. Returns how many went.
+    async fn forget_pins(&self, project: &ProjectId, now: Timestamp) -> Result<u64, Error>;
+}
+
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Journal + Sweep + Keys {
+pub trait Catalog: Definitions + Journal + Keys + Pins + Sweep {
     /// Fails if the database does not answer.
     async fn health(&self) -> Result<(), Error>;
 
@@ -173,5 +193,7 @@ pub enum AppendError {
 /// The database's own error.
 pub type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
+/// How long before a run begins the document that it names was kept, at most.
+pub const PIN_LEAD: Span = Span::secs(24 * 3600);
 /// The hash that precedes a run's first entry.
 pub const NO_HASH: Hash = Hash([0; 16]);

@@ -7,18 +7,19 @@ mod definitions;
 mod journal;
 mod keys;
 mod lists;
+mod pins;
 mod runs;
 mod sweep;
 mod writer;
 
 use crate::{
     Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NewVersion, NewWorkflow, OpenRun,
-    RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
+    Pins, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_core::{
-    Timestamp,
+    Hash, Timestamp,
     id::{ProjectId, RunId, WorkflowId},
 };
 use sqlx::{
@@ -199,6 +200,38 @@ impl Journal for SqliteCatalog {
         limit: u32,
     ) -> Result<Vec<RunRow>, Error> {
         runs::list(&self.readers, project, &filter, after, limit.min(LIMIT)).await
+    }
+}
+
+#[async_trait]
+impl Pins for SqliteCatalog {
+    async fn keep_pin(
+        &self,
+        project: &ProjectId,
+        hash: Hash,
+        document: Bytes,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let project = project.clone();
+        self.writer
+            .job(move |c| Box::pin(async move { pins::keep(c, &project, hash, document, at).await }))
+            .await
+    }
+
+    async fn pin(&self, project: &ProjectId, hash: Hash) -> Result<Option<Bytes>, Error> {
+        pins::read(&self.readers, project, hash).await
+    }
+
+    async fn forget_pins(&self, project: &ProjectId, now: Timestamp) -> Result<u64, Error> {
+        let project = project.clone();
+        match pins::unneeded(&self.readers, &project, now).await? {
+            Some(before) => {
+                self.writer
+                    .job(move |c| Box::pin(async move { pins::forget(c, &project, before).await }))
+                    .await
+            }
+            None => Ok(0),
+        }
     }
 }
 

@@ -8,6 +8,8 @@
 mod definitions;
 mod journal;
 mod keys;
+mod pins;
+mod projects;
 mod sweep;
 
 use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
@@ -22,6 +24,8 @@ use std::{fmt::Debug, str::FromStr};
 pub(crate) use definitions::*;
 pub(crate) use journal::*;
 pub(crate) use keys::*;
+pub(crate) use pins::*;
+pub(crate) use projects::*;
 pub(crate) use sweep::*;
 
 /// Runs the whole suite, and closes the catalog.
@@ -44,10 +48,15 @@ pub async fn all(catalog: &dyn Catalog) {
     runs_are_listed_by_statuses_and_span_over_all_workflows(catalog).await;
     concurrent_appends_do_not_disturb_each_other(catalog).await;
     racing_appends_of_one_run_let_one_win(catalog).await;
+    a_pin_reads_as_it_was_kept(catalog).await;
+    a_pin_of_another_project_is_not_there(catalog).await;
+    a_pin_goes_when_every_run_that_may_name_it_is_purged(catalog).await;
     due_runs_are_given_out_once(catalog).await;
     open_runs_are_found_by_status_page_by_page(catalog).await;
     a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
     a_purged_run_is_looked_at_again(catalog).await;
+    nothing_crosses_from_one_project_to_another(catalog).await;
+    a_run_of_one_name_in_two_projects_is_two_runs(catalog).await;
     a_key_is_made_once_and_two_are_valid(catalog).await;
     signatures_once_required_stay_so(catalog).await;
     catalog.health().await.unwrap();

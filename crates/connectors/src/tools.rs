@@ -1,4 +1,5 @@
-//! Performs an agent's tool: an HTTP call through the guarded client, or an expression. Both see `args`.
+//! Agents' tools: what a model is told of them, and their calls, HTTP through the guarded client, or an expression. Both
+//! see `args`.
 //!
 //! The arguments are a model's: they are data, checked against the tool's schema before they come here, and a
 //! `secret://…` among them stays text.
@@ -13,16 +14,27 @@ use crate::{
 };
 use callboard_core::{
     Span,
-    agent::spec::{Tool, ToolKind},
+    agent::{
+        message::ToolSpec,
+        spec::{Tool, ToolKind},
+    },
     expr, request,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The one door to tools. What they are is said with each call: by whoever the agent was when its run began.
+#[derive(Clone)]
+pub struct Tools {
+    guarded: Arc<Guarded>,
+    secrets: Arc<dyn Secrets>,
+}
 
 /// What a tool's call needs of its surroundings.
 pub struct Around<'a> {
-    pub guarded: &'a Guarded,
-    pub secrets: &'a dyn Secrets,
     /// Secrets of the run: their values are taken out of the result.
     pub names: &'a BTreeSet<String>,
     pub idempotency_key: &'a str,
@@ -37,16 +49,36 @@ pub fn compute(tool: &Tool, args: &Value) -> Option<Result<Answer, CallError>> {
     }
 }
 
-/// Calls the tool with `args`.
-pub async fn perform(tool: &Tool, args: &Value, around: Around<'_>) -> Result<Answer, CallError> {
-    let Around { guarded, secrets, names, idempotency_key, timeout } = around;
-    match &tool.kind {
-        ToolKind::Expression { value } => evaluated(value, args),
-        ToolKind::Http(config) => {
-            let context = json!({ "args": args });
-            let rendered = request::render(config, &context).map_err(|e| unusable(e.to_string()))?;
-            let call = Call { node: config, request: &rendered, secrets: names, idempotency_key, timeout };
-            node::perform(guarded, secrets, call).await
+// === impl Tools ===
+
+impl Tools {
+    /// Tools that call through `guarded`, with the values of `secrets`.
+    pub fn new(guarded: Arc<Guarded>, secrets: Arc<dyn Secrets>) -> Self {
+        Self { guarded, secrets }
+    }
+
+    /// Returns the tools as a model sees them, by name.
+    pub fn specs(&self, tools: &BTreeMap<String, Tool>) -> Vec<ToolSpec> {
+        let spec = |(name, tool): (&String, &Tool)| ToolSpec {
+            name: name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.clone(),
+        };
+        tools.iter().map(spec).collect()
+    }
+
+    /// Calls the tool with `args`, which were checked against its schema. The error says whether another call may help.
+    pub async fn call(&self, tool: &Tool, args: &Value, around: Around<'_>) -> Result<Answer, CallError> {
+        let Around { names, idempotency_key, timeout } = around;
+        match &tool.kind {
+            ToolKind::Expression { value } => evaluated(value, args),
+            ToolKind::Http(config) => {
+                let context = json!({ "args": args });
+                let rendered = request::render(config, &context).map_err(|e| unusable(e.to_string()))?;
+                let call =
+                    Call { node: config, request: &rendered, secrets: names, idempotency_key, timeout };
+                node::perform(&self.guarded, &*self.secrets, call).await
+            }
         }
     }
 }

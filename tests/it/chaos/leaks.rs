@@ -81,6 +81,7 @@ async fn after_many_runs_beside_dapr_everything_is_back_where_it_was() {
     // Redis trims the streams, roughly, at the bound that their component names.
     assert!(after.entries <= 2 * 101_000, "the streams grow");
     assert_eq!((after.keys, after.pending), (0, 0), "Redis holds more than streams");
+    assert_eq!(after.pins, before.pins, "there are no more sets of agents than before");
     let sidecar = run.app("workflow-service").sidecar.http();
     for seen in seen.iter().step_by(20) {
         let reminder = format!("{sidecar}/v1.0/actors/Workflow/{}/reminders/wake", seen.run);
@@ -94,8 +95,10 @@ async fn after_many_runs_beside_dapr_everything_is_back_where_it_was() {
 struct HeldBeside {
     /// Of each app: KiB in memory, open files.
     apps: Vec<(u64, u64)>,
-    /// Keys of the state store.
+    /// Keys of the state store that are runs'.
     keys: usize,
+    /// Those that all runs with the same agents share.
+    pins: usize,
     /// Messages that were read and not acknowledged.
     pending: u64,
     /// Messages in the streams, acknowledged ones included.
@@ -111,11 +114,19 @@ async fn rest_beside(run: &mut DaprRun, redis: &Redis) -> HeldBeside {
     loop {
         tokio::time::sleep(Duration::from_millis(500)).await;
         let keys = redis.command(&["KEYS", "statestore||*"]).expect("Redis answers");
+        let (pins, keys): (Vec<&str>, Vec<&str>) =
+            keys.lines().partition(|key| key.starts_with("statestore||pin."));
         let pending = number(&["XPENDING", "callboard.tasks", "ai-service"]);
         if (keys.is_empty() && pending == 0) || began.elapsed() > HEALED {
             let apps = run.apps.iter_mut().map(|app| process(app.process())).collect();
             let entries = ["callboard.tasks", "callboard.events"].map(|topic| number(&["XLEN", topic]));
-            return HeldBeside { apps, keys: keys.lines().count(), pending, entries: entries.iter().sum() };
+            return HeldBeside {
+                apps,
+                keys: keys.len(),
+                pins: pins.len(),
+                pending,
+                entries: entries.iter().sum(),
+            };
         }
     }
 }

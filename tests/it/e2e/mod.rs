@@ -11,6 +11,7 @@ mod four_ways;
 mod history;
 mod kinds;
 mod large;
+mod pinned;
 mod places;
 mod runs;
 mod tracing;

@@ -88,7 +88,7 @@ crates/core/src/agent/run.rs
 crates/core/src/agent/message.rs
     ToolCall: id name arguments
 crates/core/src/agent/task.rs
-    Task, by hand: agent input key attempt output_schema at_most_once budgeted origin secrets
+    Task, by hand: agent input key attempt output_schema at_most_once budgeted origin secrets pin
     Origin: depth agent iteration call
 crates/core/src/call.rs
     CallError: code message retryable retry_after

@@ -180,7 +180,7 @@ fn states() -> Vec<Run> {
     (1..=events().len()).map(|n| Run::fold(&run_id("r"), &events()[..n])).collect()
 }
 
-fn task(full: bool, secrets: &[&str]) -> Task {
+fn task(full: bool, secrets: &[&str], pin: Option<Hash>) -> Task {
     Task {
         agent: "qa".into(),
         input: if full { stored() } else { Datum::inline(json!({"agent": "qa", "prompt": "p"})) },
@@ -196,11 +196,12 @@ fn task(full: bool, secrets: &[&str]) -> Task {
             call: "call_1".into(),
         }),
         secrets: secrets.iter().map(|&name| name.to_owned()).collect::<BTreeSet<String>>(),
+        pin,
     }
 }
 
-/// Agents in each phase, bare and with everything; their runs have these `secrets`.
-fn agents(v: Version, secrets: &[&str]) -> Vec<AgentDocument> {
+/// Agents in each phase, bare and with everything; their runs have these `secrets` and this `pin`.
+fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument> {
     let call = |id: &str| ToolCall { id: id.into(), name: "order".into(), arguments: r#"{"n":1}"#.into() };
     let error = CallError {
         code: "model_unavailable".into(),
@@ -226,7 +227,7 @@ fn agents(v: Version, secrets: &[&str]) -> Vec<AgentDocument> {
     let both = phases.into_iter().flat_map(|phase| [(phase.clone(), false), (phase, true)]);
     let one = |(phase, full): (Phase, bool)| {
         let run = AgentRun {
-            task: (full || phase != Phase::Idle).then(|| task(full, secrets)),
+            task: (full || phase != Phase::Idle).then(|| task(full, secrets, pin)),
             accepted_at: Timestamp(3),
             phase,
             messages: if full { vec![stored(), stored()] } else { Vec::new() },
@@ -263,7 +264,7 @@ pub fn documents(v: Version) -> BTreeMap<String, Vec<u8>> {
         add(format!("head-{n:02}"), document::encode(&part, v));
     }
     add("list".into(), document::encode(&vec![leaf, list], v));
-    for (n, agent) in agents(v, &[]).into_iter().enumerate() {
+    for (n, agent) in agents(v, &[], None).into_iter().enumerate() {
         add(format!("agent-{n:02}"), document::encode(&agent, v));
     }
     all
@@ -271,8 +272,16 @@ pub fn documents(v: Version) -> BTreeMap<String, Vec<u8>> {
 
 /// What the first release of version 1 could not say yet: agents of runs with secrets.
 pub fn later(v: Version) -> BTreeMap<String, Vec<u8>> {
-    let with_secrets = agents(v, &["payments", "tok"]).into_iter().enumerate();
+    let with_secrets = agents(v, &["payments", "tok"], None).into_iter().enumerate();
     with_secrets.map(|(n, agent)| (format!("agent-secrets-{n:02}"), document::encode(&agent, v))).collect()
+}
+
+/// What version 1 can't say: agents at work that are pinned.
+pub fn pinned(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let hash = Some(Hash([9; 16]));
+    let all = agents(v, &[], hash).into_iter().chain(agents(v, &["tok"], hash)).enumerate();
+    let pinned = all.filter(|(_, agent)| agent.run.task.as_ref().is_some_and(|task| task.pin.is_some()));
+    pinned.map(|(n, agent)| (format!("agent-pinned-{n:02}"), document::encode(&agent, v))).collect()
 }
 
 /// The version that bytes claim to be of.

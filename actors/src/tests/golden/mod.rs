@@ -1,7 +1,7 @@
 //! Recorded data is held: what a released version wrote is read, folded and written again the same.
 //!
-//! `actors/golden/1` has files of version 1 as its first release wrote them; `1b` has what later releases say in version 1
-//! besides; `2` has files of version 2. There are two kinds. `made` are values written out in `made.rs`: each kind of event
+//! `actors/golden/1` has files of version 1 as its first release wrote them; `1b` and `1c` have what later releases say in
+//! version 1 besides; `2` has files of version 2, `2b` what only that can say. There are two kinds. `made` are values written out in `made.rs`: each kind of event
 //! and each optional part of a document, given and not given. `run-*` were recorded by real runs: the history, the
 //! values, the document, its snapshot and pages, the agents' documents, and the state that they gave.
 //!
@@ -45,8 +45,15 @@ struct Line {
 }
 
 /// The folders, and the version of what is in each.
-const SETS: [(&str, Version); 3] =
-    [("1", Version::Positional), ("1b", Version::Positional), ("2", Version::Named)];
+const SETS: [(&str, Version); 5] = [
+    ("1", Version::Positional),
+    ("1b", Version::Positional),
+    ("1c", Version::Positional),
+    ("2", Version::Named),
+    ("2b", Version::Named),
+];
+/// Those with each kind of event and of run; the others have what came later.
+const WHOLE: [&str; 2] = ["1", "2"];
 
 fn folder(set: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(set)
@@ -69,7 +76,7 @@ fn recorded(set: &str) -> Vec<(String, Recorded)> {
         .filter(|name| name.starts_with("run-"))
         .collect();
     names.sort();
-    assert!(names.len() >= if set == "1b" { 1 } else { 8 }, "runs are missing: {names:?}");
+    assert!(names.len() >= if WHOLE.contains(&set) { 8 } else { 1 }, "runs are missing: {names:?}");
     let one = |name: String| {
         let run = serde_json::from_str(&read(set, &name)).expect("a recorded run");
         (format!("{set}/{name}"), run)
@@ -148,6 +155,9 @@ fn made(set: &str, v: Version) -> BTreeMap<String, Vec<u8>> {
     match set {
         "1" => made::documents(v),
         "1b" => made::later(v),
+        // Of runs that are pinned the document is as any other.
+        "1c" => BTreeMap::new(),
+        "2b" => made::pinned(v),
         _ => made::documents(v).into_iter().chain(made::later(v)).collect(),
     }
 }
@@ -155,7 +165,7 @@ fn made(set: &str, v: Version) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn every_recorded_event_reads_and_is_written_again_the_same() {
     let made = made::events();
-    for set in ["1", "2"] {
+    for set in WHOLE {
         let text = read(set, "made-events.jsonl");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), made.len(), "{set}");
@@ -254,8 +264,20 @@ fn assert_folds(name: &str, recorded: &Recorded, v: Version) {
 }
 
 #[test]
+fn a_recorded_run_that_is_pinned_names_its_agents_and_is_a_definition_to_the_release_before() {
+    for set in ["1c", "2b"] {
+        for (name, recorded) in recorded(set) {
+            let created: Event = serde_json::from_str(&recorded.history[0].event).expect("an event");
+            let run = begin(&recorded.run, &[created], &recorded.values);
+            let pin = run.plan.as_ref().and_then(|plan| plan.pin.as_ref());
+            assert!(pin.is_some(), "{name} is not pinned");
+        }
+    }
+}
+
+#[test]
 fn recorded_runs_cover_snapshots_pages_lists_and_agents() {
-    for set in ["1", "2"] {
+    for set in WHOLE {
         let all = recorded(set);
         let has = |what: &str, is: &dyn Fn(&Recorded) -> bool| {
             assert!(all.iter().any(|(_, run)| is(run)), "no recorded run of {set} has {what}");

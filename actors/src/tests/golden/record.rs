@@ -2,7 +2,7 @@
 
 use super::{
     super::{World, run_id},
-    Line, Recorded, SETS, fold, folder, made, state,
+    Line, Recorded, SETS, WHOLE, fold, folder, made, state,
 };
 use crate::{
     Clock, Settings,
@@ -100,7 +100,7 @@ fn write(set: &str, name: &str, content: &str) {
 #[ignore = "writes golden files that are missing"]
 fn record_made() {
     for (set, v) in SETS {
-        if set != "1b" {
+        if WHOLE.contains(&set) {
             let lines: Vec<String> = made::events().iter().map(document::encode_event).collect();
             write(set, "made-events.jsonl", &(lines.join("\n") + "\n"));
         }
@@ -150,14 +150,17 @@ async fn record_runs() {
         let temporary = tempfile::tempdir().expect("a folder");
         let settings = || Settings { named_documents: v == Version::Named, ..Settings::default() };
         let at = Recorder { world: World::start(temporary.path(), settings()).await, set };
-        if set != "1b" {
+        if WHOLE.contains(&set) {
             record_each(&at).await;
         }
         at.world.stop().await;
         if set != "1" {
             let temporary = tempfile::tempdir().expect("a folder");
             let at = Recorder { world: with_secrets(temporary.path(), settings()).await, set };
-            record_secrets(&at).await;
+            match set {
+                "1c" | "2b" => record_pinned(&at).await,
+                _ => record_secrets(&at).await,
+            }
             at.world.stop().await;
         }
     }
@@ -184,6 +187,14 @@ async fn record_secrets(at: &Recorder) {
     let lead = json!({"id": "lead", "type": "agent", "config": {"agent": "lead", "prompt": "count"}});
     let start = json!({"definition": linear("secrets", vec![lead, call])});
     record(at, "secrets", start, &[], "completed").await;
+}
+
+/// A run that names who its agents were: one that loops, and one that it asked.
+async fn record_pinned(at: &Recorder) {
+    let lead = json!({"id": "lead", "type": "agent", "config": {"agent": "lead", "prompt": "count"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let start = json!({"definition": linear("pinned", vec![lead, go])});
+    record(at, "pinned", start, &[], "waiting").await;
 }
 
 async fn record_each(at: &Recorder) {

@@ -5,7 +5,10 @@
 mod upgrade;
 
 use super::*;
-use crate::suite::{self, batch, entries, fresh};
+use crate::{
+    NO_HASH,
+    suite::{self, batch, entries, fresh},
+};
 use callboard_core::id::{ProjectId, RunId, WorkflowId};
 
 const DEFAULT: ProjectId = ProjectId::DEFAULT;
@@ -149,6 +152,8 @@ async fn another_project_is_neither_shown_nor_touched() {
     ] {
         sqlx::query(insert).bind(run.name()).bind(workflow.as_str()).execute(&mut raw).await.unwrap();
     }
+    let pin = "insert into pins (project, hash, document, used_at) values ('acme', zeroblob(16), x'7b7d', 1)";
+    sqlx::query(pin).execute(&mut raw).await.unwrap();
     let theirs = async || {
         let row = "select seq, status, next_check_at, cleaned_seq, purged from runs where project = 'acme'";
         let row: (i64, String, i64, i64, bool) =
@@ -162,6 +167,8 @@ async fn another_project_is_neither_shown_nor_touched() {
     assert_eq!(catalog.open_runs(&DEFAULT, "running", None, 10).await.unwrap(), []);
     assert!(!catalog.mark_cleaned(&run, 7).await.unwrap());
     catalog.mark_purged(&run, None).await.unwrap();
+    assert_eq!(catalog.pin(&DEFAULT, NO_HASH).await.unwrap(), None);
+    assert_eq!(catalog.forget_pins(&DEFAULT, Timestamp(i64::MAX)).await.unwrap(), 0);
     assert_eq!(catalog.workflow(&DEFAULT, &workflow, None).await.unwrap(), None);
     assert_eq!(catalog.workflow(&DEFAULT, &workflow, Some(1)).await.unwrap(), None);
     assert_eq!(catalog.workflows(&DEFAULT, None, 10).await.unwrap(), []);

@@ -4,7 +4,6 @@
 
 use super::*;
 use crate::secret::Secret;
-use std::collections::BTreeMap;
 
 fn tool(kind: Value) -> Tool {
     let mut tool = json!({"description": "d"});
@@ -12,17 +11,28 @@ fn tool(kind: Value) -> Tool {
     serde_json::from_value(tool).unwrap()
 }
 
-fn around<'a>(guarded: &'a Guarded, secrets: &'a dyn Secrets) -> Around<'a> {
+fn tools(secrets: BTreeMap<String, Secret>) -> Tools {
+    Tools::new(Arc::new(Guarded::new(vec![], vec![])), Arc::new(secrets))
+}
+
+fn around() -> Around<'static> {
     static NONE: BTreeSet<String> = BTreeSet::new();
-    Around { guarded, secrets, names: &NONE, idempotency_key: "k", timeout: None }
+    Around { names: &NONE, idempotency_key: "k", timeout: None }
+}
+
+#[test]
+fn a_model_is_told_of_each_tool_what_its_file_says() {
+    let add = tool(json!({"type": "expression", "config": {"value": "1"}}));
+    let told = tools(BTreeMap::new()).specs(&BTreeMap::from([("add".to_owned(), add)]));
+    let parameters = json!({"type": "object"});
+    assert_eq!(told, [ToolSpec { name: "add".into(), description: "d".into(), parameters }]);
 }
 
 #[tokio::test]
 async fn an_expression_sees_its_arguments() {
     let add = tool(json!({"type": "expression", "config": {"value": "args.a + args.b"}}));
-    let guarded = Guarded::new(vec![], vec![]);
-    let secrets = BTreeMap::new();
-    let call = async |args: Value| perform(&add, &args, around(&guarded, &secrets)).await;
+    let tools = tools(BTreeMap::new());
+    let call = async |args: Value| tools.call(&add, &args, around()).await;
     assert_eq!(call(json!({"a": 2, "b": 3})).await.unwrap().output, json!(5));
     let failed = call(json!({"a": 2})).await.err().unwrap();
     assert_eq!((failed.code.as_str(), failed.retryable), ("tool_failed", false));
@@ -33,10 +43,9 @@ async fn an_argument_can_neither_name_a_secret_nor_reach_inside() {
     let get = tool(
         json!({"type": "http", "config": {"url": "{{ args.url }}", "headers": {"X-Key": "{{ args.url }}"}}}),
     );
-    let guarded = Guarded::new(vec![], vec![]);
-    let secrets = BTreeMap::from([("key".to_owned(), Secret::new("value"))]);
+    let tools = tools(BTreeMap::from([("key".to_owned(), Secret::new("value"))]));
     let args = json!({"url": "http://169.254.169.254/latest/"});
-    let refused = perform(&get, &args, around(&guarded, &secrets)).await.err().unwrap();
+    let refused = tools.call(&get, &args, around()).await.err().unwrap();
     assert_eq!(refused.code, "http_forbidden_address");
 }
 
@@ -45,9 +54,8 @@ async fn a_secret_does_not_go_where_an_argument_says() {
     let get = tool(
         json!({"type": "http", "config": {"url": "{{ args.url }}", "headers": {"X-Key": "secret://key"}}}),
     );
-    let guarded = Guarded::new(vec![], vec![]);
-    let secrets = BTreeMap::from([("key".to_owned(), Secret::new("value"))]);
+    let tools = tools(BTreeMap::from([("key".to_owned(), Secret::new("value"))]));
     let args = json!({"url": "https://example.com/"});
-    let refused = perform(&get, &args, around(&guarded, &secrets)).await.err().unwrap();
+    let refused = tools.call(&get, &args, around()).await.err().unwrap();
     assert_eq!((refused.code.as_str(), refused.retryable), ("secret_forbidden_host", false));
 }

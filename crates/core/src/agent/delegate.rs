@@ -8,7 +8,7 @@
 
 use super::{
     message::{ToolCall, ToolSpec},
-    spec::DELEGATE,
+    spec::{Agents, DELEGATE},
     task::{Profile, Task},
 };
 use crate::{Datum, call::CallError};
@@ -53,6 +53,20 @@ pub fn leaves_open(task: &Task, name: &str) -> bool {
 // === impl Profile ===
 
 impl Profile {
+    /// Finds who performs a task, and with what; the task says whom it may be passed on to. None where no agent has that
+    /// name.
+    pub fn of(agents: &Agents, task: &Task) -> Option<Profile> {
+        let spec = agents.agents.get(&task.agent)?.clone();
+        let tools = spec.tools.iter();
+        let tools = tools.filter_map(|name| Some((name.clone(), agents.tools.get(name)?.clone()))).collect();
+        let others = spec
+            .delegate_to
+            .iter()
+            .filter(|name| spec.allow_delegation && **name != task.agent && leaves_open(task, name));
+        let peers = others.filter_map(|name| Some((name.clone(), agents.agents.get(name)?.summary())));
+        Some(Profile { peers: peers.collect(), secrets: agents.secrets([&task.agent]), tools, spec })
+    }
+
     /// Whether the agent may delegate parts of this task. A task that must be done at most once is done by one agent
     /// alone.
     pub fn may_delegate(&self, task: &Task) -> bool {

@@ -1,6 +1,7 @@
 //! Who an agent is: model, role, goal, backstory, tools, limits. Read from `config/agents.yaml`.
 
 mod read;
+mod resolved;
 
 use crate::{request, retry::RetryPolicy};
 use schemars::JsonSchema;

@@ -1,7 +1,7 @@
 //! What an agent is asked to do, and who is asked: the ground that its loop and its delegations stand on.
 
 use super::spec::{Spec, Tool};
-use crate::{Datum, id::AgentId};
+use crate::{Datum, Hash, id::AgentId};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,16 +32,20 @@ pub struct Task {
     /// Secrets of the run, whose values are taken out of all that comes from outside.
     #[serde(default)]
     pub secrets: BTreeSet<String>,
+    /// Of the document that says who the agent is; without one the agents' file says so.
+    #[serde(default)]
+    pub pin: Option<Hash>,
 }
 
 /// By hand, because documents have the fields in order and without names: `origin` and `secrets` came later and are
 /// left out where nothing follows them, so that older documents stay byte for byte what they were.
 impl Serialize for Task {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // A field that is left out in the middle would shift those behind it, so `secrets` brings `origin` along.
-        let (with_origin, with_secrets) =
-            (self.origin.is_some() || !self.secrets.is_empty(), !self.secrets.is_empty());
-        let fields = 7 + usize::from(with_origin) + usize::from(with_secrets);
+        // A field that is left out in the middle would shift those behind it, so a later one brings all before it along.
+        let with_pin = self.pin.is_some();
+        let with_secrets = !self.secrets.is_empty() || with_pin;
+        let with_origin = self.origin.is_some() || with_secrets;
+        let fields = 7 + usize::from(with_origin) + usize::from(with_secrets) + usize::from(with_pin);
         let mut task = serializer.serialize_struct("Task", fields)?;
         task.serialize_field("agent", &self.agent)?;
         task.serialize_field("input", &self.input)?;
@@ -56,11 +60,14 @@ impl Serialize for Task {
         if with_secrets {
             task.serialize_field("secrets", &self.secrets)?;
         }
+        if with_pin {
+            task.serialize_field("pin", &self.pin)?;
+        }
         task.end()
     }
 }
 
-/// What the machine needs of its surroundings, resolved by the shell from the agents' file.
+/// What the machine needs of its surroundings, resolved by the shell: from the task's pin, or from the agents' file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Profile {
     /// Who the agent is, as its file says.
@@ -69,6 +76,8 @@ pub struct Profile {
     pub tools: BTreeMap<String, Tool>,
     /// The agents it may delegate to, each with what it is for.
     pub peers: BTreeMap<String, String>,
+    /// Names of the secrets that may come back from its tools, and from those of whom it may ask.
+    pub secrets: BTreeSet<String>,
 }
 
 /// Where a delegated task comes from.

@@ -33,6 +33,14 @@ impl ProjectId {
         *self == Self::DEFAULT
     }
 
+    /// Returns the key in the state store of a pin, the agents under a hash, and of its further pieces. No run's keys
+    /// begin like that: a run's text stands in their braces.
+    pub fn pin_key(&self, hash: crate::Hash, piece: usize) -> String {
+        let project = if self.is_default() { String::new() } else { format!("{self}.") };
+        let piece = if piece == 0 { String::new() } else { format!(".{piece}") };
+        format!("pin.{project}{hash}{piece}")
+    }
+
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Text::Known(text) => text,

@@ -13,6 +13,7 @@ mod scope;
 use super::{
     definition::{Definition, Join, Node},
     kinds::Branch,
+    pin::Pin,
     read,
 };
 use crate::{
@@ -53,6 +54,8 @@ pub struct Plan {
     pub secrets: BTreeSet<String>,
     /// Names of the agents that it asks.
     pub agents: BTreeSet<String>,
+    /// Who those are; none of a run that began before that was recorded.
+    pub pin: Option<Pin>,
 }
 
 /// A graph of nodes: the workflow, or the body of a `for_each` or `loop`.

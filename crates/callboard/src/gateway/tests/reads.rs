@@ -4,7 +4,7 @@ use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
     Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, Keys, NO_HASH, NewVersion,
-    NewWorkflow, OpenRun, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    NewWorkflow, OpenRun, Pins, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -190,6 +190,25 @@ impl Journal for Growing {
         _: u32,
     ) -> Result<Vec<RunRow>, CatalogError> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Pins for Growing {
+    async fn keep_pin(
+        &self,
+        _: &ProjectId,
+        _: Hash,
+        _: bytes::Bytes,
+        _: Timestamp,
+    ) -> Result<(), CatalogError> {
+        Ok(())
+    }
+    async fn pin(&self, _: &ProjectId, _: Hash) -> Result<Option<bytes::Bytes>, CatalogError> {
+        Ok(None)
+    }
+    async fn forget_pins(&self, _: &ProjectId, _: Timestamp) -> Result<u64, CatalogError> {
+        Ok(0)
     }
 }
 

@@ -32,6 +32,7 @@ fn task(origin: Option<Origin>) -> Task {
         budgeted: false,
         origin,
         secrets: BTreeSet::new(),
+        pin: None,
     }
 }
 

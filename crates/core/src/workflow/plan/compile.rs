@@ -124,6 +124,7 @@ fn assemble(
         by_id,
         secrets,
         agents: definition.agents(),
+        pin: None,
     }
 }
 
