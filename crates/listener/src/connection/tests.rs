@@ -134,6 +134,15 @@ async fn in_a_crowd_a_connection_has_a_server_only_while_something_runs() {
         let answer = String::from_utf8_lossy(&answer[..n]).into_owned();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hi"), "{answer}");
     }
+    // With half of the next, which goes on once this one is answered.
+    let mut begun = "";
+    for half in [&request[..20], &request[..40], ""] {
+        socket.write_all(format!("{}{half}", &request[begun.len()..]).as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let n = socket.read(&mut answer).await.unwrap();
+        assert!(answer[..n].starts_with(b"HTTP/1.1 200"), "{half}");
+        begun = half;
+    }
     // One after the other without a pause, and half of one that has its own time.
     socket.write_all(format!("{request}{chunked}{request}GET / HT").as_bytes()).await.unwrap();
     let (text, seconds) = rest(socket).await;
