@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use bytes::BytesMut;
+use callboard_connectors::tls;
 use futures::StreamExt;
 use reqwest::{Client, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
@@ -41,6 +42,7 @@ const LARGEST: usize = 40 << 20;
 
 impl Api {
     pub fn new(url: &str) -> anyhow::Result<Self> {
+        tls::ready();
         // Loopback only, so neither the environment's proxies nor redirects have a say.
         #[expect(
             clippy::disallowed_methods,

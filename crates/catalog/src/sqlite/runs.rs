@@ -4,7 +4,7 @@ use super::{journal::hash, lists, signed};
 use crate::{Entry, Error, NO_HASH, PROJECT, RunFilter, RunRow, Tip};
 use bytes::Bytes;
 use callboard_core::Timestamp;
-use sqlx::{FromRow, QueryBuilder, SqlitePool};
+use sqlx::{FromRow, QueryBuilder, Row as _, SqlitePool, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
 /// A history is found by the text of its run's id: in the default project the id itself.
@@ -25,7 +25,6 @@ const VALUES: &str =
 type TipRow = (u64, Vec<u8>, Option<Vec<u8>>, bool, bool, u64);
 
 /// A row of `runs`.
-#[derive(FromRow)]
 struct Row {
     id: String,
     workflow_id: Option<String>,
@@ -38,6 +37,24 @@ struct Row {
     next_check_at: Option<i64>,
     cleaned_seq: u64,
     purged: bool,
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            workflow_id: row.try_get("workflow_id")?,
+            version: row.try_get("version")?,
+            status: row.try_get("status")?,
+            summary: row.try_get("summary")?,
+            seq: row.try_get("seq")?,
+            created_at: row.try_get("created_at")?,
+            ended_at: row.try_get("ended_at")?,
+            next_check_at: row.try_get("next_check_at")?,
+            cleaned_seq: row.try_get("cleaned_seq")?,
+            purged: row.try_get("purged")?,
+        })
+    }
 }
 
 pub(super) async fn tip(readers: &SqlitePool, run: &str, at: Option<u64>) -> Result<Option<Tip>, Error> {
