@@ -23,11 +23,11 @@ use callboard_core::{
     id::{ProjectId, RunId, WorkflowId},
 };
 use sqlx::{
-    ConnectOptions, SqliteConnection, SqlitePool,
-    migrate::Migrator,
+    ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
 use writer::Writer;
 
 /// Connections for reading.
@@ -40,7 +40,20 @@ const OPEN_TRIES: u32 = 5;
 const LIMIT: u32 = 10_000;
 
 /// What brings the tables up to date, in order, each in a transaction of its own.
-static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+///
+/// Listed by hand: sqlx's macro would bring all of sqlx, SQLite too, a second time into each build.
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    Migrator::with_migrations(vec![
+        migration(1, "catalog", include_str!("../../../migrations/sqlite/0001_catalog.sql")),
+        migration(2, "projects", include_str!("../../../migrations/sqlite/0002_projects.sql")),
+        migration(3, "internal keys", include_str!("../../../migrations/sqlite/0003_internal_keys.sql")),
+        migration(4, "pins", include_str!("../../../migrations/sqlite/0004_pins.sql")),
+    ])
+});
+
+fn migration(version: i64, name: &'static str, sql: &'static str) -> Migration {
+    Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+}
 
 /// Every transaction that writes takes the file at once: one that begins as a reader may not become a writer.
 const BEGIN: &str = "begin immediate";

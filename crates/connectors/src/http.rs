@@ -11,7 +11,7 @@ pub mod node;
 mod resolver;
 pub(crate) mod room;
 
-use crate::CallError;
+use crate::{CallError, tls};
 use address::Rules;
 use bytes::Bytes;
 use callboard_core::request::{LARGEST_BODY, USUAL_BODY, is_reserved};
@@ -232,6 +232,7 @@ impl Guarded {
 /// A client without anything that acts by itself: no redirects, proxies, cookies, retries, decompression.
 #[expect(clippy::disallowed_methods, reason = "the one place that makes outbound clients")]
 pub(crate) fn plain() -> reqwest::ClientBuilder {
+    tls::ready();
     reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())

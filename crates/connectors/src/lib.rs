@@ -6,6 +6,7 @@
 pub mod http;
 pub mod model;
 pub mod secret;
+pub mod tls;
 pub mod tools;
 
 pub use callboard_core::call::CallError;

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::connection;
+use crate::connection::{self, Servers};
+use crate::crowd::Crowd;
 use crate::door::Door;
 use crate::line::Line;
 use crate::visitor::Address;
@@ -41,6 +42,8 @@ pub fn serve(
         let listened = listener.local_addr().ok();
         let mut intake = Intake::new(listener, doors.limits.connections);
         let mut connections = JoinSet::new();
+        let crowd = Crowd::new(&doors.limits);
+        let servers = Arc::new(Servers::new(doors.clone()));
         loop {
             let (socket, place) = tokio::select! {
                 () = stop.cancelled() => break,
@@ -51,12 +54,13 @@ pub fn serve(
                 tracing::debug!(%error, "no delay cannot be set");
             }
             let here = Address { listened, called: socket.local_addr().ok() };
-            let line = Line::new();
+            let line = Line::new(&crowd);
+            let present = crowd.enter();
             let door = Door::new(router.clone(), doors.clone(), here, refuse, line.clone());
-            let served = connection::serve(socket, line, door, doors.limits, stop.clone());
+            let served = connection::serve(socket, line, door, servers.clone(), stop.clone());
             connections.spawn(async move {
                 served.await;
-                drop(place);
+                drop((present, place));
             });
         }
         drop(intake);

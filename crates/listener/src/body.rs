@@ -17,6 +17,7 @@ use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::Limits;
+use crate::line::Owed;
 use crate::room::Held;
 
 /// Why a body ends before its end, as far as this crate decides it.
@@ -46,13 +47,15 @@ pub(crate) struct Paced<B> {
     pace: Pace,
     messages: Option<Messages>,
     held: Held,
+    /// Until it came whole.
+    owed: Option<Owed>,
     /// So far, of what has no messages.
     bytes: usize,
     over: bool,
 }
 
 /// The sender's credit of time.
-struct Pace {
+pub(crate) struct Pace {
     limits: Limits,
     left: Duration,
     waiting: Option<Instant>,
@@ -76,15 +79,21 @@ const HEAD: usize = 5;
 // === impl Paced ===
 
 impl<B> Paced<B> {
-    pub(crate) fn new(inner: B, limits: Limits, is_grpc: bool, held: Held) -> Self {
-        let pace = Pace { limits, left: limits.grace, waiting: None, sleep: None };
+    pub(crate) fn new(inner: B, limits: Limits, is_grpc: bool, held: Held, owed: Owed) -> Self {
+        let pace = Pace::new(limits);
         let messages = is_grpc.then(Messages::default);
-        Self { inner, pace, messages, held, bytes: 0, over: false }
+        Self { inner, pace, messages, held, owed: Some(owed), bytes: 0, over: false }
     }
 
     /// Whether the sender owes us something.
     fn is_owed(&self) -> bool {
         self.messages.as_ref().is_none_or(|messages| messages.partial > 0 || messages.last == 0)
+    }
+
+    fn settle(&mut self) {
+        if let Some(owed) = self.owed.take() {
+            owed.settle();
+        }
     }
 
     fn count(&mut self, data: &Bytes) -> Result<(), Broken> {
@@ -119,13 +128,19 @@ where
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.data_ref();
                 this.pace.heard(data.map_or(0, Bytes::len));
+                if this.inner.is_end_stream() {
+                    this.settle();
+                }
                 match data.map_or(Ok(()), |data| this.count(data)) {
                     Ok(()) => return Poll::Ready(Some(Ok(frame))),
                     Err(broken) => broken,
                 }
             }
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
-            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(None) => {
+                this.settle();
+                return Poll::Ready(None);
+            }
             Poll::Pending if !this.is_owed() => return Poll::Pending,
             Poll::Pending => match this.pace.poll(cx) {
                 Poll::Ready(()) => Broken::Slow,
@@ -148,14 +163,18 @@ where
 // === impl Pace ===
 
 impl Pace {
-    fn heard(&mut self, bytes: usize) {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, left: limits.grace, waiting: None, sleep: None }
+    }
+
+    pub(crate) fn heard(&mut self, bytes: usize) {
         let waited = self.waiting.take().map_or(Duration::ZERO, |since| since.elapsed());
         let bought = Duration::from_secs_f64(bytes as f64 / f64::from(self.limits.pace.max(1)));
         self.left = self.left.saturating_sub(waited).saturating_add(bought).min(self.limits.grace);
     }
 
     /// Is over when the credit is.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.waiting.is_none() {
             let now = Instant::now();
             self.waiting = Some(now);

@@ -15,7 +15,7 @@ use tower::Service;
 use crate::body::Paced;
 use crate::line::{Busy, Line};
 use crate::visitor::{self, Address};
-use crate::{Doors, Refuse};
+use crate::{Doors, Refuse, small};
 
 /// The router of one connection, behind its door.
 #[derive(Clone)]
@@ -56,21 +56,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let busy = self.line.busy();
+        let owed = (!request.body().is_end_stream()).then(|| self.line.owed());
         if let Err(refusal) = visitor::check(request.uri(), request.headers(), &self.here, &self.doors) {
             tracing::debug!(%refusal, "refused at the door");
             let mut response = (self.refuse)(&refusal, request.headers());
-            if request.version() < http::Version::HTTP_2 && !request.body().is_end_stream() {
+            if request.version() < http::Version::HTTP_2 && owed.is_some() {
                 // Its body stays unread.
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             return Box::pin(std::future::ready(Ok(finished(response, busy))));
         }
         let held = self.doors.room.hold();
-        let limits = self.doors.limits;
+        let limits = small::limits(self.doors.limits, self.line.was_late());
         let is_grpc = is_grpc(request.headers());
-        let request = request.map(|body| match body.is_end_stream() {
-            true => Body::empty(),
-            false => Body::new(Paced::new(body, limits, is_grpc, held.clone())),
+        let request = request.map(|body| match owed {
+            None => Body::empty(),
+            Some(owed) => Body::new(Paced::new(body, limits, is_grpc, held.clone(), owed)),
         });
         let answering = self.router.call(request);
         Box::pin(async move {

@@ -1,17 +1,20 @@
 //! How every port of ours is served.
 //!
 //! [`serve`] is the only way a port gets its connections, so whatever is decided here holds for every route there is:
-//! who may come (`visitor`), how long a head, a body and an idle connection may take (`line`, `body`), and how many
-//! bytes of bodies are held at once (`room`). What is behind a port is a router; this crate knows nothing of it.
+//! who may come (`visitor`), how long a head, a body and an idle connection may take (`line`, `body`), how much a
+//! connection costs that only waits (`head`, `small`, `crowd`), and how many bytes of bodies are held at once (`room`). What is behind a port is a router; this crate knows nothing of it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail"))]
 
 mod accept;
 mod body;
 mod connection;
+mod crowd;
 mod door;
+mod head;
 mod line;
 mod room;
+mod small;
 mod visitor;
 
 use std::sync::Arc;
@@ -51,6 +54,10 @@ pub struct Limits {
     pub pace: u32,
     /// Connections at once; the next one waits to be accepted.
     pub connections: usize,
+    /// Connections at once above which those on which nothing runs are kept in as few bytes as can be.
+    pub crowd: usize,
+    /// HTTP/2: connections at once on which nothing runs; who waits longest has to go first.
+    pub idle_http2: usize,
     /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
     /// HTTP/2: bytes that may be on their way, in a request and in all of a connection.
@@ -82,6 +89,8 @@ impl Default for Limits {
             grace: Duration::from_secs(10),
             pace: 1024,
             connections: 2048,
+            crowd: 256,
+            idle_http2: 256,
             streams: 256,
             windows: (256 << 10, 1 << 20),
             ping: (Duration::from_secs(30), Duration::from_secs(20)),

@@ -5,15 +5,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use crate::Limits;
+use crate::crowd::{Crowd, Guest};
 
 /// A connection's state; clones are the same.
 #[derive(Clone)]
-pub(crate) struct Line(Arc<Mutex<State>>);
+pub(crate) struct Line {
+    state: Arc<Mutex<State>>,
+    crowd: Arc<Crowd>,
+}
 
 struct State {
     /// Requests whose answers are not over.
@@ -23,9 +28,15 @@ struct State {
     since: Instant,
     /// Since when the other side takes nothing of what is written.
     stalled: Option<Instant>,
-    /// The connection's first bytes, which say what protocol it speaks.
-    first: [u8; HTTP2.len()],
-    seen: usize,
+    /// Bodies of requests that were not read to their ends: what comes next is still theirs.
+    owed: u32,
+    /// The server that it has now has answered something.
+    answered: bool,
+    /// The body of the next request has used up its time.
+    late: bool,
+    speaks_http2: bool,
+    /// Its place among the servers of HTTP/2.
+    guest: Option<Guest>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,51 +49,116 @@ enum Doing {
 /// One request is being answered, as long as this lives.
 pub(crate) struct Busy(Line);
 
+/// A request's body is being read, or was given up.
+pub(crate) struct Owed(Line);
+
 /// A socket that tells its line what passes.
 pub(crate) struct Watched<S> {
     inner: S,
     line: Line,
+    /// Read before, and to be read again.
+    ahead: Bytes,
+    /// Written before: so much of it is not to be written again.
+    written: Bytes,
 }
-
-/// How HTTP/2 begins; no request of HTTP/1 does.
-const HTTP2: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 // === impl Line ===
 
 impl Line {
     /// A connection that was just made, and from which a head is awaited.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(crowd: &Arc<Crowd>) -> Self {
+        let (doing, since) = (Doing::Head, Instant::now());
         let state = State {
             running: 0,
-            doing: Doing::Head,
-            since: Instant::now(),
+            doing,
+            since,
             stalled: None,
-            first: [0; HTTP2.len()],
-            seen: 0,
+            owed: 0,
+            answered: false,
+            late: false,
+            speaks_http2: false,
+            guest: None,
         };
-        Self(Arc::new(Mutex::new(state)))
+        Self { state: Arc::new(Mutex::new(state)), crowd: crowd.clone() }
     }
 
     pub(crate) fn watch<S>(&self, inner: S) -> Watched<S> {
-        Watched { inner, line: self.clone() }
+        Watched { inner, line: self.clone(), ahead: Bytes::new(), written: Bytes::new() }
     }
 
     pub(crate) fn busy(&self) -> Busy {
-        self.0.lock().running += 1;
+        let mut state = self.state.lock();
+        state.running += 1;
+        if state.running == 1
+            && let Some(guest) = &mut state.guest
+        {
+            guest.works();
+        }
         Busy(self.clone())
     }
 
+    pub(crate) fn owed(&self) -> Owed {
+        self.state.lock().owed += 1;
+        Owed(self.clone())
+    }
+
+    /// Its heads come in frames between those of others; the protocol's own limits hold for them.
+    pub(crate) fn speaks_http2(&self) {
+        let mut state = self.state.lock();
+        state.speaks_http2 = true;
+        if state.doing == Doing::Head {
+            (state.doing, state.since) = (Doing::Nothing, Instant::now());
+        }
+    }
+
+    /// The next request is one whose body has used up its time.
+    pub(crate) fn is_late(&self) {
+        self.state.lock().late = true;
+    }
+
+    pub(crate) fn was_late(&self) -> bool {
+        std::mem::take(&mut self.state.lock().late)
+    }
+
+    /// A server is there for it, which has answered nothing yet.
+    pub(crate) fn serves(&self) {
+        self.state.lock().answered = false;
+    }
+
+    /// A server of HTTP/2 is there for it.
+    pub(crate) fn is_guest(&self) {
+        self.speaks_http2();
+        let guest = self.crowd.guest();
+        self.state.lock().guest = Some(guest);
+    }
+
     pub(crate) fn is_http2(&self) -> bool {
-        self.0.lock().is_http2()
+        self.state.lock().speaks_http2
     }
 
     pub(crate) fn is_busy(&self) -> bool {
-        self.0.lock().running > 0
+        self.state.lock().running > 0
+    }
+
+    pub(crate) fn is_in_crowd(&self) -> bool {
+        self.crowd.is_there()
+    }
+
+    /// Whether all that was asked is answered, and what was answered is written: no server needs to remember anything.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.state.lock();
+        state.answered && state.running == 0 && state.owed == 0 && state.stalled.is_none()
+    }
+
+    /// Whether others need its place more, as nothing runs here; if not, the task is woken when they do.
+    pub(crate) fn is_to_go(&self, cx: &mut Context<'_>) -> bool {
+        let state = self.state.lock();
+        state.guest.as_ref().is_some_and(|guest| guest.is_to_go(cx)) && state.running == 0
     }
 
     /// Returns when the connection has to end if it goes on as it is.
     pub(crate) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let state = self.0.lock();
+        let state = self.state.lock();
         let ends = match (state.running, state.doing) {
             (0, Doing::Head) => Some(state.since + limits.head),
             (0, Doing::Nothing) => Some(state.since + limits.idle),
@@ -92,26 +168,16 @@ impl Line {
         ends.into_iter().chain(stalled).min()
     }
 
-    fn read(&self, bytes: &[u8]) {
-        let mut state = self.0.lock();
-        let state = &mut *state;
-        let seen = state.seen;
-        for (at, byte) in state.first.iter_mut().skip(seen).zip(bytes) {
-            *at = *byte;
-            state.seen += 1;
-        }
-        if state.is_http2() {
-            // Its heads come in frames between those of others; the protocol's own limits hold for them.
-            if state.doing == Doing::Head {
-                (state.doing, state.since) = (Doing::Nothing, Instant::now());
-            }
-        } else if state.running == 0 && state.doing == Doing::Nothing {
+    /// Something comes: a head, unless a request is under way.
+    pub(crate) fn begins(&self) {
+        let mut state = self.state.lock();
+        if state.running == 0 && state.doing == Doing::Nothing && !state.speaks_http2 {
             (state.doing, state.since) = (Doing::Head, Instant::now());
         }
     }
 
     fn wrote<T>(&self, poll: &Poll<io::Result<T>>) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         match poll {
             Poll::Pending => {
                 state.stalled.get_or_insert_with(Instant::now);
@@ -121,23 +187,45 @@ impl Line {
     }
 }
 
-impl State {
-    fn is_http2(&self) -> bool {
-        self.seen == HTTP2.len() && self.first == *HTTP2
-    }
-}
-
 impl Drop for Busy {
     fn drop(&mut self) {
-        let mut state = self.0.0.lock();
+        let mut state = self.0.state.lock();
         state.running -= 1;
+        state.answered = true;
         if state.running == 0 {
             (state.doing, state.since) = (Doing::Nothing, Instant::now());
+            if let Some(guest) = &mut state.guest {
+                guest.idles();
+            }
         }
     }
 }
 
+impl Owed {
+    /// The body came whole.
+    pub(crate) fn settle(self) {
+        self.0.state.lock().owed -= 1;
+    }
+}
+
 // === impl Watched ===
+
+impl<S> Watched<S> {
+    /// Lets what was read be read again, and what was written not be written again.
+    pub(crate) fn rewind(&mut self, read: Bytes, written: Bytes) {
+        (self.ahead, self.written) = (read, written);
+    }
+
+    fn written_before(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = bytes.len().min(self.written.len());
+        if self.written.split_to(length) != bytes[..length] {
+            return Err(io::Error::other(
+                "a server of HTTP/2 began otherwise than the one that was listened to",
+            ));
+        }
+        Ok(length)
+    }
+}
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
@@ -145,10 +233,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let poll = Pin::new(&mut self.inner).poll_read(cx, buffer);
         if let [_, ..] = &buffer.filled()[before..] {
-            self.line.read(&buffer.filled()[before..]);
+            self.line.begins();
         }
         poll
     }
@@ -156,6 +249,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if !self.written.is_empty() {
+            return Poll::Ready(self.written_before(bytes));
+        }
         let poll = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.line.wrote(&poll);
         poll
@@ -166,6 +262,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !self.written.is_empty() {
+            return Poll::Ready(
+                bytes
+                    .iter()
+                    .find(|slice| !slice.is_empty())
+                    .map_or(Ok(0), |slice| self.written_before(slice)),
+            );
+        }
         let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
         self.line.wrote(&poll);
         poll

@@ -69,24 +69,45 @@ async fn two_thousand_half_sent_requests_on_each_port_keep_nobody_waiting() {
     seen.within(Duration::from_millis(health), Duration::from_millis(runs), before + (64 << 20));
 }
 
+/// How a request is begun and not ended.
+enum Half {
+    /// Sent at once.
+    Of(String),
+    /// After a whole one, which was answered.
+    Second(String),
+    /// Byte by byte.
+    Dribbled(String),
+}
+
+fn half(port: u16, n: usize) -> Half {
+    let get = format!("GET /health HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nx-slow: ");
+    let post = |path, how| {
+        format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\n{how}")
+    };
+    let sized = "content-length: 60000\r\n\r\n";
+    // Of HTTP/2: the preface alone, with a frame that is announced and does not come, and with nothing after its
+    // settings.
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = "\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+    match n % 10 {
+        0 => Half::Of(get),
+        1 => Half::Of(post("/api/v1/runs", sized) + "{\"definition\":"),
+        2 => Half::Of(post("/v1.0/state/statestore", sized) + "[{"),
+        3 => Half::Of(post("/api/v1/runs", "transfer-encoding: chunked\r\n\r\n") + "ff\r\n{"),
+        4 => Half::Of(preface.to_owned()),
+        5 => Half::Of(format!("{preface}\0\0\x06\x04\0\0\0\0\0\0\x03")),
+        6 => Half::Of(format!("{preface}{settings}")),
+        7 => Half::Of(String::new()),
+        8 => Half::Second(get),
+        _ => Half::Dribbled(get),
+    }
+}
+
 /// Half of a head, or of a body, again whenever the server hangs up.
 async fn half_sent(port: u16, n: usize, stop: Arc<AtomicBool>, held: Arc<AtomicUsize>) {
-    let parts = [
-        format!("GET /api/v1/runs HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nx-slow: "),
-        format!(
-            "POST /api/v1/runs HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n{{\"definition\":"
-        ),
-        format!(
-            "POST /v1.0/state/statestore HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\ncontent-type: application/json\r\ncontent-length: 60000\r\n\r\n[{{"
-        ),
-        // Of HTTP/2: the preface alone, and with a frame that is announced and does not come.
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x03".to_owned(),
-        String::new(),
-    ];
     while !stop.load(Ordering::SeqCst) {
         if let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)).await
-            && socket.write_all(parts[n % parts.len()].as_bytes()).await.is_ok()
+            && begun(&mut socket, half(port, n)).await.is_ok()
         {
             held.fetch_add(1, Ordering::SeqCst);
             let mut answer = [0; 1024];
@@ -94,5 +115,23 @@ async fn half_sent(port: u16, n: usize, stop: Arc<AtomicBool>, held: Arc<AtomicU
             held.fetch_sub(1, Ordering::SeqCst);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn begun(socket: &mut TcpStream, half: Half) -> std::io::Result<()> {
+    match half {
+        Half::Of(part) => socket.write_all(part.as_bytes()).await,
+        Half::Second(part) => {
+            socket.write_all(format!("{part}\r\n\r\n").as_bytes()).await?;
+            socket.read_exact(&mut [0; 12]).await?;
+            socket.write_all(part.as_bytes()).await
+        }
+        Half::Dribbled(part) => {
+            for byte in part.bytes().take(8) {
+                socket.write_all(&[byte]).await?;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Ok(())
+        }
     }
 }

@@ -70,6 +70,7 @@ pub fn scratch() -> tempfile::TempDir {
 /// the test that opened them.
 #[expect(clippy::disallowed_methods, reason = "a test calls what it likes")]
 pub fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(30))

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use bytes::BytesMut;
+use callboard_connectors::tls;
 use callboard_core::id::RunId;
 use futures::StreamExt;
 use reqwest::{Client, RequestBuilder, StatusCode, header};
@@ -42,6 +43,7 @@ const LARGEST: usize = 40 << 20;
 
 impl Api {
     pub fn new(url: &str) -> anyhow::Result<Self> {
+        tls::ready();
         // Loopback only, so neither the environment's proxies nor redirects have a say.
         #[expect(
             clippy::disallowed_methods,

@@ -8,7 +8,7 @@ use callboard_core::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sqlx::{Connection, FromRow, QueryBuilder, SqliteConnection, SqlitePool};
+use sqlx::{Connection, FromRow, QueryBuilder, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 const CREATE: &str = "
     insert into workflows (project, id, name, description, created_at, updated_at, metadata, version)
@@ -63,7 +63,6 @@ const READ: &str = concat!(
 /// What a list takes of each workflow; `lists` says of which.
 pub(super) const LISTED: &str = select!("'null'", "w.version");
 
-#[derive(FromRow)]
 struct Row {
     id: String,
     version: u32,
@@ -76,6 +75,24 @@ struct Row {
     updated_at: i64,
     hidden: bool,
     status: Option<String>,
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            version: row.try_get("version")?,
+            name: row.try_get("name")?,
+            description: row.try_get("description")?,
+            definition: row.try_get("definition")?,
+            problems: row.try_get("problems")?,
+            metadata: row.try_get("metadata")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            hidden: row.try_get("hidden")?,
+            status: row.try_get("status")?,
+        })
+    }
 }
 
 pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<Workflow, Error> {

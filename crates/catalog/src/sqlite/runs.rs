@@ -7,7 +7,7 @@ use callboard_core::{
     Timestamp,
     id::{ProjectId, RunId, WorkflowId},
 };
-use sqlx::{FromRow, QueryBuilder, SqlitePool};
+use sqlx::{FromRow, QueryBuilder, Row as _, SqlitePool, sqlite::SqliteRow};
 use std::collections::BTreeMap;
 
 /// A run is found by project and name, its history by the text that is made of them.
@@ -28,7 +28,6 @@ const VALUES: &str =
 type TipRow = (u64, Vec<u8>, Option<Vec<u8>>, bool, bool, u64);
 
 /// A row of `runs`.
-#[derive(FromRow)]
 struct Row {
     project: String,
     id: String,
@@ -42,6 +41,25 @@ struct Row {
     next_check_at: Option<i64>,
     cleaned_seq: u64,
     purged: bool,
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            project: row.try_get("project")?,
+            id: row.try_get("id")?,
+            workflow_id: row.try_get("workflow_id")?,
+            version: row.try_get("version")?,
+            status: row.try_get("status")?,
+            summary: row.try_get("summary")?,
+            seq: row.try_get("seq")?,
+            created_at: row.try_get("created_at")?,
+            ended_at: row.try_get("ended_at")?,
+            next_check_at: row.try_get("next_check_at")?,
+            cleaned_seq: row.try_get("cleaned_seq")?,
+            purged: row.try_get("purged")?,
+        })
+    }
 }
 
 pub(super) async fn tip(readers: &SqlitePool, run: &RunId, at: Option<u64>) -> Result<Option<Tip>, Error> {

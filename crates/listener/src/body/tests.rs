@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::Room;
+use crate::crowd::Crowd;
+use crate::line::Line;
 use axum::body::Body;
 use futures::channel::mpsc;
 use http_body_util::BodyExt;
@@ -10,7 +12,9 @@ type Sender = mpsc::UnboundedSender<Result<Bytes, std::io::Error>>;
 
 fn body(room: &Room, is_grpc: bool) -> (Sender, Paced<Body>) {
     let (sender, receiver) = mpsc::unbounded();
-    (sender, Paced::new(Body::from_stream(receiver), Limits::default(), is_grpc, room.hold()))
+    let limits = Limits::default();
+    let owed = Line::new(&Crowd::new(&limits)).owed();
+    (sender, Paced::new(Body::from_stream(receiver), limits, is_grpc, room.hold(), owed))
 }
 
 fn send(sender: &Sender, bytes: usize) {
