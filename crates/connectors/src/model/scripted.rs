@@ -10,7 +10,7 @@ use crate::CallError;
 use async_trait::async_trait;
 use callboard_core::{
     Problem, Span,
-    agent::message::{Message, ModelReply, ModelRequest, Role, ToolCall},
+    agent::message::{Finish, Message, ModelReply, ModelRequest, Role, ToolCall},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -154,7 +154,7 @@ impl ChatModel for Scripted {
             text.split_inclusive(' ').for_each(on_delta);
         }
         let usage = estimate(&request.messages, text.len());
-        Ok(ModelReply { text, tool_calls, usage, model: SCRIPTED.to_owned(), truncated: false })
+        Ok(ModelReply { text, tool_calls, usage, model: SCRIPTED.to_owned(), finish: Finish::Complete, extras: None })
     }
 }
 

@@ -4,6 +4,7 @@
 //! data. Messages are kept by reference, each written once. The rules are in `decide`, the checks of what models
 //! write in `calls`.
 
+mod answer;
 mod calls;
 mod decide;
 mod places;
@@ -130,7 +131,8 @@ pub enum Input {
 pub enum Event {
     TaskAccepted { at: Timestamp, task: Task },
     ModelReplied { message: Datum, calls: Vec<ToolCall>, usage: Usage },
-    ModelFailed { error: CallError, model: usize, retry_at: Timestamp },
+    /// `usage` is that of an answer that can't be taken, and is paid for.
+    ModelFailed { error: CallError, model: usize, retry_at: Timestamp, usage: Usage },
     AnswerRejected { message: Datum, complaint: Datum, usage: Usage },
     ToolAnswered { id: String, message: Datum, strike: bool },
     CallGranted { at: Timestamp },
@@ -243,7 +245,8 @@ impl Run {
                 }
                 self.phase = Phase::Acting { calls: calls.clone(), results: BTreeMap::new() };
             }
-            Event::ModelFailed { model, retry_at, .. } => {
+            Event::ModelFailed { model, retry_at, usage, .. } => {
+                self.usage += *usage;
                 self.failures = if *model == self.model { self.failures + 1 } else { 0 };
                 self.model = *model;
                 self.phase = Phase::Thinking { not_before: *retry_at };
