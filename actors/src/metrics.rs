@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct Metrics {
     llm_request_duration: Histogram,
     llm_token_usage: IntCounterVec,
+    /// Calls of models by what came of them.
+    llm_requests: IntCounterVec,
     agent_execution_time: Histogram,
     pub conflicts: IntCounter,
     pub turns: IntCounter,
@@ -53,6 +55,12 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &llm_token_usage);
+        let llm_requests = IntCounterVec::new(
+            Opts::new("llm_requests_total", "LLM requests by what came of them"),
+            &["model", "outcome"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &llm_requests);
         let refused = IntCounterVec::new(
             Opts::new(
                 "callboard_refused_total",
@@ -70,6 +78,7 @@ impl Metrics {
                 &[0.1, 0.5, 1.0, 2.0, 5.0],
             ),
             llm_token_usage,
+            llm_requests,
             agent_execution_time: histogram(
                 "agent_execution_time",
                 "Time taken for agent task execution",
@@ -103,7 +112,9 @@ impl Metrics {
         let _ = self.registry.register(Box::new(sent));
     }
 
-    pub fn model_called(&self, model: &str, took: Duration, usage: Option<&Usage>) {
+    /// `outcome` is `complete`, `cut`, `filtered`, `refused`, or the code of a failure.
+    pub fn model_called(&self, model: &str, took: Duration, outcome: &str, usage: Option<&Usage>) {
+        self.llm_requests.with_label_values(&[model, outcome]).inc();
         self.llm_request_duration.observe(took.as_secs_f64());
         if let Some(usage) = usage {
             self.llm_token_usage.with_label_values(&[model, "prompt"]).inc_by(usage.prompt_tokens);

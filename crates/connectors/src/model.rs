@@ -194,13 +194,15 @@ impl Models {
 
     /// Makes one call, for which the caller has a place, at the provider the model's name means.
     pub async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
-        let named = request.model.split_once('/').and_then(|(provider, model)| {
-            Some((provider, self.named.get(provider)?, model))
-        });
+        let named = request
+            .model
+            .split_once('/')
+            .and_then(|(provider, model)| Some((provider, self.named.get(provider)?, model)));
         let (name, provider, model) =
             named.unwrap_or((self.default.0.as_str(), &self.default.1, request.model.as_str()));
         // What one provider hid in its answers is no other's business.
-        let is_foreign = |message: &Message| message.extras.as_ref().is_some_and(|extras| extras.provider != name);
+        let is_foreign =
+            |message: &Message| message.extras.as_ref().is_some_and(|extras| extras.provider != name);
         let mut reply = if model != request.model || request.messages.iter().any(is_foreign) {
             let mut request = ModelRequest { model: model.to_owned(), ..request.clone() };
             request.messages.iter_mut().filter(|m| is_foreign(m)).for_each(|m| m.extras = None);

@@ -38,7 +38,13 @@ pub struct Usage {
 impl CallError {
     /// A failure that trying again does not cure. `code` is stable, `message` is a sentence for people.
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retryable: false, retry_after: None, elsewhere: false }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            retryable: false,
+            retry_after: None,
+            elsewhere: false,
+        }
     }
 
     /// A failure that trying again may cure; when to try is for the policy to say.

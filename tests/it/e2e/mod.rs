@@ -11,6 +11,7 @@ mod history;
 mod kinds;
 mod large;
 mod places;
+mod providers;
 mod runs;
 mod tracing;
 mod words;

@@ -98,7 +98,9 @@ impl Abilities {
     /// What the names of a host and of a model tell, after their vendors' documentation.
     pub(super) fn by_name(host: &str, model: &str) -> Abilities {
         let model = model.rsplit('/').next().unwrap_or(model).to_ascii_lowercase();
-        let is = |family: &str| model.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        let is = |family: &str| {
+            model.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
         let mut said = Abilities::default();
         if NEW_LIMIT.iter().any(|family| model.starts_with(family)) {
             said.token_limit = Some(TokenLimit::MaxCompletionTokens);
@@ -116,7 +118,9 @@ impl Abilities {
             said.structured = Some(Structured::Prompt);
         } else if host == "api.mistral.ai" {
             said.stream_usage = Some(false);
-        } else if host == "generativelanguage.googleapis.com" && (is("gemini-1.5") || is("gemini-2.0") || is("gemini-2.5")) {
+        } else if host == "generativelanguage.googleapis.com"
+            && (is("gemini-1.5") || is("gemini-2.0") || is("gemini-2.5"))
+        {
             said.structured_with_tools = Some(false);
         }
         said
@@ -159,7 +163,8 @@ mod tests {
         let plain = Dialect::of(&Abilities::default(), BTreeSet::new());
         assert_eq!(of("api.openai.com", "gpt-4o"), plain);
         assert_eq!(of("localhost", "o200k-model"), plain, "a name that only begins like one");
-        let new = Dialect { token_limit: TokenLimit::MaxCompletionTokens, temperature: false, ..plain.clone() };
+        let new =
+            Dialect { token_limit: TokenLimit::MaxCompletionTokens, temperature: false, ..plain.clone() };
         assert_eq!(of("api.openai.com", "gpt-5-mini"), new);
         assert_eq!(of("openrouter.ai", "openai/o3"), new);
         assert_eq!(of("x", "o1-mini"), Dialect { instructions: Instructions::User, ..new.clone() });

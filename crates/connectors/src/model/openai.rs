@@ -7,6 +7,7 @@
 //! A request that is refused for a part of it is sent once more without that part, at once: a refusal costs nothing, and
 //! is no answer. All other trying again is the core's.
 
+mod events;
 mod extras;
 mod learning;
 mod lenient;
@@ -77,7 +78,7 @@ enum Unanswered {
     /// The request, or a part of it.
     Refused(Refusal),
     /// A stream came that can't be read.
-    Broken(CallError),
+    Unread(stream::Unread),
     Failed(CallError),
 }
 
@@ -121,15 +122,18 @@ impl OpenAi {
         let mut first_limit = None;
         let (mut news, mut guessed) = (Vec::new(), None);
         for round in 0..ROUNDS {
-            let dialect =
-                Dialect::of(&by_name.under(&learnt.abilities).under(&said), learnt.dropped.clone());
-            let heard = on_delta.filter(|_| dialect.stream && (learnt.trusts_streams() || said.stream == Some(true)));
+            let dialect = Dialect::of(&by_name.under(&learnt.abilities).under(&said), learnt.dropped.clone());
+            let heard =
+                on_delta.filter(|_| dialect.stream && (learnt.trusts_streams() || said.stream == Some(true)));
             let first_limit = *first_limit.get_or_insert(dialect.token_limit);
             let sent = wire::request(request, &dialect, heard.is_some(), first_limit).map_err(|e| {
                 CallError::permanent("model_rejected", format!("the request can't be written: {e}"))
             })?;
             let refusal = match self.send(request, &sent, heard, round).await {
                 Ok(reply) => {
+                    if heard.is_some() && learnt.unread.0 > 0 {
+                        self.trust_streams(&request.model);
+                    }
                     self.remember(&request.model, &learnt, &news);
                     // The words of an answer that came as a whole.
                     if let Some(on_delta) = on_delta.filter(|_| heard.is_none())
@@ -140,9 +144,9 @@ impl OpenAi {
                     return Ok(reply);
                 }
                 Err(Unanswered::Refused(refusal)) => refusal,
-                Err(Unanswered::Broken(error)) => {
-                    self.distrust(&request.model);
-                    return Err(error);
+                Err(Unanswered::Unread(unread)) => {
+                    self.doubt_streams(&request.model, unread.by_connection);
+                    return Err(unread.error);
                 }
                 Err(Unanswered::Failed(error)) => return Err(error),
             };
@@ -158,7 +162,9 @@ impl OpenAi {
             }
             news.push(change);
         }
-        Err(guessed.unwrap_or_else(|| CallError::elsewhere("model_rejected", "the provider refuses every form of the request")))
+        Err(guessed.unwrap_or_else(|| {
+            CallError::elsewhere("model_rejected", "the provider refuses every form of the request")
+        }))
     }
 
     /// Remembers what helped, and says so once.
@@ -168,11 +174,17 @@ impl OpenAi {
         }
         let mut all = self.learnt.lock();
         let known = all.get(model);
-        let is_new = known.is_none_or(|known| known.abilities != learnt.abilities || known.dropped != learnt.dropped);
+        let is_new =
+            known.is_none_or(|known| known.abilities != learnt.abilities || known.dropped != learnt.dropped);
         if is_new {
             for change in news {
                 let host = self.url.host_str().unwrap_or_default();
-                tracing::info!(host, model, left_out = change.what, "the model refuses this and is asked without it from now on");
+                tracing::info!(
+                    host,
+                    model,
+                    left_out = change.what,
+                    "the model refuses this and is asked without it from now on"
+                );
             }
         }
         if all.len() >= MODELS && known.is_none() {
@@ -183,14 +195,25 @@ impl OpenAi {
         entry.dropped.extend(learnt.dropped.iter().cloned());
     }
 
-    /// The next calls are answered as a whole: what can't be read as a stream would fail again.
-    fn distrust(&self, model: &str) {
+    fn trust_streams(&self, model: &str) {
+        if let Some(learnt) = self.learnt.lock().get_mut(model) {
+            learnt.unread = (0, None);
+        }
+    }
+
+    /// Counts a stream that could not be read. In the end whole answers are asked for: who listens must not be why a call
+    /// fails.
+    fn doubt_streams(&self, model: &str, by_connection: bool) {
         let mut all = self.learnt.lock();
         if all.len() >= MODELS && !all.contains_key(model) {
             all.pop_first();
         }
-        all.entry(model.to_owned()).or_default().distrusted = Some(Instant::now());
-        tracing::info!(model, "a stream can't be read: the model is asked for whole answers for a while");
+        let (times, last) = &mut all.entry(model.to_owned()).or_default().unread;
+        *times = if by_connection { *times + 1 } else { learning::UNREAD };
+        *last = Some(Instant::now());
+        if *times >= learning::UNREAD {
+            tracing::info!(model, "streams can't be read: the model is asked for whole answers for a while");
+        }
     }
 
     async fn send(
@@ -232,9 +255,11 @@ impl OpenAi {
         let kind = kind.trim_start().to_ascii_lowercase();
         if kind.starts_with("text/event-stream") {
             // A server that streams always may be asked for a whole answer.
-            return stream::read(response, request, on_delta).await.map_err(|error| match error.code.as_str() {
-                "model_invalid_response" if sent.stream => Unanswered::Broken(error),
-                _ => Unanswered::Failed(error),
+            return stream::read(response, request, on_delta).await.map_err(|unread| {
+                match unread.error.code == "model_invalid_response" && sent.stream {
+                    true => Unanswered::Unread(unread),
+                    false => Unanswered::Failed(unread.error),
+                }
             });
         }
         // What is called neither of the two may be either; only a page for people is none.
@@ -254,6 +279,17 @@ impl OpenAi {
 
     fn unreachable(&self, error: &reqwest::Error) -> CallError {
         of_model(errors::request(error, &self.url))
+    }
+}
+
+#[cfg(test)]
+impl OpenAi {
+    pub(super) fn address(&self) -> String {
+        self.url.to_string()
+    }
+
+    pub(super) fn header_names(&self) -> Vec<String> {
+        self.headers.keys().map(ToString::to_string).collect()
     }
 }
 
@@ -279,9 +315,10 @@ fn endpoint(provider: &Provider, key: Option<&str>) -> Result<Url, CallError> {
         url.set_path(&format!("{path}{PATH}"));
     }
     let has_version = url.query_pairs().any(|(name, _)| name == "api-version");
-    let version = provider.api_version.as_deref().or_else(|| {
-        (is_azure(&url) && path.contains("/deployments/")).then_some(AZURE_VERSION)
-    });
+    let version = provider
+        .api_version
+        .as_deref()
+        .or_else(|| (is_azure(&url) && path.contains("/deployments/")).then_some(AZURE_VERSION));
     if let Some(version) = version.filter(|_| !has_version) {
         url.query_pairs_mut().append_pair("api-version", version);
     }
@@ -305,7 +342,8 @@ fn headers(provider: &Provider, url: &Url, key: Option<&str>) -> Result<HeaderMa
         headers.insert(name, value);
         Some(())
     };
-    let name = |text: &str| text.parse::<HeaderName>().map_err(|_| wrong(format!("{text} is no name of a header")));
+    let name =
+        |text: &str| text.parse::<HeaderName>().map_err(|_| wrong(format!("{text} is no name of a header")));
     if let Some(key) = key.filter(|_| provider.key_query.is_none()) {
         let own = provider.key_header.as_deref().or_else(|| is_azure(url).then_some("api-key"));
         let (name, text) = match own {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod dialects;
+mod learning;
+
 use super::*;
 use crate::secret::Secret;
 use axum::{
@@ -139,7 +142,10 @@ fn request(question: &str) -> ModelRequest {
 async fn an_answer_is_read_with_its_usage_or_an_estimate() {
     let (base, seen) = provider().await;
     let reply = model(&base, "plain").call(&request("q"), None).await.unwrap();
-    assert_eq!((reply.text.as_str(), reply.model.as_str(), reply.finish), ("hi", "gpt-4-0613", Finish::Complete));
+    assert_eq!(
+        (reply.text.as_str(), reply.model.as_str(), reply.finish),
+        ("hi", "gpt-4-0613", Finish::Complete)
+    );
     assert_eq!(reply.usage, Usage { calls: 1, prompt_tokens: 7, completion_tokens: 2, estimated: false });
     let (headers, body) = seen.lock().remove(0);
     assert_eq!(headers["authorization"], "Bearer sk-secret-key");
@@ -259,8 +265,7 @@ async fn every_misbehaviour_is_a_typed_error_and_one_call() {
 async fn names_choose_the_provider() {
     let (base, seen) = provider().await;
     let config = |vars: &'static [(&str, &str)]| {
-        let provider =
-            Provider { base_url: format!("{base}/plain"), ..Provider::default() };
+        let provider = Provider { base_url: format!("{base}/plain"), ..Provider::default() };
         let config =
             Config { providers: BTreeMap::from([("local".to_owned(), provider)]), ..Config::default() };
         config.with_env(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))

@@ -129,16 +129,46 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    TaskAccepted { at: Timestamp, task: Task },
-    ModelReplied { message: Datum, calls: Vec<ToolCall>, usage: Usage },
+    TaskAccepted {
+        at: Timestamp,
+        task: Task,
+    },
+    ModelReplied {
+        message: Datum,
+        calls: Vec<ToolCall>,
+        usage: Usage,
+    },
     /// `usage` is that of an answer that can't be taken, and is paid for.
-    ModelFailed { error: CallError, model: usize, retry_at: Timestamp, usage: Usage },
-    AnswerRejected { message: Datum, complaint: Datum, usage: Usage },
-    ToolAnswered { id: String, message: Datum, strike: bool },
-    CallGranted { at: Timestamp },
-    TaskEnded { outcome: Ending, usage: Usage },
+    ModelFailed {
+        error: CallError,
+        model: usize,
+        retry_at: Timestamp,
+        usage: Usage,
+    },
+    AnswerRejected {
+        message: Datum,
+        complaint: Datum,
+        usage: Usage,
+    },
+    ToolAnswered {
+        id: String,
+        message: Datum,
+        strike: bool,
+    },
+    CallGranted {
+        at: Timestamp,
+    },
+    TaskEnded {
+        outcome: Ending,
+        usage: Usage,
+    },
     AnswerDelivered {},
-    DelegateAnswered { id: String, from: String, message: Datum, usage: Usage },
+    DelegateAnswered {
+        id: String,
+        from: String,
+        message: Datum,
+        usage: Usage,
+    },
 }
 
 /// A call's `id` names it among those of its round; it is not what its provider called it.

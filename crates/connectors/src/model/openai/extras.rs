@@ -8,7 +8,17 @@ use serde_json::{Map, Value};
 const LARGEST: usize = 1 << 20;
 /// Read here, or of no use to whoever wrote it.
 const OF_MESSAGE: [&str; 11] = [
-    "role", "content", "refusal", "tool_calls", "function_call", "annotations", "audio", "parsed", "index", "id", "name",
+    "role",
+    "content",
+    "refusal",
+    "tool_calls",
+    "function_call",
+    "annotations",
+    "audio",
+    "parsed",
+    "index",
+    "id",
+    "name",
 ];
 const OF_CALL: [&str; 4] = ["index", "id", "type", "function"];
 const OF_FUNCTION: [&str; 3] = ["name", "arguments", "parsed_arguments"];
@@ -54,7 +64,8 @@ impl Gathering {
 
     /// Returns them, for the calls whose places are `kept`. Too much is left out, the largest first.
     pub fn finish(mut self, kept: &[usize]) -> Option<Extras> {
-        let mut calls: Vec<_> = kept.iter().map(|at| self.calls.get_mut(*at).map(std::mem::take).unwrap_or_default()).collect();
+        let mut calls: Vec<_> =
+            kept.iter().map(|at| self.calls.get_mut(*at).map(std::mem::take).unwrap_or_default()).collect();
         while calls.last().is_some_and(Map::is_empty) {
             calls.pop();
         }
@@ -92,7 +103,9 @@ pub(super) fn put(into: &mut Value, fields: &Map<String, Value>) {
 }
 
 fn foreign<'a>(map: &'a Map<String, Value>, known: &'a [&str]) -> impl Iterator<Item = (String, Value)> + 'a {
-    map.iter().filter(|(name, value)| !known.contains(&name.as_str()) && !is_nothing(value)).map(|(n, v)| (n.clone(), v.clone()))
+    map.iter()
+        .filter(|(name, value)| !known.contains(&name.as_str()) && !is_nothing(value))
+        .map(|(n, v)| (n.clone(), v.clone()))
 }
 
 fn is_nothing(value: &Value) -> bool {
@@ -113,9 +126,13 @@ fn merge(into: &mut Map<String, Value>, from: impl IntoIterator<Item = (String, 
         match into.get_mut(&name) {
             None | Some(Value::Null) => drop(into.insert(name, value)),
             Some(there) => match (there, value) {
-                (Value::String(text), Value::String(more)) if !SAID_AGAIN.contains(&name.as_str()) => text.push_str(&more),
+                (Value::String(text), Value::String(more)) if !SAID_AGAIN.contains(&name.as_str()) => {
+                    text.push_str(&more)
+                }
                 (Value::Object(there), Value::Object(more)) => merge(there, more),
-                (Value::Array(there), Value::Array(more)) => more.into_iter().for_each(|item| join(there, item)),
+                (Value::Array(there), Value::Array(more)) => {
+                    more.into_iter().for_each(|item| join(there, item))
+                }
                 (there, value) => *there = value,
             },
         }
@@ -173,10 +190,16 @@ mod tests {
     fn too_much_is_left_out_and_the_rest_goes_back() {
         let mut all = Gathering::default();
         all.add(json!({"huge": "x".repeat(LARGEST)}).as_object().unwrap());
-        all.add_call(1, json!({"id": "c", "extra_content": {"google": {"thought_signature": "s"}}}).as_object().unwrap());
+        all.add_call(
+            1,
+            json!({"id": "c", "extra_content": {"google": {"thought_signature": "s"}}}).as_object().unwrap(),
+        );
         let extras = all.finish(&[0, 1]).unwrap();
         assert!(extras.message.is_empty());
-        assert_eq!(Value::from(extras.calls[1].clone()), json!({"extra_content": {"google": {"thought_signature": "s"}}}));
+        assert_eq!(
+            Value::from(extras.calls[1].clone()),
+            json!({"extra_content": {"google": {"thought_signature": "s"}}})
+        );
         let mut none = Gathering::default();
         none.add(json!({"content": "x", "annotations": [], "reasoning": null}).as_object().unwrap());
         assert_eq!(none.finish(&[]), None);

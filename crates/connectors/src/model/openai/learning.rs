@@ -16,13 +16,16 @@ use std::{
 /// How long no stream is asked for after one that could not be read.
 const DISTRUST: Duration = Duration::from_secs(60);
 
+/// So many streams one after the other that can't be read are the endpoint's way, and no accident.
+pub(super) const UNREAD: u32 = 2;
+
 /// What was found out about a model.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Learnt {
     pub abilities: Abilities,
     pub dropped: BTreeSet<String>,
-    /// Its last stream could not be read.
-    pub distrusted: Option<Instant>,
+    /// Its last streams could not be read: how many, and when.
+    pub unread: (u32, Option<Instant>),
 }
 
 /// What is to be done otherwise.
@@ -45,14 +48,16 @@ impl Learnt {
     }
 
     pub fn trusts_streams(&self) -> bool {
-        self.distrusted.is_none_or(|at| at.elapsed() > DISTRUST)
+        let (times, last) = self.unread;
+        times < UNREAD || last.is_none_or(|at| at.elapsed() > DISTRUST)
     }
 }
 
 /// Returns what to change after a refusal, if anything may help.
 pub(super) fn change(now: &Dialect, fixed: &Abilities, sent: &Sent, refusal: &Refusal) -> Option<Change> {
     let says = |words: &[&str]| words.iter().any(|word| refusal.text.contains(word));
-    let change = |what, abilities| Change { abilities, dropped: BTreeSet::new(), what, is_guess: false, once: false };
+    let change =
+        |what, abilities| Change { abilities, dropped: BTreeSet::new(), what, is_guess: false, once: false };
     if refusal.is_of_stream() {
         let plain = Abilities { stream: Some(false), ..Abilities::default() };
         return (sent.stream && fixed.stream.is_none()).then(|| change("stream", plain));
@@ -66,7 +71,11 @@ pub(super) fn change(now: &Dialect, fixed: &Abilities, sent: &Sent, refusal: &Re
     if !named.is_empty() && fixed.send_back.is_none() {
         return Some(Change { dropped: named, ..change("fields of its answers", Abilities::default()) });
     }
-    if sent.stream && now.stream_usage && fixed.stream_usage.is_none() && says(&["stream_options", "include_usage"]) {
+    if sent.stream
+        && now.stream_usage
+        && fixed.stream_usage.is_none()
+        && says(&["stream_options", "include_usage"])
+    {
         let abilities = Abilities { stream_usage: Some(false), ..Abilities::default() };
         return Some(change("stream_options", abilities));
     }
@@ -82,7 +91,8 @@ pub(super) fn change(now: &Dialect, fixed: &Abilities, sent: &Sent, refusal: &Re
             }
         }
     }
-    if sent.limit && unknown && fixed.token_limit.is_none() && says(&["max_tokens", "max_completion_tokens"]) {
+    if sent.limit && unknown && fixed.token_limit.is_none() && says(&["max_tokens", "max_completion_tokens"])
+    {
         let limit = match now.token_limit {
             TokenLimit::MaxTokens => TokenLimit::MaxCompletionTokens,
             TokenLimit::MaxCompletionTokens | TokenLimit::None => TokenLimit::MaxTokens,
@@ -96,7 +106,11 @@ pub(super) fn change(now: &Dialect, fixed: &Abilities, sent: &Sent, refusal: &Re
         let abilities = Abilities { temperature: Some(false), ..Abilities::default() };
         return Some(change("temperature", abilities));
     }
-    if sent.instructions && fixed.instructions.is_none() && says(&["role", "system", "developer"]) && (unknown || says(&["one of"])) {
+    if sent.instructions
+        && fixed.instructions.is_none()
+        && says(&["role", "system", "developer"])
+        && (unknown || says(&["one of"]))
+    {
         let instructions = match now.instructions {
             Instructions::System => Some(Instructions::User),
             Instructions::Developer => Some(Instructions::System),

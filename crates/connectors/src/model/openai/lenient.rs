@@ -12,6 +12,14 @@ pub(super) fn value(bytes: &[u8]) -> Result<Value, Error> {
     }
 }
 
+/// Where JSON is wrong, without quoting it.
+pub(super) fn place(error: &Error) -> String {
+    match error {
+        Error::Syntax { line, column, .. } => format!("it is not JSON (line {line}, column {column})"),
+        Error::TooMany(_) | Error::TooDeep(_) => error.to_string(),
+    }
+}
+
 /// Puts U+FFFD where a character is none, and escapes control characters inside of texts.
 fn mended(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);

@@ -3,9 +3,10 @@
 
 use super::{
     super::{estimate, invalid},
+    events::Events,
     extras::Gathering,
-    lenient, refusal,
-    stream::Events,
+    lenient::{self, place},
+    refusal,
     thinking::{self, Aloud},
 };
 use crate::CallError;
@@ -69,7 +70,7 @@ impl Gathered {
     /// Adds an answer, or a piece of one; returns what of its text can be shown.
     pub fn add(&mut self, answer: &Value) -> Result<String, CallError> {
         let answer = answer.as_array().and_then(|items| items.first()).unwrap_or(answer);
-        if let Some(error) = answer.get("error").filter(|error| !error.is_null()) {
+        if let Some(error) = answer.get("error").filter(|error| refusal::is_one(error)) {
             return Err(refusal::told(error));
         }
         self.tokens.add(&answer["usage"]);
@@ -80,8 +81,10 @@ impl Gathered {
         // We ask for one choice.
         let Some(choices) = answer["choices"].as_array() else { return Ok(String::new()) };
         let is_first = |choice: &&Value| choice["index"].as_u64().unwrap_or(0) == 0;
-        let Some(choice) = choices.iter().find(is_first).or(choices.first()) else { return Ok(String::new()) };
-        if let Some(error) = choice.get("error").filter(|error| !error.is_null()) {
+        let Some(choice) = choices.iter().find(is_first).or(choices.first()) else {
+            return Ok(String::new());
+        };
+        if let Some(error) = choice.get("error").filter(|error| refusal::is_one(error)) {
             return Err(refusal::told(error));
         }
         self.tokens.add(&choice["usage"]);
@@ -135,7 +138,10 @@ impl Gathered {
                 self.add_text(text)
             }
             Value::Array(parts) => {
-                let is_text = |part: &Value| part.is_string() || matches!(part["type"].as_str(), Some("text" | "output_text" | "refusal") | None);
+                let is_text = |part: &Value| {
+                    part.is_string()
+                        || matches!(part["type"].as_str(), Some("text" | "output_text" | "refusal") | None)
+                };
                 if !parts.iter().all(is_text) || self.extras.message.contains_key("content") {
                     self.extras.add_content(content.clone());
                 }
@@ -146,7 +152,9 @@ impl Gathered {
                         (None, Some("text" | "output_text") | None) => {
                             shown.push_str(&self.add_text(part["text"].as_str().unwrap_or_default()));
                         }
-                        (None, Some("refusal")) => self.refusal.push_str(part["refusal"].as_str().unwrap_or_default()),
+                        (None, Some("refusal")) => {
+                            self.refusal.push_str(part["refusal"].as_str().unwrap_or_default())
+                        }
                         (None, Some(_)) => self.written += part.to_string().len(),
                     }
                 }
@@ -234,7 +242,13 @@ impl Gathered {
             self.text = answer.to_owned();
         }
         let kept: Vec<usize> = (0..self.calls.len()).filter(|at| !self.calls[*at].name.is_empty()).collect();
-        let tool_calls: Vec<ToolCall> = self.calls.iter().enumerate().filter(|(_, c)| !c.name.is_empty()).map(|(n, c)| c.made(n)).collect();
+        let tool_calls: Vec<ToolCall> = self
+            .calls
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| !c.name.is_empty())
+            .map(|(n, c)| c.made(n))
+            .collect();
         let finish = match self.end {
             Some(End::Cut) => Finish::Cut,
             Some(End::Filtered) => Finish::Filtered,
@@ -245,7 +259,9 @@ impl Gathered {
                 let words = if self.refusal.is_empty() { &self.text } else { &self.refusal };
                 Finish::Refused(words.chars().take(REFUSAL).collect())
             }
-            Some(End::Done) | None if !self.refusal.is_empty() => Finish::Refused(self.refusal.chars().take(REFUSAL).collect()),
+            Some(End::Done) | None if !self.refusal.is_empty() => {
+                Finish::Refused(self.refusal.chars().take(REFUSAL).collect())
+            }
             Some(End::Done) | None => Finish::Complete,
         };
         if finish == Finish::Complete && self.text.is_empty() && tool_calls.is_empty() {
@@ -281,7 +297,9 @@ impl Call {
 /// Whether arguments are a whole object.
 fn is_complete(arguments: &str) -> bool {
     let arguments = arguments.trim();
-    arguments.starts_with('{') && arguments.ends_with('}') && json::check(arguments.as_bytes(), &json::Limits::default()).is_ok()
+    arguments.starts_with('{')
+        && arguments.ends_with('}')
+        && json::check(arguments.as_bytes(), &json::Limits::default()).is_ok()
 }
 
 impl Tokens {
@@ -313,7 +331,11 @@ fn whole(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| {
             let float = number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0 && *n < 9e15)?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole and in range")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is whole and in range"
+            )]
             Some(float as u64)
         }),
         Value::String(text) => text.trim().parse().ok(),
@@ -324,10 +346,15 @@ fn whole(value: &Value) -> Option<u64> {
 impl End {
     fn of(reason: &str) -> Self {
         match reason.to_ascii_lowercase().as_str() {
-            "length" | "max_tokens" | "max_output_tokens" | "model_length" | "max_completion_tokens" | "limit"
+            "length"
+            | "max_tokens"
+            | "max_output_tokens"
+            | "model_length"
+            | "max_completion_tokens"
+            | "limit"
             | "model_context_window_exceeded" => End::Cut,
-            "content_filter" | "content_filtered" | "safety" | "prohibited_content" | "blocklist" | "recitation" | "spii"
-            | "sensitive" => End::Filtered,
+            "content_filter" | "content_filtered" | "safety" | "prohibited_content" | "blocklist"
+            | "recitation" | "spii" | "sensitive" => End::Filtered,
             "refusal" => End::Refused,
             // Reasons of the provider's own.
             reason if reason.starts_with("content_filter") => End::Filtered,
@@ -357,12 +384,4 @@ pub(super) fn whole_answer(body: &[u8], request: &ModelRequest) -> Result<ModelR
         Err(e) => return Err(invalid(format!("the answer is not as agreed: {}", place(&e)), true)),
     }
     gathered.reply(request)
-}
-
-/// Where JSON is wrong, without quoting it.
-pub(super) fn place(error: &json::Error) -> String {
-    match error {
-        json::Error::Syntax { line, column, .. } => format!("it is not JSON (line {line}, column {column})"),
-        json::Error::TooMany(_) | json::Error::TooDeep(_) => error.to_string(),
-    }
 }

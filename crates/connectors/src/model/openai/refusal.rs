@@ -26,19 +26,23 @@ impl Refusal {
         let error = error_of(&body);
         let (message, code) = (message(error), code(error));
         let text = format!("{code} {error}").to_lowercase();
-        let error = sorted(status, &code, &text, format!("the provider answered {status}{}", quoted(&message)));
+        let error =
+            sorted(status, &code, &text, format!("the provider answered {status}{}", quoted(&message)));
         let retry_after = retry_after.filter(|_| error.retryable);
         Self { status, text, error: CallError { retry_after, ..error } }
     }
 
     /// Whether the request may be one that the endpoint does not know how to answer.
     pub fn is_of_request(&self) -> bool {
-        self.error.code == "model_rejected" && matches!(self.status, 400 | 404 | 405 | 406 | 415 | 422 | 500 | 501)
+        self.error.code == "model_rejected"
+            && matches!(self.status, 400 | 404 | 405 | 406 | 415 | 422 | 500 | 501)
     }
 
     /// Whether it is a stream that is refused, whatever its status.
     pub fn is_of_stream(&self) -> bool {
-        let names = self.text.contains("stream") && !self.text.contains("stream_options") && !self.text.contains("upstream");
+        let names = self.text.contains("stream")
+            && !self.text.contains("stream_options")
+            && !self.text.contains("upstream");
         names && !matches!(self.status, 401 | 402 | 408 | 429)
     }
 }
@@ -73,7 +77,16 @@ fn sorted(status: u16, code: &str, text: &str, message: String) -> CallError {
         404 | 410 => elsewhere("model_unknown"),
         _ if errors::may_heal(status) => CallError::transient("model_unavailable", message),
         // What is wrong with the request is wrong for everybody, unless it is this model that can't do it.
-        400 | 422 if !says(&["not support", "n't support", "unsupported", "not available", "unavailable", "not enabled"]) => {
+        400 | 422
+            if !says(&[
+                "not support",
+                "n't support",
+                "unsupported",
+                "not available",
+                "unavailable",
+                "not enabled",
+            ]) =>
+        {
             CallError::permanent("model_rejected", message)
         }
         _ => elsewhere("model_rejected"),
@@ -84,7 +97,9 @@ fn sorted(status: u16, code: &str, text: &str, message: String) -> CallError {
 fn is_missing_model(text: &str) -> bool {
     text.match_indices("model").any(|(at, _)| {
         let behind: String = text[at..].chars().take(100).collect();
-        ["does not exist", "not exist", "not found", "no such model", "is not a valid model"].iter().any(|w| behind.contains(w))
+        ["does not exist", "not exist", "not found", "no such model", "is not a valid model"]
+            .iter()
+            .any(|w| behind.contains(w))
     })
 }
 
@@ -133,7 +148,19 @@ const FILTERED: [&str; 8] = [
     "data_inspection_failed",
     "safety system",
 ];
-const MODEL: [&str; 5] = ["model_not_found", "deploymentnotfound", "invalid_model", "invalid model", "unknown model"];
+const MODEL: [&str; 5] =
+    ["model_not_found", "deploymentnotfound", "invalid_model", "invalid model", "unknown model"];
+
+/// Whether what stands under `error` is one: some say there with every answer that there is none.
+pub(super) fn is_one(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
+    }
+}
 
 /// Sorts a failure that an answer with a status of success tells of: it may heal, unless it says what it is.
 pub(super) fn told(error: &Value) -> CallError {
@@ -156,7 +183,8 @@ pub(super) fn page() -> CallError {
 /// The error in a body, wherever it stands.
 fn error_of(body: &Value) -> &Value {
     let body = body.as_array().and_then(|items| items.first()).unwrap_or(body);
-    let found = ["error", "detail", "errors"].into_iter().find_map(|name| body.get(name).filter(|v| !v.is_null()));
+    let found =
+        ["error", "detail", "errors"].into_iter().find_map(|name| body.get(name).filter(|v| !v.is_null()));
     let found = found.unwrap_or(body);
     found.as_array().and_then(|items| items.first()).unwrap_or(found)
 }
@@ -168,13 +196,15 @@ fn code(error: &Value) -> String {
 }
 
 fn message(error: &Value) -> String {
-    let found = ["message", "msg", "error", "detail"].into_iter().filter_map(|name| error.get(name)).find_map(|found| {
-        match found {
+    let found = ["message", "msg", "error", "detail"]
+        .into_iter()
+        .filter_map(|name| error.get(name))
+        .find_map(|found| match found {
             Value::String(text) => Some(text.clone()),
             Value::Object(_) => Some(message(found)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
-        }
-    });
+            Value::Array(items) => items.first().map(message),
+            Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        });
     found.or_else(|| error.as_str().map(str::to_owned)).unwrap_or_default()
 }
 

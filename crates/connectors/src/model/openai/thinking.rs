@@ -1,8 +1,12 @@
 //! Thinking aloud: blocks before the answer that are no part of it, of models whose server does not take them out.
 
 /// How a block begins and ends; case does not matter.
-const BLOCKS: [(&str, &str); 4] =
-    [("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<thought>", "</thought>"), ("[think]", "[/think]")];
+const BLOCKS: [(&str, &str); 4] = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("[think]", "[/think]"),
+];
 
 /// Takes the blocks off a text that comes in pieces. What may be the beginning of one is held back.
 #[derive(Debug, Default)]
@@ -83,7 +87,8 @@ pub(super) fn without_head(text: &str) -> Option<&str> {
     BLOCKS.into_iter().find_map(|(_, close)| {
         let at = find(text, close)?;
         let (before, after) = (&text[..at], &text[at + close.len()..]);
-        let alone = (before.is_empty() || before.ends_with('\n')) && (after.is_empty() || after.starts_with(['\n', '\r']));
+        let alone = (before.is_empty() || before.ends_with('\n'))
+            && (after.is_empty() || after.starts_with(['\n', '\r']));
         alone.then(|| after.trim_start())
     })
 }

@@ -52,18 +52,19 @@ pub(super) fn request(
         })
         .collect();
     let structured = dialect.structured(request);
-    let format = structured.zip(request.output_schema.as_ref()).and_then(|(structured, schema)| match structured {
-        Structured::JsonSchema => Some(ResponseFormat::JsonSchema {
-            json_schema: ResponseFormatJsonSchema {
-                description: None,
-                name: "answer".to_owned(),
-                schema: schema.clone(),
-                strict: None,
-            },
-        }),
-        Structured::JsonObject => Some(ResponseFormat::JsonObject),
-        Structured::Prompt => None,
-    });
+    let format =
+        structured.zip(request.output_schema.as_ref()).and_then(|(structured, schema)| match structured {
+            Structured::JsonSchema => Some(ResponseFormat::JsonSchema {
+                json_schema: ResponseFormatJsonSchema {
+                    description: None,
+                    name: "answer".to_owned(),
+                    schema: schema.clone(),
+                    strict: None,
+                },
+            }),
+            Structured::JsonObject => Some(ResponseFormat::JsonObject),
+            Structured::Prompt => None,
+        });
     let asked = asked(request, structured, dialect.instructions);
     let has_tools = !tools.is_empty();
     let temperature = request.temperature.filter(|_| dialect.temperature);
@@ -73,8 +74,6 @@ pub(super) fn request(
     let typed = CreateChatCompletionRequest {
         model: request.model.clone(),
         messages: asked.iter().map(|m| message(m, dialect.instructions)).collect(),
-        #[allow(clippy::cast_possible_truncation, reason = "a temperature has two digits")]
-        temperature: temperature.map(|t| t as f32),
         max_tokens: limit(TokenLimit::MaxTokens),
         max_completion_tokens: limit(TokenLimit::MaxCompletionTokens),
         response_format: format,
@@ -86,6 +85,10 @@ pub(super) fn request(
         ..CreateChatCompletionRequest::default()
     };
     let mut body = serde_json::to_value(typed)?;
+    if let Some(temperature) = temperature {
+        // Its type is too narrow to give back 0.7.
+        body["temperature"] = temperature.into();
+    }
     let sent_back = send_back(&mut body, &asked, dialect);
     Ok(Sent {
         body,
@@ -102,7 +105,11 @@ pub(super) fn request(
 
 /// Returns the conversation with the schema in its instructions, where it is nowhere else, and the instructions where they
 /// may stand.
-fn asked(request: &ModelRequest, structured: Option<Structured>, instructions: Instructions) -> Cow<'_, [Message]> {
+fn asked(
+    request: &ModelRequest,
+    structured: Option<Structured>,
+    instructions: Instructions,
+) -> Cow<'_, [Message]> {
     let mut messages = Cow::Borrowed(request.messages.as_slice());
     let in_prompt = matches!(structured, Some(Structured::JsonObject | Structured::Prompt));
     if let Some(schema) = request.output_schema.as_ref().filter(|_| in_prompt) {
@@ -114,7 +121,8 @@ fn asked(request: &ModelRequest, structured: Option<Structured>, instructions: I
             None => messages.to_mut().insert(0, Message::new(Role::System, text)),
         }
     }
-    if instructions == Instructions::User && messages.first().is_some_and(|first| first.role == Role::System) {
+    if instructions == Instructions::User && messages.first().is_some_and(|first| first.role == Role::System)
+    {
         let system = messages.to_mut().remove(0);
         match messages.to_mut().first_mut().filter(|first| first.role == Role::User) {
             Some(question) => question.content = format!("{}\n\n{}", system.content, question.content),

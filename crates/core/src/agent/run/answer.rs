@@ -26,7 +26,8 @@ pub(super) fn find(text: &str, fits: impl Fn(&Value) -> Result<(), String>) -> R
         },
         Err(error) => error,
     };
-    let found: Vec<Value> = fenced(bare).chain(brackets(bare)).take(VALUES).filter_map(|t| read(t).ok()).collect();
+    let found: Vec<Value> =
+        fenced(bare).chain(brackets(bare)).take(VALUES).filter_map(|t| read(t).ok()).collect();
     let mut wrong = None;
     let mut fitting: Vec<Value> = Vec::new();
     for value in found {

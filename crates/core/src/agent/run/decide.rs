@@ -276,7 +276,9 @@ fn unfinished(profile: &Profile, reply: &ModelReply) -> Option<CallError> {
                 "model_cut",
                 format!("the answer was cut at the agent's limit of {limit} tokens (max_tokens)"),
             ),
-            None => CallError::elsewhere("model_cut", "the answer was cut at the model's own limit of tokens"),
+            None => {
+                CallError::elsewhere("model_cut", "the answer was cut at the model's own limit of tokens")
+            }
         }),
         Finish::Filtered => {
             Some(CallError::elsewhere("model_filtered", "the provider's filter stopped the answer"))

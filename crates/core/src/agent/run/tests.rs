@@ -61,7 +61,14 @@ fn echoed(run: &Run) -> Vec<Value> {
 
 fn replies(calls: Vec<ToolCall>) -> Result<ModelReply, CallError> {
     let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
-    Ok(ModelReply { text: String::new(), tool_calls: calls, usage, model: "m".into(), finish: Finish::Complete, extras: None })
+    Ok(ModelReply {
+        text: String::new(),
+        tool_calls: calls,
+        usage,
+        model: "m".into(),
+        finish: Finish::Complete,
+        extras: None,
+    })
 }
 
 fn at_work(task: Task) -> Run {

@@ -12,12 +12,17 @@ fn asking(fallbacks: &[&str], max_tokens: Option<u32>) -> Run {
 
 fn replied(run: &mut Run, reply: Result<ModelReply, CallError>) {
     let iteration = run.iterations;
-    let events = run.decide(Timestamp(1000), &Input::Replied { attempt: 1, iteration, reply }, &Values::default());
+    let events =
+        run.decide(Timestamp(1000), &Input::Replied { attempt: 1, iteration, reply }, &Values::default());
     events.expect("nothing is refused").iter().for_each(|event| run.apply(event));
 }
 
 fn ended(finish: Finish) -> Result<ModelReply, CallError> {
-    replies(Vec::new()).map(|reply| ModelReply { text: "The three steps are: first, open the".into(), finish, ..reply })
+    replies(Vec::new()).map(|reply| ModelReply {
+        text: "The three steps are: first, open the".into(),
+        finish,
+        ..reply
+    })
 }
 
 fn failure(run: &Run) -> Option<(&str, &str)> {
@@ -61,7 +66,11 @@ fn another_model_is_asked_where_it_could_do_what_this_one_could_not() {
     ] {
         let mut run = asking(&["m2"], None);
         replied(&mut run, reply.clone());
-        let asked = run.pending().contains(&Effect::CallModel { iteration: 1, model: 1, not_before: Timestamp(1000) });
+        let asked = run.pending().contains(&Effect::CallModel {
+            iteration: 1,
+            model: 1,
+            not_before: Timestamp(1000),
+        });
         assert_eq!(asked, next, "{reply:?}: {:?}", run.phase);
         if next {
             replied(&mut run, reply);
@@ -70,7 +79,11 @@ fn another_model_is_asked_where_it_could_do_what_this_one_could_not() {
     }
     let mut run = asking(&["m2"], Some(7));
     replied(&mut run, ended(Finish::Cut));
-    assert_eq!(failure(&run).map(|(code, _)| code), Some("model_cut"), "the agent's own limit binds all models");
+    assert_eq!(
+        failure(&run).map(|(code, _)| code),
+        Some("model_cut"),
+        "the agent's own limit binds all models"
+    );
 }
 
 #[test]
@@ -97,6 +110,7 @@ fn what_a_provider_wants_back_is_kept_with_its_message() {
     let Some(Datum::Inline(told)) = run.messages.first() else { panic!("a message") };
     let told: Message = serde_json::from_value((**told).clone()).expect("a message");
     assert_eq!(told.extras, Some(extras));
-    let before: Message = serde_json::from_value(json!({"role": "assistant", "content": "x"})).expect("one of before");
+    let before: Message =
+        serde_json::from_value(json!({"role": "assistant", "content": "x"})).expect("one of before");
     assert_eq!(before.extras, None);
 }
