@@ -15,6 +15,8 @@ pub struct Metrics {
     llm_token_usage: IntCounterVec,
     /// Calls of models by what came of them.
     llm_requests: IntCounterVec,
+    /// How often another model was asked, by the one that failed and why.
+    llm_fallbacks: IntCounterVec,
     agent_execution_time: Histogram,
     pub conflicts: IntCounter,
     pub turns: IntCounter,
@@ -61,6 +63,12 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &llm_requests);
+        let llm_fallbacks = IntCounterVec::new(
+            Opts::new("llm_fallbacks_total", "LLM requests passed on to another model, by why"),
+            &["model", "reason"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &llm_fallbacks);
         let refused = IntCounterVec::new(
             Opts::new(
                 "callboard_refused_total",
@@ -79,6 +87,7 @@ impl Metrics {
             ),
             llm_token_usage,
             llm_requests,
+            llm_fallbacks,
             agent_execution_time: histogram(
                 "agent_execution_time",
                 "Time taken for agent task execution",
@@ -110,6 +119,11 @@ impl Metrics {
         let sent = Sent { sidecar: sidecar.clone(), calls, bytes, shown: parking_lot::Mutex::default() };
         // One client for each process: a second host's is not exported.
         let _ = self.registry.register(Box::new(sent));
+    }
+
+    /// Counts a task that goes on with another model, by the code of the failure.
+    pub fn fell_back(&self, model: &str, reason: &str) {
+        self.llm_fallbacks.with_label_values(&[model, reason]).inc();
     }
 
     /// `outcome` is `complete`, `cut`, `filtered`, `refused`, or the code of a failure.

@@ -20,7 +20,7 @@ use callboard_core::{
     Code, Datum, Machine, Span,
     agent::{
         message::{Finish, Message, ModelReply, ModelRequest, Role, ToolCall, ToolSpec},
-        run::{Effect, Input, Phase, Run, check_call, echo},
+        run::{Effect, Event, Input, Phase, Run, check_call, echo},
         task::Profile,
     },
     call::CallError,
@@ -202,6 +202,16 @@ impl Agents {
         self.services.metrics.model_called(&request.model, began.elapsed(), outcome, usage);
         drop((_own, _place));
         self.report(id, Input::Replied { attempt, iteration, reply }).await;
+    }
+
+    /// Says why another model is asked than the one that failed.
+    pub(super) fn note_fallback(&self, id: &str, run: &Run, event: &Event) {
+        let Event::ModelFailed { error, model, .. } = event else { return };
+        if *model != run.model {
+            let (from, to) = (model_name(run, run.model), model_name(run, *model));
+            tracing::warn!(id, from, to, reason = error.code, "another model is asked");
+            self.services.metrics.fell_back(from, &error.code);
+        }
     }
 
     /// Builds the conversation: who the agent is, the task, and what was said since.

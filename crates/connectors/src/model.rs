@@ -291,7 +291,7 @@ fn estimate(messages: &[Message], answer: usize) -> Usage {
 
 /// An answer that is not one.
 fn invalid(message: impl Into<String>, retryable: bool) -> CallError {
-    CallError { retryable, ..CallError::permanent("model_invalid_response", message) }
+    CallError { retryable, ..CallError::elsewhere("model_invalid_response", message) }
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl OpenAi {
                 }
                 Err(Unanswered::Refused(refusal)) => refusal,
                 Err(Unanswered::Unread(unread)) => {
-                    self.doubt_streams(&request.model, unread.by_connection);
+                    self.doubt_streams(&request.model, unread.by_accident);
                     return Err(unread.error);
                 }
                 Err(Unanswered::Failed(error)) => return Err(error),
@@ -203,13 +203,13 @@ impl OpenAi {
 
     /// Counts a stream that could not be read. In the end whole answers are asked for: who listens must not be why a call
     /// fails.
-    fn doubt_streams(&self, model: &str, by_connection: bool) {
+    fn doubt_streams(&self, model: &str, by_accident: bool) {
         let mut all = self.learnt.lock();
         if all.len() >= MODELS && !all.contains_key(model) {
             all.pop_first();
         }
         let (times, last) = &mut all.entry(model.to_owned()).or_default().unread;
-        *times = if by_connection { *times + 1 } else { learning::UNREAD };
+        *times = if by_accident { *times + 1 } else { learning::UNREAD };
         *last = Some(Instant::now());
         if *times >= learning::UNREAD {
             tracing::info!(model, "streams can't be read: the model is asked for whole answers for a while");
@@ -256,9 +256,9 @@ impl OpenAi {
         if kind.starts_with("text/event-stream") {
             // A server that streams always may be asked for a whole answer.
             return stream::read(response, request, on_delta).await.map_err(|unread| {
-                match unread.error.code == "model_invalid_response" && sent.stream {
-                    true => Unanswered::Unread(unread),
-                    false => Unanswered::Failed(unread.error),
+                match unread.error.code == "model_timeout" || !sent.stream {
+                    true => Unanswered::Failed(unread.error),
+                    false => Unanswered::Unread(unread),
                 }
             });
         }

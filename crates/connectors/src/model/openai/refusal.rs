@@ -148,8 +148,16 @@ const FILTERED: [&str; 8] = [
     "data_inspection_failed",
     "safety system",
 ];
-const MODEL: [&str; 5] =
-    ["model_not_found", "deploymentnotfound", "invalid_model", "invalid model", "unknown model"];
+const MODEL: [&str; 8] = [
+    "model_not_found",
+    "deploymentnotfound",
+    "invalid_model",
+    "invalid model",
+    "unknown model",
+    "decommissioned",
+    "no longer supported",
+    "no longer available",
+];
 
 /// Whether what stands under `error` is one: some say there with every answer that there is none.
 pub(super) fn is_one(error: &Value) -> bool {

@@ -20,13 +20,13 @@ const LINGER: Duration = Duration::from_secs(3);
 /// Why a stream gave no answer.
 pub(super) struct Unread {
     pub error: CallError,
-    /// The connection broke, which may happen to any.
-    pub by_connection: bool,
+    /// The connection broke, or the provider broke off, which may happen to any.
+    pub by_accident: bool,
 }
 
 impl From<CallError> for Unread {
     fn from(error: CallError) -> Self {
-        Self { error, by_connection: false }
+        Self { by_accident: error.code != "model_invalid_response", error }
     }
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn read(
     loop {
         let chunk = match gathered.is_finished() {
             true => tokio::time::timeout(LINGER, response.chunk()).await.unwrap_or(Ok(None)).unwrap_or(None),
-            false => response.chunk().await.map_err(|e| Unread { error: broken(&e), by_connection: true })?,
+            false => response.chunk().await.map_err(|e| Unread { error: broken(&e), by_accident: true })?,
         };
         let Some(chunk) = chunk else { break };
         received += chunk.len();

@@ -41,12 +41,9 @@ fn replies() -> Vec<(String, Reply)> {
     all.collect()
 }
 
-async fn said(
-    State(replies): State<Arc<Vec<Reply>>>,
-    Path(n): Path<usize>,
-    body: axum::Json<Value>,
-) -> Response {
-    let reply = &replies[n];
+async fn said(State(replies): State<Arc<Vec<Reply>>>, body: axum::Json<Value>) -> Response {
+    // One provider has them all, each as a model.
+    let reply = &replies[body.0["model"].as_str().unwrap().parse::<usize>().unwrap()];
     let streams = body.0["stream"] == true;
     let text = reply.body.as_ref().or(if streams { reply.streamed.as_ref() } else { reply.whole.as_ref() });
     let kind = match (&reply.kind, streams && reply.body.is_none()) {
@@ -94,18 +91,19 @@ async fn every_dialect_gives_the_same_whole_and_streamed() {
     let all = replies();
     let (names, replies): (Vec<String>, Vec<Reply>) = all.into_iter().unzip();
     let replies = Arc::new(replies);
-    let app = Router::new().route("/{n}/chat/completions", post(said)).with_state(replies.clone());
+    let app = Router::new().route("/v1/chat/completions", post(said)).with_state(replies.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let mut asked = request("q");
     asked.messages.remove(0);
+    let model = model(&format!("http://{address}"), "v1");
     let mut wrong = Vec::new();
     for (n, (name, reply)) in names.iter().zip(replies.iter()).enumerate() {
         let words = Mutex::new(String::new());
         let on_delta = |text: &str| words.lock().push_str(text);
         for heard in [None, Some(&on_delta as &(dyn Fn(&str) + Send + Sync))] {
-            let model = model(&format!("http://{address}"), &n.to_string());
+            asked.model = n.to_string();
             let came = model.call(&asked, heard).await;
             let found = shown(&came);
             // `extras` names nothing where it is empty.

@@ -26,6 +26,7 @@ pub(super) fn find(text: &str, fits: impl Fn(&Value) -> Result<(), String>) -> R
         },
         Err(error) => error,
     };
+    let bare = behind_thinking(bare);
     let found: Vec<Value> =
         fenced(bare).chain(brackets(bare)).take(VALUES).filter_map(|t| read(t).ok()).collect();
     let mut wrong = None;
@@ -55,6 +56,14 @@ fn read(text: &str) -> Result<Value, json::Error> {
 /// Without white space, marks of byte order and other characters that nobody sees.
 fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}' | '\0'))
+}
+
+/// What stands behind the last thought, of a model that thinks between its sentences.
+fn behind_thinking(text: &str) -> &str {
+    match text.rsplit_once("</think>") {
+        Some((_, rest)) if rest.contains(['{', '[']) => rest,
+        Some(_) | None => text,
+    }
 }
 
 /// The content of a fence that is all there is.
@@ -147,6 +156,7 @@ mod tests {
             "Here you go:\n\n```json\n{\"answer\":\"yes\"}\n```",
             "```json\n{\"answer\":\"yes\"}\n```\nI hope that helps (or {not}).",
             "Sure [as ever], {\"answer\":\"yes\"} is it.",
+            "Well. <think>{\"answer\":\"no\"}?</think> {\"answer\":\"yes\"}",
             "<answer>{\"answer\":\"yes\"}</answer>",
             "First {\"a\": 1}, so {\"answer\":\"yes\"}; once more {\"answer\": \"yes\"}",
             r#""{\"answer\":\"yes\"}""#,
