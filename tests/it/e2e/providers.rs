@@ -81,12 +81,15 @@ async fn a_cut_answer_is_a_failure_of_its_own(w: World) {
     w.says("cut-in-a-word", cut("The three steps are: first, open the"));
     let mut definition = ask("quick", "cut-in-a-word");
     definition["nodes"][0]["on_error"] = json!("branch");
-    definition["nodes"].as_array_mut().unwrap().push(json!({"id": "why", "type": "transform",
-        "config": {"input": "{{ steps.ask.error.code }}", "rules": []}}));
+    let why = json!({"agent": "once", "prompt": "because of {{ steps.ask.error.code }}"});
+    definition["nodes"].as_array_mut().unwrap().push(json!({"id": "why", "type": "agent", "config": why}));
     definition["edges"] = json!([{"source": "ask", "target": "why", "config": {"branch": "error"}}]);
     let run = w.api.run(&definition, json!({})).await;
     let (_, steps) = w.ended(&run, "completed").await;
-    assert_eq!((&steps[0]["error"]["code"], &steps[1]["output"]), (&json!("model_cut"), &json!("model_cut")));
+    assert_eq!(
+        (&steps[0]["error"]["code"], &steps[1]["output"]),
+        (&json!("model_cut"), &json!("because of model_cut"))
+    );
     assert!(steps[0]["error"]["message"].to_string().contains("100 tokens"), "{steps:#?}");
     assert_eq!((w.asked("cut-in-a-word").len(), &steps[0]["usage"]["calls"]), (1, &json!(1)));
 

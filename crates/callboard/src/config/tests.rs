@@ -91,14 +91,22 @@ fn what_a_provider_can_do_is_said_of_it_and_of_single_models() {
     let provider = &config.models.providers["a"];
     let abilities = provider.abilities();
     assert_eq!(abilities.structured, Some(model::Structured::JsonObject));
-    assert_eq!((abilities.stream, abilities.temperature, abilities.send_back), (Some(false), Some(false), None));
+    assert_eq!(
+        (abilities.stream, abilities.temperature, abilities.send_back),
+        (Some(false), Some(false), None)
+    );
     assert_eq!(provider.models["gpt-4.1*"].token_limit, Some(model::TokenLimit::None));
     assert_eq!(provider.headers.len(), 1);
     assert!(!format!("{config:?}").contains("hidden-value"), "{config:?}");
-    for wrong in ["structured = \"xml\"", "stream = \"never\"", "[models.providers.a.models.m]\nstreams = true"] {
+    for wrong in
+        ["structured = \"xml\"", "stream = \"never\"", "[models.providers.a.models.m]\nstreams = true"]
+    {
         let text = format!("[models.providers.a]\nbase_url = \"https://x/v1\"\n{wrong}");
         let Mistakes(found) = sources(&[("config/a.toml", &text)], &[]).load().expect_err(wrong);
-        assert!(found.iter().all(|m| m.origin == "config/a.toml" && m.path.starts_with("models.providers.a")), "{found:?}");
+        assert!(
+            found.iter().all(|m| m.origin == "config/a.toml" && m.path.starts_with("models.providers.a")),
+            "{found:?}"
+        );
     }
 }
 

@@ -79,16 +79,14 @@ pub(super) fn change(now: &Dialect, fixed: &Abilities, sent: &Sent, refusal: &Re
         let abilities = Abilities { stream_usage: Some(false), ..Abilities::default() };
         return Some(change("stream_options", abilities));
     }
-    if sent.format {
-        if says(&FORMAT) {
-            if sent.tools && fixed.structured_with_tools.is_none() && says(&["tool", "function call"]) {
-                let abilities = Abilities { structured_with_tools: Some(false), ..Abilities::default() };
-                return Some(change("response_format beside tools", abilities));
-            }
-            if let Some(lower) = lower(now, fixed) {
-                let once = says(&["invalid schema", "invalid_json_schema"]);
-                return Some(Change { once, ..change("response_format", lower) });
-            }
+    if sent.format && says(&FORMAT) {
+        if sent.tools && fixed.structured_with_tools.is_none() && says(&["tool", "function call"]) {
+            let abilities = Abilities { structured_with_tools: Some(false), ..Abilities::default() };
+            return Some(change("response_format beside tools", abilities));
+        }
+        if let Some(lower) = lower(now, fixed) {
+            let once = says(&["invalid schema", "invalid_json_schema"]);
+            return Some(Change { once, ..change("response_format", lower) });
         }
     }
     if sent.limit && unknown && fixed.token_limit.is_none() && says(&["max_tokens", "max_completion_tokens"])

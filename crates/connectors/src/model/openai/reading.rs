@@ -372,10 +372,8 @@ pub(super) fn whole_answer(body: &[u8], request: &ModelRequest) -> Result<ModelR
         Err(_) if Events::begin(body) => {
             let mut events = Events::default();
             let found = events.add(body)?.into_iter().chain(events.finish()?);
-            for event in found {
-                if let Some(answer) = event {
-                    gathered.add(&answer)?;
-                }
+            for answer in found.flatten() {
+                gathered.add(&answer)?;
             }
             if !gathered.is_finished() {
                 return Err(invalid("the stream was cut", true));
