@@ -13,6 +13,10 @@ use std::time::Duration;
 pub struct Metrics {
     llm_request_duration: Histogram,
     llm_token_usage: IntCounterVec,
+    /// Calls of models by what came of them.
+    llm_requests: IntCounterVec,
+    /// How often another model was asked, by the one that failed and why.
+    llm_fallbacks: IntCounterVec,
     agent_execution_time: Histogram,
     pub conflicts: IntCounter,
     pub turns: IntCounter,
@@ -55,6 +59,18 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &llm_token_usage);
+        let llm_requests = IntCounterVec::new(
+            Opts::new("llm_requests_total", "LLM requests by what came of them"),
+            &["model", "outcome"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &llm_requests);
+        let llm_fallbacks = IntCounterVec::new(
+            Opts::new("llm_fallbacks_total", "LLM requests passed on to another model, by why"),
+            &["model", "reason"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &llm_fallbacks);
         let refused = IntCounterVec::new(
             Opts::new(
                 "callboard_refused_total",
@@ -82,6 +98,8 @@ impl Metrics {
                 &[0.1, 0.5, 1.0, 2.0, 5.0],
             ),
             llm_token_usage,
+            llm_requests,
+            llm_fallbacks,
             agent_execution_time: histogram(
                 "agent_execution_time",
                 "Time taken for agent task execution",
@@ -120,7 +138,14 @@ impl Metrics {
         let _ = self.registry.register(Box::new(sent));
     }
 
-    pub fn model_called(&self, model: &str, took: Duration, usage: Option<&Usage>) {
+    /// Counts a task that goes on with another model, by the code of the failure.
+    pub fn fell_back(&self, model: &str, reason: &str) {
+        self.llm_fallbacks.with_label_values(&[model, reason]).inc();
+    }
+
+    /// `outcome` is `complete`, `cut`, `filtered`, `refused`, or the code of a failure.
+    pub fn model_called(&self, model: &str, took: Duration, outcome: &str, usage: Option<&Usage>) {
+        self.llm_requests.with_label_values(&[model, outcome]).inc();
         self.llm_request_duration.observe(took.as_secs_f64());
         if let Some(usage) = usage {
             self.llm_token_usage.with_label_values(&[model, "prompt"]).inc_by(usage.prompt_tokens);

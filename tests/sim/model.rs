@@ -9,7 +9,7 @@ use callboard_connectors::{
 };
 use callboard_core::{
     agent::{
-        message::{ModelReply, ModelRequest, ToolCall},
+        message::{Finish, ModelReply, ModelRequest, ToolCall},
         spec::Agents,
     },
     call::{CallError, Usage},
@@ -58,7 +58,8 @@ impl ChatModel for Model {
             tool_calls: Vec::new(),
             usage,
             model: request.model.clone(),
-            truncated: false,
+            finish: Finish::Complete,
+            extras: None,
         };
         let said = request.messages.len();
         if request.model == "tools" && said < 6 && (said < 3 || world.chance(0.6)) {

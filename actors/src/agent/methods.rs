@@ -182,6 +182,8 @@ impl Agents {
         let said = found.iter().map(|value| serde_json::from_value((**value).clone()));
         let mut said = said.collect::<Result<Vec<Message>, _>>().map_err(|_| unread())?;
         echo(&mut said);
+        // What a provider hid in its answer is between it and us.
+        said.iter_mut().for_each(|message| message.extras = None);
         let mut items = Vec::new();
         if let Some(task) = &run.task
             && let Some(input) = self.content(id, &task.input).await

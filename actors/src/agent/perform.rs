@@ -20,8 +20,8 @@ use callboard_connectors::{
 use callboard_core::{
     Code, Machine, Span,
     agent::{
-        message::{ModelReply, ToolCall},
-        run::{Effect, Input, Phase, Run, check_call},
+        message::{Finish, ModelReply, ToolCall},
+        run::{Effect, Event, Input, Phase, Run, check_call},
         task::Profile,
     },
     call::CallError,
@@ -36,6 +36,8 @@ use std::{
 };
 use tracing::Instrument;
 
+/// How long a tool's call takes at most, unless the task ends before.
+const TOOL: Span = Span::secs(60);
 /// Waits before the tries to give a result back to the agent, to reserve a call, and to deliver the answer.
 const REPORT: Ladder = Ladder::of(&[0, 100, 500, 1000, 2000, 4000, 8000, 8000]);
 const RESERVE: Ladder = Ladder::of(&[0, 200, 2000, 10_000]);
@@ -91,9 +93,12 @@ impl Agents {
                 actor.call = Some(call.abort_handle());
             }
             Effect::CallTool { iteration, call } => drop(self.tasks.spawn(async move {
+                // A call does not outlast the task by much that it is a part of; the task's own end comes first.
+                let left = run.deadline().map(|at| Span(at.since(now).0.saturating_add(1000)));
+                let left = left.filter(|left| *left < TOOL);
                 let Some(_call) = this.tasks.begin(Called::Tool) else { return };
                 failpoint!("tool.before_call");
-                let (result, _held) = match this.use_tool(&id, &run, &call, &task.key).await {
+                let (result, _held) = match this.use_tool(&id, &run, &call, &task.key, left).await {
                     // The answer keeps its places in memory until it is recorded.
                     Ok(answer) => (Ok(answer.output), answer.held),
                     Err(error) => (Err(error), Held::default()),
@@ -192,9 +197,23 @@ impl Agents {
         let reply = self.services.models.call_scrubbed(&request, on_delta, &scrub).instrument(span).await;
         failpoint!("model.after_call");
         let usage = reply.as_ref().ok().map(|r: &ModelReply| &r.usage);
-        self.services.metrics.model_called(&request.model, began.elapsed(), usage);
+        let outcome = outcome_of_call(&reply);
+        if outcome != "complete" {
+            tracing::info!(%id, model = request.model, outcome, "a model's call gave no answer");
+        }
+        self.services.metrics.model_called(&request.model, began.elapsed(), outcome, usage);
         drop((_own, _place));
         self.report(id, Input::Replied { attempt, iteration, reply }).await;
+    }
+
+    /// Says why another model is asked than the one that failed.
+    pub(super) fn note_fallback(&self, id: &AgentId, run: &Run, event: &Event) {
+        let Event::ModelFailed { error, model, .. } = event else { return };
+        if *model != run.model {
+            let (from, to) = (model_name(run, run.model), model_name(run, *model));
+            tracing::warn!(%id, from, to, reason = error.code, "another model is asked");
+            self.services.metrics.fell_back(from, &error.code);
+        }
     }
 
     /// A tool's failure is data for the model.
@@ -204,6 +223,7 @@ impl Agents {
         run: &Run,
         call: &ToolCall,
         key: &str,
+        left: Option<Span>,
     ) -> Result<node::Answer, CallError> {
         let nobody = Profile::default();
         let profile = run.profile.as_deref().unwrap_or(&nobody);
@@ -220,7 +240,7 @@ impl Agents {
             return computed;
         }
         let key = format!("{key}/{}/{}", run.iterations, call.id);
-        let around = Around { names: &self.secrets_of(run), idempotency_key: &key, timeout: None };
+        let around = Around { names: &self.secrets_of(run), idempotency_key: &key, timeout: left };
         self.tools.call(&tool, &arguments, around).await
     }
 
@@ -353,6 +373,17 @@ impl Agents {
         if let Ok(mut actor) = self.boxes.enter(id).await {
             actor.in_flight.retain(|(_, job)| !which(job));
         }
+    }
+}
+
+/// Says in a word what came of a call.
+fn outcome_of_call(reply: &Result<ModelReply, CallError>) -> &str {
+    match reply.as_ref().map(|reply| &reply.finish) {
+        Ok(Finish::Complete) => "complete",
+        Ok(Finish::Cut) => "cut",
+        Ok(Finish::Filtered) => "filtered",
+        Ok(Finish::Refused(_)) => "refused",
+        Err(error) => &error.code,
     }
 }
 

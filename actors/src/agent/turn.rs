@@ -236,6 +236,7 @@ impl Agents {
         let mut made = Vec::new();
         let (mut save, mut ended) = (told && mem.unsaved, false);
         for mut event in events {
+            self.note_fallback(id, &mem.run, &event);
             match &mut event {
                 // Messages are stored once, under keys of their own, however small.
                 Event::ModelReplied { message, .. }

@@ -41,7 +41,7 @@ async fn provider(ids: [Option<&'static str>; 2], rounds: usize) -> (ModelsConfi
     let base_url = format!("http://{}/v1", listener.local_addr().expect("an address"));
     let router = axum::Router::new().route("/v1/chat/completions", post(answer));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let fake = Provider { base_url, api_key: None, timeout: None, parallel: None };
+    let fake = Provider { base_url, ..Provider::default() };
     (ModelsConfig { providers: [("fake".to_owned(), fake)].into(), ..ModelsConfig::default() }, seen)
 }
 

@@ -11,7 +11,7 @@ use callboard_catalog::Pins as _;
 use callboard_connectors::model::{ChatModel, OnDelta};
 use callboard_core::{
     Datum, Hash, Timestamp,
-    agent::message::{ModelReply, ModelRequest, Role, ToolCall},
+    agent::message::{Finish, ModelReply, ModelRequest, Role, ToolCall},
     call::{CallError, Usage},
     id::{AgentId, ProjectId},
     workflow::{Event, What, event::RunSettings},
@@ -43,7 +43,8 @@ impl ChatModel for Provider {
             tool_calls: tool_calls.into_iter().collect(),
             usage,
             model: request.model.clone(),
-            truncated: false,
+            finish: Finish::Complete,
+            extras: None,
         })
     }
 }

@@ -9,7 +9,7 @@ use callboard_connectors::{
 };
 use callboard_core::{
     Span, Timestamp,
-    agent::message::{ModelReply, ModelRequest},
+    agent::message::{Finish, ModelReply, ModelRequest},
     call::Usage,
 };
 use serde_json::{Value, json};
@@ -39,7 +39,8 @@ impl ChatModel for Slow {
             tool_calls: Vec::new(),
             usage: Usage::default(),
             model: "slow".into(),
-            truncated: false,
+            finish: Finish::Complete,
+            extras: None,
         })
     }
 }

@@ -233,5 +233,5 @@ fn error_of(complaint: Complaint) -> Result<CallError, Fault> {
         return Err(Fault::bad_request("an error's code is 1 to 64 of a-z 0-9 _"));
     }
     message.truncate(message.floor_char_boundary(COMPLAINT));
-    Ok(CallError { code, message, retryable, retry_after })
+    Ok(CallError { retryable, retry_after, ..CallError::permanent(&code, message) })
 }

@@ -10,7 +10,7 @@ mod load;
 mod secret;
 
 use crate::{say::say, user::User};
-use callboard_connectors::secret::Hosts;
+use callboard_connectors::{model, secret::Hosts};
 use callboard_core::{
     Span,
     workflow::definition::{RETENTION_LIMIT, Retention},
@@ -99,6 +99,38 @@ pub struct Provider {
     pub timeout: Option<Span>,
     #[serde(default)]
     pub parallel: Option<u32>,
+    #[serde(default)]
+    pub key_header: Option<String>,
+    #[serde(default)]
+    pub key_query: Option<String>,
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// It may have a password in it.
+    #[serde(default)]
+    pub proxy: Secret,
+    #[serde(default)]
+    pub structured: Option<model::Structured>,
+    #[serde(default)]
+    pub structured_with_tools: Option<bool>,
+    #[serde(default)]
+    pub token_limit: Option<model::TokenLimit>,
+    #[serde(default)]
+    pub temperature: Option<bool>,
+    #[serde(default)]
+    pub stream: Option<bool>,
+    #[serde(default)]
+    pub stream_usage: Option<bool>,
+    #[serde(default)]
+    pub instructions: Option<model::Instructions>,
+    #[serde(default)]
+    pub parallel_tool_calls: Option<bool>,
+    #[serde(default)]
+    pub send_back: Option<bool>,
+    /// The same of some models, by name, or by its beginning and `*`.
+    #[serde(default)]
+    pub models: BTreeMap<String, model::Abilities>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -220,6 +252,23 @@ impl Config {
             }
         }
         wrong
+    }
+}
+
+impl Provider {
+    /// What its endpoint can do, as far as it is said.
+    pub fn abilities(&self) -> model::Abilities {
+        model::Abilities {
+            structured: self.structured,
+            structured_with_tools: self.structured_with_tools,
+            token_limit: self.token_limit,
+            temperature: self.temperature,
+            stream: self.stream,
+            stream_usage: self.stream_usage,
+            instructions: self.instructions,
+            parallel_tool_calls: self.parallel_tool_calls,
+            send_back: self.send_back,
+        }
     }
 }
 

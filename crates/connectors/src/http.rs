@@ -230,14 +230,19 @@ impl Guarded {
 }
 
 /// A client without anything that acts by itself: no redirects, proxies, cookies, retries, decompression.
-#[expect(clippy::disallowed_methods, reason = "the one place that makes outbound clients")]
 pub(crate) fn plain() -> reqwest::ClientBuilder {
+    through_environment().no_proxy()
+}
+
+/// The same, but for the proxies that the environment names: for calls whose address the operator has chosen. What a
+/// definition shapes never goes through one, since its rules of addresses would then be the proxy's.
+#[expect(clippy::disallowed_methods, reason = "the one place that makes outbound clients")]
+pub(crate) fn through_environment() -> reqwest::ClientBuilder {
     tls::ready();
     reqwest::Client::builder()
         .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .no_proxy()
         .no_gzip()
         .referer(false)
         .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")))

@@ -3,6 +3,7 @@
 //! `provider/model` names a provider of the configuration; any other name goes to the default one. Which model to
 //! try after which is decided in the core.
 
+mod abilities;
 mod openai;
 mod scripted;
 
@@ -13,7 +14,7 @@ use crate::{
 use async_trait::async_trait;
 use callboard_core::{
     Problem, Span,
-    agent::message::{Message, ModelReply, ModelRequest},
+    agent::message::{Finish, Message, ModelReply, ModelRequest},
     call::Usage,
 };
 use parking_lot::Mutex;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::OwnedSemaphorePermit;
 
+pub use abilities::{Abilities, Instructions, Structured, TokenLimit};
 pub use openai::OpenAi;
 pub use scripted::{Script, Scripted};
 
@@ -63,7 +65,7 @@ pub struct Config {
 }
 
 /// An OpenAI-compatible endpoint.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     pub base_url: String,
@@ -75,11 +77,32 @@ pub struct Provider {
     /// Calls at the same time; more wait.
     #[serde(default)]
     pub parallel: Option<u32>,
+    /// The header that has the key; by default `authorization`, after `Bearer`.
+    #[serde(default)]
+    pub key_header: Option<String>,
+    /// The parameter of the URL that has the key instead.
+    #[serde(default)]
+    pub key_query: Option<String>,
+    /// Further headers of each request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// `api-version` in the URL.
+    #[serde(default)]
+    pub api_version: Option<String>,
+    /// A URL, or `none`; by default that of the environment.
+    #[serde(default)]
+    pub proxy: Option<String>,
+    #[serde(default)]
+    pub abilities: Abilities,
+    /// The same for some models, by name, or by its beginning and `*`.
+    #[serde(default)]
+    pub models: BTreeMap<String, Abilities>,
 }
 
 /// All providers.
 pub struct Models {
-    default: Arc<dyn ChatModel>,
+    /// With its name.
+    default: (String, Arc<dyn ChatModel>),
     named: BTreeMap<String, Arc<dyn ChatModel>>,
     scripted: bool,
 }
@@ -93,7 +116,7 @@ impl Config {
         let (base_url, api_key) = (var("OPENAI_BASE_URL"), var("OPENAI_API_KEY"));
         if base_url.is_some() || api_key.is_some() {
             let base_url = base_url.unwrap_or_else(|| OPENAI.to_owned());
-            let provider = Provider { base_url, api_key, timeout: None, parallel: None };
+            let provider = Provider { base_url, api_key, ..Provider::default() };
             self.providers.entry("openai".to_owned()).or_insert(provider);
             self.default.get_or_insert_with(|| "openai".to_owned());
         }
@@ -127,7 +150,7 @@ impl Models {
         let name = config.default.unwrap_or_else(|| SCRIPTED.to_owned());
         match named.get(&name) {
             Some(default) if problems.is_empty() => {
-                Ok(Self { default: default.clone(), scripted: name == SCRIPTED, named })
+                Ok(Self { scripted: name == SCRIPTED, default: (name, default.clone()), named })
             }
             Some(_) => Err(problems),
             None => {
@@ -140,7 +163,7 @@ impl Models {
 
     /// All names mean one model.
     pub fn only(model: Arc<dyn ChatModel>) -> Self {
-        Self { default: model, named: BTreeMap::new(), scripted: false }
+        Self { default: (String::new(), model), named: BTreeMap::new(), scripted: false }
     }
 
     /// Tells whether models without a provider's name are answered by the script, which must be shown.
@@ -152,7 +175,7 @@ impl Models {
     pub async fn place(&self, model: &str) -> Place {
         match model.split_once('/').and_then(|(provider, _)| self.named.get(provider)) {
             Some(provider) => provider.place().await,
-            None => self.default.place().await,
+            None => self.default.1.place().await,
         }
     }
 
@@ -171,13 +194,26 @@ impl Models {
 
     /// Makes one call, for which the caller has a place, at the provider the model's name means.
     pub async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
-        if let Some((provider, model)) = request.model.split_once('/')
-            && let Some(provider) = self.named.get(provider)
-        {
-            let request = ModelRequest { model: model.to_owned(), ..request.clone() };
-            return provider.call(&request, on_delta).await;
+        let named = request
+            .model
+            .split_once('/')
+            .and_then(|(provider, model)| Some((provider, self.named.get(provider)?, model)));
+        let (name, provider, model) =
+            named.unwrap_or((self.default.0.as_str(), &self.default.1, request.model.as_str()));
+        // What one provider hid in its answers is no other's business.
+        let is_foreign =
+            |message: &Message| message.extras.as_ref().is_some_and(|extras| extras.provider != name);
+        let mut reply = if model != request.model || request.messages.iter().any(is_foreign) {
+            let mut request = ModelRequest { model: model.to_owned(), ..request.clone() };
+            request.messages.iter_mut().filter(|m| is_foreign(m)).for_each(|m| m.extras = None);
+            provider.call(&request, on_delta).await?
+        } else {
+            provider.call(request, on_delta).await?
+        };
+        if let Some(extras) = &mut reply.extras {
+            name.clone_into(&mut extras.provider);
         }
-        self.default.call(request, on_delta).await
+        Ok(reply)
     }
 }
 
@@ -225,6 +261,13 @@ fn scrubbed(
                 scrub.text(&mut call.name);
                 scrub.text(&mut call.arguments);
             }
+            if let Finish::Refused(words) = &mut reply.finish {
+                scrub.text(words);
+            }
+            if let Some(extras) = &mut reply.extras {
+                let maps = extras.calls.iter_mut().chain([&mut extras.message]);
+                maps.flat_map(serde_json::Map::values_mut).for_each(|value| scrub.value(value));
+            }
             Ok(reply)
         }
         Err(mut error) => {
@@ -248,7 +291,7 @@ fn estimate(messages: &[Message], answer: usize) -> Usage {
 
 /// An answer that is not one.
 fn invalid(message: impl Into<String>, retryable: bool) -> CallError {
-    CallError { retryable, ..CallError::permanent("model_invalid_response", message) }
+    CallError { retryable, ..CallError::elsewhere("model_invalid_response", message) }
 }
 
 #[cfg(test)]

@@ -9,15 +9,18 @@ use serde::{Deserialize, Serialize};
 /// Why a call has no answer, and what may help.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallError {
-    /// Stable: `model_rate_limited`, `model_unavailable`, `model_rejected`, `model_invalid_response`, `model_timeout`;
-    /// of other calls `http_…`.
+    /// Stable: of models `model_…`, listed in `docs/definitions.md`; of other calls `http_…`.
     pub code: String,
     /// A sentence for people.
     pub message: String,
-    /// Trying the same call again may help.
+    /// Trying the same call again, here, may help.
     pub retryable: bool,
     /// The delay that the provider asked for.
     pub retry_after: Option<Span>,
+    /// Trying again would not help here, but may elsewhere: another model has its own account, limits and rules. Asked
+    /// while the call is made and never after that, so it is not recorded.
+    #[serde(skip)]
+    pub elsewhere: bool,
 }
 
 /// What calls used.
@@ -36,12 +39,23 @@ pub struct Usage {
 impl CallError {
     /// A failure that trying again does not cure. `code` is stable, `message` is a sentence for people.
     pub fn permanent(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retryable: false, retry_after: None }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            retryable: false,
+            retry_after: None,
+            elsewhere: false,
+        }
     }
 
     /// A failure that trying again may cure; when to try is for the policy to say.
     pub fn transient(code: &str, message: impl Into<String>) -> Self {
         Self { retryable: true, ..Self::permanent(code, message) }
+    }
+
+    /// A failure that trying again does not cure here, but may elsewhere.
+    pub fn elsewhere(code: &str, message: impl Into<String>) -> Self {
+        Self { elsewhere: true, ..Self::permanent(code, message) }
     }
 
     /// Whether the call may have been performed although it failed: it went out, and no answer came back or was waited for.

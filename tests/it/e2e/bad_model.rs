@@ -164,9 +164,14 @@ async fn an_answer_without_choices_fails(w: World) {
 }
 
 async fn a_refusal_is_not_tried_again(w: World) {
-    for (marker, status) in [("refused-400", 400), ("refused-401", 401), ("refused-404", 404)] {
+    for (marker, status, code) in [
+        ("refused-400", 400, "model_rejected"),
+        ("refused-401", 401, "model_unauthorized"),
+        ("refused-402", 402, "model_quota"),
+        ("refused-404", 404, "model_unknown"),
+    ] {
         w.says(marker, Reply::Status(status, Some(30)));
-        fails(&w, marker, "model_rejected", 1).await;
+        fails(&w, marker, code, 1).await;
     }
 }
 

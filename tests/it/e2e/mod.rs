@@ -13,6 +13,7 @@ mod kinds;
 mod large;
 mod pinned;
 mod places;
+mod providers;
 mod runs;
 mod tracing;
 mod words;

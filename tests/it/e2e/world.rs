@@ -207,6 +207,8 @@ fn agents_of(upstream: &str) -> Value {
         "capped": {"model": "test", "tools": ["add"], "limits": {"iterations": 3, "repeats": 100}},
         "thrifty": {"model": "test", "tools": ["add"], "limits": {"calls": 2, "repeats": 100}},
         "hurried": {"model": "test", "tools": ["add"], "limits": {"seconds": 1}, "retry_policy": never},
+        "research-tools": {"model": "test", "tools": ["lookup"], "retry_policy": never},
+        "hurried-tools": {"model": "test", "tools": ["broken"], "limits": {"seconds": 1}, "retry_policy": never},
         "quick": {"model": "test", "max_tokens": 100, "retry_policy": soon},
         "patient": {"model": "test", "max_tokens": 100,
             "retry_policy": {"max_retries": 3, "backoff": "exponential", "initial": "100ms", "jitter": false}},

@@ -53,6 +53,8 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         Reply::Cut => return cut("application/json", "{\"id\": \"chatcmpl-cut\", \"choices\": [{\"mess"),
         Reply::Huge(bytes) => return huge_answer(&body, bytes),
         Reply::Garbage => return garbage(),
+        Reply::Refused(code, body) => return status(code, None, body),
+        Reply::Says(message, finish) => return says(&body, &message, finish),
         Reply::Raw(kind, text) => return typed(kind, Body::from(text)),
         Reply::After(..) => unreachable!("waited for by the caller"),
     };
@@ -61,6 +63,19 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         return typed(EVENTS, Body::from(content + &end));
     }
     Json(chat_completion(&body, message)).into_response()
+}
+
+/// The message as it is, whole or streamed.
+fn says(body: &Value, message: &Value, finish: &str) -> Response {
+    if body["stream"] == true {
+        let choice = json!({"index": 0, "delta": message, "finish_reason": finish});
+        let event =
+            line(&json!({"object": "chat.completion.chunk", "model": body["model"], "choices": [choice]}));
+        return typed(EVENTS, Body::from(event + "data: [DONE]\n\n"));
+    }
+    let mut whole = chat_completion(body, message.clone());
+    whole["choices"][0]["finish_reason"] = finish.into();
+    Json(whole).into_response()
 }
 
 /// Returns a whole answer with `message` in it; four letters are a token.

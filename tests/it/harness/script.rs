@@ -29,6 +29,10 @@ pub enum Reply {
     Huge(usize),
     /// 200 and `application/json`, and no JSON.
     Garbage,
+    /// A status with this body.
+    Refused(u16, Value),
+    /// The model's message as it is, and why it ends.
+    Says(Value, &'static str),
     /// 200 with this content type and body.
     Raw(&'static str, String),
     /// Another reply, later.

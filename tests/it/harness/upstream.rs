@@ -94,6 +94,8 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         Reply::Cut => cut("application/json", "{\"half\": \"of an ans"),
         Reply::Huge(bytes) => huge("text/plain", String::new(), bytes, String::new()),
         Reply::Garbage => garbage(),
+        Reply::Refused(code, body) => status(code, None, body),
+        Reply::Says(message, _) => Json(message).into_response(),
         Reply::Raw(kind, text) => typed(kind, Body::from(text)),
         Reply::After(..) => unreachable!("waited for by the caller"),
     }

@@ -208,6 +208,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
         message: "m".into(),
         retryable: true,
         retry_after: Some(Span(5)),
+        elsewhere: false,
     };
     let phases = vec![
         Phase::Idle,

@@ -201,6 +201,13 @@ fn models(config: &Config) -> anyhow::Result<Models> {
                 api_key: key(&provider.api_key),
                 timeout: provider.timeout,
                 parallel: provider.parallel,
+                key_header: provider.key_header.clone(),
+                key_query: provider.key_query.clone(),
+                headers: provider.headers.iter().map(|(k, v)| (k.clone(), v.expose().to_owned())).collect(),
+                api_version: provider.api_version.clone(),
+                proxy: key(&provider.proxy),
+                abilities: provider.abilities(),
+                models: provider.models.clone(),
             };
             (name.clone(), provider)
         })
@@ -211,8 +218,7 @@ fn models(config: &Config) -> anyhow::Result<Models> {
         let provider = Provider {
             base_url: base_url.to_owned(),
             api_key: key(&settings.api_key),
-            timeout: None,
-            parallel: None,
+            ..Provider::default()
         };
         providers.entry(OPENAI.to_owned()).or_insert(provider);
         default.get_or_insert_with(|| OPENAI.to_owned());

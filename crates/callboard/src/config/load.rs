@@ -17,7 +17,27 @@ const PREFIX: &str = "CALLBOARD";
 /// Sections whose keys the operator chooses.
 pub(super) const OPEN: [&str; 2] = ["models.providers", "secrets.hosts"];
 /// What an entry of an open section may hold.
-const PROVIDER: [&str; 4] = ["base_url", "api_key", "timeout", "parallel"];
+const PROVIDER: [&str; 19] = [
+    "base_url",
+    "api_key",
+    "timeout",
+    "parallel",
+    "key_header",
+    "key_query",
+    "headers",
+    "api_version",
+    "proxy",
+    "structured",
+    "structured_with_tools",
+    "token_limit",
+    "temperature",
+    "stream",
+    "stream_usage",
+    "instructions",
+    "parallel_tool_calls",
+    "send_back",
+    "models",
+];
 /// Variables of other programs that say the same as a setting of ours, which wins.
 const ALIASES: [(&str, &str); 3] = [
     ("OPENAI_BASE_URL", "models.base_url"),

@@ -82,6 +82,35 @@ fn every_mistake_is_reported_with_its_place() {
 }
 
 #[test]
+fn what_a_provider_can_do_is_said_of_it_and_of_single_models() {
+    let text = "[models.providers.a]\nbase_url = \"https://x/v1\"\nstructured = \"json_object\"\nstream = false\n\
+        headers = {X-Key = \"hidden-value\"}\nproxy = \"http://u:hidden-value@p:3128\"\n\
+        [models.providers.a.models.\"gpt-4.1*\"]\ntoken_limit = \"none\"";
+    let variables = [("CALLBOARD__MODELS__PROVIDERS__A__TEMPERATURE", "false")];
+    let config = sources(&[("config/a.toml", text)], &variables).load().expect("settings");
+    let provider = &config.models.providers["a"];
+    let abilities = provider.abilities();
+    assert_eq!(abilities.structured, Some(model::Structured::JsonObject));
+    assert_eq!(
+        (abilities.stream, abilities.temperature, abilities.send_back),
+        (Some(false), Some(false), None)
+    );
+    assert_eq!(provider.models["gpt-4.1*"].token_limit, Some(model::TokenLimit::None));
+    assert_eq!(provider.headers.len(), 1);
+    assert!(!format!("{config:?}").contains("hidden-value"), "{config:?}");
+    for wrong in
+        ["structured = \"xml\"", "stream = \"never\"", "[models.providers.a.models.m]\nstreams = true"]
+    {
+        let text = format!("[models.providers.a]\nbase_url = \"https://x/v1\"\n{wrong}");
+        let Mistakes(found) = sources(&[("config/a.toml", &text)], &[]).load().expect_err(wrong);
+        assert!(
+            found.iter().all(|m| m.origin == "config/a.toml" && m.path.starts_with("models.providers.a")),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_number_in_a_variable_may_be_a_key() {
     let config = sources(&[], &[("CALLBOARD__MODELS__API_KEY", "12345")]).load().expect("settings");
     assert_eq!(config.models.api_key.expose(), "12345");

@@ -10,7 +10,7 @@ use crate::CallError;
 use async_trait::async_trait;
 use callboard_core::{
     Problem, Span,
-    agent::message::{Message, ModelReply, ModelRequest, Role, ToolCall},
+    agent::message::{Finish, Message, ModelReply, ModelRequest, Role, ToolCall},
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -88,6 +88,16 @@ pub struct Failure {
     pub times: Option<u32>,
 }
 
+/// Failures that another model could help with, whoever plays them.
+const ELSEWHERE: [&str; 6] = [
+    "model_quota",
+    "model_unauthorized",
+    "model_unknown",
+    "model_context_length",
+    "model_filtered",
+    "model_refused",
+];
+
 /// The model.
 pub struct Scripted {
     script: Script,
@@ -154,7 +164,14 @@ impl ChatModel for Scripted {
             text.split_inclusive(' ').for_each(on_delta);
         }
         let usage = estimate(&request.messages, text.len());
-        Ok(ModelReply { text, tool_calls, usage, model: SCRIPTED.to_owned(), truncated: false })
+        Ok(ModelReply {
+            text,
+            tool_calls,
+            usage,
+            model: SCRIPTED.to_owned(),
+            finish: Finish::Complete,
+            extras: None,
+        })
     }
 }
 
@@ -219,6 +236,7 @@ impl Failure {
             failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
         }
         let error = CallError::permanent(&self.code, self.message.clone());
-        Some(CallError { retryable: self.retryable, retry_after: self.retry_after, ..error })
+        let elsewhere = ELSEWHERE.contains(&self.code.as_str());
+        Some(CallError { retryable: self.retryable, retry_after: self.retry_after, elsewhere, ..error })
     }
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod dialects;
+mod learning;
+
 use super::*;
 use crate::secret::Secret;
 use axum::{
@@ -115,7 +118,7 @@ fn model(base: &str, how: &str) -> OpenAi {
         base_url,
         api_key: Some("sk-secret-key".to_owned()),
         timeout: Some(Span(2000)),
-        parallel: None,
+        ..Provider::default()
     })
     .unwrap()
 }
@@ -139,7 +142,10 @@ fn request(question: &str) -> ModelRequest {
 async fn an_answer_is_read_with_its_usage_or_an_estimate() {
     let (base, seen) = provider().await;
     let reply = model(&base, "plain").call(&request("q"), None).await.unwrap();
-    assert_eq!((reply.text.as_str(), reply.model.as_str(), reply.truncated), ("hi", "gpt-4-0613", false));
+    assert_eq!(
+        (reply.text.as_str(), reply.model.as_str(), reply.finish),
+        ("hi", "gpt-4-0613", Finish::Complete)
+    );
     assert_eq!(reply.usage, Usage { calls: 1, prompt_tokens: 7, completion_tokens: 2, estimated: false });
     let (headers, body) = seen.lock().remove(0);
     assert_eq!(headers["authorization"], "Bearer sk-secret-key");
@@ -151,7 +157,7 @@ async fn an_answer_is_read_with_its_usage_or_an_estimate() {
     assert_eq!(body, expected);
     let bare = model(&base, "bare").call(&request("q"), None).await.unwrap();
     assert_eq!(bare.usage, Usage { calls: 1, prompt_tokens: 6, completion_tokens: 2, estimated: true });
-    assert_eq!((bare.model.as_str(), bare.truncated), ("gpt-4", true));
+    assert_eq!((bare.model.as_str(), bare.finish), ("gpt-4", Finish::Cut));
 }
 
 #[tokio::test]
@@ -225,13 +231,13 @@ async fn every_misbehaviour_is_a_typed_error_and_one_call() {
         ("html", false, "model_invalid_response", true),
         ("html", true, "model_invalid_response", true),
         ("empty", false, "model_invalid_response", true),
-        ("filtered", false, "model_rejected", false),
         ("silent", false, "model_timeout", true),
-        ("quota", false, "model_rejected", false),
+        ("quota", false, "model_quota", false),
         ("400", false, "model_rejected", false),
-        ("401", false, "model_rejected", false),
-        ("403", false, "model_rejected", false),
-        ("404", false, "model_rejected", false),
+        ("401", false, "model_unauthorized", false),
+        ("402", false, "model_quota", false),
+        ("403", false, "model_unauthorized", false),
+        ("404", false, "model_unknown", false),
         ("307", false, "model_rejected", false),
         ("408", false, "model_unavailable", true),
         ("409", false, "model_unavailable", true),
@@ -259,8 +265,7 @@ async fn every_misbehaviour_is_a_typed_error_and_one_call() {
 async fn names_choose_the_provider() {
     let (base, seen) = provider().await;
     let config = |vars: &'static [(&str, &str)]| {
-        let provider =
-            Provider { base_url: format!("{base}/plain"), api_key: None, timeout: None, parallel: None };
+        let provider = Provider { base_url: format!("{base}/plain"), ..Provider::default() };
         let config =
             Config { providers: BTreeMap::from([("local".to_owned(), provider)]), ..Config::default() };
         config.with_env(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))

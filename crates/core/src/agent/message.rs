@@ -2,7 +2,7 @@
 
 use crate::call::Usage;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,22 @@ pub struct Message {
     /// Of a tool's message: the call it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
+    /// Of an assistant's message: what its provider wants back with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extras: Option<Extras>,
+}
+
+/// Fields of a provider's message that nobody here reads: reasoning, signatures. They go back as they came, to the
+/// provider they came from and to no other.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Extras {
+    /// The provider's name in the settings.
+    pub provider: String,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub message: Map<String, Value>,
+    /// Those of each tool call, in the calls' order; shorter where the last calls have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Map<String, Value>>,
 }
 
 /// A call a model asks for. The arguments are text until they are checked: models write invalid JSON.
@@ -78,8 +94,22 @@ pub struct ModelReply {
     pub usage: Usage,
     /// The model that answered, as it names itself; `scripted` answers say so.
     pub model: String,
-    /// The answer was cut by the token limit.
-    pub truncated: bool,
+    pub finish: Finish,
+    pub extras: Option<Extras>,
+}
+
+/// How an answer ended. One that is not complete is no answer, whatever stands in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    #[default]
+    Complete,
+    /// The token limit ended it.
+    Cut,
+    /// The provider's filter ended it.
+    Filtered,
+    /// The model said that it won't, in these words.
+    Refused(String),
 }
 
 // === impl Message ===
@@ -87,6 +117,6 @@ pub struct ModelReply {
 impl Message {
     /// A message that calls no tool and answers none.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None, extras: None }
     }
 }

@@ -4,6 +4,7 @@
 //! data. Messages are kept by reference, each written once. The rules are in `decide`, the checks of what models
 //! write in `calls`.
 
+mod answer;
 mod calls;
 mod decide;
 mod places;
@@ -152,8 +153,9 @@ pub enum Event {
     TaskAccepted { at: Timestamp, task: Task },
     /// The model asks for tools: its message, and the calls by their places.
     ModelReplied { message: Datum, calls: Vec<ToolCall>, usage: Usage },
-    /// The model could not be had. `model` is the one to try next, not before `retry_at`.
-    ModelFailed { error: CallError, model: usize, retry_at: Timestamp },
+    /// The model could not be had. `model` is the one to try next, not before `retry_at`; `usage` is that of an answer
+    /// that can't be taken and is paid for.
+    ModelFailed { error: CallError, model: usize, retry_at: Timestamp, usage: Usage },
     /// The answer missed its schema. The model is told why, and asked again.
     AnswerRejected { message: Datum, complaint: Datum, usage: Usage },
     /// A tool answered. `strike` says that its arguments were wrong.
@@ -275,7 +277,8 @@ impl Run {
                 }
                 self.phase = Phase::Acting { calls: calls.clone(), results: BTreeMap::new() };
             }
-            Event::ModelFailed { model, retry_at, .. } => {
+            Event::ModelFailed { model, retry_at, usage, .. } => {
+                self.usage += *usage;
                 // Each model has retries of its own.
                 self.failures = if *model == self.model { self.failures + 1 } else { 0 };
                 self.model = *model;

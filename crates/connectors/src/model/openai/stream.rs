@@ -1,8 +1,10 @@
 //! Reading a streamed answer: server-sent events of bounded size, in a stream of bounded size.
 
 use super::{
-    ANSWER, of_model,
-    reading::{Answer, Gathered, place},
+    ANSWER,
+    events::Events,
+    of_model,
+    reading::{self, Gathered},
 };
 use crate::{
     CallError,
@@ -10,37 +12,66 @@ use crate::{
     model::{OnDelta, invalid},
 };
 use callboard_core::agent::message::{ModelReply, ModelRequest};
+use std::time::Duration;
 
-/// One line.
-const LINE: usize = 1 << 20;
-const DONE: &[u8] = b"[DONE]";
+/// How long a stream whose answer is complete is waited for: its use of tokens may follow.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// Why a stream gave no answer.
+pub(super) struct Unread {
+    pub error: CallError,
+    /// The connection broke, or the provider broke off, which may happen to any.
+    pub by_accident: bool,
+}
+
+impl From<CallError> for Unread {
+    fn from(error: CallError) -> Self {
+        Self { by_accident: error.code != "model_invalid_response", error }
+    }
+}
 
 /// Reads until the end that the provider announces; a stream that stops before is cut, not short.
 pub(super) async fn read(
     mut response: reqwest::Response,
     request: &ModelRequest,
     on_delta: OnDelta<'_>,
-) -> Result<ModelReply, CallError> {
+) -> Result<ModelReply, Unread> {
     let mut gathered = Gathered::default();
-    let mut lines = Lines::default();
+    let mut events = Events::default();
     let (mut received, mut said) = (0, 0);
-    while let Some(chunk) = response.chunk().await.map_err(|e| broken(&e))? {
+    let mut whole: Option<Vec<u8>> = None;
+    loop {
+        let chunk = match gathered.is_finished() {
+            true => tokio::time::timeout(LINGER, response.chunk()).await.unwrap_or(Ok(None)).unwrap_or(None),
+            false => response.chunk().await.map_err(|e| Unread { error: broken(&e), by_accident: true })?,
+        };
+        let Some(chunk) = chunk else { break };
         received += chunk.len();
         if received > BODY {
-            return Err(invalid("the stream is too long", false));
+            return Err(invalid("the stream is too long", false).into());
         }
-        for line in lines.add(&chunk)? {
-            let Some(data) = data(&line) else { continue };
-            if data == DONE {
-                return gathered.reply(request);
+        // Some announce a stream, and answer as a whole.
+        if received == chunk.len() && chunk.trim_ascii_start().starts_with(b"{") {
+            whole = Some(Vec::new());
+        }
+        if let Some(body) = &mut whole {
+            body.extend_from_slice(&chunk);
+            if body.len() > ANSWER {
+                return Err(invalid("the answer is too long", false).into());
             }
-            let answer: Answer = serde_json::from_slice(data)
-                .map_err(|e| invalid(format!("an event is not as agreed: {}", place(&e)), true))?;
-            let text = gathered.add(answer)?;
+            continue;
+        }
+        for event in events.add(&chunk)? {
+            let Some(answer) = event else { return Ok(gathered.reply(request)?) };
+            let text = match gathered.add(&answer) {
+                // What goes wrong behind a complete answer changes nothing about it.
+                Err(_) if gathered.is_finished() => return Ok(gathered.reply(request)?),
+                added => added?,
+            };
             // What stands around each word is many times as long as the word.
             said += text.len();
             if said > ANSWER {
-                return Err(invalid("the answer is too long", false));
+                return Err(invalid("the answer is too long", false).into());
             }
             if let Some(on_delta) = on_delta
                 && !text.is_empty()
@@ -49,8 +80,19 @@ pub(super) async fn read(
             }
         }
     }
+    if let Some(body) = whole {
+        return Ok(reading::whole_answer(&body, request)?);
+    }
+    if !gathered.is_finished() {
+        for answer in events.finish()?.into_iter().flatten() {
+            gathered.add(&answer)?;
+        }
+    }
     // Some servers close without the last line, but none without a reason to finish.
-    if gathered.is_finished() { gathered.reply(request) } else { Err(invalid("the stream was cut", true)) }
+    if !gathered.is_finished() {
+        return Err(invalid("the stream was cut", true).into());
+    }
+    Ok(gathered.reply(request)?)
 }
 
 fn broken(error: &reqwest::Error) -> CallError {
@@ -58,31 +100,4 @@ fn broken(error: &reqwest::Error) -> CallError {
         return of_model(errors::body(error));
     }
     invalid("the stream was cut", true)
-}
-
-/// Returns the content of a `data:` line; comments, names and empty lines have none.
-fn data(line: &[u8]) -> Option<&[u8]> {
-    let data = line.strip_prefix(b"data:")?.trim_ascii();
-    (!data.is_empty()).then_some(data)
-}
-
-/// Makes lines of chunks.
-#[derive(Default)]
-struct Lines(Vec<u8>);
-
-impl Lines {
-    fn add(&mut self, chunk: &[u8]) -> Result<Vec<Vec<u8>>, CallError> {
-        let mut lines = Vec::new();
-        let mut rest = chunk;
-        while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-            self.0.extend_from_slice(&rest[..end]);
-            lines.push(std::mem::take(&mut self.0));
-            rest = &rest[end + 1..];
-        }
-        self.0.extend_from_slice(rest);
-        if self.0.len() > LINE {
-            return Err(invalid("an event of the stream is too long", false));
-        }
-        Ok(lines)
-    }
 }

@@ -1,5 +1,6 @@
 //! What models write, checked: tool calls against what the agent may do, answers against their schema.
 
+use super::answer;
 use crate::{
     Hash, Problem,
     agent::{message::ToolCall, spec::Tool, task::Profile},
@@ -41,7 +42,7 @@ pub(super) enum Unfit {
     Schema(CallError),
 }
 
-/// Reads an answer that must be JSON and fit `schema`. Models like to put it into a fence, which is taken off.
+/// Finds the one value in an answer that fits its schema, whatever it is wrapped in.
 pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, Unfit> {
     let wants = Validator::new(schema).map_err(|problems| {
         let code = problems.first().map_or("invalid_schema", |p| &p.code);
@@ -50,20 +51,8 @@ pub(super) fn check_answer(schema: &Value, text: &str) -> Result<Value, Unfit> {
             format!("the output schema can't be used: {}", listed(&problems)),
         ))
     })?;
-    let trimmed = text.trim();
-    let inner = trimmed
-        .strip_prefix("```json")
-        .or_else(|| trimmed.strip_prefix("```"))
-        .and_then(|t| t.strip_suffix("```"))
-        .unwrap_or(trimmed);
-    let value = json::read(inner.trim().as_bytes(), &json::Limits::default()).map_err(|e| {
-        Unfit::Answer(match e {
-            json::Error::Syntax { .. } => format!("it is not JSON ({e})"),
-            json::Error::TooMany(_) | json::Error::TooDeep(_) => e.to_string(),
-        })
-    })?;
-    wants.validate(&value).map_err(|problems| Unfit::Answer(listed(&problems)))?;
-    Ok(value)
+    answer::find(text, |value| wants.validate(value).map_err(|problems| listed(&problems)))
+        .map_err(Unfit::Answer)
 }
 
 /// Puts problems into one sentence, which a model may read.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     Datum, Span, Timestamp,
     agent::{
-        message::{Message, ModelReply, Role},
+        message::{Finish, Message, ModelReply, Role},
         task::Profile,
     },
     call::{CallError, Usage},
@@ -41,8 +41,8 @@ pub(super) fn decide(this: &Run, at: Timestamp, input: &Input) -> Vec<Event> {
             }
         }
         Input::Replied { attempt, iteration, reply } if this.thinks(*attempt, *iteration) => match reply {
-            Ok(reply) => run.replied(&profile, reply, &mut put),
-            Err(error) => run.call_failed(&profile, at, error, &mut put),
+            Ok(reply) => run.replied(&profile, at, reply, &mut put),
+            Err(error) => run.call_failed(&profile, at, error, Usage::default(), &mut put),
         },
         Input::ToolAnswered { attempt, iteration, id, result } if this.acts(*attempt, *iteration, id) => {
             // The model made the mistake, not the tool. After a few of them it will not learn it any more.
@@ -141,12 +141,23 @@ impl Run {
     }
 
     /// Takes a model's reply: calls of tools, or an answer.
-    fn replied(&mut self, profile: &Profile, reply: &ModelReply, put: &mut impl FnMut(&mut Run, Event)) {
+    fn replied(
+        &mut self,
+        profile: &Profile,
+        at: Timestamp,
+        reply: &ModelReply,
+        put: &mut impl FnMut(&mut Run, Event),
+    ) {
         // This is one call, even if the provider counts more.
         let usage = Usage { calls: 1, ..reply.usage };
+        if let Some(error) = unfinished(profile, reply) {
+            self.call_failed(profile, at, &error, usage, put);
+            return;
+        }
         if !reply.tool_calls.is_empty() {
             let message = Message {
                 tool_calls: places::kept(&reply.tool_calls),
+                extras: reply.extras.clone(),
                 ..Message::new(Role::Assistant, reply.text.clone())
             };
             put(
@@ -177,7 +188,10 @@ impl Run {
             // The fault is the schema's: asking the model again would not help.
             Err(Unfit::Schema(error)) => self.end_with(Ending::Failed(error), usage, put),
             Err(Unfit::Answer(complaint)) if self.strikes + 1 < STRIKES => {
-                let answer = Message::new(Role::Assistant, reply.text.clone());
+                let answer = Message {
+                    extras: reply.extras.clone(),
+                    ..Message::new(Role::Assistant, reply.text.clone())
+                };
                 let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
                 let complaint = Message::new(Role::User, text);
                 put(
@@ -199,26 +213,30 @@ impl Run {
         profile: &Profile,
         at: Timestamp,
         error: &CallError,
+        usage: Usage,
         put: &mut impl FnMut(&mut Run, Event),
     ) {
         let key = self.task.as_ref().map_or("", |t| &t.key).to_owned();
         let policy = profile.spec.retry_policy.clone().unwrap_or_else(|| RetryPolicy::usual(3));
         let at_most_once = self.task.as_ref().is_some_and(|t| t.at_most_once);
-        if error.retryable && !at_most_once {
-            if let Some(delay) = retry::delay(&policy, self.failures + 1, &key, error.retry_after) {
-                put(
-                    self,
-                    Event::ModelFailed { error: error.clone(), model: self.model, retry_at: at + delay },
-                );
-                return;
+        let again = (error.retryable && !at_most_once)
+            .then(|| retry::delay(&policy, self.failures + 1, &key, error.retry_after))
+            .flatten();
+        let may_elsewhere = (error.retryable || error.elsewhere) && !at_most_once;
+        let next = match again {
+            Some(delay) => Some((self.model, at + delay)),
+            None if may_elsewhere && self.model < profile.spec.fallback_models.len() => {
+                Some((self.model + 1, at))
             }
-            if self.model < profile.spec.fallback_models.len() {
-                put(self, Event::ModelFailed { error: error.clone(), model: self.model + 1, retry_at: at });
-                return;
-            }
+            None => None,
+        };
+        if let Some((model, retry_at)) = next {
+            put(self, Event::ModelFailed { error: error.clone(), model, retry_at, usage });
+            self.check_use(profile, put);
+            return;
         }
         // The agent's own retries are used up. Whether the step is tried again is for the definition to say.
-        self.end(Ending::Failed(error.clone()), put);
+        self.end_with(Ending::Failed(error.clone()), usage, put);
     }
 
     /// Returns the tool of a call that was made too often with the same arguments, and how often it was.
@@ -262,6 +280,29 @@ impl Run {
 
     fn end_with(&mut self, outcome: Ending, usage: Usage, put: &mut impl FnMut(&mut Run, Event)) {
         put(self, Event::TaskEnded { outcome, usage });
+    }
+}
+
+/// Why an answer can't be taken although it came.
+fn unfinished(profile: &Profile, reply: &ModelReply) -> Option<CallError> {
+    match &reply.finish {
+        Finish::Complete => None,
+        // The same limit would cut it again, at whatever model.
+        Finish::Cut => Some(match profile.spec.max_tokens {
+            Some(limit) => CallError::permanent(
+                "model_cut",
+                format!("the answer was cut at the agent's limit of {limit} tokens (max_tokens)"),
+            ),
+            None => {
+                CallError::elsewhere("model_cut", "the answer was cut at the model's own limit of tokens")
+            }
+        }),
+        Finish::Filtered => {
+            Some(CallError::elsewhere("model_filtered", "the provider's filter stopped the answer"))
+        }
+        Finish::Refused(words) => {
+            Some(CallError::elsewhere("model_refused", format!("the model refuses to answer: {words}")))
+        }
     }
 }
 

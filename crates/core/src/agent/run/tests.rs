@@ -2,11 +2,12 @@
 
 mod placed;
 mod schemas;
+mod unfinished;
 
 use super::*;
 use crate::agent::{
     delegate::{self, DEPTH},
-    message::Message,
+    message::{Extras, Finish, Message},
     spec::Spec,
     task::Origin,
 };
@@ -62,7 +63,14 @@ fn echoed(run: &Run) -> Vec<Value> {
 
 fn replies(calls: Vec<ToolCall>) -> Result<ModelReply, CallError> {
     let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
-    Ok(ModelReply { text: String::new(), tool_calls: calls, usage, model: "m".into(), truncated: false })
+    Ok(ModelReply {
+        text: String::new(),
+        tool_calls: calls,
+        usage,
+        model: "m".into(),
+        finish: Finish::Complete,
+        extras: None,
+    })
 }
 
 fn at_work(task: Task) -> Run {
