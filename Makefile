@@ -14,6 +14,7 @@ test: test-fast test-dapr test-sim
 # Always the whole workspace: another selection of packages would build the dependencies again, with other features.
 test-fast:
 	$(CARGO) test --locked --workspace --lib --bins
+	$(CARGO) test --locked --workspace --doc
 
 # They measure, and they take all of the machine that they can: nothing else runs beside them.
 MEASURED = attacks::limits attacks::senders attacks::clocks

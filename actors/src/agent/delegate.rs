@@ -195,8 +195,11 @@ impl Agents {
             Ending::Cancelled => Err(CallError::permanent("cancelled", "the task was cancelled")),
         };
         let usage = usage.believed();
-        self.turn(id, Turn::Input(Input::Delegated { attempt, iteration, id: call, from, result, usage }))
-            .await?;
+        self.turn(
+            id,
+            Turn::Input(Box::new(Input::Delegated { attempt, iteration, id: call, from, result, usage })),
+        )
+        .await?;
         Ok(Taken {})
     }
 

@@ -60,7 +60,7 @@ impl Agents {
 
     /// The reminder fired.
     pub(super) async fn tick(&self, id: &AgentId) -> Reply {
-        self.turn(id, Turn::Input(Input::Tick)).await?;
+        self.turn(id, Turn::Input(Box::new(Input::Tick))).await?;
         reply(Ok(Taken {}))
     }
 
@@ -141,7 +141,7 @@ impl Agents {
             );
             return Err(Fault::new(409, Code::WorksForRun, message));
         }
-        if self.turn(id, Turn::Input(Input::Cancel { attempt: current })).await?.works() {
+        if self.turn(id, Turn::Input(Box::new(Input::Cancel { attempt: current }))).await?.works() {
             return Ok(Taken {});
         }
         if let Ok(mut actor) = self.boxes.enter(id).await

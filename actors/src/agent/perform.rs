@@ -125,7 +125,7 @@ impl Agents {
     pub(super) async fn report(&self, id: &AgentId, input: Input) {
         let mut tries = REPORT;
         while tries.climb().await {
-            match self.turn(id, Turn::Input(input.clone())).await {
+            match self.turn(id, Turn::Input(Box::new(input.clone()))).await {
                 Ok(_) => return,
                 Err(fault) => {
                     tracing::debug!(%id, detail = fault.detail, "the agent does not take a result now")
@@ -317,7 +317,7 @@ impl Agents {
             }
         };
         let Some(delivery) = delivery else {
-            let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
+            let _ = self.turn(id, Turn::Input(Box::new(Input::Delivered { attempt }))).await;
             return;
         };
         let mut tries = DELIVER;
@@ -337,7 +337,7 @@ impl Agents {
             };
             let is_open = rule!(Deliver, !is_told);
             if !is_open {
-                let _ = self.turn(id, Turn::Input(Input::Delivered { attempt })).await;
+                let _ = self.turn(id, Turn::Input(Box::new(Input::Delivered { attempt }))).await;
                 return;
             }
             // It may be long until it is told.

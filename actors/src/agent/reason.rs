@@ -7,7 +7,7 @@ use callboard_core::agent::{run::Input, task::Task};
 #[derive(Debug, Clone)]
 pub(super) enum Turn {
     /// Something reached the agent.
-    Input(Input),
+    Input(Box<Input>),
     /// A task came. Of one that `is_new` nothing can have been saved.
     Task { task: Box<Task>, target: Option<Target>, is_new: bool },
     /// Somebody looks. An answer whose save was put off is saved now.
@@ -17,11 +17,15 @@ pub(super) enum Turn {
 impl Turn {
     /// The reminder fired, or the task's time limit is over.
     pub fn is_tick(&self) -> bool {
-        matches!(self, Turn::Input(Input::Tick))
+        matches!(self, Turn::Input(input) if matches!(**input, Input::Tick))
     }
 
     /// Whether an answer that was told, or can't be for now, is to be saved.
     pub fn saves(&self) -> bool {
-        matches!(self, Turn::Look | Turn::Input(Input::Delivered { .. } | Input::Tick))
+        match self {
+            Turn::Look => true,
+            Turn::Input(input) => matches!(**input, Input::Delivered { .. } | Input::Tick),
+            Turn::Task { .. } => false,
+        }
     }
 }

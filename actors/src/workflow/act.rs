@@ -278,7 +278,7 @@ impl Workflows {
             && !actor.outgoing.has_work();
         drop(actor);
         if idle {
-            self.boxes.forget(run);
+            self.boxes.forget_if(run, |actor| !actor.is_bound());
         }
     }
 

@@ -31,6 +31,15 @@ pub struct Actor {
     pub ahead: Option<i64>,
 }
 
+impl Actor {
+    /// Whether the run must stay in this process, with or without its state. An HTTP call is under way here, which
+    /// would be made a second time by whoever forgot it; or the run has yet to get its reminder, and nothing else
+    /// would call it.
+    pub fn is_bound(&self) -> bool {
+        self.attempts.are_here() || self.reminder.is_promised()
+    }
+}
+
 /// A run's state with what it takes to save the next one.
 pub struct Mem {
     /// The document as it was saved last, or as the next save will write it.

@@ -100,11 +100,9 @@ impl ActorType for Workflows {
         self.tick(&run).await
     }
 
-    /// A run whose HTTP call is under way here stays: a host that loaded it would make the call a second time. So
-    /// does a run that has yet to get its reminder, because nothing else would call it.
     fn deactivate(&self, id: &str) {
         if let Ok(run) = RunId::from_outside(id) {
-            self.boxes.forget_if(&run, |actor| !actor.attempts.are_here() && !actor.reminder.is_promised());
+            self.boxes.forget_if(&run, |actor| !actor.is_bound());
         }
     }
 

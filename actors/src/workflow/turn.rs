@@ -46,10 +46,10 @@ impl Workflows {
             this.services.metrics.turns.inc();
             let done = this.run_turn(&mut actor, &id, &turn).await;
             let gone = actor.mem.is_none() && done.is_err();
-            // The place is left before it is forgotten: `forget` keeps a place that somebody is in.
+            // The place is left before it is forgotten: `forget_if` keeps a place that somebody is in.
             drop(actor);
             if gone {
-                this.boxes.forget(&id);
+                this.boxes.forget_if(&id, |actor| actor.mem.is_none() && !actor.is_bound());
             }
             done
         });

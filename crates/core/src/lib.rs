@@ -3,6 +3,68 @@
 //! Pure: no clock, no randomness, no I/O, no `async`, no tracing. Time and everything that reached us are
 //! arguments; what is now true comes back as events, what the shell must do is derived from the state.
 //! The shell (`callboard-actors`) loads, commits, journals and performs.
+//!
+//! A run, driven by hand from its start to its end:
+//!
+//! ```
+//! use callboard_core::{
+//!     Datum, Machine, Timestamp, Values,
+//!     call::Usage,
+//!     document::Format,
+//!     id::{OperationId, RunId},
+//!     workflow::{
+//!         Definition, Effect, Input, Outcome, Plan, Run, Status, event::RunSettings, plan::Surroundings,
+//!     },
+//! };
+//! use serde_json::json;
+//! use std::sync::Arc;
+//!
+//! // What a person writes becomes a plan, or a list of every mistake in it.
+//! let text = "
+//! name: greeting
+//! nodes:
+//!   - {id: write, type: agent, config: {agent: poet, prompt: 'Greet {{ input.name }}'}}
+//! output: {text: '{{ steps.write.output }}'}
+//! ";
+//! let definition = Definition::read(text, Format::Yaml).expect("no mistakes");
+//! let around = Surroundings { agents: ["poet".to_owned()].into(), ..Surroundings::default() };
+//! let plan = Arc::new(Plan::compile(definition, &around).expect("no mistakes"));
+//!
+//! // A run is the fold of its events. The shell records them before it acts on them.
+//! let mut run = Run::new(&"r1".parse::<RunId>().expect("an id"));
+//! run.plan = Some(Arc::clone(&plan));
+//! let mut history = Vec::new();
+//! let mut take = |run: &mut Run, at: i64, input: Input| {
+//!     let events = run.decide(Timestamp(at), &input, &Values::default()).expect("nothing is missing or refused");
+//!     events.iter().for_each(|event| run.apply(event));
+//!     history.extend(events);
+//! };
+//! let start = Input::Start {
+//!     op: OperationId::new("start"),
+//!     workflow_id: None,
+//!     version: 0,
+//!     plan: Datum::inline(plan.document().expect("JSON")),
+//!     input: Datum::inline(json!({"name": "Ada"})),
+//!     settings: RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default(), otherwise: None },
+//! };
+//! take(&mut run, 1_000, start);
+//!
+//! // What the shell has to do now is read off the state: here it asks the agent.
+//! let pending = run.pending();
+//! let [Effect::StartAgent { step, attempt, .. }] = &pending[..] else { panic!("{pending:?}") };
+//! let outcome = Outcome::Done(Datum::inline(json!("Good morning, Ada.")));
+//! let answer =
+//!     Input::AgentAnswer { step: step.clone(), attempt: *attempt, outcome, usage: Usage::default() };
+//! take(&mut run, 2_000, answer.clone());
+//! assert_eq!(run.status(), Status::Completed);
+//! assert!(run.pending().is_empty());
+//!
+//! // An answer that comes again changes nothing, and the history alone gives the same state.
+//! take(&mut run, 3_000, answer);
+//! let again = Run::fold(&run.id, &history);
+//! assert_eq!((again.status(), history.len()), (Status::Completed, history.len()));
+//! assert_eq!(again.steps.len(), 1);
+//! ```
 
 pub mod agent;
 pub mod call;

@@ -49,9 +49,11 @@ pub fn delay(policy: &RetryPolicy, retry: u32, seed: &str, retry_after: Option<S
     let base = base.min(policy.max.0);
     let spread = if policy.jitter { base / 4 } else { 0 };
     let hash = Hash::chain(&[seed.as_bytes(), &retry.to_le_bytes()]).0;
-    let roll = u64::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]));
+    let roll = u128::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]]));
+    // The product of the two may be more than 64 bits, the part of the spread is not.
+    let shorter = (u128::from(spread) * roll / u128::from(u32::MAX)) as u64;
     // Jitter only shortens, so `max` stays the largest delay.
-    let jittered = base - spread * roll / u64::from(u32::MAX);
+    let jittered = base - shorter;
     // The provider's delay comes after `max`: it knows when it will answer.
     Some(Span(jittered.max(retry_after.map_or(0, |s| s.0))))
 }
@@ -102,6 +104,16 @@ mod tests {
         let first = delay(&p, 1, "run/step", None).expect("a delay");
         assert_eq!(Some(first), delay(&p, 1, "run/step", None));
         assert!(first.0 >= 750 && first.0 <= 1000, "{first}");
+    }
+
+    #[test]
+    fn no_delay_is_too_long_for_jitter() {
+        let longest = Span(u64::MAX);
+        let p = RetryPolicy { jitter: true, initial: longest, max: longest, ..policy(Backoff::Exponential) };
+        for retry in 1..=5 {
+            let delay = delay(&p, retry, "s", None).expect("a delay").0;
+            assert!(delay >= u64::MAX / 4 * 3, "{delay}");
+        }
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Hash {
     /// Reads 32 hexadecimal digits.
     pub fn parse(hex: &str) -> Option<Self> {
         let mut out = [0; 16];
-        if hex.len() != 32 || !hex.is_ascii() {
+        // `from_str_radix` takes a sign, and a hash has one text.
+        if hex.len() != 32 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
         for (i, byte) in out.iter_mut().enumerate() {

@@ -1,7 +1,7 @@
 //! `callboard keys rotate-internal`: gives the processes of an installation a new key to sign their messages with.
 
 use super::{Exit, installation};
-use crate::cli;
+use crate::{cli, say::say};
 use callboard_actors::{Clock, fresh_key};
 
 pub async fn perform(keys: cli::Keys) -> anyhow::Result<Exit> {
@@ -10,7 +10,7 @@ pub async fn perform(keys: cli::Keys) -> anyhow::Result<Exit> {
             let catalog = installation::existing(&place).await?;
             let id = catalog.rotate_key(fresh_key(), Clock::system().now()).await?;
             catalog.close().await;
-            eprintln!(
+            say!(
                 "key {id} signs as soon as the processes have read it, within seconds; the one before it stays valid \
                  until the next rotation"
             );

@@ -2,7 +2,7 @@
 //! the release before may run.
 
 use super::{Exit, installation};
-use crate::cli;
+use crate::{cli, say::say};
 
 pub async fn perform(migrate: cli::Migrate) -> anyhow::Result<Exit> {
     let catalog = installation::made(&migrate.place).await?;
@@ -11,11 +11,11 @@ pub async fn perform(migrate: cli::Migrate) -> anyhow::Result<Exit> {
     }
     let required = catalog.signing().await?.required;
     catalog.close().await;
-    eprintln!("the catalog is up to date");
+    say!("the catalog is up to date");
     if required {
-        eprintln!("messages between the actors must be signed");
+        say!("messages between the actors must be signed");
     } else {
-        eprintln!(
+        say!(
             "messages between the actors need no signature yet: once no process of the release before is left, say \
              `callboard migrate --finish`"
         );

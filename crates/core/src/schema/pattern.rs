@@ -45,8 +45,8 @@ impl Measured {
 
 /// Counts the places of a pattern, and those of them that are classes of Unicode's. What repeats counts as often.
 fn places(source: &str) -> (u64, u64) {
-    // What each open bracket has come to so far, and its last piece, which a number may repeat.
-    let mut open: Vec<([u64; 2], [u64; 2])> = vec![];
+    // What stands before each open bracket.
+    let mut open: Vec<[u64; 2]> = vec![];
     let (mut sum, mut last) = ([0u64; 2], [0u64; 2]);
     let mut rest = source.chars().peekable();
     while let Some(c) = rest.next() {
@@ -54,12 +54,12 @@ fn places(source: &str) -> (u64, u64) {
             '(' => {
                 // The bracket becomes the last piece when it closes, so that a number behind it repeats all of it.
                 sum = add(sum, last);
-                open.push((sum, last));
+                open.push(sum);
                 (sum, last) = ([0; 2], [0; 2]);
             }
             ')' => {
                 last = add(sum, last);
-                sum = open.pop().map_or([0; 2], |(before, _)| before);
+                sum = open.pop().unwrap_or([0; 2]);
             }
             '{' => {
                 let text: String = std::iter::from_fn(|| rest.next_if(|c| *c != '}')).collect();
@@ -85,7 +85,7 @@ fn places(source: &str) -> (u64, u64) {
         }
     }
     // Brackets that never close are a mistake; what is in them counts all the same.
-    let all = open.iter().fold(add(sum, last), |all, (before, _)| add(all, *before));
+    let all = open.iter().fold(add(sum, last), |all, before| add(all, *before));
     (all[0], all[1])
 }
 
