@@ -177,6 +177,10 @@ impl ActorType for Agents {
         AGENT
     }
 
+    fn is_id(&self, id: &str) -> bool {
+        AgentId::from_outside(id).is_ok()
+    }
+
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
         let agent = AgentId::from_outside(id).map_err(|_| no_id(id))?;
         self.call_method(&agent, method, body).await

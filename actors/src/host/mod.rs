@@ -9,7 +9,7 @@ mod topics;
 
 use crate::{
     agent::Agents,
-    kernel::ActorType,
+    kernel::{ActorType, no_id},
     keyring,
     live::bus,
     marks::Marks,
@@ -196,6 +196,7 @@ async fn call(
     let span = tracing::info_span!("actor", otel.kind = "server", otel.name = format!("{kind}/{method}"), id);
     let (services, to) = (&host.0.services, sealed::To { actor: &kind, id: &id, method: &method });
     let opened = match host.0.types.of(&kind) {
+        Ok(actors) if !actors.is_id(&id) => Err(no_id(&id)),
         Ok(actors) => sealed::open(services, to, body).await.map(|opened| (actors, opened)),
         Err(fault) => Err(fault),
     };

@@ -10,6 +10,10 @@ pub trait ActorType: Send + Sync {
     /// The type's name, as the sidecar knows it.
     fn name(&self) -> &'static str;
 
+    /// Whether this can be the id of one of its actors. It is asked before a call's signature is looked at: what can't be
+    /// an id is refused as that.
+    fn is_id(&self, id: &str) -> bool;
+
     /// Calls a method: JSON in, JSON out. The id is as the sidecar has it; one that can't be of this type is refused
     /// (`no_id`). Errs with a fault that the host answers as JSON, too.
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply;

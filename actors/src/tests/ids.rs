@@ -1,6 +1,10 @@
 //! Whom somebody outside can name.
 
 use super::*;
+use crate::{
+    AGENT,
+    protocol::sealed::{self, To},
+};
 use http::{Request, StatusCode};
 
 /// Calls as a sidecar does that lets every id through.
@@ -33,7 +37,10 @@ async fn nobody_outside_reaches_another_projects_run_or_agent() {
         json!({"run": run, "step": {"generation": 1, "node": "a", "iteration": ""}, "task": task})
     };
     for run in ["acme~r1", "../r1"] {
-        let (_, answer) = put(&world, "/actors/Agent/r1.a.1._/method/task", task(run)).await;
+        let to = To { actor: AGENT, id: "r1.a.1._", method: "task" };
+        let (body, _) = sealed::seal(&world.keyring, to, task(run).to_string().into());
+        let body = serde_json::from_slice(&body).expect("JSON");
+        let (_, answer) = put(&world, "/actors/Agent/r1.a.1._/method/task", body).await;
         assert_eq!(answer["error"]["code"], "bad_request", "{run}: {answer}");
     }
     // A reminder and a deactivation are answered as always, and nothing comes of them.

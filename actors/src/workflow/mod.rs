@@ -90,6 +90,10 @@ impl ActorType for Workflows {
         WORKFLOW
     }
 
+    fn is_id(&self, id: &str) -> bool {
+        RunId::from_outside(id).is_ok()
+    }
+
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
         let run = RunId::from_outside(id).map_err(|_| no_id(id))?;
         self.call_method(&run, method, body).await

@@ -32,7 +32,7 @@
 //!
 //! // A run is the fold of its events. The shell records them before it acts on them.
 //! let mut run = Run::new(&"r1".parse::<RunId>().expect("an id"));
-//! run.plan = Some(Arc::clone(&plan));
+//! run.attach(Arc::clone(&plan));
 //! let mut history = Vec::new();
 //! let mut take = |run: &mut Run, at: i64, input: Input| {
 //!     let events = run.decide(Timestamp(at), &input, &Values::default()).expect("nothing is missing or refused");
