@@ -232,3 +232,24 @@ fn every_code_of_the_api_is_one_that_is_said() {
     let dead = described.iter().filter(|code| !sources.contains(&format!("\"{code}\"")));
     none(dead.map(|code| format!("docs/openapi.json has the code {code}, which nothing says")).collect());
 }
+
+#[test]
+fn the_walks_are_short_and_pass_each_file_once() {
+    let document = read("ARCHITECTURE.md");
+    let (_, rest) = document.split_once("## Three walks").expect("the walks");
+    let (walks, _) = rest.split_once("\n## ").expect("an end");
+    let walks: Vec<&str> = walks.split("\n**").skip(1).collect();
+    assert_eq!(walks.len(), 3);
+    let mut wrong = Vec::new();
+    for walk in walks {
+        let files = named_files(walk);
+        // `workflow/decide.rs` of the actors is another file than that of the core.
+        let short = |file: &str| file.trim_start_matches("actors/src/").to_owned();
+        let once: BTreeSet<String> = files.iter().map(|file| short(file)).collect();
+        let name = walk.split("**").next().unwrap_or_default();
+        if files.len() > 12 || once.len() != files.len() {
+            wrong.push(format!("{name} {} files, {} of them different: {files:?}", files.len(), once.len()));
+        }
+    }
+    none(wrong);
+}
