@@ -5,6 +5,7 @@
 //! false where it is a condition. Inside a text, strings stand as they are and everything else as compact JSON.
 
 mod bounds;
+mod compared;
 mod convert;
 mod costly;
 mod engine;
@@ -14,6 +15,9 @@ mod marks;
 mod measure;
 pub mod meter;
 mod names;
+mod operands;
+mod optional;
+mod ordered;
 mod reads;
 mod references;
 mod scan;

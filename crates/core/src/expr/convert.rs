@@ -1,8 +1,11 @@
 //! JSON into minijinja's values and back, bounded in depth, width and bytes.
 
-use super::{COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT, error::error};
+use super::{
+    COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT,
+    error::{UNDEFINED, error},
+};
 use minijinja::value::{Value as Jinja, ValueKind};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 use std::collections::BTreeMap;
 
 /// Turns JSON into a value of the language.
@@ -62,7 +65,9 @@ impl Walk {
             return Err(too_deep());
         }
         Ok(match value.kind() {
-            ValueKind::Undefined | ValueKind::None => {
+            // In a list it would become null, which is not what it is.
+            ValueKind::Undefined => return Err(Error::Evaluation(UNDEFINED.into())),
+            ValueKind::None => {
                 self.spend(4)?;
                 Value::Null
             }
@@ -97,7 +102,14 @@ impl Walk {
                         }
                     };
                     self.spend(4)?;
-                    map.insert(key, self.json(&item, depth + 1)?);
+                    let item = self.json(&item, depth + 1)?;
+                    match map.entry(key) {
+                        Entry::Vacant(place) => drop(place.insert(item)),
+                        Entry::Occupied(place) => {
+                            let message = format!("an object has the key `{}` twice", place.key());
+                            return Err(Error::Evaluation(message));
+                        }
+                    }
                 }
                 Value::Object(map)
             }

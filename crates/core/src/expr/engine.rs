@@ -1,9 +1,9 @@
 //! minijinja behind our bounds: environments that differ in what becomes of a printed value.
 
 use super::{
-    Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly,
-    error::{error, failed, no_expression, out_of_fuel},
-    marks, measure,
+    Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, compared, convert, costly,
+    error::{UNDEFINED, error, failed, no_expression, out_of_fuel},
+    marks, measure, optional, ordered,
     scan::is_template,
 };
 use minijinja::{
@@ -67,20 +67,33 @@ fn environment(
     }
     env.add_filter(measure::MEASURED, measure::measured);
     env.add_filter(measure::SCALAR, measure::scalar);
+    env.add_filter(measure::FACTOR, measure::factor);
+    env.add_filter(optional::PATH, optional::path);
+    env.add_filter(optional::NEEDED, optional::needed);
     env.add_filter("chain", measure::chain);
     env.add_filter("title", costly::title);
     env.add_filter("replace", costly::replace);
     env.add_filter("zip", costly::zip);
     env.add_filter("batch", costly::batch);
     env.add_filter("join", costly::join);
-    env.add_filter("min", costly::min);
-    env.add_filter("max", costly::max);
+    env.add_filter("min", ordered::min);
+    env.add_filter("max", ordered::max);
+    env.add_filter("sort", ordered::sort);
+    env.add_filter("dictsort", ordered::dictsort);
+    env.add_filter("unique", ordered::unique);
+    env.add_filter("groupby", ordered::groupby);
+    env.add_filter("sum", ordered::sum);
+    env.add_filter("int", ordered::int);
+    env.add_filter("float", ordered::float);
     env.add_filter("tojson", to_json);
     env.add_filter("fromjson", from_json);
     env.add_filter("escape", escape);
     env.add_filter("e", escape);
     env.add_filter("urlencode", url_encode);
     env.add_filter("raw_url", raw_url);
+    compared::add(&mut env);
+    env.add_test("sequence", optional::sequence);
+    env.add_test("iterable", optional::iterable);
     env
 }
 
@@ -127,7 +140,7 @@ pub(super) fn printed(
         }
         Err(e) => {
             fuel.lose(e.kind() == ErrorKind::OutOfFuel);
-            return Err(explained(e, context, || References::of_template(template)));
+            return Err(named(error(e), template, context, || References::of_template(template)));
         }
     }
     fuel.leave(out.bytes.len());
@@ -152,7 +165,9 @@ impl Expression {
     pub fn evaluate(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<Value, Error> {
         // A template has a state, and the state knows the fuel used.
         let template = format!("{{{{ {} }}}}", self.measured);
-        let (value, bytes) = convert::to_json_sized(&self.run(&template, context, fuel)?)?;
+        let result = convert::to_json_sized(&self.run(&template, context, fuel)?);
+        let (value, bytes) = result
+            .map_err(|e| named(e, &self.source, context, || References::of_expression(&self.source)))?;
         fuel.leave(bytes);
         Ok(value)
     }
@@ -174,7 +189,7 @@ impl Expression {
             }
             Err(e) => {
                 fuel.lose(e.kind() == ErrorKind::OutOfFuel);
-                Err(explained(e, context, || References::of_expression(&self.source)))
+                Err(named(error(e), &self.source, context, || References::of_expression(&self.source)))
             }
         }
     }
@@ -397,19 +412,23 @@ fn raw_url(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Err
     Ok(Jinja::from_safe_string(text.into_owned()))
 }
 
-/// Names the first path of the source that leads nowhere, which minijinja's own message does not.
-fn explained(
-    e: minijinja::Error,
+/// Names the path of the source that leads nowhere, which minijinja's own message does not.
+fn named(
+    e: Error,
+    source: &str,
     context: &Context,
     references: impl FnOnce() -> Result<References, Error>,
 ) -> Error {
-    if e.kind() == ErrorKind::UndefinedError
+    if e == Error::Evaluation(UNDEFINED.into())
         && let Ok(references) = references()
-        && let Some(path) = references.paths().find(|path| !context.has(path))
     {
-        return Error::Evaluation(format!("{path} is undefined"));
+        let missing: Vec<&str> = references.paths().filter(|path| !context.has(path)).collect();
+        let unasked = missing.iter().find(|path| !optional::is_asked(source, path));
+        if let Some(path) = unasked.or(missing.first()) {
+            return Error::Evaluation(format!("{path} is undefined"));
+        }
     }
-    error(e)
+    e
 }
 
 /// A text that refuses to grow past the limit.

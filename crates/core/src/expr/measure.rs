@@ -4,11 +4,14 @@
 //! cost one unit for lists of any length, and a value that holds the same list many times over is far larger than
 //! what was ever made. So a filter stands behind every operand of a source: it gives the value back unchanged, walks
 //! it, and charges for each item. What an operator can look at is then paid before it looks.
+//! Where they stand is found in `operands`.
 
 use super::{
     DEPTH_LIMIT,
     bounds::block_name,
+    compared::{given, shown},
     error::failed,
+    operands::Operands,
     scan::{Kind, Piece, Token, pieces, tokens},
 };
 use minijinja::{
@@ -19,8 +22,10 @@ use std::collections::BTreeMap;
 
 /// Behind every operand.
 pub(super) const MEASURED: &str = "measured__";
-/// Behind the operands of `*`: a list times a number is as long as the number says, and costs nothing.
+/// Behind the constants beside `*`: a list times a number is as long as the number says, and costs nothing.
 pub(super) const SCALAR: &str = "scalar__";
+/// Behind the other operands of `*`.
+pub(super) const FACTOR: &str = "factor__";
 
 // === the filters ===
 
@@ -52,6 +57,7 @@ pub(super) fn chain(state: &State<'_, '_>, value: &Value, others: Rest<Value>) -
     let maps = all().all(|v| v.kind() == ValueKind::Map);
     let (mut items, mut pairs) = (Vec::new(), BTreeMap::new());
     for value in all() {
+        given(value)?;
         for item in value.try_iter()? {
             state.consume_fuel(1)?;
             if maps {
@@ -72,6 +78,16 @@ pub(super) fn scalar(value: &Value) -> Result<Value, Error> {
         }
         _ => Ok(value.clone()),
     }
+}
+
+/// The same. A text that came with data is no number: three times "5" is neither "555" nor 15.
+pub(super) fn factor(value: &Value) -> Result<Value, Error> {
+    given(value)?;
+    if value.kind() == ValueKind::String {
+        let message = format!("{} can't be multiplied; make it a number: `| int`, `| float`", shown(value));
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    scalar(value)
 }
 
 /// Counts the items inside, and returns whether there are no more than `left`.
@@ -102,11 +118,26 @@ fn walk(value: &Value, depth: usize, items: &mut u64, left: u64) -> Result<bool,
 /// Puts the filters into an expression.
 pub(super) fn expression(source: &str) -> String {
     let (tokens, _) = tokens(source, None);
-    Operands::new(source, &tokens).insert()
+    Operands::new(source, &tokens).insert(true)
+}
+
+/// Puts only those filters into an expression that measure: its paths stay as they are.
+pub(super) fn plain_expression(source: &str) -> String {
+    let (tokens, _) = tokens(source, None);
+    Operands::new(source, &tokens).insert(false)
 }
 
 /// Puts the filters into every tag of a template.
 pub(super) fn template(source: &str) -> String {
+    tags(source, true)
+}
+
+/// Puts only those filters into every tag that measure.
+pub(super) fn plain_template(source: &str) -> String {
+    tags(source, false)
+}
+
+fn tags(source: &str, rewrite: bool) -> String {
     let mut out = String::with_capacity(source.len() * 2);
     for piece in pieces(source) {
         match piece {
@@ -115,7 +146,13 @@ pub(super) fn template(source: &str) -> String {
                 out.push_str(open);
                 let (tokens, _) = tokens(body, None);
                 let mut tokens = tokens.as_slice();
-                // `-%}` is no minus.
+                if let [first, rest @ ..] = tokens
+                    && first.start == 0
+                    && matches!(&body[..first.end], "-" | "+")
+                {
+                    tokens = rest;
+                }
+                // `-%}` is no minus, nor is `{{-`.
                 if let [rest @ .., last] = tokens
                     && last.end == body.len()
                     && matches!(&body[last.start..], "-" | "+")
@@ -123,7 +160,7 @@ pub(super) fn template(source: &str) -> String {
                     tokens = rest;
                 }
                 let skip = if block { before_expression(body, tokens) } else { 0 };
-                out.push_str(&Operands::new(body, &tokens[skip..]).insert());
+                out.push_str(&Operands::new(body, &tokens[skip..]).insert(rewrite));
                 out.push_str(close);
             }
         }
@@ -150,137 +187,5 @@ fn before_expression(body: &str, tokens: &[Token]) -> usize {
         // Without `=` it is the block form, which holds text.
         "set" => after("=").map_or(tokens.len(), |n| n + 1),
         _ => name,
-    }
-}
-
-/// Words that join operands, or stand before one.
-const JOINING: [&str; 7] = ["and", "or", "not", "in", "if", "else", "recursive"];
-/// Words that are values of no size.
-const CONSTANTS: [&str; 6] = ["true", "false", "none", "True", "False", "None"];
-
-/// One operand while its end is looked for.
-#[derive(Clone, Copy)]
-struct Operand {
-    /// Where it ends so far.
-    end: usize,
-    /// A constant, or the loop itself, whose call is not an ordinary one.
-    free: bool,
-    /// A lone word: before `=` it names an argument.
-    word: bool,
-    /// `*` stands before it.
-    times: bool,
-}
-
-struct Operands<'a> {
-    source: &'a str,
-    tokens: &'a [Token],
-    inserts: Vec<(usize, &'static str)>,
-}
-
-impl<'a> Operands<'a> {
-    fn new(source: &'a str, tokens: &'a [Token]) -> Self {
-        Self { source, tokens, inserts: vec![] }
-    }
-
-    fn insert(mut self) -> String {
-        self.find();
-        let (mut out, mut from) = (String::with_capacity(self.source.len() * 2), 0);
-        for (at, filter) in self.inserts {
-            out.push_str(&self.source[from..at]);
-            out.push('|');
-            out.push_str(filter);
-            // Two words side by side must not become one.
-            if self.source[at..].starts_with(|c: char| c.is_alphanumeric() || c == '_') {
-                out.push(' ');
-            }
-            from = at;
-        }
-        out.push_str(&self.source[from..]);
-        out
-    }
-
-    fn text(&self, at: usize) -> &'a str {
-        self.tokens.get(at).map_or("", |t| &self.source[t.start..t.end])
-    }
-
-    fn find(&mut self) {
-        // What each open bracket interrupted: an operand that it continues (`a[…]`), or none that it begins.
-        let mut open: Vec<(Option<Operand>, bool)> = vec![];
-        let mut operand: Option<Operand> = None;
-        let mut times = false;
-        let mut at = 0;
-        while let Some(token) = self.tokens.get(at) {
-            let text = self.text(at);
-            at += 1;
-            match (token.kind, &mut operand) {
-                (Kind::Open, continued) => {
-                    open.push((continued.take(), times));
-                    times = false;
-                }
-                (Kind::Close, _) => {
-                    self.end(operand.take(), "");
-                    let (continued, times_before) = open.pop().unwrap_or_default();
-                    operand = Some(match continued {
-                        Some(before) => Operand { end: token.end, word: false, ..before },
-                        None => Operand { end: token.end, free: false, word: false, times: times_before },
-                    });
-                    times = false;
-                }
-                // Where an operand is due, the other words that join are names like any other.
-                (Kind::Word, None)
-                    if text == "not" || (text == "in" && at > 1 && self.text(at - 2) == "not") => {}
-                (Kind::Word | Kind::Number | Kind::Text, None) => {
-                    let constant = token.kind != Kind::Word || CONSTANTS.contains(&text);
-                    let free = constant || text == "loop";
-                    operand = Some(Operand { end: token.end, free, word: token.kind == Kind::Word, times });
-                    times = false;
-                }
-                (Kind::Sign, Some(current)) if matches!(text, "." | "|") => {
-                    let Some(name) = self.tokens.get(at) else { break };
-                    current.end = name.end;
-                    current.word = false;
-                    // A constant with a filter can be anything.
-                    current.free &= text == "." || self.tokens[at - 2].kind == Kind::Word;
-                    at += 1;
-                }
-                (Kind::Word, Some(_)) if text == "is" => {
-                    self.end(operand.take(), "");
-                    at += usize::from(self.text(at) == "not");
-                    let Some(name) = self.tokens.get(at) else { break };
-                    at += 1;
-                    // The answer has no size, but brackets or an operand may follow the name.
-                    let bare = self.tokens.get(at).is_some_and(|next| match next.kind {
-                        Kind::Word => !JOINING.contains(&self.text(at)) && self.text(at) != "is",
-                        Kind::Number | Kind::Text => true,
-                        Kind::Open => self.text(at) != "(",
-                        Kind::Close | Kind::Sign => false,
-                    });
-                    if !bare {
-                        operand = Some(Operand { end: name.end, free: true, word: false, times: false });
-                    }
-                }
-                (Kind::Sign, Some(current)) if text == "=" && current.word => operand = None,
-                (Kind::Sign, _) => {
-                    // Before an operand `*` spreads arguments.
-                    times = text == "*" && operand.is_some() || times && operand.is_none();
-                    self.end(operand.take(), text);
-                }
-                // Texts side by side are one.
-                (Kind::Text, Some(current)) if self.tokens[at - 2].kind == Kind::Text => {
-                    current.end = token.end
-                }
-                (Kind::Word | Kind::Number | Kind::Text, Some(_)) => self.end(operand.take(), text),
-            }
-        }
-        self.end(operand, "");
-    }
-
-    fn end(&mut self, operand: Option<Operand>, next: &str) {
-        let Some(operand) = operand else { return };
-        if operand.times || next == "*" {
-            self.inserts.push((operand.end, SCALAR));
-        } else if !operand.free {
-            self.inserts.push((operand.end, MEASURED));
-        }
     }
 }
