@@ -21,8 +21,9 @@ mod ordered;
 mod reads;
 mod references;
 mod scan;
+mod timed;
 
-pub use engine::{Context, Expression, Fuel};
+pub use engine::{Context, Expression, Fuel, Use};
 pub use error::Error;
 pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
 pub use meter::{Brake, Meter};
@@ -67,7 +68,7 @@ pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
 pub fn evaluate_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<Value, Error> {
     meter.enter(context)?;
     let context = Context::new(context)?;
-    Expression::new(source)?.evaluate(&context, &mut Fuel::default().under(meter))
+    Expression::unchecked(source)?.evaluate(&context, &mut Fuel::default().under(meter))
 }
 
 /// Evaluates an expression to its truth: empty, zero, null and undefined are false.
@@ -79,7 +80,7 @@ pub fn holds(source: &str, context: &Value) -> Result<bool, Error> {
 pub fn holds_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<bool, Error> {
     meter.enter(context)?;
     let context = Context::new(context)?;
-    Expression::new(source)?.holds(&context, &mut Fuel::default().under(meter))
+    Expression::unchecked(source)?.holds(&context, &mut Fuel::default().under(meter))
 }
 
 /// Renders every text inside `template` over `context`. Keys stay as they are.
@@ -144,7 +145,7 @@ pub(crate) fn render_in(
     Ok(match template {
         Value::String(text) if !scan::is_template(text) => Value::String(text.clone()),
         Value::String(text) => match whole(text) {
-            Some(source) => Expression::new(source)?.evaluate(context, fuel)?,
+            Some(source) => Expression::unchecked(source)?.evaluate(context, fuel)?,
             None => Value::String(engine::text(text, context, fuel)?),
         },
         Value::Array(items) => Value::Array(

@@ -22,6 +22,11 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
     }
 
+    /// Whether it can be written in RFC 3339.
+    pub(crate) fn is_printable(self) -> bool {
+        jiff::Timestamp::from_millisecond(self.0).is_ok()
+    }
+
     /// Returns the span since `earlier`, zero when the clock went backwards.
     pub fn since(self, earlier: Timestamp) -> Span {
         Span(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -109,7 +114,7 @@ impl schemars::JsonSchema for Span {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "A duration such as \"250ms\", \"10s\", \"1h30m\" or \"PT5M\".",
+            "description": "A duration such as \"250ms\", \"10s\", \"1h30m\", \"7d\" or \"PT5M\".",
             "examples": ["10s", "1h30m"]
         })
     }

@@ -12,8 +12,6 @@ use minijinja::{
 };
 use std::{borrow::Cow, cmp::Ordering};
 
-/// The test behind a chain of comparisons (`a < b < c`).
-pub(super) const CHAIN: &str = "chain__";
 /// Characters of a text that a message shows.
 const SHOWN: usize = 40;
 /// Bytes of texts that are compared for one unit.
@@ -62,7 +60,7 @@ pub(super) fn add(env: &mut Environment<'_>) {
         numbered(by)?;
         Ok::<_, Error>(tests::is_divisibleby(a, by))
     });
-    env.add_test(CHAIN, chain);
+    env.add_test("chain__", chain);
 }
 
 pub(super) fn eq(state: &State<'_, '_>, a: &Value, b: &Value) -> Result<bool, Error> {
@@ -393,7 +391,7 @@ impl Comparisons {
         for (i, Operator { start, end, name }) in stretch.operators.into_iter().enumerate() {
             let text = match (last, i) {
                 (0, _) => Cow::Borrowed(as_test(name)),
-                (_, 0) => format!(") is {CHAIN}('{name}', ").into(),
+                (_, 0) => format!(") is chain__('{name}', ").into(),
                 _ => format!(", '{name}', ").into(),
             };
             self.edits.push(Edit::new(start, end - start, text));

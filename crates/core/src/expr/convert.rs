@@ -6,7 +6,6 @@ use super::{
 };
 use minijinja::value::{Value as Jinja, ValueKind};
 use serde_json::{Map, Number, Value, map::Entry};
-use std::collections::BTreeMap;
 
 /// Turns JSON into a value of the language.
 pub(super) fn from_json(value: &Value) -> Result<Jinja, Error> {
@@ -32,11 +31,8 @@ fn from_json_at(value: &Value, depth: usize) -> Result<Jinja, Error> {
         }
         Value::Object(map) => {
             within(map.len())?;
-            Jinja::from(
-                map.iter()
-                    .map(|(k, v)| Ok((k.clone(), from_json_at(v, depth + 1)?)))
-                    .collect::<Result<BTreeMap<_, _>, Error>>()?,
-            )
+            let entries = map.iter().map(|(k, v)| Ok((Jinja::from(k.as_str()), from_json_at(v, depth + 1)?)));
+            Jinja::from_pairs(entries.collect::<Result<Vec<_>, Error>>()?)
         }
     })
 }

@@ -5,13 +5,19 @@ use super::{
     error::{UNDEFINED, error, failed, no_expression, out_of_fuel},
     marks, measure, optional, ordered,
     scan::is_template,
+    timed,
 };
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
 };
 use serde_json::Value;
-use std::{borrow::Cow, collections::BTreeMap, io, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io,
+    sync::{Arc, LazyLock},
+};
 
 /// What expressions see, turned into the language's values once.
 #[derive(Debug, Clone)]
@@ -31,10 +37,21 @@ pub struct Expression {
     source: String,
     /// The source with its operands measured.
     measured: String,
+    /// An environment that has it compiled, if it is used often, and what for.
+    kept: Option<(Use, Arc<Environment<'static>>)>,
+}
+
+/// What an expression is evaluated to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Value,
+    Truth,
 }
 
 /// Where the printed value is kept in the state of an evaluation.
 const RESULT: &str = "result";
+/// What a template is called that stays compiled.
+const KEPT: &str = "kept";
 /// What is counted for an evaluation that failed on its way.
 const FAILURE: u64 = 100_000;
 /// Loops within loops; each level costs native stack.
@@ -65,11 +82,12 @@ fn environment(
     for name in ["pprint", "safe"] {
         env.remove_filter(name);
     }
-    env.add_filter(measure::MEASURED, measure::measured);
-    env.add_filter(measure::SCALAR, measure::scalar);
-    env.add_filter(measure::FACTOR, measure::factor);
-    env.add_filter(optional::PATH, optional::path);
-    env.add_filter(optional::NEEDED, optional::needed);
+    // What `operands` writes into a source.
+    env.add_filter("measured__", measure::measured);
+    env.add_filter("scalar__", measure::scalar);
+    env.add_filter("factor__", measure::factor);
+    env.add_filter("path__", optional::path);
+    env.add_filter("needed__", optional::needed);
     env.add_filter("chain", measure::chain);
     env.add_filter("title", costly::title);
     env.add_filter("replace", costly::replace);
@@ -91,6 +109,10 @@ fn environment(
     env.add_filter("e", escape);
     env.add_filter("urlencode", url_encode);
     env.add_filter("raw_url", raw_url);
+    env.add_filter("add", timed::add);
+    env.add_filter("since", timed::since);
+    env.add_filter("seconds", timed::seconds);
+    env.add_filter("date", timed::date);
     compared::add(&mut env);
     env.add_test("sequence", optional::sequence);
     env.add_test("iterable", optional::iterable);
@@ -128,7 +150,7 @@ pub(super) fn printed(
     fuel: &mut Fuel<'_>,
 ) -> Result<String, Error> {
     bounds::template(template)?;
-    let env = fuel.environment(env, template)?;
+    let env = fuel.environment(env, template.len())?;
     let measured = measure::template(template);
     let compiled = env.template_from_str(&measured).map_err(error)?;
     let mut out = Bounded::default();
@@ -151,10 +173,32 @@ pub(super) fn printed(
 
 impl Expression {
     pub fn new(source: &str) -> Result<Self, Error> {
+        let new = Self::unchecked(source)?;
+        VALUE.compile_expression(&new.measured).map_err(|e| no_expression(source, e))?;
+        Ok(new)
+    }
+
+    /// One that is compiled when it is evaluated, and refused then.
+    pub(super) fn unchecked(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
         let measured = measure::expression(source);
-        VALUE.compile_expression(&measured).map_err(|e| no_expression(source, e))?;
-        Ok(Self { source: source.to_owned(), measured })
+        Ok(Self { source: source.to_owned(), measured, kept: None })
+    }
+
+    /// Keeps it compiled, for a series of evaluations.
+    pub fn kept_for(mut self, what: Use) -> Result<Self, Error> {
+        let mut env = VALUE.clone();
+        env.add_template_owned(KEPT, self.template(what)).map_err(error)?;
+        self.kept = Some((what, Arc::new(env)));
+        Ok(self)
+    }
+
+    /// Returns a template that evaluates it: a template has a state, and the state knows the fuel used.
+    fn template(&self, what: Use) -> String {
+        match what {
+            Use::Value => format!("{{{{ {} }}}}", self.measured),
+            Use::Truth => format!("{{{{ true if ({}) else false }}}}", self.measured),
+        }
     }
 
     pub fn source(&self) -> &str {
@@ -163,9 +207,7 @@ impl Expression {
 
     /// Evaluates to JSON. An undefined result is an error.
     pub fn evaluate(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<Value, Error> {
-        // A template has a state, and the state knows the fuel used.
-        let template = format!("{{{{ {} }}}}", self.measured);
-        let result = convert::to_json_sized(&self.run(&template, context, fuel)?);
+        let result = convert::to_json_sized(&self.run(Use::Value, context, fuel)?);
         let (value, bytes) = result
             .map_err(|e| named(e, &self.source, context, || References::of_expression(&self.source)))?;
         fuel.leave(bytes);
@@ -174,13 +216,20 @@ impl Expression {
 
     /// Evaluates to truth.
     pub fn holds(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<bool, Error> {
-        let template = format!("{{{{ true if ({}) else false }}}}", self.measured);
-        Ok(self.run(&template, context, fuel)?.is_true())
+        Ok(self.run(Use::Truth, context, fuel)?.is_true())
     }
 
-    fn run(&self, template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Jinja, Error> {
-        let env = fuel.environment(&VALUE, template)?;
-        let compiled = env.template_from_str(template).map_err(error)?;
+    fn run(&self, what: Use, context: &Context, fuel: &mut Fuel<'_>) -> Result<Jinja, Error> {
+        let kept = self.kept.as_ref().filter(|(kept, _)| *kept == what).map(|(_, env)| &**env);
+        let source = if kept.is_some() { String::new() } else { self.template(what) };
+        let length = if kept.is_some() { self.measured.len() } else { source.len() };
+        let env = fuel.environment(kept.unwrap_or(&VALUE), length)?;
+        let compiled = match kept {
+            Some(_) => env.get_template(KEPT).map_err(error)?,
+            None => env
+                .template_from_str(&source)
+                .map_err(|e| Self::new(&self.source).err().unwrap_or_else(|| error(e)))?,
+        };
         match compiled.render_captured_to(context.value(), io::sink()) {
             Ok(rendered) => {
                 fuel.burn(rendered.state());
@@ -282,13 +331,13 @@ impl<'m> Fuel<'m> {
         self.count(lost);
     }
 
-    /// Returns `env` with no more than the fuel that is left, for a source that is compiled first.
-    fn environment(
+    /// Returns `env` with no more than the fuel that is left, for a source of so many bytes that is compiled first.
+    fn environment<'e>(
         &self,
-        env: &'static Environment<'static>,
-        source: &str,
-    ) -> Result<Cow<'static, Environment<'static>>, Error> {
-        self.count(source.len() as u64 / 16);
+        env: &'e Environment<'static>,
+        source: usize,
+    ) -> Result<Cow<'e, Environment<'static>>, Error> {
+        self.count(source as u64 / 16);
         match self.next() {
             0 => {
                 if let (true, Some(meter)) = (self.left > 0, self.meter) {

@@ -18,17 +18,10 @@ use minijinja::{
     Error, ErrorKind, State,
     value::{Rest, Value, ValueKind},
 };
-use std::collections::BTreeMap;
-
-/// Behind every operand.
-pub(super) const MEASURED: &str = "measured__";
-/// Behind the constants beside `*`: a list times a number is as long as the number says, and costs nothing.
-pub(super) const SCALAR: &str = "scalar__";
-/// Behind the other operands of `*`.
-pub(super) const FACTOR: &str = "factor__";
 
 // === the filters ===
 
+/// Behind every operand.
 pub(super) fn measured(state: &State<'_, '_>, value: &Value) -> Result<Value, Error> {
     let left = state.fuel_levels().map_or(0, |(_, left)| left);
     let mut items = 0u64;
@@ -55,14 +48,14 @@ fn laid_out(value: &Value) -> Result<Option<Value>, Error> {
 pub(super) fn chain(state: &State<'_, '_>, value: &Value, others: Rest<Value>) -> Result<Value, Error> {
     let all = || std::iter::once(value).chain(others.iter());
     let maps = all().all(|v| v.kind() == ValueKind::Map);
-    let (mut items, mut pairs) = (Vec::new(), BTreeMap::new());
+    let (mut items, mut pairs) = (Vec::new(), Vec::new());
     for value in all() {
         given(value)?;
         for item in value.try_iter()? {
             state.consume_fuel(1)?;
             if maps {
                 let inner = value.get_item(&item)?;
-                pairs.insert(item, inner);
+                pairs.push((item, inner));
             } else {
                 items.push(item);
             }
@@ -71,6 +64,7 @@ pub(super) fn chain(state: &State<'_, '_>, value: &Value, others: Rest<Value>) -
     Ok(if maps { Value::from_pairs(pairs) } else { items.into() })
 }
 
+/// Behind the constants beside `*`: a list times a number is as long as the number says, and costs nothing.
 pub(super) fn scalar(value: &Value) -> Result<Value, Error> {
     match value.kind() {
         ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain => {
@@ -80,7 +74,7 @@ pub(super) fn scalar(value: &Value) -> Result<Value, Error> {
     }
 }
 
-/// The same. A text that came with data is no number: three times "5" is neither "555" nor 15.
+/// The same, behind the other operands of `*`. A text that came with data is no number: three times "5" is neither "555" nor 15.
 pub(super) fn factor(value: &Value) -> Result<Value, Error> {
     given(value)?;
     if value.kind() == ValueKind::String {

@@ -3,8 +3,7 @@
 
 use super::{
     compared::{Comparisons, Edit},
-    measure::{FACTOR, MEASURED, SCALAR},
-    optional::{NEEDED, PATH, UNASKING},
+    optional::UNASKING,
     scan::{Kind, Token},
 };
 
@@ -168,7 +167,7 @@ impl<'a> Operands<'a> {
                         self.end_path(current);
                         current.ended = true;
                         if !current.free && UNASKING.contains(&self.text(at)) {
-                            self.paths.push(Edit::new(current.end, 0, format!("|{NEEDED}")));
+                            self.paths.push(Edit::new(current.end, 0, "|needed__"));
                         }
                     }
                     current.end = name.end;
@@ -276,7 +275,7 @@ impl<'a> Operands<'a> {
         }
         if slice && closed && !current.free {
             // A part of what is missing would be an empty list.
-            let text = format!("{}|{NEEDED})", if current.path { ")" } else { "" });
+            let text = if current.path { ")|needed__)" } else { "|needed__)" };
             if !current.path {
                 self.paths.push(Edit::new(current.start, 0, "("));
             }
@@ -292,9 +291,8 @@ impl<'a> Operands<'a> {
 
     /// Makes a filter of a slice, whose first token is `at`.
     fn slice(&mut self, start: usize, at: usize) {
-        let filter = format!("|{MEASURED}(");
         self.slices.push(Edit::new(start, 0, "("));
-        self.slices.push(Edit::new(self.tokens[at - 1].start, 1, filter));
+        self.slices.push(Edit::new(self.tokens[at - 1].start, 1, "|measured__("));
         let mut depth = 0;
         for i in at..self.tokens.len() {
             let (token, empty) = (
@@ -317,7 +315,7 @@ impl<'a> Operands<'a> {
     }
 
     fn step(&mut self, current: &mut Operand, at: usize, remove: usize, step: &str) {
-        let text = if current.path { format!(", {step}") } else { format!("|{PATH}({step}") };
+        let text = if current.path { format!(", {step}") } else { format!("|path__({step}") };
         if !current.path {
             self.paths.push(Edit::new(current.start, 0, "("));
         }
@@ -338,15 +336,15 @@ impl<'a> Operands<'a> {
         if operand.minus && !operand.free {
             // The sign binds stronger than a filter.
             self.paths.push(Edit::new(operand.start, 0, "("));
-            self.paths.push(Edit::new(operand.end, 0, format!("|{FACTOR})")));
+            self.paths.push(Edit::new(operand.end, 0, "|factor__)"));
         }
         let filter = match operand {
-            Operand { times, free: true, .. } if times || next == "*" => SCALAR,
+            Operand { times, free: true, .. } if times || next == "*" => "|scalar__",
             Operand { free: true, .. } => return,
-            Operand { times, .. } if times || next == "*" => FACTOR,
-            Operand { .. } => MEASURED,
+            Operand { times, .. } if times || next == "*" => "|factor__",
+            Operand { .. } => "|measured__",
         };
-        self.measures.push(Edit::new(operand.end, 0, format!("|{filter}")));
+        self.measures.push(Edit::new(operand.end, 0, filter));
     }
 }
 

@@ -10,11 +10,6 @@ use minijinja::{
     value::{Rest, Value},
 };
 
-/// Behind the part of a path that is sure; its arguments are the other steps.
-pub(super) const PATH: &str = "path__";
-/// Behind what must be there.
-pub(super) const NEEDED: &str = "needed__";
-
 /// Filters of minijinja's that take what is missing for an empty text or list, or do not say that it is missing.
 pub(super) const UNASKING: [&str; 12] = [
     "abs", "dictsort", "e", "escape", "format", "fromjson", "indent", "lines", "list", "round", "split",

@@ -110,6 +110,7 @@ impl References {
             input: roots.contains("input"),
             item: roots.contains("item") || roots.contains("index"),
             last: roots.contains("last"),
+            now: roots.contains("now"),
         }
     }
 }

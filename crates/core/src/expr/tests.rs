@@ -37,6 +37,8 @@ fn what_a_source_reads_is_known() {
 mod bombs;
 mod compared;
 mod optional;
+mod timed;
+mod unchanged;
 
 #[test]
 fn measuring_stands_behind_every_operand() {
@@ -55,9 +57,8 @@ fn measuring_stands_behind_every_operand() {
         ("a[1:b]~'x'|upper", "(a|M(1,b|M))|M~'x'|upper|M"),
         ("()", "()|M"),
     ];
-    let short = |text: String| {
-        text.replace(measure::MEASURED, "M").replace(measure::SCALAR, "S").replace(measure::FACTOR, "F")
-    };
+    let short =
+        |text: String| text.replace("measured__", "M").replace("scalar__", "S").replace("factor__", "F");
     for (source, expected) in cases {
         assert_eq!(short(measure::plain_expression(source)), expected, "{source}");
     }
@@ -103,7 +104,7 @@ fn numbers_keep_their_kind() {
         ("dict(a=1)", json!({"a": 1})),
         ("none", json!(null)),
         ("'{\"a\": [1]}' | fromjson", json!({"a": [1]})),
-        ("input | tojson", json!(r#"{"big":18446744073709551615,"f":1.5,"n":3}"#)),
+        ("input | tojson", json!(r#"{"big":18446744073709551615,"n":3,"f":1.5}"#)),
     ] {
         let context = json!({"input": {"big": u64::MAX, "n": 3, "f": 1.5}});
         assert_eq!(evaluate(source, &context), Ok(expected), "{source}");
@@ -180,6 +181,8 @@ fn references_are_paths_roots_and_steps() {
 fn mistakes_are_named() {
     for (source, expected) in [
         ("{{ a }}", "an expression is written without {{ and }}"),
+        ("now() | date", "`now` is an instant and no function: it is written without ()"),
+        ("a }} {{ b", "an expression is written without {{ and }}"),
         ("a |nope", "there is no filter `nope`"),
         ("a is nope", "there is no test `nope`"),
         ("a +", "unexpected end of input, expected expression"),

@@ -225,7 +225,7 @@ fn comparisons_become_tests() {
         ("a < not b", "a|M < not b|M"),
         ("a < **b", "a|M < **b|M"),
     ] {
-        let found = measure::expression(source).replace(measure::MEASURED, "M").replace("path__", "P");
+        let found = measure::expression(source).replace("measured__", "M").replace("path__", "P");
         assert_eq!(found, expected, "{source}");
     }
 }

@@ -86,6 +86,8 @@ fn what_is_not_there_is_an_error_where_it_is_used() {
     ];
     let filters = names::FILTERS.into_iter().filter(|f| !matches!(*f, "default" | "d" | "bool"));
     let filters = filters.map(|filter| match filter {
+        "add" => "P | add('1h')".to_owned(),
+        "since" => "P | since('2027-01-01T00:00:00Z')".to_owned(),
         "attr" => "P | attr('x')".to_owned(),
         "batch" | "slice" => format!("P | {filter}(2) | list"),
         "groupby" | "rejectattr" | "selectattr" => format!("P | {filter}('x') | list"),
@@ -153,7 +155,7 @@ fn paths_go_through_a_filter_from_their_second_step_on() {
         ("x is eq y.z", "x|M is eq (y|P('z'))|M"),
     ] {
         let found = measure::expression(source)
-            .replace(measure::MEASURED, "M")
+            .replace("measured__", "M")
             .replace("path__", "P")
             .replace("needed__", "N")
             .replace("factor__", "F");

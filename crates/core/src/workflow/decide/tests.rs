@@ -17,6 +17,7 @@ mod answers;
 mod bounds;
 mod guards;
 mod retention;
+mod times;
 mod workers;
 
 /// A run in a world that answers when the test says so.

@@ -136,7 +136,7 @@ impl<'a> Scopes<'a> {
         if let Place::Rule(_, roots) = place {
             return roots.to_vec();
         }
-        let mut roots = vec!["input", "steps", "run"];
+        let mut roots = vec!["input", "steps", "run", "now"];
         let (mut in_for_each, mut in_loop) = (false, matches!(place, Place::Until(_)));
         let mut graph = self.graph_of(place);
         while let Some(owner) = self.flat.graphs[graph as usize].owner {
@@ -161,7 +161,10 @@ impl<'a> Scopes<'a> {
 
     fn why_no_root(&self, root: &str, known: &[&str], place: Place) -> String {
         let of_bodies = match place {
-            Place::Rule(..) => None,
+            Place::Rule(..) => match root {
+                "now" => Some("`now` does not exist in rules; hand it in by the `input` of the node"),
+                _ => None,
+            },
             Place::Node(_) | Place::Until(_) | Place::Output(_) => match root {
                 "item" => Some("`item` exists only in the body of a for_each"),
                 "index" => Some("`index` exists only in the body of a for_each or loop"),
