@@ -5,7 +5,7 @@
 //! comparison of a source is written as a test of ours (`a < b` as `(a) is lt(b)`), which fails where the kinds do not
 //! fit, and says what they are and what would help. The filters that compare are in `ordered`.
 
-use super::scan::Token;
+use super::{measure::measured, scan::Token};
 use minijinja::{
     Environment, Error, ErrorKind, State, tests,
     value::{Rest, Value, ValueKind},
@@ -95,6 +95,7 @@ pub(super) fn ge(state: &State<'_, '_>, a: &Value, b: &Value) -> Result<bool, Er
 pub(super) fn contained(state: &State<'_, '_>, item: &Value, container: &Value) -> Result<bool, Error> {
     given(item)?;
     given(container)?;
+    charge(state, item, container)?;
     match Kind::of(container) {
         Kind::Text => {
             let (Some(whole), Some(part)) = (container.as_str(), item.as_str()) else {
@@ -108,7 +109,6 @@ pub(super) fn contained(state: &State<'_, '_>, item: &Value, container: &Value) 
             let mut comparable = false;
             for other in container.try_iter()? {
                 state.consume_fuel(1)?;
-                charge(state, item, &other)?;
                 let fits = Kind::of(item).equals(Kind::of(&other));
                 if fits && *item == other {
                     return Ok(true);
@@ -240,7 +240,13 @@ pub(super) fn given(value: &Value) -> Result<(), Error> {
     if value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(()) }
 }
 
+/// Pays for the texts, lists and objects that are looked through.
 fn charge(state: &State<'_, '_>, a: &Value, b: &Value) -> Result<(), Error> {
+    for value in [a, b] {
+        if matches!(Kind::of(value), Kind::List | Kind::Object) {
+            measured(state, value)?;
+        }
+    }
     let len = |value: &Value| value.as_str().map_or_else(|| value.len().unwrap_or(0), str::len) as u64;
     match len(a).min(len(b)) / BYTES {
         0 => Ok(()),
@@ -309,6 +315,8 @@ pub(super) struct Comparisons {
     /// Those that open brackets interrupted.
     outside: Vec<Stretch>,
     edits: Vec<Edit>,
+    /// From where to where the two sides of single comparisons go.
+    sides: Vec<(usize, usize)>,
     malformed: bool,
 }
 
@@ -326,6 +334,10 @@ struct Operator {
     start: usize,
     end: usize,
     name: &'static str,
+    /// Where the side before it ends.
+    left: usize,
+    /// Where the one behind it starts, or the sign of what follows.
+    right: Option<usize>,
 }
 
 // === impl Comparisons ===
@@ -334,6 +346,9 @@ impl Comparisons {
     /// A token belongs to the operand at hand, or begins it.
     pub fn take(&mut self, token: &Token) {
         self.here.start.get_or_insert(token.start);
+        if let Some(operator) = self.here.operators.last_mut() {
+            operator.right.get_or_insert(token.start);
+        }
         self.here.end = token.end;
         self.here.closed = true;
     }
@@ -362,7 +377,8 @@ impl Comparisons {
         let names = ["<", "<=", ">", ">=", "==", "!=", "in", "not in"];
         match names.into_iter().find(|name| *name == text) {
             Some(name) if self.here.closed => {
-                self.here.operators.push(Operator { start, end, name });
+                let left = self.here.end;
+                self.here.operators.push(Operator { start, end, name, left, right: None });
                 self.here.closed = false;
             }
             _ => self.malformed = true,
@@ -387,8 +403,11 @@ impl Comparisons {
             self.malformed = true;
             return;
         }
+        if let [Operator { left, right: Some(right), .. }] = stretch.operators.as_slice() {
+            self.sides.extend([(start, *left), (*right, stretch.end)]);
+        }
         self.edits.push(Edit::new(start, 0, "("));
-        for (i, Operator { start, end, name }) in stretch.operators.into_iter().enumerate() {
+        for (i, Operator { start, end, name, .. }) in stretch.operators.into_iter().enumerate() {
             let text = match (last, i) {
                 (0, _) => Cow::Borrowed(as_test(name)),
                 (_, 0) => format!(") is chain__('{name}', ").into(),
@@ -399,10 +418,10 @@ impl Comparisons {
         self.edits.push(Edit::new(stretch.end, 0, ")"));
     }
 
-    /// Returns what to change in the source, or nothing if it is not understood.
-    pub fn edits(mut self) -> Option<Vec<Edit>> {
+    /// Returns what to change in the source, and the sides of comparisons; or nothing if it is not understood.
+    pub fn edits(mut self) -> Option<(Vec<Edit>, Vec<(usize, usize)>)> {
         self.finish();
-        (!self.malformed && self.outside.is_empty()).then_some(self.edits)
+        (!self.malformed && self.outside.is_empty()).then_some((self.edits, self.sides))
     }
 }
 

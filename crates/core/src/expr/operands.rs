@@ -49,7 +49,8 @@ struct Opened {
 pub(super) struct Operands<'a> {
     source: &'a str,
     tokens: &'a [Token],
-    measures: Vec<Edit>,
+    /// With the start of the operand that it stands behind.
+    measures: Vec<(usize, Edit)>,
     paths: Vec<Edit>,
     /// Slices as filters, where it is only looked at what a source names: minijinja does not look at what is sliced.
     slices: Vec<Edit>,
@@ -65,11 +66,16 @@ impl<'a> Operands<'a> {
         let comparisons = self.find().edits();
         // At one place a path ends first, then it is measured, then compared; what is replaced begins behind that.
         let mut edits: Vec<Edit> = match comparisons {
-            Some(comparisons) if rewrite => {
-                self.paths.into_iter().chain(self.measures).chain(comparisons).collect()
+            Some((comparisons, sides)) if rewrite => {
+                // The test measures what it compares.
+                let measures = self.measures.into_iter().filter(|(start, edit)| {
+                    edit.text != "|measured__" || !sides.contains(&(*start, edit.at))
+                });
+                let measures = measures.map(|(_, edit)| edit);
+                self.paths.into_iter().chain(measures).chain(comparisons).collect()
             }
-            Some(_) => self.measures.into_iter().chain(self.slices).collect(),
-            None => self.measures,
+            Some(_) => self.measures.into_iter().map(|(_, edit)| edit).chain(self.slices).collect(),
+            None => self.measures.into_iter().map(|(_, edit)| edit).collect(),
         };
         edits.sort_by_key(|edit| (edit.at, edit.remove > 0));
         let (mut out, mut from) = (String::with_capacity(self.source.len() * 2), 0);
@@ -213,7 +219,7 @@ impl<'a> Operands<'a> {
                         _ => comparisons.take(token),
                     }
                     times = text == "*" && !lone || times && lone;
-                    minus = text == "-" && lone || minus && lone;
+                    minus = lone && (minus || text == "-");
                     self.end(operand.take(), text);
                 }
                 // Texts side by side are one.
@@ -265,7 +271,7 @@ impl<'a> Operands<'a> {
                 Kind::Close => depth -= 1,
                 Kind::Sign if depth == 0 => {
                     slice |= text == ":";
-                    plain &= !matches!(text, ":" | "," | "=") && !(i == at && text.starts_with('*'));
+                    plain &= !(matches!(text, ":" | "," | "=") || i == at && text.starts_with('*'));
                 }
                 Kind::Sign | Kind::Word | Kind::Number | Kind::Text => {}
             }
@@ -344,7 +350,7 @@ impl<'a> Operands<'a> {
             Operand { times, .. } if times || next == "*" => "|factor__",
             Operand { .. } => "|measured__",
         };
-        self.measures.push(Edit::new(operand.end, 0, filter));
+        self.measures.push((operand.start, Edit::new(operand.end, 0, filter)));
     }
 }
 

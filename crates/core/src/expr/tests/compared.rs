@@ -214,18 +214,23 @@ fn a_text_is_no_number() {
 #[test]
 fn comparisons_become_tests() {
     for (source, expected) in [
-        ("a < 1", "(a|M ) is lt( 1)"),
-        ("a not in b", "(a|M ) is not in( b|M)"),
-        ("not a==b", "not (a|M) is eq(b|M)"),
+        ("a < 1", "(a ) is lt( 1)"),
+        ("a not in b", "(a ) is not in( b)"),
+        ("not a==b", "not (a) is eq(b)"),
         ("a < b < 3", "(a|M ) is chain__('<',  b|M , '<',  3)"),
-        ("f(x=a > 1, *b)", "f(x=(a|M ) is gt( 1), *b|M)|M"),
-        ("x[a<1]", "(x|P((a|M) is lt(1)))|M"),
+        ("f(x=a > 1, *b)", "f(x=(a ) is gt( 1), *b|M)|M"),
+        ("x[a<1]", "(x|P((a) is lt(1)))|M"),
+        ("a + b < -c", "(a|M + b|M ) is lt( -(c|F)|M)"),
+        ("a.b.c|f == [d]", "((a|P('b', 'c'))|f ) is eq( [d|M])"),
         ("a <", "a|M <"),
         ("a b < c", "a|M b < c|M"),
         ("a < not b", "a|M < not b|M"),
         ("a < **b", "a|M < **b|M"),
     ] {
-        let found = measure::expression(source).replace("measured__", "M").replace("path__", "P");
+        let found = measure::expression(source)
+            .replace("measured__", "M")
+            .replace("path__", "P")
+            .replace("factor__", "F");
         assert_eq!(found, expected, "{source}");
     }
 }
