@@ -16,6 +16,8 @@ use std::{borrow::Cow, cmp::Ordering};
 const SHOWN: usize = 40;
 /// Bytes of texts that are compared for one unit.
 const BYTES: u64 = 64;
+/// Bytes of a text that are searched for one unit.
+const SEARCHED: u64 = 16;
 
 /// What can be compared with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +103,7 @@ pub(super) fn contained(state: &State<'_, '_>, item: &Value, container: &Value) 
             let (Some(whole), Some(part)) = (container.as_str(), item.as_str()) else {
                 return Err(mismatch("looked up in each other", item, container));
             };
-            state.consume_fuel(whole.len() as u64 / BYTES)?;
+            state.consume_fuel(whole.len() as u64 / SEARCHED)?;
             Ok(whole.contains(part))
         }
         Kind::List => {
@@ -308,6 +310,9 @@ pub(super) struct Edit {
     pub text: Cow<'static, str>,
 }
 
+/// Where an operand of a comparison begins and ends.
+pub(super) type Side = (usize, usize);
+
 /// The operands of comparisons: all that stands between two words or signs that bind weaker.
 #[derive(Debug, Default)]
 pub(super) struct Comparisons {
@@ -315,8 +320,8 @@ pub(super) struct Comparisons {
     /// Those that open brackets interrupted.
     outside: Vec<Stretch>,
     edits: Vec<Edit>,
-    /// From where to where the two sides of single comparisons go.
-    sides: Vec<(usize, usize)>,
+    /// The two sides of single comparisons.
+    sides: Vec<Side>,
     malformed: bool,
 }
 
@@ -419,7 +424,7 @@ impl Comparisons {
     }
 
     /// Returns what to change in the source, and the sides of comparisons; or nothing if it is not understood.
-    pub fn edits(mut self) -> Option<(Vec<Edit>, Vec<(usize, usize)>)> {
+    pub fn edits(mut self) -> Option<(Vec<Edit>, Vec<Side>)> {
         self.finish();
         (!self.malformed && self.outside.is_empty()).then_some((self.edits, self.sides))
     }

@@ -58,7 +58,7 @@ pub(super) fn groupby(
         let key = attribute.or(named_attribute).map_or(item.clone(), |path| at(&item, path));
         keys.push(if key.is_undefined() { default.clone().unwrap_or(key) } else { key });
     }
-    same(&keys, attribute.or(named_attribute), Use::Equality)?;
+    same(state, &keys, attribute.or(named_attribute), Use::Equality)?;
     // It sorts, and minijinja's own that pays for that can't be called.
     state.consume_fuel(keys.len() as u64 * u64::from(keys.len().max(1).ilog2()))?;
     filters::groupby(value, attribute, named)
@@ -72,7 +72,7 @@ pub(super) fn dictsort(state: &State<'_, '_>, value: &Value, named: Kwargs) -> R
             state.consume_fuel(1)?;
             keys.push(if by_value { value.get_item(&key)? } else { key });
         }
-        same(&keys, None, Use::Order)?;
+        same(state, &keys, None, Use::Order)?;
         state.consume_fuel(keys.len() as u64 * u64::from(keys.len().max(1).ilog2()))?;
     }
     filters::dictsort(value, named)
@@ -155,11 +155,11 @@ fn agree(state: &State<'_, '_>, value: &Value, path: Option<&str>, how: Use) -> 
         state.consume_fuel(1)?;
         keys.push(path.map_or(item.clone(), |path| at(&item, path)));
     }
-    same(&keys, path, how)
+    same(state, &keys, path, how)
 }
 
 /// Checks it of the values themselves; of lists, place by place.
-fn same(keys: &[Value], path: Option<&str>, how: Use) -> Result<(), Error> {
+fn same(state: &State<'_, '_>, keys: &[Value], path: Option<&str>, how: Use) -> Result<(), Error> {
     let is_null = |key: &&Value| how == Use::Equality && Kind::of(key) == Kind::Null;
     if let Some(missing) = keys.iter().find(|key| key.is_undefined()) {
         let help = match path {
@@ -187,13 +187,14 @@ fn same(keys: &[Value], path: Option<&str>, how: Use) -> Result<(), Error> {
     let mut columns: Vec<Vec<Value>> = Vec::new();
     for key in keys {
         for (i, item) in key.try_iter()?.enumerate() {
+            state.consume_fuel(1)?;
             if columns.len() <= i {
                 columns.push(Vec::new());
             }
             columns[i].push(item);
         }
     }
-    columns.iter().try_for_each(|column| same(column, None, how))
+    columns.iter().try_for_each(|column| same(state, column, None, how))
 }
 
 fn of(path: Option<&str>) -> String {

@@ -83,6 +83,8 @@ fn passed(value: &Value) -> Vec<(&'static str, Value)> {
         ("{{ input.list[0] }}", rendered(json!("{{ input.list[0] }}\n"))),
         ("in an object", rendered(json!({"x": ["{{ input.a }}"]}))["x"][0].take()),
         ("item", map("item")),
+        ("input.a", evaluate("input.a", &context).expect("a value")),
+        ("input.list.0", evaluate(" input.list.0\n", &context).expect("a value")),
         ("as a text and back", rendered(json!("{{ input.a | tojson | fromjson }}"))),
         ("in a list", rendered(json!("{{ [input.a, 1] | first }}"))),
         ("by choice", rendered(json!("{{ input.a if true else 1 }}"))),
@@ -132,6 +134,28 @@ fn keys_keep_their_order() {
     let template = "{% for k in value %}{{ k }} {% endfor %}{{ value }}";
     let text = render_text(template, &json!({"value": value}));
     assert_eq!(text, Ok(r#"z a 10 9 {"z":1,"a":{"y":2,"b":3},"10":4,"9":5}"#.to_owned()));
+}
+
+#[test]
+fn a_path_alone_passes_on_what_is_larger_than_a_result() {
+    let items: Vec<Value> = (0..8_000).map(|n| json!({"n": n, "text": "x".repeat(300)})).collect();
+    let context = json!({"steps": {"get": {"output": {"body": items, "word": "tea"}}}});
+    let found = evaluate("steps.get.output.body", &context);
+    assert!(found.is_ok_and(|found| found == context["steps"]["get"]["output"]["body"]));
+    assert!(matches!(evaluate("steps.get.output.body | list", &context), Err(Error::Limit(_))));
+    let many = json!({"input": vec![0; 100_001]});
+    assert!(matches!(evaluate("input", &many), Err(Error::Limit(_))));
+    for (source, expected) in [
+        ("steps.get.output.body.7.n", json!(7)),
+        ("steps.get.output.word.0", json!("t")),
+        ("steps.get.output.word.7 is defined", json!(false)),
+    ] {
+        let small = json!({"steps": {"get": {"output": {"body": &items[..8], "word": "tea"}}}});
+        assert_eq!(evaluate(source, &small), Ok(expected), "{source}");
+    }
+    for source in ["steps.get.output.nope", "steps.get.output.word.x.y", "steps.x.output"] {
+        assert_eq!(evaluate(source, &context), Err(Error::Evaluation(format!("{source} is undefined"))));
+    }
 }
 
 #[test]
