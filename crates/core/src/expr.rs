@@ -10,6 +10,7 @@ mod convert;
 mod costly;
 mod engine;
 mod error;
+mod kinds;
 mod marked;
 mod marks;
 mod measure;

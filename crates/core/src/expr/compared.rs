@@ -5,32 +5,21 @@
 //! comparison of a source is written as a test of ours (`a < b` as `(a) is lt(b)`), which fails where the kinds do not
 //! fit, and says what they are and what would help. The filters that compare are in `ordered`.
 
-use super::{measure::measured, scan::Token};
+use super::{
+    kinds::{Kind, given, shown},
+    measure::measured,
+    scan::Token,
+};
 use minijinja::{
     Environment, Error, ErrorKind, State, tests,
-    value::{Rest, Value, ValueKind},
+    value::{Rest, Value},
 };
 use std::{borrow::Cow, cmp::Ordering};
 
-/// Characters of a text that a message shows.
-const SHOWN: usize = 40;
 /// Bytes of texts that are compared for one unit.
 const BYTES: u64 = 64;
 /// Bytes of a text that are searched for one unit.
 const SEARCHED: u64 = 16;
-
-/// What can be compared with each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Missing,
-    Null,
-    Truth,
-    Number,
-    Text,
-    List,
-    Object,
-    Other,
-}
 
 // === the tests ===
 
@@ -180,35 +169,6 @@ fn numbered(value: &Value) -> Result<(), Error> {
     }
 }
 
-// === impl Kind ===
-
-impl Kind {
-    pub fn of(value: &Value) -> Self {
-        match value.kind() {
-            ValueKind::Undefined => Self::Missing,
-            ValueKind::None => Self::Null,
-            ValueKind::Bool => Self::Truth,
-            ValueKind::Number => Self::Number,
-            ValueKind::String => Self::Text,
-            ValueKind::Seq | ValueKind::Iterable => Self::List,
-            ValueKind::Map => Self::Object,
-            _ => Self::Other,
-        }
-    }
-
-    /// Whether values of the two kinds can be equal, or are asked for with reason: whether something is null is known.
-    pub fn equals(self, other: Self) -> bool {
-        self == other
-            || self == Self::Null
-            || other == Self::Null
-            || matches!((self, other), (Self::Truth, Self::Number) | (Self::Number, Self::Truth))
-    }
-
-    fn has_order(self) -> bool {
-        matches!(self, Self::Truth | Self::Number | Self::Text | Self::List)
-    }
-}
-
 /// Compares for equality, or says why there is no sense in it.
 pub(super) fn equal(a: &Value, b: &Value) -> Result<bool, Error> {
     given(a)?;
@@ -235,11 +195,6 @@ pub(super) fn order(a: &Value, b: &Value) -> Result<Ordering, Error> {
             (a, b) => return Ok(a.is_some().cmp(&b.is_some())),
         }
     }
-}
-
-/// A missing value is an error, as elsewhere; the path is named further up.
-pub(super) fn given(value: &Value) -> Result<(), Error> {
-    if value.is_undefined() { Err(Error::from(ErrorKind::UndefinedError)) } else { Ok(()) }
 }
 
 /// Pays for the texts, lists and objects that are looked through.
@@ -277,27 +232,6 @@ pub(super) fn mismatch(how: &str, a: &Value, b: &Value) -> Error {
     };
     let message = format!("{} and {} can't be {how}{help}", shown(a), shown(b));
     Error::new(ErrorKind::InvalidOperation, message)
-}
-
-/// A value as a message shows it.
-pub(super) fn shown(value: &Value) -> Cow<'static, str> {
-    match Kind::of(value) {
-        Kind::Missing => "a missing value".into(),
-        Kind::Null => "null".into(),
-        Kind::Truth => format!("the truth value {}", value.is_true()).into(),
-        Kind::Number => format!("the number {value}").into(),
-        Kind::Text => {
-            let text = value.as_str().unwrap_or_default();
-            let mut short: String = text.chars().take(SHOWN).collect();
-            if short.len() < text.len() {
-                short.push('…');
-            }
-            format!("the text {short:?}").into()
-        }
-        Kind::List => "a list".into(),
-        Kind::Object => "an object".into(),
-        Kind::Other => "a value that is not data".into(),
-    }
 }
 
 // === the sources ===

@@ -3,7 +3,7 @@
 use super::{
     Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, compared, convert, costly,
     error::{UNDEFINED, error, failed, no_expression, out_of_fuel},
-    marks, measure, optional, ordered,
+    marks, measure, operands, optional, ordered,
     scan::is_template,
     timed,
 };
@@ -151,7 +151,7 @@ pub(super) fn printed(
 ) -> Result<String, Error> {
     bounds::template(template)?;
     let env = fuel.environment(env, template.len())?;
-    let measured = measure::template(template);
+    let measured = operands::template(template);
     let compiled = env.template_from_str(&measured).map_err(error)?;
     let mut out = Bounded::default();
     match compiled.render_captured_to(context.value(), &mut out) {
@@ -181,7 +181,7 @@ impl Expression {
     /// One that is compiled when it is evaluated, and refused then.
     pub(super) fn unchecked(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
-        let measured = measure::expression(source);
+        let measured = operands::expression(source);
         Ok(Self { source: source.to_owned(), measured, kept: None })
     }
 

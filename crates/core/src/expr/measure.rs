@@ -8,11 +8,8 @@
 
 use super::{
     DEPTH_LIMIT,
-    bounds::block_name,
-    compared::{given, shown},
     error::failed,
-    operands::Operands,
-    scan::{Kind, Piece, Token, pieces, tokens},
+    kinds::{given, shown},
 };
 use minijinja::{
     Error, ErrorKind, State,
@@ -105,81 +102,4 @@ fn walk(value: &Value, depth: usize, items: &mut u64, left: u64) -> Result<bool,
         }
     }
     Ok(true)
-}
-
-// === the sources ===
-
-/// Puts the filters into an expression.
-pub(super) fn expression(source: &str) -> String {
-    let (tokens, _) = tokens(source, None);
-    Operands::new(source, &tokens).insert(true)
-}
-
-/// Puts only those filters into an expression that measure: its paths stay as they are.
-pub(super) fn plain_expression(source: &str) -> String {
-    let (tokens, _) = tokens(source, None);
-    Operands::new(source, &tokens).insert(false)
-}
-
-/// Puts the filters into every tag of a template.
-pub(super) fn template(source: &str) -> String {
-    tags(source, true)
-}
-
-/// Puts only those filters into every tag that measure.
-pub(super) fn plain_template(source: &str) -> String {
-    tags(source, false)
-}
-
-fn tags(source: &str, rewrite: bool) -> String {
-    let mut out = String::with_capacity(source.len() * 2);
-    for piece in pieces(source) {
-        match piece {
-            Piece::Inert(text) => out.push_str(text),
-            Piece::Tag { block, open, body, close } => {
-                out.push_str(open);
-                let (tokens, _) = tokens(body, None);
-                let mut tokens = tokens.as_slice();
-                if let [first, rest @ ..] = tokens
-                    && first.start == 0
-                    && matches!(&body[..first.end], "-" | "+")
-                {
-                    tokens = rest;
-                }
-                // `-%}` is no minus, nor is `{{-`.
-                if let [rest @ .., last] = tokens
-                    && last.end == body.len()
-                    && matches!(&body[last.start..], "-" | "+")
-                {
-                    tokens = rest;
-                }
-                let skip = if block { before_expression(body, tokens) } else { 0 };
-                out.push_str(&Operands::new(body, &tokens[skip..]).insert(rewrite));
-                out.push_str(close);
-            }
-        }
-    }
-    out
-}
-
-/// Returns how many tokens of a block stand before its expression.
-fn before_expression(body: &str, tokens: &[Token]) -> usize {
-    let name = tokens.iter().position(|t| t.kind == Kind::Word).map_or(0, |n| n + 1);
-    let after = |word: &str| {
-        let mut depth = 0;
-        tokens.iter().position(|t| {
-            match t.kind {
-                Kind::Open => depth += 1,
-                Kind::Close => depth -= 1,
-                Kind::Word | Kind::Number | Kind::Text | Kind::Sign => {}
-            }
-            depth == 0 && &body[t.start..t.end] == word
-        })
-    };
-    match block_name(body, tokens) {
-        "for" => after("in").map_or(tokens.len(), |n| n + 1),
-        // Without `=` it is the block form, which holds text.
-        "set" => after("=").map_or(tokens.len(), |n| n + 1),
-        _ => name,
-    }
 }

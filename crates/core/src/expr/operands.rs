@@ -2,10 +2,86 @@
 //! what lets their paths lead nowhere (`optional`): one pass over the tokens for all three.
 
 use super::{
+    bounds::block_name,
     compared::{Comparisons, Edit},
     optional::UNASKING,
-    scan::{Kind, Token},
+    scan::{Kind, Piece, Token, pieces, tokens},
 };
+
+/// Puts the filters into an expression.
+pub(super) fn expression(source: &str) -> String {
+    let (tokens, _) = tokens(source, None);
+    Operands::new(source, &tokens).insert(true)
+}
+
+/// Puts only those filters into an expression that measure: its paths stay as they are.
+pub(super) fn plain_expression(source: &str) -> String {
+    let (tokens, _) = tokens(source, None);
+    Operands::new(source, &tokens).insert(false)
+}
+
+/// Puts the filters into every tag of a template.
+pub(super) fn template(source: &str) -> String {
+    tags(source, true)
+}
+
+/// Puts only those filters into every tag that measure.
+pub(super) fn plain_template(source: &str) -> String {
+    tags(source, false)
+}
+
+fn tags(source: &str, rewrite: bool) -> String {
+    let mut out = String::with_capacity(source.len() * 2);
+    for piece in pieces(source) {
+        match piece {
+            Piece::Inert(text) => out.push_str(text),
+            Piece::Tag { block, open, body, close } => {
+                out.push_str(open);
+                let (tokens, _) = tokens(body, None);
+                let mut tokens = tokens.as_slice();
+                if let [first, rest @ ..] = tokens
+                    && first.start == 0
+                    && matches!(&body[..first.end], "-" | "+")
+                {
+                    tokens = rest;
+                }
+                // `-%}` is no minus, nor is `{{-`.
+                if let [rest @ .., last] = tokens
+                    && last.end == body.len()
+                    && matches!(&body[last.start..], "-" | "+")
+                {
+                    tokens = rest;
+                }
+                let skip = if block { before_expression(body, tokens) } else { 0 };
+                out.push_str(&Operands::new(body, &tokens[skip..]).insert(rewrite));
+                out.push_str(close);
+            }
+        }
+    }
+    out
+}
+
+/// Returns how many tokens of a block stand before its expression.
+fn before_expression(body: &str, tokens: &[Token]) -> usize {
+    let name = tokens.iter().position(|t| t.kind == Kind::Word).map_or(0, |n| n + 1);
+    let after = |word: &str| {
+        let mut depth = 0;
+        tokens.iter().position(|t| {
+            match t.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth -= 1,
+                Kind::Word | Kind::Number | Kind::Text | Kind::Sign => {}
+            }
+            depth == 0 && &body[t.start..t.end] == word
+        })
+    };
+    match block_name(body, tokens) {
+        "for" => after("in").map_or(tokens.len(), |n| n + 1),
+        // Without `=` it is the block form, which holds text.
+        "set" => after("=").map_or(tokens.len(), |n| n + 1),
+        _ => name,
+    }
+}
 
 /// Words that join operands, or stand before one.
 const JOINING: [&str; 7] = ["and", "or", "not", "in", "if", "else", "recursive"];
@@ -46,7 +122,7 @@ struct Opened {
     step: bool,
 }
 
-pub(super) struct Operands<'a> {
+struct Operands<'a> {
     source: &'a str,
     tokens: &'a [Token],
     /// With the start of the operand that it stands behind.
@@ -57,12 +133,12 @@ pub(super) struct Operands<'a> {
 }
 
 impl<'a> Operands<'a> {
-    pub fn new(source: &'a str, tokens: &'a [Token]) -> Self {
+    fn new(source: &'a str, tokens: &'a [Token]) -> Self {
         Self { source, tokens, measures: vec![], paths: vec![], slices: vec![] }
     }
 
     /// Returns the source with filters, and with `rewrite` also with comparisons and paths in our way.
-    pub fn insert(mut self, rewrite: bool) -> String {
+    fn insert(mut self, rewrite: bool) -> String {
         let comparisons = self.find().edits();
         // At one place a path ends first, then it is measured, then compared; what is replaced begins behind that.
         let mut edits: Vec<Edit> = match comparisons {
@@ -132,9 +208,9 @@ impl<'a> Operands<'a> {
                             Operand { end: token.end, word: false, unsure: true, ..before }
                         }
                         Some(Opened { start, times, minus, .. }) => {
-                            Operand { times, minus, ..Operand::new(start, token.end) }
+                            Operand { times, minus, ..operand_at(start, token.end) }
                         }
-                        None => Operand::new(token.start, token.end),
+                        None => operand_at(token.start, token.end),
                     });
                     (times, minus) = (false, false);
                 }
@@ -158,7 +234,7 @@ impl<'a> Operands<'a> {
                         times,
                         minus,
                         unsure: !free && !ROOTS.contains(&text),
-                        ..Operand::new(token.start, token.end)
+                        ..operand_at(token.start, token.end)
                     });
                     comparisons.take(token);
                     (times, minus) = (false, false);
@@ -199,7 +275,7 @@ impl<'a> Operands<'a> {
                     });
                     if !bare {
                         operand =
-                            Some(Operand { free: true, ended: true, ..Operand::new(name.start, name.end) });
+                            Some(Operand { free: true, ended: true, ..operand_at(name.start, name.end) });
                     }
                 }
                 (Kind::Sign, Some(current)) if text == "=" && current.word => {
@@ -354,21 +430,17 @@ impl<'a> Operands<'a> {
     }
 }
 
-// === impl Operand ===
-
-impl Operand {
-    /// One that can be anything.
-    fn new(start: usize, end: usize) -> Self {
-        Self {
-            start,
-            end,
-            free: false,
-            word: false,
-            times: false,
-            minus: false,
-            unsure: true,
-            path: false,
-            ended: false,
-        }
+/// An operand that can be anything.
+fn operand_at(start: usize, end: usize) -> Operand {
+    Operand {
+        start,
+        end,
+        free: false,
+        word: false,
+        times: false,
+        minus: false,
+        unsure: true,
+        path: false,
+        ended: false,
     }
 }

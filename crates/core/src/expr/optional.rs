@@ -4,7 +4,7 @@
 //! where `a` has no `b`. minijinja can be told to allow that, but is then lenient in all else, too. So the steps of a path
 //! behind its first are the arguments of a filter.
 
-use super::compared::given;
+use super::kinds::given;
 use minijinja::{
     Error,
     value::{Rest, Value},

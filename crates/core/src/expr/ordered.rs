@@ -1,7 +1,10 @@
 //! Filters that compare the items of a list: they do the same as minijinja's, once it is sure that the items can be
 //! compared with each other.
 
-use super::compared::{Kind, given, mismatch, shown};
+use super::{
+    compared::mismatch,
+    kinds::{Kind, given, shown},
+};
 use minijinja::{
     Error, ErrorKind, State, filters,
     value::{Kwargs, Value},

@@ -60,11 +60,11 @@ fn measuring_stands_behind_every_operand() {
     let short =
         |text: String| text.replace("measured__", "M").replace("scalar__", "S").replace("factor__", "F");
     for (source, expected) in cases {
-        assert_eq!(short(measure::plain_expression(source)), expected, "{source}");
+        assert_eq!(short(operands::plain_expression(source)), expected, "{source}");
     }
     let template = "{{- a -}} {# {{ b }} #}{% raw %}{{ c }}{% endraw %}{% for x, y in z if x %}{{ loop.index }}{% endfor -%}{% set q = r %}{% set s %}t{% endset %}{{ {'a': {'b': u}} }}{% if v %}{ {% elif w ~ 1 %}{% endif %}";
     let expected = "{{- a|M -}} {# {{ b }} #}{% raw %}{{ c }}{% endraw %}{% for x, y in z|M if x|M %}{{ loop.index }}{% endfor -%}{% set q = r|M %}{% set s %}t{% endset %}{{ {'a': {'b': u|M}|M}|M }}{% if v|M %}{ {% elif w|M ~ 1 %}{% endif %}";
-    assert_eq!(short(measure::plain_template(template)), expected);
+    assert_eq!(short(operands::plain_template(template)), expected);
 }
 
 #[test]
@@ -280,7 +280,7 @@ mod properties {
         fn measuring_changes_no_result(source in source()) {
             let source = source.replace('é', "e");
             let plain = minijinja::Environment::new();
-            let measured = measure::expression(&source);
+            let measured = operands::expression(&source);
             let env = engine::plain();
             let parses = plain.compile_expression(&source).is_ok();
             let found = env.compile_expression(&measured).is_ok();
@@ -314,7 +314,7 @@ mod properties {
         fn a_template_parses_as_it_would_unmeasured(source in source()) {
             let plain = minijinja::Environment::new();
             let refused = bounds::template(&source).is_err();
-            let measured = measure::template(&source);
+            let measured = operands::template(&source);
             let (parses, found) = (plain.template_from_str(&source).is_ok(), plain.template_from_str(&measured).is_ok());
             prop_assert!(refused || parses == found || parses && source.contains("not"), "{} -> {}", source, measured);
         }

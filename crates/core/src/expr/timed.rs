@@ -2,7 +2,7 @@
 //!
 //! There is no clock among them: `now` is a name that is there where a recorded time is.
 
-use super::compared::{Kind, given, shown};
+use super::kinds::{Kind, given, shown};
 use crate::{Span, Timestamp, time};
 use minijinja::{Error, ErrorKind, State, value::Value};
 

@@ -227,7 +227,7 @@ fn comparisons_become_tests() {
         ("a < not b", "a|M < not b|M"),
         ("a < **b", "a|M < **b|M"),
     ] {
-        let found = measure::expression(source)
+        let found = operands::expression(source)
             .replace("measured__", "M")
             .replace("path__", "P")
             .replace("factor__", "F");

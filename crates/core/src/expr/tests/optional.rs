@@ -154,7 +154,7 @@ fn paths_go_through_a_filter_from_their_second_step_on() {
         ("input.a[]", "input.a[]|M"),
         ("x is eq y.z", "x|M is eq (y|P('z'))|M"),
     ] {
-        let found = measure::expression(source)
+        let found = operands::expression(source)
             .replace("measured__", "M")
             .replace("path__", "P")
             .replace("needed__", "N")
