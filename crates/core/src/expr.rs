@@ -5,20 +5,27 @@
 //! false where it is a condition. Inside a text, strings stand as they are and everything else as compact JSON.
 
 mod bounds;
+mod compared;
 mod convert;
 mod costly;
 mod engine;
 mod error;
+mod kinds;
 mod marked;
 mod marks;
 mod measure;
 pub mod meter;
 mod names;
+mod operands;
+mod optional;
+mod ordered;
+mod passed;
 mod reads;
 mod references;
 mod scan;
+mod timed;
 
-pub use engine::{Context, Expression, Fuel};
+pub use engine::{Context, Expression, Fuel, Use};
 pub use error::Error;
 pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
 pub use meter::{Brake, Meter};
@@ -55,7 +62,7 @@ pub fn check_template(template: &Value) -> Result<Reads, Error> {
 }
 
 /// Evaluates an expression over `context` (an object). Errs if it does not parse, comes to a limit, or its result is
-/// undefined.
+/// undefined. What a path alone leads to may be of any size.
 pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
     evaluate_under(&Meter::default(), source, context)
 }
@@ -63,8 +70,12 @@ pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
 /// The same, with the work counted in `meter`, too.
 pub fn evaluate_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<Value, Error> {
     meter.enter(context)?;
+    if let Some(found) = passed::along(source, context) {
+        found.iter().for_each(|value| meter.leave(crate::value::json_len(value)));
+        return found;
+    }
     let context = Context::new(context)?;
-    Expression::new(source)?.evaluate(&context, &mut Fuel::default().under(meter))
+    Expression::unchecked(source)?.evaluate(&context, &mut Fuel::default().under(meter))
 }
 
 /// Evaluates an expression to its truth: empty, zero, null and undefined are false.
@@ -76,7 +87,7 @@ pub fn holds(source: &str, context: &Value) -> Result<bool, Error> {
 pub fn holds_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<bool, Error> {
     meter.enter(context)?;
     let context = Context::new(context)?;
-    Expression::new(source)?.holds(&context, &mut Fuel::default().under(meter))
+    Expression::unchecked(source)?.holds(&context, &mut Fuel::default().under(meter))
 }
 
 /// Renders every text inside `template` over `context`. Keys stay as they are.
@@ -144,7 +155,7 @@ pub(crate) fn render_in(
         // Without a tag there is nothing to compile, and no fuel to pay.
         Value::String(text) if !scan::is_template(text) => Value::String(text.clone()),
         Value::String(text) => match whole(text) {
-            Some(source) => Expression::new(source)?.evaluate(context, fuel)?,
+            Some(source) => Expression::unchecked(source)?.evaluate(context, fuel)?,
             None => Value::String(engine::text(text, context, fuel)?),
         },
         Value::Array(items) => Value::Array(

@@ -111,8 +111,10 @@ pub fn check(own: &Value, value: &Value) -> Vec<Problem> {
 pub fn of<T: JsonSchema>() -> Value {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
     // Says to `shape` that the text is read as a duration; others do not know the format and pass over it.
-    if let Some(Value::Object(duration)) = schema.pointer_mut("/$defs/Duration") {
-        duration.insert("format".to_owned(), "span".into());
+    for (name, format) in [("Duration", "span"), ("Delay", "span_or_template")] {
+        if let Some(Value::Object(duration)) = schema.pointer_mut(&format!("/$defs/{name}")) {
+            duration.insert("format".to_owned(), format.into());
+        }
     }
     schema
 }

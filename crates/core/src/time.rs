@@ -22,6 +22,11 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
     }
 
+    /// Whether it can be written in RFC 3339.
+    pub(crate) fn is_printable(self) -> bool {
+        jiff::Timestamp::from_millisecond(self.0).is_ok()
+    }
+
     /// Returns the span since `earlier`, or zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Span {
         Span(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -56,12 +61,27 @@ impl Span {
         Self(n.saturating_mul(1000))
     }
 
-    /// Reads `"10s"`, `"1h30m"`, `"250ms"` or ISO 8601 (`"PT10S"`), cut to whole milliseconds. A negative span is
-    /// none.
+    /// How a duration is written, for messages.
+    pub const FORMS: &str = "\"10s\", \"1h30m\", \"7d\", \"2w\", \"PT90M\" or \"P7D\"";
+
+    /// Reads `"10s"`, `"1h30m"`, `"250ms"`, `"7d"` or ISO 8601 (`"PT10S"`, `"P7D"`), cut to whole milliseconds. A day has 24
+    /// hours; months and years have no fixed length. Negative spans are refused.
     pub fn parse(text: &str) -> Option<Self> {
-        let d: jiff::SignedDuration = text.trim().parse().ok()?;
-        u64::try_from(d.as_millis()).ok().map(Self)
+        let ms = milliseconds(text.trim())?;
+        u64::try_from(ms).ok().map(Self)
     }
+}
+
+/// Reads a length of time, which may be negative.
+pub(crate) fn milliseconds(text: &str) -> Option<i64> {
+    let duration = match text.parse::<jiff::SignedDuration>() {
+        Ok(duration) => duration,
+        Err(_) => {
+            let span: jiff::Span = text.parse().ok()?;
+            span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?
+        }
+    };
+    i64::try_from(duration.as_millis()).ok()
 }
 
 impl fmt::Display for Span {
@@ -86,7 +106,7 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
         Span::parse(&text).ok_or_else(|| {
-            serde::de::Error::custom(format!("`{text}` is not a duration such as \"10s\" or \"1h30m\""))
+            serde::de::Error::custom(format!("`{text}` is not a duration such as {}", Span::FORMS))
         })
     }
 }
@@ -98,7 +118,7 @@ impl schemars::JsonSchema for Span {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": "string",
-            "description": "A duration such as \"250ms\", \"10s\", \"1h30m\" or \"PT5M\".",
+            "description": "A duration such as \"250ms\", \"10s\", \"1h30m\", \"7d\" or \"PT5M\".",
             "examples": ["10s", "1h30m"]
         })
     }
@@ -114,7 +134,34 @@ mod tests {
             let span = Span::parse(text).expect("a span");
             assert_eq!(Span::parse(&span.to_string()), Some(span), "{text}");
         }
-        assert_eq!(Span::parse("-1s"), None);
+        for text in [
+            "-1s",
+            "-P7D",
+            "",
+            "7",
+            "1 fortnight",
+            "P1M",
+            "1mo",
+            "1y",
+            "P1Y",
+            "d",
+            "7d7d",
+            "99999999999999999d",
+        ] {
+            assert_eq!(Span::parse(text), None, "{text}");
+        }
+        for (text, hours) in [
+            ("7d", 168),
+            ("P7D", 168),
+            ("1w", 168),
+            ("P1W", 168),
+            ("1d12h", 36),
+            ("P1DT12H", 36),
+            ("2 days", 48),
+            ("PT90H", 90),
+        ] {
+            assert_eq!(Span::parse(text), Some(Span::secs(hours * 3600)), "{text}");
+        }
         assert_eq!(Span::parse("soon"), None);
     }
 

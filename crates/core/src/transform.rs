@@ -4,7 +4,7 @@
 //! rule is bounded together with all other rules of the same `apply`.
 
 use crate::{
-    expr::{self, COLLECTION_LIMIT, Context, Expression, Fuel, Meter, meter},
+    expr::{self, COLLECTION_LIMIT, Context, Expression, Fuel, Meter, Use, meter},
     value::VALUE_LIMIT,
 };
 use schemars::JsonSchema;
@@ -85,15 +85,19 @@ pub fn apply_under(meter: &Meter<'_>, rules: &[Rule], data: &Value) -> Result<Va
         let items = list(rule, number, &targets, data)?;
         let mut run = Run { rule: number, context, fuel: &mut fuel, room: &mut room };
         let result = match &rule.change {
-            Change::Map { value } => run.map(&Expression::new(value).map_err(failed)?, items),
-            Change::Filter { r#if } => run.filter(&Expression::new(r#if).map_err(failed)?, items),
+            Change::Map { value } => run.map(&compiled(value, Use::Value).map_err(failed)?, items),
+            Change::Filter { r#if } => run.filter(&compiled(r#if, Use::Truth).map_err(failed)?, items),
             Change::Reduce { initial, value } => {
-                run.reduce(&Expression::new(value).map_err(failed)?, initial.clone(), items)
+                run.reduce(&compiled(value, Use::Value).map_err(failed)?, initial.clone(), items)
             }
         }?;
         targets.insert(rule.target.clone(), result);
     }
     Ok(Value::Object(targets))
+}
+
+fn compiled(source: &str, what: Use) -> Result<Expression, expr::Error> {
+    Expression::new(source)?.kept_for(what)
 }
 
 /// Finds the source of a rule: in the targets if their first part is one, else in the data.

@@ -33,7 +33,11 @@ pub(super) fn expression(source: &str) -> Result<(), Error> {
     if source.len() > EXPRESSION_LIMIT {
         return Err(Error::Limit(format!("the expression is longer than {EXPRESSION_LIMIT} bytes")));
     }
-    let (found, _) = tokens(source, None);
+    let (found, end) = tokens(source, Some("}}"));
+    // It must not end the tag that is put around it.
+    if end < source.len() {
+        return Err(Error::Syntax("an expression is written without {{ and }}".into()));
+    }
     if found.len() > TAG_TOKENS {
         return Err(Error::Limit(format!("the expression has more than {TAG_TOKENS} tokens")));
     }

@@ -1,9 +1,11 @@
 //! JSON into minijinja's values and back, bounded in depth, width and bytes.
 
-use super::{COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT, error::error};
+use super::{
+    COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT,
+    error::{UNDEFINED, error},
+};
 use minijinja::value::{Value as Jinja, ValueKind};
-use serde_json::{Map, Number, Value};
-use std::collections::BTreeMap;
+use serde_json::{Map, Number, Value, map::Entry};
 
 /// Turns JSON into a value of the language.
 pub(super) fn from_json(value: &Value) -> Result<Jinja, Error> {
@@ -29,11 +31,8 @@ fn from_json_at(value: &Value, depth: usize) -> Result<Jinja, Error> {
         }
         Value::Object(map) => {
             within(map.len())?;
-            Jinja::from(
-                map.iter()
-                    .map(|(k, v)| Ok((k.clone(), from_json_at(v, depth + 1)?)))
-                    .collect::<Result<BTreeMap<_, _>, Error>>()?,
-            )
+            let entries = map.iter().map(|(k, v)| Ok((Jinja::from(k.as_str()), from_json_at(v, depth + 1)?)));
+            Jinja::from_pairs(entries.collect::<Result<Vec<_>, Error>>()?)
         }
     })
 }
@@ -64,7 +63,9 @@ impl Walk {
         }
         // The prices are about what the JSON takes; a byte more or less does not matter.
         Ok(match value.kind() {
-            ValueKind::Undefined | ValueKind::None => {
+            // In a list it would become null, which is not what it is.
+            ValueKind::Undefined => return Err(Error::Evaluation(UNDEFINED.into())),
+            ValueKind::None => {
                 self.spend(4)?;
                 Value::Null
             }
@@ -100,7 +101,14 @@ impl Walk {
                         }
                     };
                     self.spend(4)?;
-                    map.insert(key, self.json(&item, depth + 1)?);
+                    let item = self.json(&item, depth + 1)?;
+                    match map.entry(key) {
+                        Entry::Vacant(place) => drop(place.insert(item)),
+                        Entry::Occupied(place) => {
+                            let message = format!("an object has the key `{}` twice", place.key());
+                            return Err(Error::Evaluation(message));
+                        }
+                    }
                 }
                 Value::Object(map)
             }

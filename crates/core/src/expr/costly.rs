@@ -76,16 +76,6 @@ pub(super) fn join(
     filters::join(state, value, joiner, attribute, named)
 }
 
-pub(super) fn min(state: &State<'_, '_>, value: Value, named: Kwargs) -> Result<Value, Error> {
-    look(state, &value)?;
-    filters::min(state, value, named)
-}
-
-pub(super) fn max(state: &State<'_, '_>, value: Value, named: Kwargs) -> Result<Value, Error> {
-    look(state, &value)?;
-    filters::max(state, value, named)
-}
-
 /// One unit more for each item.
 fn look(state: &State<'_, '_>, value: &Value) -> Result<(), Error> {
     state.consume_fuel(value.len().unwrap_or(0) as u64)

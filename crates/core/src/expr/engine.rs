@@ -1,17 +1,23 @@
 //! minijinja behind our bounds: environments that differ in what becomes of a printed value.
 
 use super::{
-    Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, convert, costly,
-    error::{error, failed, no_expression, out_of_fuel},
-    marks, measure,
+    Error, FUEL, Meter, OUTPUT_LIMIT, References, bounds, compared, convert, costly,
+    error::{UNDEFINED, error, failed, no_expression, out_of_fuel},
+    marks, measure, operands, optional, ordered,
     scan::is_template,
+    timed,
 };
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
     value::{Kwargs, Value as Jinja, ValueKind},
 };
 use serde_json::Value;
-use std::{borrow::Cow, collections::BTreeMap, io, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io,
+    sync::{Arc, LazyLock},
+};
 
 /// What expressions see, turned into the language's values once.
 #[derive(Debug, Clone)]
@@ -31,10 +37,21 @@ pub struct Expression {
     source: String,
     /// The source with its operands measured.
     measured: String,
+    /// An environment that has it compiled, if it is used often, and what for.
+    kept: Option<(Use, Arc<Environment<'static>>)>,
+}
+
+/// What an expression is evaluated to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Value,
+    Truth,
 }
 
 /// Where the printed value is kept in the state of an evaluation.
 const RESULT: &str = "result";
+/// What a template is called that stays compiled.
+const KEPT: &str = "kept";
 /// Units that are counted for an evaluation that failed: minijinja does not tell how far it came.
 const FAILURE: u64 = 100_000;
 /// Loops within loops; each level costs native stack.
@@ -67,8 +84,12 @@ fn environment(
     for name in ["pprint", "safe"] {
         env.remove_filter(name);
     }
-    env.add_filter(measure::MEASURED, measure::measured);
-    env.add_filter(measure::SCALAR, measure::scalar);
+    // What `operands` writes into a source.
+    env.add_filter("measured__", measure::measured);
+    env.add_filter("scalar__", measure::scalar);
+    env.add_filter("factor__", measure::factor);
+    env.add_filter("path__", optional::path);
+    env.add_filter("needed__", optional::needed);
     env.add_filter("chain", measure::chain);
     // The names from here on are minijinja's own, which these replace.
     env.add_filter("title", costly::title);
@@ -76,14 +97,28 @@ fn environment(
     env.add_filter("zip", costly::zip);
     env.add_filter("batch", costly::batch);
     env.add_filter("join", costly::join);
-    env.add_filter("min", costly::min);
-    env.add_filter("max", costly::max);
+    env.add_filter("min", ordered::min);
+    env.add_filter("max", ordered::max);
+    env.add_filter("sort", ordered::sort);
+    env.add_filter("dictsort", ordered::dictsort);
+    env.add_filter("unique", ordered::unique);
+    env.add_filter("groupby", ordered::groupby);
+    env.add_filter("sum", ordered::sum);
+    env.add_filter("int", ordered::int);
+    env.add_filter("float", ordered::float);
     env.add_filter("tojson", to_json);
     env.add_filter("fromjson", from_json);
     env.add_filter("escape", escape);
     env.add_filter("e", escape);
     env.add_filter("urlencode", url_encode);
     env.add_filter("raw_url", raw_url);
+    env.add_filter("add", timed::add);
+    env.add_filter("since", timed::since);
+    env.add_filter("seconds", timed::seconds);
+    env.add_filter("date", timed::date);
+    compared::add(&mut env);
+    env.add_test("sequence", optional::sequence);
+    env.add_test("iterable", optional::iterable);
     env
 }
 
@@ -119,8 +154,8 @@ pub(super) fn printed(
     fuel: &mut Fuel<'_>,
 ) -> Result<String, Error> {
     bounds::template(template)?;
-    let env = fuel.environment(env, template)?;
-    let measured = measure::template(template);
+    let env = fuel.environment(env, template.len())?;
+    let measured = operands::template(template);
     let compiled = env.template_from_str(&measured).map_err(error)?;
     let mut out = Bounded::default();
     match compiled.render_captured_to(context.value(), &mut out) {
@@ -132,7 +167,7 @@ pub(super) fn printed(
         }
         Err(e) => {
             fuel.lose(e.kind() == ErrorKind::OutOfFuel);
-            return Err(explained(e, context, || References::of_template(template)));
+            return Err(named(error(e), template, context, || References::of_template(template)));
         }
     }
     fuel.leave(out.bytes.len());
@@ -144,10 +179,32 @@ pub(super) fn printed(
 impl Expression {
     /// Checks the source. Errs if it is too long or does not parse.
     pub fn new(source: &str) -> Result<Self, Error> {
+        let new = Self::unchecked(source)?;
+        VALUE.compile_expression(&new.measured).map_err(|e| no_expression(source, e))?;
+        Ok(new)
+    }
+
+    /// One that is compiled when it is evaluated, and refused then.
+    pub(super) fn unchecked(source: &str) -> Result<Self, Error> {
         bounds::expression(source)?;
-        let measured = measure::expression(source);
-        VALUE.compile_expression(&measured).map_err(|e| no_expression(source, e))?;
-        Ok(Self { source: source.to_owned(), measured })
+        let measured = operands::expression(source);
+        Ok(Self { source: source.to_owned(), measured, kept: None })
+    }
+
+    /// Keeps it compiled, for a series of evaluations.
+    pub fn kept_for(mut self, what: Use) -> Result<Self, Error> {
+        let mut env = VALUE.clone();
+        env.add_template_owned(KEPT, self.template(what)).map_err(error)?;
+        self.kept = Some((what, Arc::new(env)));
+        Ok(self)
+    }
+
+    /// Returns a template that evaluates it: a template has a state, and the state knows the fuel used.
+    fn template(&self, what: Use) -> String {
+        match what {
+            Use::Value => format!("{{{{ {} }}}}", self.measured),
+            Use::Truth => format!("{{{{ true if ({}) else false }}}}", self.measured),
+        }
     }
 
     /// Returns the source as it was written.
@@ -157,24 +214,29 @@ impl Expression {
 
     /// Evaluates to JSON. An undefined result is an error.
     pub fn evaluate(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<Value, Error> {
-        // It runs as a template: that leaves a state, and only a state knows the fuel used.
-        let template = format!("{{{{ {} }}}}", self.measured);
-        let (value, bytes) = convert::to_json_sized(&self.run(&template, context, fuel)?)?;
+        let result = convert::to_json_sized(&self.run(Use::Value, context, fuel)?);
+        let (value, bytes) = result
+            .map_err(|e| named(e, &self.source, context, || References::of_expression(&self.source)))?;
         fuel.leave(bytes);
         Ok(value)
     }
 
     /// Evaluates to truth.
     pub fn holds(&self, context: &Context, fuel: &mut Fuel<'_>) -> Result<bool, Error> {
-        // The source stands as a condition, so that undefined is false.
-        let template = format!("{{{{ true if ({}) else false }}}}", self.measured);
-        Ok(self.run(&template, context, fuel)?.is_true())
+        Ok(self.run(Use::Truth, context, fuel)?.is_true())
     }
 
-    fn run(&self, template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Jinja, Error> {
-        let env = fuel.environment(&VALUE, template)?;
-        let compiled = env.template_from_str(template).map_err(error)?;
-        // Nothing is printed: `keep` puts the value into the state.
+    fn run(&self, what: Use, context: &Context, fuel: &mut Fuel<'_>) -> Result<Jinja, Error> {
+        let kept = self.kept.as_ref().filter(|(kept, _)| *kept == what).map(|(_, env)| &**env);
+        let source = if kept.is_some() { String::new() } else { self.template(what) };
+        let length = if kept.is_some() { self.measured.len() } else { source.len() };
+        let env = fuel.environment(kept.unwrap_or(&VALUE), length)?;
+        let compiled = match kept {
+            Some(_) => env.get_template(KEPT).map_err(error)?,
+            None => env
+                .template_from_str(&source)
+                .map_err(|e| Self::new(&self.source).err().unwrap_or_else(|| error(e)))?,
+        };
         match compiled.render_captured_to(context.value(), io::sink()) {
             Ok(rendered) => {
                 fuel.burn(rendered.state());
@@ -183,7 +245,7 @@ impl Expression {
             }
             Err(e) => {
                 fuel.lose(e.kind() == ErrorKind::OutOfFuel);
-                Err(explained(e, context, || References::of_expression(&self.source)))
+                Err(named(error(e), &self.source, context, || References::of_expression(&self.source)))
             }
         }
     }
@@ -278,14 +340,14 @@ impl<'m> Fuel<'m> {
         self.count(lost);
     }
 
-    /// Returns `env` with no more than the fuel that is left, for a source that is compiled first.
-    fn environment(
+    /// Returns `env` with no more than the fuel that is left, for a source of so many bytes that is compiled first.
+    fn environment<'e>(
         &self,
-        env: &'static Environment<'static>,
-        source: &str,
-    ) -> Result<Cow<'static, Environment<'static>>, Error> {
+        env: &'e Environment<'static>,
+        source: usize,
+    ) -> Result<Cow<'e, Environment<'static>>, Error> {
         // Compiling is work as well.
-        self.count(source.len() as u64 / 16);
+        self.count(source as u64 / 16);
         match self.next() {
             0 => {
                 if let (true, Some(meter)) = (self.left > 0, self.meter) {
@@ -414,19 +476,23 @@ fn raw_url(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Err
     Ok(Jinja::from_safe_string(text.into_owned()))
 }
 
-/// Names the first path of the source that leads nowhere, which minijinja's own message does not.
-fn explained(
-    e: minijinja::Error,
+/// Names the path of the source that leads nowhere, which minijinja's own message does not.
+fn named(
+    e: Error,
+    source: &str,
     context: &Context,
     references: impl FnOnce() -> Result<References, Error>,
 ) -> Error {
-    if e.kind() == ErrorKind::UndefinedError
+    if e == Error::Evaluation(UNDEFINED.into())
         && let Ok(references) = references()
-        && let Some(path) = references.paths().find(|path| !context.has(path))
     {
-        return Error::Evaluation(format!("{path} is undefined"));
+        let missing: Vec<&str> = references.paths().filter(|path| !context.has(path)).collect();
+        let unasked = missing.iter().find(|path| !optional::is_asked(source, path));
+        if let Some(path) = unasked.or(missing.first()) {
+            return Error::Evaluation(format!("{path} is undefined"));
+        }
     }
-    error(e)
+    e
 }
 
 /// A text that refuses to grow past the limit.

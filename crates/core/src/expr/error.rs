@@ -16,6 +16,12 @@ pub enum Error {
     Limit(String),
 }
 
+/// What is said where it is not known of what.
+pub(super) const UNDEFINED: &str = "a value is undefined";
+
+/// How minijinja's message begins where an operator does not fit its operands.
+const OPERATOR: &str = "tried to use ";
+
 /// Carries one of our errors through minijinja.
 pub(super) fn failed(error: Error) -> minijinja::Error {
     minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()).with_source(error)
@@ -48,7 +54,19 @@ pub(super) fn error(e: minijinja::Error) -> Error {
         ErrorKind::OutOfFuel => out_of_fuel(),
         // minijinja has no kind of error for this.
         ErrorKind::InvalidOperation if text == "recursion limit exceeded" => Error::Limit(text),
-        ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation("a value is undefined".into()),
+        ErrorKind::UndefinedError if e.detail().is_none() => Error::Evaluation(UNDEFINED.into()),
+        ErrorKind::InvalidOperation
+            if text.starts_with(OPERATOR) && text.contains("undefined")
+                || text.starts_with("cannot convert undefined ") =>
+        {
+            Error::Evaluation(UNDEFINED.into())
+        }
+        ErrorKind::InvalidOperation
+            if text.starts_with(OPERATOR) && text.contains("string") && text.contains("number") =>
+        {
+            let help = "make the text a number (`| int`, `| float`), or join texts with `~`";
+            Error::Evaluation(format!("{text}; {help}"))
+        }
         _ => Error::Evaluation(text),
     }
 }

@@ -6,8 +6,9 @@ use super::{
 };
 
 /// The filters of our environments, in order.
-pub(super) const FILTERS: [&str; 49] = [
+pub(super) const FILTERS: [&str; 53] = [
     "abs",
+    "add",
     "attr",
     "batch",
     "bool",
@@ -15,6 +16,7 @@ pub(super) const FILTERS: [&str; 49] = [
     "chain",
     "count",
     "d",
+    "date",
     "default",
     "dictsort",
     "e",
@@ -42,8 +44,10 @@ pub(super) const FILTERS: [&str; 49] = [
     "replace",
     "reverse",
     "round",
+    "seconds",
     "select",
     "selectattr",
+    "since",
     "slice",
     "sort",
     "split",
@@ -107,6 +111,11 @@ pub(super) fn expression(source: &str) -> Result<(), Error> {
         let after_operand = at > 0
             && !matches!(text(at - 1), "." | "and" | "or" | "not" | "in" | "if" | "else" | "is")
             && !matches!(tokens[at - 1].kind, Kind::Open | Kind::Sign);
+        if text(at) == "now" && text(at + 1) == "(" && !(at > 0 && matches!(text(at - 1), "." | "|")) {
+            return Err(Error::Syntax(
+                "`now` is an instant and no function: it is written without ()".into(),
+            ));
+        }
         let (what, name, known): (_, _, &[&str]) = match text(at) {
             "|" => ("filter", at + 1, &FILTERS),
             "is" if after_operand && text(at + 1) == "not" => ("test", at + 2, &TESTS),

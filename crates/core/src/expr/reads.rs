@@ -15,6 +15,8 @@ pub struct Reads {
     pub item: bool,
     /// `last` of the nearest `loop` around.
     pub last: bool,
+    /// The time, which is another at each look.
+    pub now: bool,
 }
 
 // === impl Reads ===
@@ -27,5 +29,6 @@ impl Reads {
         self.input |= other.input;
         self.item |= other.item;
         self.last |= other.last;
+        self.now |= other.now;
     }
 }

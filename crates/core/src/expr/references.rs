@@ -3,7 +3,7 @@
 use super::{
     Error, Reads, bounds,
     error::{error, no_expression},
-    measure, names,
+    names, operands,
     scan::is_template,
 };
 use crate::id::is_id;
@@ -38,7 +38,7 @@ impl References {
         bounds::expression(source)?;
         names::expression(source)?;
         let (plain, ids) = unquoted(source);
-        let plain = measure::expression(&plain);
+        let plain = operands::plain_expression(&plain);
         let parsed = PARSER.compile_expression(&plain).map_err(|e| no_expression(source, e))?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
@@ -51,7 +51,7 @@ impl References {
         }
         names::template(source)?;
         let (plain, ids) = unquoted(source);
-        let plain = measure::template(&plain);
+        let plain = operands::plain_template(&plain);
         let parsed = PARSER.template_from_str(&plain).map_err(error)?;
         Ok(Self::from_names(parsed.undeclared_variables(true), &ids))
     }
@@ -115,6 +115,7 @@ impl References {
             input: roots.contains("input"),
             item: roots.contains("item") || roots.contains("index"),
             last: roots.contains("last"),
+            now: roots.contains("now"),
         }
     }
 }

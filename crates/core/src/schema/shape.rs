@@ -105,8 +105,13 @@ impl<'a> Shape<'a> {
 
     /// Checks a text: its format, its pattern, the words that are allowed.
     fn text(&mut self, schema: &Value, text: &str, path: &str) {
-        if schema["format"] == "span" && Span::parse(text).is_none() {
-            let message = format!("`{text}` is not a duration such as \"10s\" or \"1h30m\"");
+        let template =
+            schema["format"] == "span_or_template" && ["{{", "{%"].iter().any(|open| text.contains(open));
+        if (schema["format"] == "span" || schema["format"] == "span_or_template")
+            && !template
+            && Span::parse(text).is_none()
+        {
+            let message = format!("`{text}` is not a duration such as {}", Span::FORMS);
             self.add(path, "invalid_duration", message);
         }
         // The only pattern our types have.

@@ -168,12 +168,19 @@ pub struct Body {
     pub output: Option<Value>,
 }
 
+/// A duration, or a template that renders to one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Delay {
+    Known(Span),
+    Rendered(String),
+}
+
 /// Waits for a span or until an instant; exactly one of the two.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitNode {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub r#for: Option<Span>,
+    pub r#for: Option<Delay>,
     /// RFC 3339, or a template that renders to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
@@ -325,6 +332,40 @@ impl Definition {
     pub fn agents(&self) -> BTreeSet<String> {
         let nodes = self.all_nodes().into_iter();
         nodes.filter_map(|(node, _)| node.kind.agent()).map(|agent| agent.agent.clone()).collect()
+    }
+}
+
+// === impl Delay ===
+
+impl Serialize for Delay {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(span) => span.serialize(s),
+            Self::Rendered(template) => template.serialize(s),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Delay {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        if ["{{", "{%"].iter().any(|open| text.contains(open)) {
+            return Ok(Self::Rendered(text));
+        }
+        Span::deserialize(serde::de::value::StringDeserializer::new(text)).map(Self::Known)
+    }
+}
+
+impl JsonSchema for Delay {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Delay".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A duration such as \"10s\", \"7d\" or \"PT5M\", or a template of one or of a number of seconds.",
+            "examples": ["10s", "{{ input.seconds }}"]
+        })
     }
 }
 

@@ -69,6 +69,8 @@ impl Decision<'_> {
         };
         let mut out = Map::new();
         out.insert("run".into(), json!({"id": &self.run.id, "generation": self.run.generation()}));
+        // The time of the decision, which its events carry: what was rendered is never rendered again.
+        out.insert("now".into(), self.at.to_string().into());
         if reads.input
             && let Some(input) = self.run.input()
         {

@@ -18,6 +18,7 @@ mod answers;
 mod bounds;
 mod guards;
 mod retention;
+mod times;
 mod workers;
 
 fn run_id() -> RunId {

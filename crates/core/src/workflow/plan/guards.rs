@@ -123,6 +123,13 @@ impl<'a> Around<'a> {
                 format!("what `{name}` reads of `steps` can't be told before: name the steps it reads");
             found.push(("not_known_yet", message));
         }
+        if reads.now {
+            let message = format!(
+                "`{name}` reads `now`, which is later when it starts: have a step before this approval keep the \
+                 instant, and read that"
+            );
+            found.push(("not_known_yet", message));
+        }
         let (graph, known) = (self.flat.nodes[approval as usize].graph, self.ended_before(approval));
         for step in &reads.steps {
             let Some(&read) = self.flat.by_id.get(step.as_str()) else { continue };

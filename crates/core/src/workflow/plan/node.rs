@@ -14,7 +14,7 @@ use crate::{
     schema::{Validator, join},
     transform::Change,
     workflow::definition::{
-        AgentNode, ApprovalNode, EffectMode, Join, LoopNode, NodeKind, TransformNode, WaitNode, Worker,
+        AgentNode, ApprovalNode, Delay, EffectMode, Join, LoopNode, NodeKind, TransformNode, WaitNode, Worker,
     },
 };
 use serde_json::{Map, Value};
@@ -191,6 +191,9 @@ impl Check<'_> {
             (None, None) => self.problem("", "invalid_wait", "a wait needs `for` or `until`"),
             (Some(_), Some(_)) => self.problem("", "invalid_wait", "a wait has `for` or `until`, not both"),
             _ => {}
+        }
+        if let Some(Delay::Rendered(template)) = &node.r#for {
+            self.text(template, "for");
         }
         let Some(until) = &node.until else { return };
         self.text(until, "until");

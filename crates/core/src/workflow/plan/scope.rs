@@ -141,7 +141,7 @@ impl<'a> Scopes<'a> {
         if let Place::Rule(_, roots) = place {
             return roots.to_vec();
         }
-        let mut roots = vec!["input", "steps", "run"];
+        let mut roots = vec!["input", "steps", "run", "now"];
         // `until` stands outside the body, but `last` and `index` are of the body's last iteration.
         let (mut in_for_each, mut in_loop) = (false, matches!(place, Place::Until(_)));
         let mut graph = self.graph_of(place);
@@ -168,7 +168,10 @@ impl<'a> Scopes<'a> {
     /// Says why `root` is unknown at `place`, and what was probably meant.
     fn why_no_root(&self, root: &str, known: &[&str], place: Place) -> String {
         let of_bodies = match place {
-            Place::Rule(..) => None,
+            Place::Rule(..) => match root {
+                "now" => Some("`now` does not exist in rules; hand it in by the `input` of the node"),
+                _ => None,
+            },
             Place::Node(_) | Place::Until(_) | Place::Output(_) => match root {
                 "item" => Some("`item` exists only in the body of a for_each"),
                 "index" => Some("`index` exists only in the body of a for_each or loop"),

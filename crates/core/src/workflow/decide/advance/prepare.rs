@@ -2,12 +2,18 @@
 
 use super::Decision;
 use crate::{
-    Timestamp,
+    Span, Timestamp,
     call::CallError,
     expr, request,
-    workflow::{definition::NodeKind, kinds::Branch},
+    workflow::{
+        definition::{Delay, NodeKind},
+        kinds::Branch,
+    },
 };
 use serde_json::{Value, json};
+
+/// Nobody means to wait for more than a thousand years.
+const MOST_SECONDS: f64 = 31_557_600_000.0;
 
 /// What starting a node comes to.
 pub(super) enum Prepared {
@@ -67,7 +73,10 @@ impl Decision<'_> {
                 let until = match (&n.r#for, &n.until) {
                     // A span is measured in the run's own time, so a wall clock that steps back does not make it
                     // longer.
-                    (Some(span), _) => self.at + *span,
+                    (Some(Delay::Known(span)), _) => self.at + *span,
+                    (Some(Delay::Rendered(template)), _) => {
+                        self.at + length(&render("for", &Value::String(template.clone()))?)?
+                    }
                     (None, Some(template)) => {
                         let text = expr::render_text_under(self.meter, template, context)
                             .map_err(|e| CallError::permanent("template_error", format!("until: {e}")))?;
@@ -98,4 +107,21 @@ impl Decision<'_> {
             }
         }
     }
+}
+
+/// Reads how long to wait: a duration as in definitions, or a number of seconds.
+fn length(value: &Value) -> Result<Span, CallError> {
+    let found = match value {
+        Value::String(text) => Span::parse(text),
+        Value::Number(number) => {
+            let seconds = number.as_f64().filter(|seconds| (0.0..=MOST_SECONDS).contains(seconds));
+            seconds.map(|seconds| Span((seconds * 1000.0).round() as u64))
+        }
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    found.filter(|span| *span <= Span::secs(MOST_SECONDS as u64)).ok_or_else(|| {
+        let message =
+            format!("for: `{value}` is not a duration such as {}, or a number of seconds", Span::FORMS);
+        CallError::permanent("invalid_duration", message)
+    })
 }

@@ -1,0 +1,446 @@
+//! Finds the operands of a source, and puts there what makes them pay (`measure`), what compares them (`compared`) and
+//! what lets their paths lead nowhere (`optional`): one pass over the tokens for all three.
+
+use super::{
+    bounds::block_name,
+    compared::{Comparisons, Edit},
+    optional::UNASKING,
+    scan::{Kind, Piece, Token, pieces, tokens},
+};
+
+/// Puts the filters into an expression.
+pub(super) fn expression(source: &str) -> String {
+    let (tokens, _) = tokens(source, None);
+    Operands::new(source, &tokens).insert(true)
+}
+
+/// Puts only those filters into an expression that measure: its paths stay as they are.
+pub(super) fn plain_expression(source: &str) -> String {
+    let (tokens, _) = tokens(source, None);
+    Operands::new(source, &tokens).insert(false)
+}
+
+/// Puts the filters into every tag of a template.
+pub(super) fn template(source: &str) -> String {
+    tags(source, true)
+}
+
+/// Puts only those filters into every tag that measure.
+pub(super) fn plain_template(source: &str) -> String {
+    tags(source, false)
+}
+
+fn tags(source: &str, rewrite: bool) -> String {
+    let mut out = String::with_capacity(source.len() * 2);
+    for piece in pieces(source) {
+        match piece {
+            Piece::Inert(text) => out.push_str(text),
+            Piece::Tag { block, open, body, close } => {
+                out.push_str(open);
+                let (tokens, _) = tokens(body, None);
+                let mut tokens = tokens.as_slice();
+                if let [first, rest @ ..] = tokens
+                    && first.start == 0
+                    && matches!(&body[..first.end], "-" | "+")
+                {
+                    tokens = rest;
+                }
+                // `-%}` is no minus, nor is `{{-`.
+                if let [rest @ .., last] = tokens
+                    && last.end == body.len()
+                    && matches!(&body[last.start..], "-" | "+")
+                {
+                    tokens = rest;
+                }
+                let skip = if block { before_expression(body, tokens) } else { 0 };
+                out.push_str(&Operands::new(body, &tokens[skip..]).insert(rewrite));
+                out.push_str(close);
+            }
+        }
+    }
+    out
+}
+
+/// Returns how many tokens of a block stand before its expression.
+fn before_expression(body: &str, tokens: &[Token]) -> usize {
+    let name = tokens.iter().position(|t| t.kind == Kind::Word).map_or(0, |n| n + 1);
+    let after = |word: &str| {
+        let mut depth = 0;
+        tokens.iter().position(|t| {
+            match t.kind {
+                Kind::Open => depth += 1,
+                Kind::Close => depth -= 1,
+                Kind::Word | Kind::Number | Kind::Text | Kind::Sign => {}
+            }
+            depth == 0 && &body[t.start..t.end] == word
+        })
+    };
+    match block_name(body, tokens) {
+        "for" => after("in").map_or(tokens.len(), |n| n + 1),
+        // Without `=` it is the block form, which holds text.
+        "set" => after("=").map_or(tokens.len(), |n| n + 1),
+        _ => name,
+    }
+}
+
+/// Words that join operands, or stand before one.
+const JOINING: [&str; 7] = ["and", "or", "not", "in", "if", "else", "recursive"];
+/// Words that are values of no size.
+const CONSTANTS: [&str; 6] = ["true", "false", "none", "True", "False", "None"];
+/// Names that are there wherever they may be used: the first step from them needs no care.
+const ROOTS: [&str; 10] = ["input", "steps", "run", "now", "item", "index", "last", "acc", "data", "args"];
+
+/// One operand while its end is looked for.
+#[derive(Clone, Copy)]
+struct Operand {
+    start: usize,
+    /// Where it ends so far.
+    end: usize,
+    /// A constant, or the loop itself, whose call is not an ordinary one.
+    free: bool,
+    /// A lone word: before `=` it names an argument.
+    word: bool,
+    /// `*` stands before it.
+    times: bool,
+    minus: bool,
+    /// What it leads to so far may be missing.
+    unsure: bool,
+    /// The filter that holds the other steps of its path is open.
+    path: bool,
+    /// Behind a filter or a test there is no path.
+    ended: bool,
+}
+
+/// A bracket that is open.
+struct Opened {
+    start: usize,
+    /// The operand that it continues (`a[…]`), or none that it begins.
+    operand: Option<Operand>,
+    times: bool,
+    minus: bool,
+    /// It is a step of a path and becomes an argument.
+    step: bool,
+}
+
+struct Operands<'a> {
+    source: &'a str,
+    tokens: &'a [Token],
+    /// With the start of the operand that it stands behind.
+    measures: Vec<(usize, Edit)>,
+    paths: Vec<Edit>,
+    /// Slices as filters, where it is only looked at what a source names: minijinja does not look at what is sliced.
+    slices: Vec<Edit>,
+}
+
+impl<'a> Operands<'a> {
+    fn new(source: &'a str, tokens: &'a [Token]) -> Self {
+        Self { source, tokens, measures: vec![], paths: vec![], slices: vec![] }
+    }
+
+    /// Returns the source with filters, and with `rewrite` also with comparisons and paths in our way.
+    fn insert(mut self, rewrite: bool) -> String {
+        let comparisons = self.find().edits();
+        // At one place a path ends first, then it is measured, then compared; what is replaced begins behind that.
+        let mut edits: Vec<Edit> = match comparisons {
+            Some((comparisons, sides)) if rewrite => {
+                // The test measures what it compares.
+                let measures = self.measures.into_iter().filter(|(start, edit)| {
+                    edit.text != "|measured__" || !sides.contains(&(*start, edit.at))
+                });
+                let measures = measures.map(|(_, edit)| edit);
+                self.paths.into_iter().chain(measures).chain(comparisons).collect()
+            }
+            Some(_) => self.measures.into_iter().map(|(_, edit)| edit).chain(self.slices).collect(),
+            None => self.measures.into_iter().map(|(_, edit)| edit).collect(),
+        };
+        edits.sort_by_key(|edit| (edit.at, edit.remove > 0));
+        let (mut out, mut from) = (String::with_capacity(self.source.len() * 2), 0);
+        for Edit { at, remove, text } in edits {
+            out.push_str(&self.source[from..at]);
+            out.push_str(&text);
+            from = at + remove;
+            // Two words side by side must not become one.
+            let word = |c: char| c.is_alphanumeric() || c == '_';
+            if text.ends_with(word) && self.source[from..].starts_with(word) {
+                out.push(' ');
+            }
+        }
+        out.push_str(&self.source[from..]);
+        out
+    }
+
+    fn text(&self, at: usize) -> &'a str {
+        self.tokens.get(at).map_or("", |t| &self.source[t.start..t.end])
+    }
+
+    fn find(&mut self) -> Comparisons {
+        let mut open: Vec<Opened> = vec![];
+        let mut operand: Option<Operand> = None;
+        let mut comparisons = Comparisons::default();
+        let (mut times, mut minus) = (false, false);
+        let mut at = 0;
+        while let Some(token) = self.tokens.get(at) {
+            let text = self.text(at);
+            at += 1;
+            match (token.kind, &mut operand) {
+                (Kind::Open, continued) => {
+                    let mut before = continued.take();
+                    let mut step = false;
+                    if let Some(before) = &mut before {
+                        step = text == "[" && self.subscript(before, at);
+                        if !step {
+                            self.end_path(before);
+                        }
+                    }
+                    comparisons.open(token);
+                    open.push(Opened { start: token.start, operand: before, times, minus, step });
+                    (times, minus) = (false, false);
+                }
+                (Kind::Close, _) => {
+                    self.end(operand.take(), "");
+                    comparisons.close(token);
+                    let opened = open.pop();
+                    if opened.as_ref().is_some_and(|opened| opened.step) {
+                        self.paths.push(Edit::new(token.start, 1, ""));
+                    }
+                    operand = Some(match opened {
+                        Some(Opened { operand: Some(before), .. }) => {
+                            Operand { end: token.end, word: false, unsure: true, ..before }
+                        }
+                        Some(Opened { start, times, minus, .. }) => {
+                            Operand { times, minus, ..operand_at(start, token.end) }
+                        }
+                        None => operand_at(token.start, token.end),
+                    });
+                    (times, minus) = (false, false);
+                }
+                // Where an operand is due, the other words that join are names like any other.
+                (Kind::Word, None) if text == "in" && at > 1 && self.text(at - 2) == "not" => {
+                    comparisons.operator("not in", self.tokens[at - 2].start, token.end);
+                }
+                (Kind::Word, None) if text == "not" => {
+                    if comparisons.at_start() {
+                        comparisons.boundary();
+                    } else if self.text(at) != "in" {
+                        comparisons.malformed();
+                    }
+                }
+                (Kind::Word | Kind::Number | Kind::Text, None) => {
+                    let constant = token.kind != Kind::Word || CONSTANTS.contains(&text);
+                    let free = constant || text == "loop";
+                    operand = Some(Operand {
+                        free,
+                        word: token.kind == Kind::Word,
+                        times,
+                        minus,
+                        unsure: !free && !ROOTS.contains(&text),
+                        ..operand_at(token.start, token.end)
+                    });
+                    comparisons.take(token);
+                    (times, minus) = (false, false);
+                }
+                (Kind::Sign, Some(current)) if matches!(text, "." | "|") => {
+                    let Some(name) = self.tokens.get(at) else { break };
+                    comparisons.take(token);
+                    comparisons.take(name);
+                    if text == "." {
+                        self.attribute(current, token, name);
+                    } else {
+                        self.end_path(current);
+                        current.ended = true;
+                        if !current.free && UNASKING.contains(&self.text(at)) {
+                            self.paths.push(Edit::new(current.end, 0, "|needed__"));
+                        }
+                    }
+                    current.end = name.end;
+                    current.word = false;
+                    current.unsure = true;
+                    // A constant with a filter can be anything.
+                    current.free &= text == "." || self.tokens[at - 2].kind == Kind::Word;
+                    at += 1;
+                }
+                (Kind::Word, Some(_)) if text == "is" => {
+                    comparisons.take(token);
+                    self.end(operand.take(), "");
+                    at += usize::from(self.text(at) == "not");
+                    let Some(name) = self.tokens.get(at) else { break };
+                    comparisons.take(name);
+                    at += 1;
+                    // The answer has no size, but brackets or an operand may follow the name.
+                    let bare = self.tokens.get(at).is_some_and(|next| match next.kind {
+                        Kind::Word => !JOINING.contains(&self.text(at)) && self.text(at) != "is",
+                        Kind::Number | Kind::Text => true,
+                        Kind::Open => self.text(at) != "(",
+                        Kind::Close | Kind::Sign => false,
+                    });
+                    if !bare {
+                        operand =
+                            Some(Operand { free: true, ended: true, ..operand_at(name.start, name.end) });
+                    }
+                }
+                (Kind::Sign, Some(current)) if text == "=" && current.word => {
+                    operand = None;
+                    comparisons.boundary();
+                }
+                (Kind::Sign, _) => {
+                    let lone = operand.is_none();
+                    match text {
+                        "," | ":" | "=" => comparisons.boundary(),
+                        "<" | "<=" | ">" | ">=" | "==" | "!=" => {
+                            comparisons.operator(text, token.start, token.end);
+                        }
+                        // Before an operand they spread arguments.
+                        "*" | "**" if lone && comparisons.at_start() => {}
+                        "*" | "**" if lone => comparisons.malformed(),
+                        _ => comparisons.take(token),
+                    }
+                    times = text == "*" && !lone || times && lone;
+                    minus = lone && (minus || text == "-");
+                    self.end(operand.take(), text);
+                }
+                // Texts side by side are one.
+                (Kind::Text, Some(current)) if self.tokens[at - 2].kind == Kind::Text => {
+                    comparisons.take(token);
+                    current.end = token.end
+                }
+                (Kind::Word | Kind::Number | Kind::Text, Some(_)) => {
+                    match text {
+                        "in" => comparisons.operator(text, token.start, token.end),
+                        // It is looked at with the next token.
+                        "not" if self.text(at) == "in" => {}
+                        "and" | "or" | "if" | "else" | "recursive" => comparisons.boundary(),
+                        _ => comparisons.malformed(),
+                    }
+                    self.end(operand.take(), text);
+                }
+            }
+        }
+        self.end(operand, "");
+        comparisons
+    }
+
+    /// Takes `.name` up into a path, unless what it is a step from is surely there.
+    fn attribute(&mut self, current: &mut Operand, dot: &Token, name: &Token) {
+        let text = &self.source[name.start..name.end];
+        let index = name.kind == Kind::Number && text.bytes().all(|b| b.is_ascii_digit());
+        if current.ended || !current.unsure || !(index || name.kind == Kind::Word) {
+            return self.end_path(current);
+        }
+        let step = if index { text.to_owned() } else { format!("'{text}'") };
+        self.step(current, dot.start, name.end - dot.start, &step);
+    }
+
+    /// Takes `[…]` up into a path, and returns whether it did; `at` is the token behind the bracket.
+    fn subscript(&mut self, current: &mut Operand, at: usize) -> bool {
+        if current.ended {
+            return false;
+        }
+        let (mut depth, mut plain, mut slice, mut closed) = (0, true, false, false);
+        for i in at..self.tokens.len() {
+            let text = self.text(i);
+            match self.tokens[i].kind {
+                Kind::Open => depth += 1,
+                Kind::Close if depth == 0 => {
+                    closed = i > at;
+                    break;
+                }
+                Kind::Close => depth -= 1,
+                Kind::Sign if depth == 0 => {
+                    slice |= text == ":";
+                    plain &= !(matches!(text, ":" | "," | "=") || i == at && text.starts_with('*'));
+                }
+                Kind::Sign | Kind::Word | Kind::Number | Kind::Text => {}
+            }
+        }
+        if slice && closed {
+            self.slice(current.start, at);
+        }
+        if slice && closed && !current.free {
+            // A part of what is missing would be an empty list.
+            let text = if current.path { ")|needed__)" } else { "|needed__)" };
+            if !current.path {
+                self.paths.push(Edit::new(current.start, 0, "("));
+            }
+            self.paths.push(Edit::new(current.end, 0, text));
+            current.path = false;
+        }
+        if !(closed && plain && current.unsure) {
+            return false;
+        }
+        self.step(current, self.tokens[at - 1].start, 1, "");
+        true
+    }
+
+    /// Makes a filter of a slice, whose first token is `at`.
+    fn slice(&mut self, start: usize, at: usize) {
+        self.slices.push(Edit::new(start, 0, "("));
+        self.slices.push(Edit::new(self.tokens[at - 1].start, 1, "|measured__("));
+        let mut depth = 0;
+        for i in at..self.tokens.len() {
+            let (token, empty) = (
+                self.tokens[i],
+                matches!(self.text(i - 1), "[" | ":") && (i == at || self.text(i - 1) == ":"),
+            );
+            match token.kind {
+                Kind::Open => depth += 1,
+                Kind::Close if depth == 0 => {
+                    self.slices.push(Edit::new(token.start, 1, if empty { "none))" } else { "))" }));
+                    return;
+                }
+                Kind::Close => depth -= 1,
+                Kind::Sign if depth == 0 && self.text(i) == ":" => {
+                    self.slices.push(Edit::new(token.start, 1, if empty { "none," } else { "," }));
+                }
+                Kind::Sign | Kind::Word | Kind::Number | Kind::Text => {}
+            }
+        }
+    }
+
+    fn step(&mut self, current: &mut Operand, at: usize, remove: usize, step: &str) {
+        let text = if current.path { format!(", {step}") } else { format!("|path__({step}") };
+        if !current.path {
+            self.paths.push(Edit::new(current.start, 0, "("));
+        }
+        self.paths.push(Edit::new(at, remove, text));
+        current.path = true;
+    }
+
+    fn end_path(&mut self, current: &mut Operand) {
+        if current.path {
+            self.paths.push(Edit::new(current.end, 0, "))"));
+            current.path = false;
+        }
+    }
+
+    fn end(&mut self, operand: Option<Operand>, next: &str) {
+        let Some(mut operand) = operand else { return };
+        self.end_path(&mut operand);
+        if operand.minus && !operand.free {
+            // The sign binds stronger than a filter.
+            self.paths.push(Edit::new(operand.start, 0, "("));
+            self.paths.push(Edit::new(operand.end, 0, "|factor__)"));
+        }
+        let filter = match operand {
+            Operand { times, free: true, .. } if times || next == "*" => "|scalar__",
+            Operand { free: true, .. } => return,
+            Operand { times, .. } if times || next == "*" => "|factor__",
+            Operand { .. } => "|measured__",
+        };
+        self.measures.push((operand.start, Edit::new(operand.end, 0, filter)));
+    }
+}
+
+/// An operand that can be anything.
+fn operand_at(start: usize, end: usize) -> Operand {
+    Operand {
+        start,
+        end,
+        free: false,
+        word: false,
+        times: false,
+        minus: false,
+        unsure: true,
+        path: false,
+        ended: false,
+    }
+}
