@@ -2,7 +2,12 @@
 
 use super::{api::Api, places::Place};
 use crate::harness::{Model, Recorded, Reply, Script, Upstream, root, scratch};
+use callboard_actors::{
+    Keyring,
+    protocol::sealed::{To, seal},
+};
 use callboard_catalog::SqliteCatalog;
+use callboard_core::Timestamp;
 use serde_json::{Value, json};
 use std::{
     future::Future,
@@ -81,6 +86,15 @@ impl Stage {
         let failed = play(self.world.clone(), cases, AT_ONCE).await;
         assert!(failed.is_empty(), "these failed: {failed:#?}");
         assert_eq!(self.place.panics(), Vec::<String>::new(), "the processes' logs");
+    }
+}
+
+impl World {
+    /// Calls an actor as the product's own processes do. Nobody else may call an agent that works for a run.
+    pub async fn signed(&self, kind: &str, id: &str, method: &str, body: Value) -> Value {
+        let keyring = Keyring::open(&*self.catalog, Timestamp(0)).await.expect("the keys");
+        let (body, _) = seal(&keyring, To { actor: kind, id, method }, body.to_string().into());
+        self.api.actor(kind, id, method, serde_json::from_slice(&body).expect("JSON")).await
     }
 }
 

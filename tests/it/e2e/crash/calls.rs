@@ -123,7 +123,7 @@ async fn with_another_agents_answer_at_hand(w: World, crash: Arc<Crash>) {
     asked(&w, "crash-second-part", 1).await;
     let lead = format!("{run}.ask.1._");
     eventually(Duration::from_secs(30), || async {
-        when(w.api.actor("Agent", &lead, "status", json!({})).await, |seen| seen["usage"]["calls"] == 2)
+        when(w.signed("Agent", &lead, "status", json!({})).await, |seen| seen["usage"]["calls"] == 2)
     })
     .await;
     let held = crash.strike(&w, "with_another_agents_answer_at_hand", &run).await;
