@@ -46,6 +46,23 @@ pub(super) fn outcome_of(id: &AgentId, origin: &Origin, run: &Run, outcome: &End
     }
 }
 
+/// Returns the part of a task that another agent is to do.
+fn part_of(task: &Task, origin: Origin, agent: String, input: Value) -> Task {
+    Task {
+        agent,
+        input: Datum::inline(input),
+        key: format!("{}/{}/{}", task.key, origin.iteration, origin.call),
+        // The run knows its attempts only.
+        attempt: task.attempt,
+        output_schema: None,
+        at_most_once: false,
+        budgeted: task.budgeted,
+        origin: Some(origin),
+        secrets: task.secrets.clone(),
+        pin: task.pin,
+    }
+}
+
 impl Agents {
     /// Hands a part of the task over, again if nothing has come of it after a while.
     pub(super) async fn delegate(
@@ -66,24 +83,9 @@ impl Agents {
                 return self.report(id, input).await;
             }
         };
-        let part = Task {
-            agent: request.agent.clone(),
-            input: Datum::inline(delegate::input(&request, profile)),
-            key: format!("{}/{iteration}/{}", task.key, call.id),
-            // The run knows its attempts only.
-            attempt,
-            output_schema: None,
-            at_most_once: false,
-            budgeted: task.budgeted,
-            origin: Some(Origin {
-                depth: delegate::depth(task) + 1,
-                agent: id.clone(),
-                iteration,
-                call: call.id.clone(),
-            }),
-            secrets: task.secrets.clone(),
-            pin: task.pin,
-        };
+        let origin =
+            Origin { depth: delegate::depth(task) + 1, agent: id.clone(), iteration, call: call.id.clone() };
+        let part = part_of(task, origin, request.agent.clone(), delegate::input(&request, profile));
         let ready = TaskReady {
             run: target.map(|t| t.run.clone()),
             step: target.map(|t| t.step.clone()),

@@ -22,7 +22,7 @@ use callboard_core::{
     agent::{
         message::{Finish, ModelReply, ToolCall},
         run::{Effect, Event, Input, Phase, Run, check_call},
-        task::Profile,
+        task::{Profile, Task},
     },
     call::CallError,
     id::{AgentId, OperationId, RunId},
@@ -178,20 +178,7 @@ impl Agents {
         };
         let began = Instant::now();
         let span = tracing::info_span!("model", otel.kind = "client", gen_ai.request.model = request.model);
-        // Streamed only when somebody listens: a whole answer is cheaper, and less can go wrong with it. What agents say
-        // among themselves is not the step's answer.
-        let speaks = target.as_ref().filter(|_| task.origin.is_none());
-        let heard = speaks.filter(|t| self.services.live.is_heard(&t.run, self.services.clock.now()));
-        let say = heard.map(|t| {
-            let (services, target, attempt) = (self.services.clone(), t.clone(), task.attempt);
-            move |text: &str| {
-                let step = &target.step;
-                let (node, iteration) = (step.node.clone(), step.iteration.clone());
-                let said =
-                    Said { node, generation: step.generation, iteration, attempt, text: text.to_owned() };
-                services.live.say(&target.run, said, services.clock.now());
-            }
-        });
+        let say = self.speaker(task, target.as_ref());
         let on_delta = say.as_ref().map(|say| say as &(dyn Fn(&str) + Send + Sync));
         failpoint!("model.before_call");
         let reply = self.services.models.call_scrubbed(&request, on_delta, &scrub).instrument(span).await;
@@ -204,6 +191,22 @@ impl Agents {
         self.services.metrics.model_called(&request.model, began.elapsed(), outcome, usage);
         drop((_own, _place));
         self.report(id, Input::Replied { attempt, iteration, reply }).await;
+    }
+
+    /// Returns what hands a model's words on while they come; nothing where nobody listens, since a whole answer is
+    /// cheaper, and less can go wrong with it. What agents say among themselves is not the step's answer.
+    fn speaker(&self, task: &Task, target: Option<&Target>) -> Option<impl Fn(&str) + Send + Sync + use<>> {
+        let speaks = target.filter(|_| task.origin.is_none())?;
+        if !self.services.live.is_heard(&speaks.run, self.services.clock.now()) {
+            return None;
+        }
+        let (services, target, attempt) = (self.services.clone(), speaks.clone(), task.attempt);
+        Some(move |text: &str| {
+            let step = &target.step;
+            let (node, iteration) = (step.node.clone(), step.iteration.clone());
+            let said = Said { node, generation: step.generation, iteration, attempt, text: text.to_owned() };
+            services.live.say(&target.run, said, services.clock.now());
+        })
     }
 
     /// Says why another model is asked than the one that failed.

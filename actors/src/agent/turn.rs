@@ -15,7 +15,7 @@ use crate::{
 use callboard_core::{
     Code, Datum, Machine, Timestamp, Values,
     agent::{
-        run::{Event, Input, Phase, Run},
+        run::{Ending, Event, Input, Phase, Run},
         task::{Profile, Task},
     },
     id::AgentId,
@@ -32,6 +32,16 @@ enum Unloaded {
     Store(Error),
     /// Another process may go on with it; this one must not write over it.
     Newer(document::Unreadable),
+}
+
+/// What applying events has come to.
+struct Applied {
+    /// What goes under keys of its own before the document is saved.
+    made: Vec<stored_values::NewValue>,
+    /// One of the events must not be lost.
+    save: bool,
+    /// The task has ended.
+    ended: bool,
 }
 
 impl Agents {
@@ -231,44 +241,13 @@ impl Agents {
 
     /// Applies the events, and saves the agent where one of them must not be lost, or what was put off is `told`.
     async fn commit(&self, id: &AgentId, mem: &mut Mem, events: Vec<Event>, told: bool) -> Result<(), Error> {
-        let services = &self.services;
-        let turn = format!("a{:x}", services.clock.id());
-        let mut made = Vec::new();
-        let (mut save, mut ended) = (told && mem.unsaved, false);
-        for mut event in events {
-            self.note_fallback(id, &mem.run, &event);
-            match &mut event {
-                // Messages are stored once, under keys of their own, however small.
-                Event::ModelReplied { message, .. }
-                | Event::ToolAnswered { message, .. }
-                | Event::DelegateAnswered { message, .. } => {
-                    keep(message, &turn, &mut made);
-                    save = true;
-                }
-                Event::AnswerRejected { message, complaint, .. } => {
-                    keep(message, &turn, &mut made);
-                    keep(complaint, &turn, &mut made);
-                    save = true;
-                }
-                Event::TaskEnded { outcome, .. } => {
-                    if let callboard_core::agent::run::Ending::Completed(output) = outcome {
-                        stored_values::move_out(vec![output], &turn, &mut made);
-                    }
-                    save = rule!(Tombstone, true);
-                    ended = true;
-                }
-                Event::TaskAccepted { .. }
-                | Event::ModelFailed { .. }
-                | Event::CallGranted { .. }
-                | Event::AnswerDelivered {} => {}
-            }
-            mem.run.apply(&event);
-        }
-        if !save {
+        let put_off = told && mem.unsaved;
+        let Applied { made, save, ended } = self.apply(id, mem, events);
+        if !save && !put_off {
             return Ok(());
         }
         failpoint!("agent.before_values");
-        stored_values::save(services, id.home(), &made).await?;
+        stored_values::save(&self.services, id.home(), &made).await?;
         failpoint!("agent.after_values");
         for value in made {
             if let Some(content) = value.value {
@@ -280,6 +259,49 @@ impl Agents {
             mem.unsaved = true;
             return Ok(());
         }
+        self.save(id, mem).await
+    }
+
+    /// Applies the events, and moves out what is stored under keys of its own.
+    fn apply(&self, id: &AgentId, mem: &mut Mem, events: Vec<Event>) -> Applied {
+        let turn = format!("a{:x}", self.services.clock.id());
+        let mut applied = Applied { made: Vec::new(), save: false, ended: false };
+        let Applied { made, save, ended } = &mut applied;
+        for mut event in events {
+            self.note_fallback(id, &mem.run, &event);
+            match &mut event {
+                // Messages are stored once, under keys of their own, however small.
+                Event::ModelReplied { message, .. }
+                | Event::ToolAnswered { message, .. }
+                | Event::DelegateAnswered { message, .. } => {
+                    keep(message, &turn, made);
+                    *save = true;
+                }
+                Event::AnswerRejected { message, complaint, .. } => {
+                    keep(message, &turn, made);
+                    keep(complaint, &turn, made);
+                    *save = true;
+                }
+                Event::TaskEnded { outcome, .. } => {
+                    if let Ending::Completed(output) = outcome {
+                        stored_values::move_out(vec![output], &turn, made);
+                    }
+                    *save = rule!(Tombstone, true);
+                    *ended = true;
+                }
+                Event::TaskAccepted { .. }
+                | Event::ModelFailed { .. }
+                | Event::CallGranted { .. }
+                | Event::AnswerDelivered {} => {}
+            }
+            mem.run.apply(&event);
+        }
+        applied
+    }
+
+    /// Saves the agent's document.
+    async fn save(&self, id: &AgentId, mem: &mut Mem) -> Result<(), Error> {
+        let services = &self.services;
         let done = matches!(mem.run.phase, Phase::Done { .. });
         let ttl = Ttl::Seconds(if done {
             services.settings.expiry(TOMBSTONE)

@@ -137,25 +137,8 @@ impl Outgoing {
     /// appends in any case, for the check time.
     pub async fn journal(&self, services: &Services, run: &RunId, touch: bool) -> Result<(), NotJournaled> {
         let _turn = self.appending.lock().await;
-        // The batch is a copy: turns go on pushing while it is on its way.
-        let (batch, appended) = {
-            let queue = self.queue.lock();
-            let Some(row) = queue.row.clone().filter(|_| touch || queue.has_row_or_entries()) else {
-                return Ok(());
-            };
-            let first_seq = queue.entries.front().map_or(self.journaled() + 1, |e| e.seq);
-            let batch = Append {
-                run: run.clone(),
-                first_seq,
-                prev_hash: queue.prev_hash,
-                entries: queue.entries.iter().cloned().collect(),
-                values: queue.values.iter().map(|(_, key, data)| (key.clone(), data.clone())).collect(),
-                next_check_at: queue.next_check_at,
-                row,
-            };
-            let appended: Vec<(u64, Hash)> = batch.entries.iter().map(|e| (e.seq, e.hash)).collect();
-            (batch, appended)
-        };
+        let Some(batch) = self.batch(run, touch) else { return Ok(()) };
+        let appended: Vec<(u64, Hash)> = batch.entries.iter().map(|e| (e.seq, e.hash)).collect();
         let last = batch.last_seq();
         let bytes = batch.entries.iter().map(|e| e.event.len()).sum::<usize>()
             + batch.values.iter().map(|(key, data)| key.len() + data.len()).sum::<usize>()
@@ -184,27 +167,48 @@ impl Outgoing {
                 return Err(NotJournaled::Gap);
             }
         }
-        {
-            let mut queue = self.queue.lock();
-            queue.stale &= queue.row.as_ref() != Some(&row);
-            // A load may have filled the queue again meanwhile, maybe with other events. The next append finds those
-            // out.
-            for (seq, hash) in appended {
-                let Some(front) = queue.entries.front().filter(|e| e.seq <= seq) else { continue };
-                if (front.seq, front.hash) != (seq, hash) {
-                    return Ok(());
-                }
-                queue.prev_hash = hash;
-                queue.entries.pop_front();
-            }
-            queue.values.retain(|(seq, _, _)| *seq > last);
-            queue.bytes = queue.entries.iter().map(|e| e.event.len()).sum::<usize>()
-                + queue.values.iter().map(|(_, _, v)| v.len()).sum::<usize>();
-            // The seq never goes backwards, even if a load knew of more meanwhile.
-            self.journaled.fetch_max(last, Ordering::AcqRel);
+        if self.take_off(&row, appended, last) {
+            services.live.notify(run, last, row.ended_at.is_some(), services.clock.now());
         }
-        services.live.notify(run, last, row.ended_at.is_some(), services.clock.now());
         Ok(())
+    }
+
+    /// Returns a copy of all that waits for the catalog, since turns go on pushing while it is on its way; nothing if
+    /// there is nothing to append.
+    fn batch(&self, run: &RunId, touch: bool) -> Option<Append> {
+        let queue = self.queue.lock();
+        let row = queue.row.clone().filter(|_| touch || queue.has_row_or_entries())?;
+        Some(Append {
+            run: run.clone(),
+            first_seq: queue.entries.front().map_or(self.journaled() + 1, |e| e.seq),
+            prev_hash: queue.prev_hash,
+            entries: queue.entries.iter().cloned().collect(),
+            values: queue.values.iter().map(|(_, key, data)| (key.clone(), data.clone())).collect(),
+            next_check_at: queue.next_check_at,
+            row,
+        })
+    }
+
+    /// Takes what was appended off the queue. Returns whether the queue still began with it.
+    fn take_off(&self, row: &RunProjection, appended: Vec<(u64, Hash)>, last: u64) -> bool {
+        let mut queue = self.queue.lock();
+        queue.stale &= queue.row.as_ref() != Some(row);
+        // A load may have filled the queue again meanwhile, maybe with other events. The next append finds those
+        // out.
+        for (seq, hash) in appended {
+            let Some(front) = queue.entries.front().filter(|e| e.seq <= seq) else { continue };
+            if (front.seq, front.hash) != (seq, hash) {
+                return false;
+            }
+            queue.prev_hash = hash;
+            queue.entries.pop_front();
+        }
+        queue.values.retain(|(seq, _, _)| *seq > last);
+        queue.bytes = queue.entries.iter().map(|e| e.event.len()).sum::<usize>()
+            + queue.values.iter().map(|(_, _, v)| v.len()).sum::<usize>();
+        // The seq never goes backwards, even if a load knew of more meanwhile.
+        self.journaled.fetch_max(last, Ordering::AcqRel);
+        true
     }
 
     /// Publishes what is journaled and was not published. Returns whether all of it is out; what is not journaled
