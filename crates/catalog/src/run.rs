@@ -22,8 +22,9 @@ pub struct Append {
     pub values: Vec<(String, Bytes)>,
     /// When the sweeper looks at the run again; nothing leaves it as it is (a new run is looked at at once).
     pub next_check_at: Option<Timestamp>,
-    /// The run after the last entry. An append whose end is behind the history's changes nothing here, nor does one
-    /// to a purged run: it comes from a host that was left behind, and would move the time of the next look.
+    /// The run after the last entry. An append whose end is behind the history's changes nothing here: it comes from a
+    /// host that was left behind. So does one to a purged run: its row follows what it adds to the history, and the
+    /// time of the next look stays.
     pub row: RunProjection,
 }
 

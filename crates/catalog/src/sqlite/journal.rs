@@ -52,8 +52,9 @@ macro_rules! group {
         workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
         summary = excluded.summary, seq = excluded.seq, last_at = max(last_at, excluded.last_at),
         ended_at = excluded.ended_at, retain_until = excluded.retain_until,
-        next_check_at = coalesce(excluded.next_check_at, next_check_at), purging = excluded.purging
-    where excluded.seq >= seq and not purged;
+        next_check_at = iif(purged, next_check_at, coalesce(excluded.next_check_at, next_check_at)),
+        purging = excluded.purging
+    where excluded.seq > seq or excluded.seq = seq and not purged;
     update runs set cleaned_seq = seq, next_check_at = retain_until
     from (select value from json_each($3)) as mark
     where project = mark.value ->> 0 and id = mark.value ->> 1 and seq = mark.value ->> 2
