@@ -72,6 +72,7 @@ pub struct Data {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Catalog {
     pub url: Secret,
+    pub pooler: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -240,7 +241,9 @@ impl Config {
             wrong.push(("secrets.hosts", error));
         }
         let catalog = self.catalog.url.expose();
-        if !catalog.is_empty() && !catalog.starts_with("sqlite:") && !catalog.starts_with("postgres") {
+        if !catalog.is_empty()
+            && !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| catalog.starts_with(scheme))
+        {
             wrong.push(("catalog.url", "it starts neither with sqlite: nor with postgres:".into()));
         }
         for (path, url) in [

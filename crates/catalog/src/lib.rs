@@ -8,7 +8,9 @@
 mod append;
 mod definition;
 mod keys;
+mod postgres;
 mod run;
+mod sql;
 mod sqlite;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
@@ -23,6 +25,7 @@ use std::collections::BTreeMap;
 
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use keys::{InternalKey, Signing};
+pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
 
@@ -171,6 +174,9 @@ pub enum Error {
     /// A stored row can't be read: an operator must look.
     #[error("a stored {what} can't be read: {message}")]
     Corrupt { what: &'static str, message: String },
+    /// It answers, and lacks what it will need soon: an operator must look.
+    #[error("the catalog lacks {0}")]
+    Lacking(String),
     /// The outcome of a write is unknown; try again later.
     #[error("the catalog does not answer: {0}")]
     Unavailable(#[source] Source),

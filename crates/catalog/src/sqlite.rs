@@ -15,6 +15,7 @@ mod writer;
 use crate::{
     Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NewVersion, NewWorkflow, OpenRun,
     Pins, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
+    sql::{LIMIT, run_id, signed},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -36,8 +37,6 @@ const READERS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a file is opened again while another process may be making it.
 const OPEN_TRIES: u32 = 5;
-/// No list is longer.
-const LIMIT: u32 = 10_000;
 
 /// What brings the tables up to date, in order, each in a transaction of its own.
 ///
@@ -307,28 +306,6 @@ impl Catalog for SqliteCatalog {
         self.writer.close().await;
         self.readers.close().await;
     }
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-                Error::Corrupt { what: "row", message: error.to_string() }
-            }
-            _ => Error::Unavailable(error.into()),
-        }
-    }
-}
-
-/// Numbers of the database are signed. Ours never reach its limit; a caller's may, and then no row has one larger.
-fn signed(n: u64) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// Puts a run's id together again of its two columns.
-fn run_id(project: &str, name: &str) -> Result<RunId, sqlx::Error> {
-    let id = project.parse().and_then(|project| RunId::new(&project, name));
-    id.map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 async fn ping(connection: &mut SqliteConnection) -> Result<(), Error> {

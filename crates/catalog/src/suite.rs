@@ -5,11 +5,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
-mod definitions;
+mod appends;
+pub(crate) mod definitions;
+mod documents;
 mod journal;
 mod keys;
 mod pins;
 mod projects;
+pub mod random;
+mod rows;
 mod sweep;
 
 use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
@@ -18,47 +22,116 @@ use callboard_core::{
     Hash, Timestamp,
     id::{ProjectId, RunId},
 };
-use futures::future::join;
+use futures::future::{BoxFuture, join};
 use std::{fmt::Debug, str::FromStr};
 
-pub(crate) use definitions::*;
-pub(crate) use journal::*;
-pub(crate) use keys::*;
-pub(crate) use pins::*;
-pub(crate) use projects::*;
-pub(crate) use sweep::*;
+/// A case, by the sentence that it holds.
+pub type Case = (&'static str, for<'c> fn(&'c dyn Catalog) -> BoxFuture<'c, ()>);
+
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        [$($((stringify!($case), |catalog| Box::pin($module::$case(catalog))),)+)+]
+    };
+}
+
+/// Every case but the last, which closes the catalog.
+pub const CASES: [Case; 80] = cases! {
+    definitions:
+        a_workflow_reads_as_it_was_saved,
+        versions_stay_readable_and_conflicts_are_told,
+        a_hidden_workflow_is_gone_but_its_versions_are_not,
+        workflows_are_listed_newest_first_by_cursor,
+        a_workflow_shows_the_status_of_its_latest_run;
+    documents:
+        a_document_comes_back_as_it_is,
+        a_name_may_be_long,
+        parts_that_nobody_knows_are_saved,
+        each_version_replaces_what_was_said_before,
+        there_is_no_version_zero,
+        an_id_of_another_form_is_nobodys,
+        pages_of_workflows_end,
+        of_changes_to_one_version_one_wins,
+        changes_that_expect_nothing_follow_each_other,
+        of_creations_of_one_id_one_wins,
+        hiding_at_once_is_told_once;
+    journal:
+        a_history_reads_as_it_was_appended,
+        an_append_may_be_repeated_and_overlap,
+        another_hash_at_the_same_seq_is_a_conflict,
+        a_hole_is_a_gap,
+        a_refused_append_leaves_nothing,
+        values_are_written_once,
+        the_projection_only_moves_forward,
+        an_append_without_entries_moves_the_next_check,
+        a_tip_names_the_hash_at_a_seq,
+        runs_are_listed_newest_first_by_filter_and_cursor,
+        runs_are_listed_by_statuses_and_span_over_all_workflows,
+        concurrent_appends_do_not_disturb_each_other,
+        racing_appends_of_one_run_let_one_win;
+    appends:
+        a_long_history_is_read_page_by_page,
+        an_append_over_a_part_adds_the_rest,
+        a_fork_in_the_overlap_is_a_conflict_however_far_it_goes,
+        numbers_that_are_none_are_refused,
+        a_gap_tells_where_the_history_ends,
+        entries_keep_their_time_and_text,
+        values_may_be_large_and_of_any_bytes,
+        a_value_given_twice_keeps_its_first_content,
+        values_come_with_an_append_that_is_behind,
+        the_same_append_many_times_at_once_is_one,
+        appends_of_one_run_handed_in_at_once_follow_each_other,
+        racing_appends_in_the_middle_let_one_win,
+        a_large_group_of_new_and_old_runs_is_taken,
+        a_tip_follows_each_append;
+    rows:
+        a_row_reads_as_it_was_projected,
+        a_row_without_a_workflow_has_none,
+        the_creation_of_a_run_never_changes,
+        a_run_that_goes_on_has_no_end_again,
+        instants_far_away_are_kept,
+        a_list_of_nothing_is_empty,
+        pages_of_one_meet_every_run_once,
+        names_are_sorted_byte_by_byte,
+        a_status_with_marks_is_a_text,
+        a_status_that_changed_moves_the_run,
+        a_cursor_may_be_a_run_that_is_left_out,
+        runs_of_a_workflow_are_listed_by_status_and_span,
+        a_purged_run_is_still_listed,
+        the_longest_names_are_names;
+    pins:
+        a_pin_reads_as_it_was_kept,
+        a_pin_of_another_project_is_not_there,
+        a_pin_goes_when_every_run_that_may_name_it_is_purged,
+        a_pin_may_be_large_and_is_never_changed,
+        a_pin_in_two_projects_is_two,
+        a_pin_kept_by_many_at_once_is_one;
+    sweep:
+        due_runs_are_given_out_once,
+        open_runs_are_found_by_status_page_by_page,
+        a_run_is_cleaned_only_at_the_end_of_its_history,
+        a_purged_run_is_looked_at_again,
+        the_earliest_are_due_first,
+        sweepers_share_what_is_due,
+        a_run_that_nobody_has_to_look_at_is_never_due,
+        many_marks_at_once_are_each_answered,
+        an_append_without_entries_leaves_a_run_cleaned,
+        the_history_of_a_purged_run_and_its_row_stay_together,
+        a_project_is_told_once,
+        open_runs_tell_the_latest_time_of_their_entries;
+    projects:
+        nothing_crosses_from_one_project_to_another,
+        a_run_of_one_name_in_two_projects_is_two_runs;
+    keys:
+        a_key_is_made_once_and_two_are_valid,
+        keys_that_are_made_at_once_have_each_a_number,
+        signatures_once_required_stay_so;
+};
 
 /// Runs the whole suite, and closes the catalog.
 pub async fn all(catalog: &dyn Catalog) {
-    a_workflow_reads_as_it_was_saved(catalog).await;
-    versions_stay_readable_and_conflicts_are_told(catalog).await;
-    a_hidden_workflow_is_gone_but_its_versions_are_not(catalog).await;
-    workflows_are_listed_newest_first_by_cursor(catalog).await;
-    a_workflow_shows_the_status_of_its_latest_run(catalog).await;
-    a_history_reads_as_it_was_appended(catalog).await;
-    an_append_may_be_repeated_and_overlap(catalog).await;
-    another_hash_at_the_same_seq_is_a_conflict(catalog).await;
-    a_hole_is_a_gap(catalog).await;
-    a_refused_append_leaves_nothing(catalog).await;
-    values_are_written_once(catalog).await;
-    the_projection_only_moves_forward(catalog).await;
-    an_append_without_entries_moves_the_next_check(catalog).await;
-    a_tip_names_the_hash_at_a_seq(catalog).await;
-    runs_are_listed_newest_first_by_filter_and_cursor(catalog).await;
-    runs_are_listed_by_statuses_and_span_over_all_workflows(catalog).await;
-    concurrent_appends_do_not_disturb_each_other(catalog).await;
-    racing_appends_of_one_run_let_one_win(catalog).await;
-    a_pin_reads_as_it_was_kept(catalog).await;
-    a_pin_of_another_project_is_not_there(catalog).await;
-    a_pin_goes_when_every_run_that_may_name_it_is_purged(catalog).await;
-    due_runs_are_given_out_once(catalog).await;
-    open_runs_are_found_by_status_page_by_page(catalog).await;
-    a_run_is_cleaned_only_at_the_end_of_its_history(catalog).await;
-    a_purged_run_is_looked_at_again(catalog).await;
-    nothing_crosses_from_one_project_to_another(catalog).await;
-    a_run_of_one_name_in_two_projects_is_two_runs(catalog).await;
-    a_key_is_made_once_and_two_are_valid(catalog).await;
-    signatures_once_required_stay_so(catalog).await;
+    for (_, case) in CASES {
+        case(catalog).await;
+    }
     catalog.health().await.unwrap();
     closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use callboard_actors::{Batcher, Clock, Keyring, Live, Metrics, Services, Settings};
-use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_catalog::{Catalog, Link, PostgresCatalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models, Provider, Script},
@@ -157,26 +157,42 @@ impl Parts {
     }
 }
 
-/// Returns the file of the catalog: the one of the settings, else one in the folder.
-pub fn catalog_file(config: &Config, folder: Option<&Path>) -> anyhow::Result<PathBuf> {
+/// Where the catalog is.
+pub enum CatalogPlace {
+    /// An SQLite file: the one of the settings, else one in the folder.
+    File(PathBuf),
+    Postgres(Link),
+}
+
+/// Returns where the settings say that the catalog is.
+pub fn catalog_place(config: &Config, folder: Option<&Path>) -> anyhow::Result<CatalogPlace> {
     let url = config.catalog.url.expose();
     match (url.strip_prefix("sqlite:"), folder) {
-        (Some(file), _) => Ok(Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned()),
-        (None, Some(folder)) if url.is_empty() => Ok(folder.join("catalog.db")),
+        (Some(file), _) => {
+            Ok(CatalogPlace::File(Path::new(file.strip_prefix("//").unwrap_or(file)).to_owned()))
+        }
+        (None, Some(folder)) if url.is_empty() => Ok(CatalogPlace::File(folder.join("catalog.db"))),
         (None, _) if url.is_empty() => {
             bail!(
-                "no catalog is named: set catalog.url (CALLBOARD__CATALOG__URL), for instance to sqlite:FILE"
+                "no catalog is named: set catalog.url (CALLBOARD__CATALOG__URL), for instance to sqlite:FILE or \
+                 postgres://USER:PASSWORD@HOST/DATABASE"
             )
         }
         (None, _) => {
-            bail!("catalog.url names a Postgres database, which this version can't use yet: use sqlite:FILE")
+            let link = Link::read(url, config.catalog.pooler).map_err(anyhow::Error::msg);
+            Ok(CatalogPlace::Postgres(link.context("catalog.url")?))
         }
     }
 }
 
-/// Opens the catalog and brings it up to date.
+/// Opens the catalog. A file is brought up to date; a database has been, by `callboard migrate`.
 pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Arc<dyn Catalog>> {
-    let file = catalog_file(config, folder)?;
+    let file = match catalog_place(config, folder)? {
+        CatalogPlace::File(file) => file,
+        CatalogPlace::Postgres(link) => {
+            return Ok(Arc::new(PostgresCatalog::open(link).await.context("the catalog")?));
+        }
+    };
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let is_new = !file.exists();
         private::make(parent).with_context(|| parent.display().to_string())?;

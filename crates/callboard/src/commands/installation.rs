@@ -1,23 +1,32 @@
 //! The catalog of an installation, for commands that are about it and start nothing.
 
 use super::Misuse;
-use crate::{assembly, cli::Place, config::Config};
+use crate::{
+    assembly::{self, CatalogPlace},
+    cli::Place,
+    config::Config,
+};
 use anyhow::Context;
-use callboard_catalog::Catalog;
+use callboard_catalog::{Catalog, PostgresCatalog};
 use std::{path::Path, sync::Arc};
 
-/// Opens the catalog that the settings name, or that of the data folder, and makes it if there is none.
+/// Opens the catalog that the settings name, or that of the data folder, and brings it up to date; makes it if there is none.
 pub async fn made(place: &Place) -> anyhow::Result<Arc<dyn Catalog>> {
     let config = config(place)?;
-    assembly::catalog(&config, Some(Path::new(&config.data.dir))).await
+    let folder = Path::new(&config.data.dir);
+    if let CatalogPlace::Postgres(link) = assembly::catalog_place(&config, Some(folder))? {
+        PostgresCatalog::migrate(&link).await.context("the catalog")?;
+    }
+    assembly::catalog(&config, Some(folder)).await
 }
 
-/// The same, where there is one already.
+/// Opens it where there is one already.
 pub async fn existing(place: &Place) -> anyhow::Result<Arc<dyn Catalog>> {
     let config = config(place)?;
     let folder = Path::new(&config.data.dir);
-    let file = assembly::catalog_file(&config, Some(folder))?;
-    if !file.try_exists().with_context(|| file.display().to_string())? {
+    if let CatalogPlace::File(file) = assembly::catalog_place(&config, Some(folder))?
+        && !file.try_exists().with_context(|| file.display().to_string())?
+    {
         let message =
             format!("there is no catalog {}: name the folder by --data, or set catalog.url", file.display());
         return Err(Misuse(message).into());

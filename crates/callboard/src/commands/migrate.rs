@@ -1,4 +1,4 @@
-//! `callboard migrate`: brings the catalog up to date, as every start does; `--finish` ends the time in which processes of
+//! `callboard migrate`: brings the catalog up to date, as every start does with a file; `--finish` ends the time in which processes of
 //! the release before may run.
 
 use super::{Exit, installation};

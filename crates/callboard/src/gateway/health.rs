@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use callboard_catalog::Catalog;
+use callboard_catalog::{self as catalog, Catalog};
 use callboard_sidecar::Sidecar;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -48,7 +48,14 @@ impl Readiness {
                 Ok(Ok(_)) => "hosts no actors yet",
                 Ok(Err(_)) | Err(_) => "does not answer",
             },
-            catalog: if matches!(catalog, Ok(Ok(()))) { "ok" } else { "does not answer" },
+            catalog: match catalog {
+                Ok(Ok(())) => "ok",
+                Ok(Err(catalog::Error::Lacking(what))) => {
+                    tracing::error!(what, "the catalog's months ahead are missing");
+                    "lacks this month's or the next one's partitions"
+                }
+                Ok(Err(_)) | Err(_) => "does not answer",
+            },
             server: if self.stop.is_cancelled() { "is stopping" } else { "ok" },
         }
     }

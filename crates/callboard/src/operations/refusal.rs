@@ -146,7 +146,7 @@ impl From<catalog::Error> for Refusal {
                 tracing::error!(%error, "a stored row can't be read");
                 Self::internal()
             }
-            catalog::Error::Unavailable(_) => {
+            catalog::Error::Lacking(_) | catalog::Error::Unavailable(_) => {
                 tracing::warn!(%error, "catalog");
                 Self::unavailable("catalog_unavailable", "the catalog does not answer", 2)
             }

@@ -1,7 +1,7 @@
 //! Which runs are looked at again, and when.
 
-use super::{lists, run_id};
-use crate::{Error, OpenRun};
+use super::lists;
+use crate::{Error, OpenRun, sql::known_run};
 use callboard_core::{
     Timestamp,
     id::{ProjectId, RunId},
@@ -40,7 +40,7 @@ pub(super) async fn open(
     lists::open_runs(&mut query, project, status, after, limit);
     let rows: Vec<(String, Option<i64>, i64)> = query.build_query_as().fetch_all(readers).await?;
     let open = |(name, next, last): (String, Option<i64>, i64)| {
-        let id = known(project.as_str(), &name)?;
+        let id = known_run(project.as_str(), &name)?;
         Some(OpenRun { id, next_check_at: next.map(Timestamp), last_at: Timestamp(last) })
     };
     Ok(rows.into_iter().filter_map(open).collect())
@@ -60,14 +60,7 @@ pub(super) async fn due(
 ) -> Result<Vec<RunId>, Error> {
     let due: Vec<(String, String)> =
         sqlx::query_as(DUE).bind(now.0).bind(then.0).bind(limit).fetch_all(connection).await?;
-    Ok(due.iter().filter_map(|(project, name)| known(project, name)).collect())
-}
-
-/// Returns a run's id. A row without one, which nobody of ours has written, does not hide the others.
-fn known(project: &str, name: &str) -> Option<RunId> {
-    run_id(project, name)
-        .inspect_err(|error| tracing::error!(project, name, %error, "a row is of no run"))
-        .ok()
+    Ok(due.iter().filter_map(|(project, name)| known_run(project, name)).collect())
 }
 
 pub(super) async fn mark_purged(

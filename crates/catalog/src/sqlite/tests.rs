@@ -188,7 +188,7 @@ async fn another_project_is_neither_shown_nor_touched() {
 async fn rows_of_nodes_and_edges_stand_beside_each_version() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(&path).await.unwrap();
-    suite::versions_stay_readable_and_conflicts_are_told(&catalog).await;
+    suite::definitions::versions_stay_readable_and_conflicts_are_told(&catalog).await;
     let count = async |sql: &'static str| {
         let (n,): (i64,) = sqlx::query_as(sql).fetch_one(&catalog.readers).await.unwrap();
         n

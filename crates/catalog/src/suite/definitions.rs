@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 const DEFAULT: ProjectId = ProjectId::DEFAULT;
 
-fn new(id: &WorkflowId, name: &str) -> NewWorkflow {
+pub(super) fn new(id: &WorkflowId, name: &str) -> NewWorkflow {
     let metadata = Map::from_iter([("team".to_owned(), Value::from("a"))]);
     NewWorkflow {
         project: DEFAULT,
@@ -29,7 +29,7 @@ fn new(id: &WorkflowId, name: &str) -> NewWorkflow {
     }
 }
 
-fn change(expected: Option<u32>, name: &str) -> NewVersion {
+pub(super) fn change(expected: Option<u32>, name: &str) -> NewVersion {
     NewVersion {
         expected,
         name: name.to_owned(),

@@ -24,3 +24,16 @@ pub(crate) async fn signatures_once_required_stay_so(catalog: &dyn Catalog) {
     assert!(catalog.signing().await.unwrap().required);
     assert!(!catalog.require_signatures().await.unwrap());
 }
+
+pub(crate) async fn keys_that_are_made_at_once_have_each_a_number(catalog: &dyn Catalog) {
+    let firsts = (0..4).map(|n| catalog.first_key([20 + n; 32], at(4)));
+    for first in futures::future::join_all(firsts).await {
+        first.unwrap();
+    }
+    let rotated = futures::future::join_all((0..4).map(|n| catalog.rotate_key([10 + n; 32], at(5)))).await;
+    let mut ids: Vec<u32> = rotated.into_iter().map(Result::unwrap).collect();
+    ids.sort_unstable();
+    assert!(ids.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{ids:?}");
+    let keys = catalog.signing().await.unwrap().keys;
+    assert_eq!(keys.iter().map(|key| key.id).collect::<Vec<_>>(), [ids[3], ids[2]], "the two newest");
+}

@@ -2,6 +2,7 @@
 
 use super::{batch, fresh, value};
 use crate::{Catalog, PIN_LEAD};
+use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
     id::{ProjectId, RunId},
@@ -51,4 +52,40 @@ pub(crate) async fn a_pin_goes_when_every_run_that_may_name_it_is_purged(catalog
     assert!(is_kept().await, "it was used since");
     assert_eq!(catalog.forget_pins(&DEFAULT, Timestamp(began + LEAD + 1)).await.unwrap(), 1);
     assert!(!is_kept().await);
+}
+
+pub(crate) async fn a_pin_may_be_large_and_is_never_changed(catalog: &dyn Catalog) {
+    let hash = Hash::of(fresh::<RunId>().as_str().as_bytes());
+    let large = Bytes::from(vec![0; 400_000]);
+    catalog.keep_pin(&DEFAULT, hash, large.clone(), Timestamp(5)).await.unwrap();
+    catalog.keep_pin(&DEFAULT, hash, value("other"), Timestamp(6)).await.unwrap();
+    assert_eq!(catalog.pin(&DEFAULT, hash).await.unwrap(), Some(large));
+}
+
+pub(crate) async fn a_pin_in_two_projects_is_two(catalog: &dyn Catalog) {
+    let hash = Hash::of(fresh::<RunId>().as_str().as_bytes());
+    let [one, other] = ["r", "s"]
+        .map(|p| format!("{p}{}", &fresh::<String>().replace('-', "")[1..]).parse::<ProjectId>().unwrap());
+    catalog.keep_pin(&one, hash, value("{}"), Timestamp(5)).await.unwrap();
+    catalog.keep_pin(&other, hash, value("{}"), Timestamp(5)).await.unwrap();
+    assert_eq!(catalog.forget_pins(&one, Timestamp(LEAD + 5)).await.unwrap(), 0, "not yet");
+    assert_eq!(catalog.forget_pins(&one, Timestamp(LEAD + 6)).await.unwrap(), 1);
+    assert_eq!(catalog.forget_pins(&one, Timestamp(LEAD + 6)).await.unwrap(), 0);
+    assert_eq!(catalog.pin(&one, hash).await.unwrap(), None);
+    assert_eq!(catalog.pin(&other, hash).await.unwrap(), Some(value("{}")));
+}
+
+pub(crate) async fn a_pin_kept_by_many_at_once_is_one(catalog: &dyn Catalog) {
+    let hash = Hash::of(fresh::<RunId>().as_str().as_bytes());
+    let project: ProjectId = format!("t{}", &fresh::<String>().replace('-', "")[1..]).parse().unwrap();
+    let kept = (0..12).map(|n| catalog.keep_pin(&project, hash, value("{}"), Timestamp(100 - n)));
+    for kept in futures::future::join_all(kept).await {
+        kept.unwrap();
+    }
+    assert_eq!(
+        catalog.forget_pins(&project, Timestamp(LEAD + 100)).await.unwrap(),
+        0,
+        "the latest use counts"
+    );
+    assert_eq!(catalog.forget_pins(&project, Timestamp(LEAD + 101)).await.unwrap(), 1);
 }

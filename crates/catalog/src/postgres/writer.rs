@@ -1,0 +1,309 @@
+//! The one connection that appends, and its task.
+//!
+//! Whatever waits is taken at once and committed together; while that commit is under way, the next group gathers. In one
+//! group no run is twice. Only a run's last mark waits a little for others, as nobody waits for it. What the database refuses
+//! (a deadlock with another host's group, a text it can't hold) is found by doing its group again one by one, so it never
+//! fails its neighbours.
+
+use super::{
+    append::{self, Batch},
+    link::{self, Link, PATIENCE, Role, Tx},
+};
+use crate::{Append, AppendError, Error};
+use callboard_core::id::RunId;
+use parking_lot::Mutex;
+use sqlx::PgConnection;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+use tracing::{error, warn};
+
+/// Steps that wait; more make their callers wait.
+const QUEUE: usize = 1024;
+/// Memory that waiting appends may hold, in KiB.
+const QUEUE_KIB: u32 = 64 << 10;
+/// Steps in one group.
+const GROUP: usize = 256;
+/// How long runs that are marked as cleaned up wait for company.
+const LINGER: Duration = Duration::from_millis(5);
+/// How often a step is done again that met another host's.
+const TRIES: u32 = 5;
+
+/// A handle to the writing task.
+pub(super) struct Writer {
+    steps: Mutex<Option<mpsc::Sender<Step>>>,
+    room: Arc<Semaphore>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A write that shares its commit with others.
+enum Step {
+    Append {
+        append: Box<Append>,
+        reply: oneshot::Sender<Result<(), AppendError>>,
+        _room: OwnedSemaphorePermit,
+    },
+    Cleaned {
+        run: RunId,
+        seq: u64,
+        reply: oneshot::Sender<Result<bool, Error>>,
+    },
+}
+
+/// What a step came to, told to its caller after the commit.
+enum Outcome {
+    Appended(Result<(), AppendError>),
+    Cleaned(bool),
+}
+
+// === impl Writer ===
+
+impl Writer {
+    pub fn spawn(link: Link) -> Self {
+        let (steps, queue) = mpsc::channel(QUEUE);
+        let task = Task { connection: None, link };
+        Self {
+            steps: Mutex::new(Some(steps)),
+            room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
+            task: Mutex::new(Some(tokio::spawn(task.run(queue)))),
+        }
+    }
+
+    pub async fn append(&self, append: Append) -> Result<(), AppendError> {
+        if !append.is_well_formed() {
+            error!(run = %append.run, first_seq = append.first_seq, "entries of an append are not numbered in order");
+            return Err(AppendError::Conflict);
+        }
+        let gone = |message: &'static str| AppendError::Unavailable(message.into());
+        let kib = u32::try_from(append.size() >> 10).unwrap_or(QUEUE_KIB).clamp(1, QUEUE_KIB);
+        let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| gone("closed"))?;
+        let (reply, answer) = oneshot::channel();
+        if !self.send(Step::Append { append: Box::new(append), reply, _room: room }).await {
+            return Err(gone("closed"));
+        }
+        answer.await.unwrap_or_else(|_| Err(gone("the writer stopped")))
+    }
+
+    pub async fn cleaned(&self, run: RunId, seq: u64) -> Result<bool, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Step::Cleaned { run, seq, reply }).await;
+        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))
+    }
+
+    pub async fn close(&self) {
+        self.steps.lock().take();
+        let task = self.task.lock().take();
+        if let Some(task) = task
+            && let Err(e) = task.await
+        {
+            error!(error = %e, "the catalog's writer did not end well");
+        }
+    }
+
+    async fn send(&self, step: Step) -> bool {
+        let steps = self.steps.lock().clone();
+        match steps {
+            Some(steps) => steps.send(step).await.is_ok(),
+            None => false,
+        }
+    }
+}
+
+/// What the writing task owns.
+struct Task {
+    /// Nothing before the first write, and after a failure that left the connection in doubt.
+    connection: Option<PgConnection>,
+    link: Link,
+}
+
+// === impl Task ===
+
+impl Task {
+    async fn run(mut self, mut queue: mpsc::Receiver<Step>) {
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                let Some(step) = queue.recv().await else { break };
+                waiting.push_back(step);
+            }
+            while waiting.len() < GROUP
+                && let Ok(step) = queue.try_recv()
+            {
+                waiting.push_back(step);
+            }
+            let until = Instant::now() + LINGER;
+            while waiting.iter().all(Step::may_wait) && waiting.len() < GROUP {
+                match timeout_at(until, queue.recv()).await {
+                    Ok(Some(step)) => waiting.push_back(step),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            let group = group(&mut waiting);
+            self.commit(group).await;
+        }
+        if let Some(connection) = self.connection.take()
+            && let Err(e) = sqlx::Connection::close(connection).await
+        {
+            warn!(error = %e, "closing the catalog failed");
+        }
+    }
+
+    async fn commit(&mut self, group: Vec<Step>) {
+        match self.bounded(&group).await {
+            Ok(outcomes) => tell(group, outcomes),
+            // What was sent may be in or not, or nothing was sent: the same for all of them.
+            Err(error) if !is_refused(&error) => fail(group, &error),
+            Err(_) => {
+                for step in group {
+                    self.alone(step).await;
+                }
+            }
+        }
+    }
+
+    /// Performs a step that was refused with its group.
+    async fn alone(&mut self, step: Step) {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.bounded(std::slice::from_ref(&step)).await {
+                Ok(outcomes) => return tell(vec![step], outcomes),
+                Err(error) if tries < TRIES && has_met_another(&error) => {}
+                Err(error) => return fail(vec![step], &error),
+            }
+        }
+    }
+
+    async fn bounded(&mut self, group: &[Step]) -> Result<Vec<Outcome>, sqlx::Error> {
+        // The connection is let go with the future.
+        let late = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        timeout(PATIENCE, self.transact(group)).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+    }
+
+    /// Performs all steps in one transaction, or none.
+    async fn transact(&mut self, group: &[Step]) -> Result<Vec<Outcome>, sqlx::Error> {
+        let mut tx = self.begin().await?;
+        match perform(&mut tx, group).await {
+            Ok(outcomes) => {
+                self.connection = Some(tx.commit().await?);
+                Ok(outcomes)
+            }
+            Err(error) => {
+                if is_refused(&error) {
+                    self.connection = tx.rollback().await.ok();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Opens a transaction. A connection that broke while nobody used it is passed over: nothing was asked of it.
+    async fn begin(&mut self) -> Result<Tx<PgConnection>, sqlx::Error> {
+        if let Some(connection) = self.connection.take() {
+            match link::open(connection, Role::Engine, self.link.is_direct()).await {
+                Err(error) if link::is_broken(&error) => {}
+                opened => return opened,
+            }
+        }
+        link::open(self.link.connect().await?, Role::Engine, self.link.is_direct()).await
+    }
+}
+
+/// Takes as many steps as may share a commit: no run twice, in the order in which they came.
+fn group(waiting: &mut VecDeque<Step>) -> Vec<Step> {
+    let mut runs = HashSet::new();
+    let (now, later) = waiting.drain(..).partition::<Vec<_>, _>(|step| runs.insert(step.run().clone()));
+    waiting.extend(later);
+    now
+}
+
+/// Writes what continues its history in one statement, and asks about the rest one by one.
+async fn perform(tx: &mut Tx<PgConnection>, group: &[Step]) -> Result<Vec<Outcome>, sqlx::Error> {
+    let mut batch = Batch::default();
+    let mut marks = Vec::new();
+    for step in group {
+        match step {
+            Step::Append { append, .. } if append::is_plain(append) => batch.add(append),
+            Step::Append { .. } => {}
+            Step::Cleaned { run, seq, .. } => marks.push((run, *seq)),
+        }
+    }
+    let written = batch.write(tx).await?;
+    let marked = append::cleaned(tx, &marks).await?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    let mut n = 0;
+    for step in group {
+        outcomes.push(match step {
+            Step::Append { append, .. } => {
+                let is_plain = append::is_plain(append);
+                n += i64::from(is_plain);
+                let is_in = is_plain && written.contains(&n);
+                Outcome::Appended(if is_in { Ok(()) } else { append::ask(tx, append).await? })
+            }
+            Step::Cleaned { run, .. } => Outcome::Cleaned(marked.contains(run)),
+        });
+    }
+    Ok(outcomes)
+}
+
+/// Whether the database said no to what was asked, and so has nothing of it. Alone each step may fare otherwise; not so where
+/// the server has no room, knows no such user or database, or only reads by now.
+fn is_refused(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let of_all =
+        code.is_some_and(|code| ["25", "28", "3D", "53"].iter().any(|class| code.starts_with(class)));
+    !link::is_broken(error) && !of_all && matches!(error, sqlx::Error::Database(_) | sqlx::Error::Encode(_))
+}
+
+/// Whether another transaction was in the way: a deadlock, a lock that was waited for too long.
+fn has_met_another(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| ["40P01", "40001", "55P03"].contains(&&*code))
+}
+
+fn tell(group: Vec<Step>, outcomes: Vec<Outcome>) {
+    group.into_iter().zip(outcomes).for_each(|(step, outcome)| step.answer(outcome));
+}
+
+/// Tells every caller that the outcome is unknown.
+fn fail(group: Vec<Step>, error: &sqlx::Error) {
+    warn!(error = %error, "the catalog could not commit");
+    let error: Arc<str> = error.to_string().into();
+    for step in group {
+        match step {
+            Step::Append { reply, .. } => drop(reply.send(Err(AppendError::Unavailable((&*error).into())))),
+            Step::Cleaned { reply, .. } => drop(reply.send(Err(Error::Unavailable((&*error).into())))),
+        }
+    }
+}
+
+// === impl Step ===
+
+impl Step {
+    fn run(&self) -> &RunId {
+        match self {
+            Step::Append { append, .. } => &append.run,
+            Step::Cleaned { run, .. } => run,
+        }
+    }
+
+    fn may_wait(&self) -> bool {
+        matches!(self, Step::Cleaned { .. })
+    }
+
+    /// A caller that went away does not need the answer.
+    fn answer(self, outcome: Outcome) {
+        match (self, outcome) {
+            (Step::Append { reply, .. }, Outcome::Appended(result)) => drop(reply.send(result)),
+            (Step::Cleaned { reply, .. }, Outcome::Cleaned(marked)) => drop(reply.send(Ok(marked))),
+            (Step::Append { .. } | Step::Cleaned { .. }, _) => {}
+        }
+    }
+}
