@@ -22,6 +22,7 @@ MEASURED = attacks::limits attacks::senders attacks::clocks
 test-dapr:
 	scripts/dapr-build
 	scripts/redis-ensure
+	scripts/postgres-ensure
 	scripts/python-ensure
 	scripts/browser-ensure
 	scripts/clock-ensure
@@ -38,8 +39,10 @@ test-sim:
 chaos:
 	scripts/dapr-build
 	scripts/redis-ensure
+	scripts/postgres-ensure
 	$(CARGO) build --locked --workspace --bins
 	CALLBOARD_CHAOS=full $(CARGO) test --locked --workspace --test it chaos -- --test-threads 1 --nocapture
+	CALLBOARD_CATALOG=full $(CARGO) test --locked --workspace --test it conformance::postgres -- --test-threads 1 --nocapture
 
 ## The long attacks, with the bounds of a release; a short part of each is in `make test`
 attacks:

@@ -12,12 +12,12 @@ use super::{
     load::Load,
     verdict::{Campaign, HEALED, counter},
 };
-use crate::harness::{Launch, Process, START, free_port, http, root, scratch};
+use crate::harness::{Launch, Postgres, Process, START, free_port, http, root, scratch};
 use callboard_actors::{
     Keyring, WORKFLOW,
     protocol::sealed::{To, seal},
 };
-use callboard_catalog::{Journal, SqliteCatalog};
+use callboard_catalog::{Catalog, Link, PostgresCatalog, SqliteCatalog};
 use callboard_core::{Hash, Timestamp, id::RunId};
 use serde_json::{Value, json};
 use std::{
@@ -26,6 +26,7 @@ use std::{
     sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
+use tempfile::TempDir;
 
 /// A process with both roles, as it stands beside a sidecar.
 struct Host {
@@ -38,11 +39,27 @@ struct Host {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hosts_that_both_own_every_run_write_one_history() {
+    let dir = scratch();
+    let file = dir.path().join("catalog.db");
+    let catalog = SqliteCatalog::open(&file).await.expect("the catalog");
+    write_one_history(&dir, &format!("sqlite:{}", file.display()), &catalog).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hosts_that_both_own_every_run_write_one_history_on_postgres() {
+    let (dir, server) = (scratch(), Postgres::start().await);
+    let url = server.url(&server.database().await);
+    let link = Link::read(&url, false).expect("a URL");
+    PostgresCatalog::migrate(&link).await.expect("the tables");
+    let catalog = PostgresCatalog::open(link).await.expect("the catalog");
+    write_one_history(&dir, &url, &catalog).await;
+}
+
+async fn write_one_history(dir: &TempDir, url: &str, catalog: &dyn Catalog) {
     let (runs, quota) = if full() { (150, 500.0) } else { (40, 100.0) };
     let effects = Effects::start().await;
-    let dir = scratch();
     let [grpc, dapr] = [free_port(), free_port()];
-    let mut hosts = ["a", "b"].map(|name| Host::start(name, grpc, dapr, &effects, dir.path()));
+    let mut hosts = ["a", "b"].map(|name| Host::start(name, grpc, dapr, &effects, dir.path(), url));
     let channels = hosts.each_ref().map(|host| host.channel.clone());
     let between = Between::serve(channels.clone()).await;
     let sidecar = Launch::new("sidecar", env!("CARGO_BIN_EXE_embedded-sidecar"))
@@ -86,11 +103,10 @@ async fn two_hosts_that_both_own_every_run_write_one_history() {
     let dumps = campaign.verdict().await;
     assert_eq!(dumps.len(), runs, "INVALID: {} of {runs} runs were started", dumps.len());
     operations.check(&dumps);
-    let catalog = SqliteCatalog::open(&dir.path().join("catalog.db")).await.expect("the catalog");
-    let keyring = Keyring::open(&catalog, Timestamp(0)).await.expect("the keys");
+    let keyring = Keyring::open(catalog, Timestamp(0)).await.expect("the keys");
     for dump in &dumps {
         let run = dump.run["id"].as_str().or(dump.run["run_id"].as_str()).expect("an id");
-        let last = chained(&catalog, run).await;
+        let last = chained(catalog, run).await;
         for channel in &channels {
             // A host that did not write last may show what it remembers; a sweep reads past that.
             let to = To { actor: WORKFLOW, id: run, method: "sweep" };
@@ -159,7 +175,7 @@ impl Operations {
 }
 
 /// Checks that a history is one chain, and returns its last seq.
-async fn chained(catalog: &SqliteCatalog, run: &str) -> u64 {
+async fn chained(catalog: &dyn Catalog, run: &str) -> u64 {
     let run: RunId = run.parse().expect("a run's id");
     let entries = catalog.history(&run, 0, 10_000).await.expect("the catalog answers");
     let mut hash = Hash::default();
@@ -187,9 +203,8 @@ async fn invoke(
 }
 
 impl Host {
-    fn start(name: &str, grpc: u16, dapr: u16, effects: &Effects, dir: &Path) -> Self {
+    fn start(name: &str, grpc: u16, dapr: u16, effects: &Effects, dir: &Path, catalog: &str) -> Self {
         let [listen, channel] = [free_port(), free_port()];
-        let catalog = format!("sqlite:{}", dir.join("catalog.db").display());
         let launch = Launch::new(name, crate::harness::callboard())
             .args(["serve", "--role", "all", "--listen", &format!("127.0.0.1:{listen}")])
             .args(["--app-port", &channel.to_string()])

@@ -13,6 +13,7 @@ mod cut;
 mod failpoints;
 mod hosts;
 mod leaks;
+mod postgres;
 
 mod between;
 mod checker;

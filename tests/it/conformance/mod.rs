@@ -13,6 +13,7 @@ mod documents;
 mod durability;
 mod figures;
 mod openapi;
+mod postgres;
 mod releases;
 mod sdk;
 mod start;

@@ -1,6 +1,6 @@
 //! What the end-to-end tests stand on: real processes on free ports, and fakes of the world.
 //!
-//! Redis, placement, scheduler, daprd and the `callboard` binary are the real programs,
+//! Redis, Postgres, placement, scheduler, daprd and the `callboard` binary are the real programs,
 //! started for one test and gone after it. Faked are only the far ends: model providers
 //! and HTTP services. Every wait is bounded; a program that is missing fails the test with
 //! the command that builds it.
@@ -19,6 +19,7 @@ mod programs;
 mod reaper;
 
 mod cluster;
+mod postgres;
 mod redis;
 mod sidecar;
 
@@ -43,6 +44,7 @@ pub use eventually::{eventually, when};
 pub use launch::Launch;
 pub use model::{Model, chat_completion};
 pub use ports::free_port;
+pub use postgres::{Pooler, Postgres, connect};
 pub use process::Process;
 pub use programs::{Release, callboard, release, root};
 pub use redis::Redis;

@@ -40,6 +40,26 @@ pub fn callboard() -> PathBuf {
     program
 }
 
+/// Returns one of Postgres' programs.
+pub fn postgres(name: &str) -> PathBuf {
+    let named = env::var_os("CALLBOARD_POSTGRES_BIN").map(PathBuf::from);
+    let dir = named.unwrap_or_else(|| root().join(".cache/postgres/bin"));
+    let program = dir.join(name);
+    assert!(program.is_file(), "there is no {}: run scripts/postgres-ensure", program.display());
+    program
+}
+
+/// Returns the `pgbouncer` binary. Debian has it where only root looks.
+pub fn pgbouncer() -> PathBuf {
+    if let Some(named) = env::var_os("CALLBOARD_PGBOUNCER") {
+        return named.into();
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let dirs = env::split_paths(&path).chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let found = dirs.map(|dir| dir.join("pgbouncer")).find(|file| file.is_file());
+    found.expect("there is no pgbouncer: run scripts/postgres-ensure")
+}
+
 /// A release of Dapr, as far as the harness must tell them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Release {

@@ -36,11 +36,12 @@ const NAMES: [&str; 12] = [
 const AROUND: [&str; 9] = ["&", "mut ", "Option<", "Vec<", "Arc<", "Box<", "Cow<", "[", "impl Into<"];
 
 /// Columns of the database, which are texts until an id is made of them.
-const COLUMNS: [(&str, &str); 4] = [
-    ("crates/catalog/src/sqlite.rs", "project"),
+const COLUMNS: [(&str, &str); 5] = [
+    ("crates/catalog/src/postgres/append.rs", "project"),
+    ("crates/catalog/src/postgres/append.rs", "run"),
+    ("crates/catalog/src/sql.rs", "project"),
     ("crates/catalog/src/sqlite/runs.rs", "project"),
     ("crates/catalog/src/sqlite/runs.rs", "workflow_id"),
-    ("crates/catalog/src/sqlite/sweep.rs", "project"),
 ];
 
 /// Returns what is called as an id is, and is a text.
