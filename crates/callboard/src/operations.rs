@@ -9,6 +9,7 @@ mod definitions;
 mod feed;
 mod heavy;
 mod history;
+mod language;
 mod operate;
 mod page;
 mod projection;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
+pub use language::{CheckView, Evaluate, Evaluated, NodeKindView};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;

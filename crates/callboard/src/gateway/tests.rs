@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 mod described;
 mod doors;
+mod language;
 
 struct Api {
     router: Router,

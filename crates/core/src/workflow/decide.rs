@@ -25,6 +25,9 @@ mod advance;
 mod answers;
 mod context;
 mod ops;
+mod seen;
+
+pub use seen::Place;
 
 /// Events after which a decision stops; the next turn goes on from the state that they give.
 const MAX_EVENTS: usize = 64;

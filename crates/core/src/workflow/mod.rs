@@ -15,6 +15,7 @@ pub mod snapshot;
 pub mod view;
 
 pub use args::args_hash;
+pub use decide::Place;
 pub use definition::{Definition, Edge, Node, NodeKind};
 pub use effects::Effect;
 pub use event::{Event, Input, Outcome, Refusal, What};

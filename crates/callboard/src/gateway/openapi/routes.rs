@@ -8,8 +8,8 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, Changes, Filter, Items, Nothing, Page, Rerun, RunItem, Saved, Signal, Start, StartInline,
-    StartedView, StepsPage, WorkflowLine, WorkflowView,
+    Approve, Changes, CheckView, Evaluate, Evaluated, Filter, Items, NodeKindView, Nothing, Page, Rerun,
+    RunItem, Saved, Signal, Start, StartInline, StartedView, StepsPage, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -304,6 +304,38 @@ pub const ROUTES: &[Route] = &[
         of::<Rerun>(),
         true,
     ),
+    read(
+        "/api/v1/node-kinds",
+        "language",
+        "listNodeKinds",
+        "The kinds of nodes, each with the schema of its `config`",
+        NO_QUERY,
+        &[ok("All of them.", Content::Json(of::<Items<NodeKindView>>()))],
+    ),
+    Route {
+        method: "post",
+        path: "/api/v1/definitions/check",
+        tag: "language",
+        id: "checkDefinition",
+        summary: "Says everything that is wrong with a definition; nothing is saved",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[ok("What was found.", Content::Json(of::<CheckView>()))],
+        refusals: &[408, 413, 415, 422],
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/expressions/evaluate",
+        tag: "language",
+        id: "evaluateExpression",
+        summary: "Evaluates an expression or a template over data, or over a run's",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Json { of: of::<Evaluate>(), required: true },
+        answers: &[ok("What it gave.", Content::Json(of::<Evaluated>()))],
+        refusals: &[404, 408, 409, 410, 413, 415, 422],
+    },
     read(
         "/api/v1/openapi.json",
         "server",

@@ -39,14 +39,14 @@ fn completed(n: u64) -> What {
     }
 }
 
-fn entry(seq: u64, what: What) -> Entry {
+pub(super) fn entry(seq: u64, what: What) -> Entry {
     let event = Event { at: Timestamp(0), what };
     let event = serde_json::to_string(&event).expect("JSON");
     Entry { seq, at: Timestamp(0), hash: Hash::of(&seq.to_le_bytes()), event }
 }
 
 /// Appends entries of a run that has ended, so that no actor is asked.
-async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &str) {
+pub(super) async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &str) {
     let last = entries.len() as u64;
     let run: RunId = run.parse().expect("an id");
     let append = Append {
