@@ -46,7 +46,7 @@ fn usage(estimated: bool) -> Usage {
 }
 
 fn failure() -> Failure {
-    Failure { code: "http_status".into(), message: "it answered 500".into() }
+    Failure { code: "http_status".into(), message: "it answered 500".into(), details: None }
 }
 
 fn settings(full: bool) -> RunSettings {
@@ -209,6 +209,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
         retryable: true,
         retry_after: Some(Span(5)),
         elsewhere: false,
+        details: None,
     };
     let phases = vec![
         Phase::Idle,
