@@ -134,10 +134,7 @@ impl Charset {
         };
         found.map_err(|at| {
             let at = at + skip;
-            let is_cut = self == Charset::Of(UTF_8)
-                && std::str::from_utf8(&bytes[at..]).is_err_and(|e| e.error_len().is_none());
-            let byte = bytes.get(at).copied().filter(|_| !is_cut);
-            Undecodable::At { charset: self.name(), at, byte, declared }
+            Undecodable::At { charset: self.name(), at, byte: bytes.get(at).copied(), declared }
         })
     }
 
