@@ -138,16 +138,14 @@ async fn a_refusal_reaches_the_branch_and_who_looks(api: &Api, server: SocketAdd
     let told = &output["told"][0];
     assert_eq!((&told[0], &told[1], &told[2]["x-request-id"]), (&json!(422), &json!("sku"), &json!("r-7")));
     assert_eq!(told[2].get("set-cookie"), None);
-    let steps = api.get(&format!("/runs/{run}/steps")).await;
-    let step =
-        steps["items"].as_array().expect("steps").iter().find(|step| step["node"] == "post").expect("it");
+    let steps = api.steps(&run).await;
+    let step = steps.iter().find(|step| step["node"] == "post").expect("it");
     assert_eq!(
         (&step["error"]["code"], &step["error"]["details"]["body"]["field"]),
         (&json!("http_status"), &json!("sku"))
     );
-    let history = api.get(&format!("/runs/{run}/history")).await;
-    let items = history["items"].as_array().expect("events");
-    let failed = items.iter().find(|event| event["type"] == "step.failed").expect("it failed");
+    let history = api.history(&run).await;
+    let failed = history.iter().find(|event| event["type"] == "step.failed").expect("it failed");
     assert_eq!(failed["data"]["error"]["details"]["status"], 422, "{failed:#}");
 }
 
@@ -165,10 +163,8 @@ async fn what_cannot_be_sent_is_told_before_it_is() {
 
 async fn mistakes_are_told_at_once(w: World) {
     let config = json!({"url": "https://h.example/", "body": 1, "form": [1], "headers": {"Host": "x", "a b": "y", "ok": "a\nb"}});
-    let refused = w
-        .api
-        .post("/workflows", json!({"name": "x", "nodes": [{"id": "a", "type": "http", "config": config}]}))
-        .await;
+    let definition = json!({"name": "x", "nodes": [{"id": "a", "type": "http", "config": config}]});
+    let refused = w.api.refused("/runs", json!({"definition": definition}), 422, "invalid_definition").await;
     let mut found: Vec<String> = refused["problems"]
         .as_array()
         .unwrap_or_else(|| panic!("{refused:#}"))
