@@ -105,7 +105,7 @@ fn body(response: &Response, scrub: &Scrub, wanted: &request::Answer) -> Result<
 struct Unread(CallError);
 
 fn as_json(bytes: &[u8], charset: Option<&String>, scrub: &Scrub) -> Result<Value, Unread> {
-    let text = decoded(bytes, charset, true)?;
+    let text = decoded(bytes, charset, true, scrub)?;
     // Some servers end every answer with a line end, also one without a body.
     if text.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
         return Ok(Value::Null);
@@ -128,7 +128,7 @@ fn as_json(bytes: &[u8], charset: Option<&String>, scrub: &Scrub) -> Result<Valu
 }
 
 fn as_text(bytes: &[u8], charset: Option<&String>, scrub: &Scrub) -> Result<Value, Unread> {
-    let mut text = decoded(bytes, charset, false)?.into_owned();
+    let mut text = decoded(bytes, charset, false, scrub)?.into_owned();
     scrub.text(&mut text);
     Ok(text.into())
 }
@@ -159,8 +159,14 @@ fn file(response: &Response, scrub: &Scrub, bytes: &[u8], size: usize) -> Value 
     file
 }
 
-fn decoded<'t>(bytes: &'t [u8], charset: Option<&String>, is_json: bool) -> Result<Cow<'t, str>, Unread> {
-    let text = charset::decode(bytes, charset.map(String::as_str), is_json).map_err(|undecodable| {
+fn decoded<'t>(
+    bytes: &'t [u8],
+    charset: Option<&String>,
+    is_json: bool,
+    scrub: &Scrub,
+) -> Result<Cow<'t, str>, Unread> {
+    let charset = charset.map(String::as_str);
+    let text = decode(bytes, charset, is_json, scrub).map_err(|undecodable| {
         let message = match &undecodable {
             Undecodable::Unknown(_) => format!("the body can't be decoded: {undecodable}"),
             Undecodable::At { .. } => undecodable.to_string(),
@@ -172,6 +178,19 @@ fn decoded<'t>(bytes: &'t [u8], charset: Option<&String>, is_json: bool) -> Resu
         return Err(Unread(CallError::permanent("http_too_large", message)));
     }
     Ok(text)
+}
+
+/// Decodes, and looks for secrets in the bytes where that fails: a value may stand there in another charset than the rest.
+fn decode<'t>(
+    bytes: &'t [u8],
+    charset: Option<&str>,
+    is_json: bool,
+    scrub: &Scrub,
+) -> Result<Cow<'t, str>, Undecodable> {
+    charset::decode(bytes, charset, is_json).or_else(|undecodable| match scrub.bytes(bytes) {
+        Cow::Owned(masked) => charset::decode(&masked, charset, is_json).map(|text| text.into_owned().into()),
+        Cow::Borrowed(_) => Err(undecodable),
+    })
 }
 
 /// Whether bytes of no known type are a text: UTF-8, or marked, without the signs that no text has.
@@ -233,7 +252,7 @@ fn kept_body(response: &Response, scrub: &Scrub) -> (Value, bool) {
     let of = ContentType::of(&response.headers);
     let charset = of.charset.as_deref();
     let is_bytes = of.kind() == Kind::Bytes || of.kind() == Kind::Unknown && !is_text(&response.body);
-    let text = if is_bytes { None } else { charset::decode(&response.body, charset, false).ok() };
+    let text = if is_bytes { None } else { decode(&response.body, charset, false, scrub).ok() };
     let Some(text) = text else {
         let bytes = scrub.bytes(&response.body);
         let kept = &bytes[..bytes.len().min(KEPT_BODY)];

@@ -147,7 +147,8 @@ fn undecodable(failed: &Failed, plain: bool, limit: usize) -> CallError {
         Failed::TooLarge if plain => too_large("body", limit),
         Failed::TooLarge => too_large("decompressed body", limit),
         Failed::TooManyMembers => {
-            CallError::permanent("http_too_large", "the body is more than 1000 streams of gzip")
+            let message = format!("the body is more than {} streams of gzip", coding::MEMBERS);
+            CallError::permanent("http_too_large", message)
         }
         Failed::Broken => CallError::transient("http_invalid_response", "the body can't be decompressed"),
     }

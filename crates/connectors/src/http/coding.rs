@@ -8,7 +8,7 @@ use std::io::{self, Write};
 /// What we ask for, and can read.
 pub(crate) const ACCEPTED: &str = "gzip, deflate";
 /// A body may be several streams of gzip, one after the other; each costs a new decoder, however short it is.
-const MEMBERS: usize = 1_000;
+pub(super) const MEMBERS: usize = 1_000;
 /// Nobody has a use for more, one over the other.
 const CODINGS: usize = 4;
 

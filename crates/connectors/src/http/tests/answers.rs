@@ -209,6 +209,27 @@ fn what_a_failure_carries_is_bounded_and_has_no_secrets() {
 }
 
 #[test]
+fn a_secret_is_taken_out_also_where_it_stands_in_another_charset_than_the_rest() {
+    let secret = Secret::new("pässwörd-À-1");
+    let scrub = Scrub::new([&secret]);
+    let read = |kind: &str, body: &[u8]| {
+        let response = response(200, &[("content-type", kind)], body);
+        answer::output(&node(json!({})), &response, &scrub).unwrap()["body"].clone()
+    };
+    let latin = b"you sent p\xe4ssw\xf6rd-\xc0-1 to us";
+    let utf8 = "you sent pässwörd-À-1 to us".as_bytes();
+    for kind in ["text/plain", "text/plain; charset=latin1", "text/plain; charset=utf-8"] {
+        assert_eq!(read(kind, latin), "you sent *** to us", "{kind}");
+        assert_eq!(read(kind, utf8), "you sent *** to us", "{kind}");
+    }
+    let quoted = |bytes: &[u8]| [b"\"", bytes, b"\""].concat();
+    for kind in ["application/json", "application/json; charset=windows-1252"] {
+        assert_eq!(read(kind, &quoted(latin)), "you sent *** to us", "{kind}");
+        assert_eq!(read(kind, &quoted(utf8)), "you sent *** to us", "{kind}");
+    }
+}
+
+#[test]
 fn headers_are_texts_without_loss() {
     let mut response = response(200, &[("x-a", "one"), ("x-a", "two")], b"");
     response.headers.insert("x-latin", HeaderValue::from_bytes(b"caf\xe9").unwrap());
