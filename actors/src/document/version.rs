@@ -37,6 +37,11 @@ pub enum Said<'a> {
 pub fn version_for(said: Said<'_>) -> Version {
     match said {
         Said::Event(event) => match &event.what {
+            What::StepCompleted { error: Some(error), .. } | What::StepFailed { error, .. }
+                if error.details.is_some() =>
+            {
+                Version::Named
+            }
             What::RunCreated { .. }
             | What::StepStarted { .. }
             | What::StepCompleted { .. }

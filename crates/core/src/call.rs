@@ -5,6 +5,7 @@
 use crate::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Why a call has no answer, and what may help.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct CallError {
     /// while the call is made and never after that, so it is not recorded.
     #[serde(skip)]
     pub elsewhere: bool,
+    /// What came all the same: of an http call `{status, headers, body}`. Whoever records the failure says how.
+    #[serde(skip)]
+    pub details: Option<Box<Value>>,
 }
 
 /// What calls used.
@@ -45,6 +49,7 @@ impl CallError {
             retryable: false,
             retry_after: None,
             elsewhere: false,
+            details: None,
         }
     }
 

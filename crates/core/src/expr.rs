@@ -28,6 +28,7 @@ mod timed;
 pub use engine::{Context, Expression, Fuel, Use};
 pub use error::Error;
 pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
+pub(crate) use marks::Printed;
 pub use meter::{Brake, Meter};
 pub use reads::Reads;
 pub use references::References;
@@ -139,6 +140,11 @@ pub(crate) fn each_text(template: &Value, f: &mut impl FnMut(&str)) {
         Value::Object(map) => map.values().for_each(|v| each_text(v, f)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Returns what `source` leads to if it is a path and nothing else, of whatever size.
+pub(crate) fn passed(source: &str, context: &Value) -> Option<Result<Value, Error>> {
+    passed::along(source, context)
 }
 
 /// Renders what lies `depth` levels inside a template.

@@ -9,6 +9,7 @@ mod command_line;
 mod crash;
 mod four_ways;
 mod history;
+mod http;
 mod kinds;
 mod large;
 mod pinned;

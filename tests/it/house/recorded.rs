@@ -52,7 +52,7 @@ crates/core/src/workflow/event.rs
     What::DecisionCut:
     What::RunPurging:
     Reserved: calls tokens
-    Failure: code message
+    Failure: code message details?
     RunError: code message node
     RunSettings: dispatch retention max_tokens otherwise?
     Otherwise: failed cancelled

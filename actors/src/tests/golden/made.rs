@@ -46,7 +46,7 @@ fn usage(estimated: bool) -> Usage {
 }
 
 fn failure() -> Failure {
-    Failure { code: "http_status".into(), message: "it answered 500".into() }
+    Failure { code: "http_status".into(), message: "it answered 500".into(), details: None }
 }
 
 fn settings(full: bool) -> RunSettings {
@@ -209,6 +209,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
         retryable: true,
         retry_after: Some(Span(5)),
         elsewhere: false,
+        details: None,
     };
     let phases = vec![
         Phase::Idle,
@@ -283,6 +284,59 @@ pub fn pinned(v: Version) -> BTreeMap<String, Vec<u8>> {
     let all = agents(v, &[], hash).into_iter().chain(agents(v, &["tok"], hash)).enumerate();
     let pinned = all.filter(|(_, agent)| agent.run.task.as_ref().is_some_and(|task| task.pin.is_some()));
     pinned.map(|(n, agent)| (format!("agent-pinned-{n:02}"), document::encode(&agent, v))).collect()
+}
+
+/// What version 1 can't say: failures with what came all the same, in the event, under a key of their own, beside a default.
+pub fn detailed() -> BTreeMap<String, Vec<u8>> {
+    let v = Version::Named;
+    let failed = |details: Datum| Failure { details: Some(details), ..failure() };
+    let small = Datum::inline(
+        json!({"status": 422, "headers": {"x-request-id": "r-1"}, "body": {"field": ["é", 1.0]}}),
+    );
+    let all = [
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 1,
+            error: failed(small.clone()),
+            retry_at: Some(Timestamp(99)),
+            usage: None,
+            op: None,
+        },
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 2,
+            error: failed(stored()),
+            retry_at: None,
+            usage: Some(usage(false)),
+            op: None,
+        },
+        What::StepCompleted {
+            step: step("c", ""),
+            attempt: 1,
+            output: inline(),
+            branch: None,
+            usage: None,
+            error: Some(failed(small)),
+            op: None,
+            signal: None,
+        },
+    ];
+    let events: Vec<Event> = all
+        .into_iter()
+        .zip(1_790_000_000_000..)
+        .map(|(what, at)| Event { at: Timestamp(at), what })
+        .collect();
+    let mut doc = empty(v);
+    events.iter().for_each(|event| drop(doc.push(event.clone())));
+    let mut all = BTreeMap::from([("document-detailed".to_owned(), doc.encode())]);
+    for n in 1..=events.len() {
+        let run = Run::fold(&run_id("r"), &events[..n]);
+        let rest: Vec<Archived> = run.archive.iter().cloned().collect();
+        all.insert(format!("page-detailed-{n}"), document::encode(&rest, v));
+        let part = HeadPart { head: run.head(), pages: Vec::new(), rest };
+        all.insert(format!("head-detailed-{n}"), document::encode(&part, v));
+    }
+    all
 }
 
 /// The version that bytes claim to be of.

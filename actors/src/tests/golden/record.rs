@@ -154,7 +154,15 @@ async fn record_runs() {
             record_each(&at).await;
         }
         at.world.stop().await;
-        if set != "1" {
+        if set == "2c" {
+            let temporary = tempfile::tempdir().expect("a folder");
+            let server = refusing().await;
+            let exempt = vec![server.parse().expect("an origin")];
+            let world = World::reaching(temporary.path(), settings(), exempt, BTreeMap::new()).await;
+            let at = Recorder { world, set };
+            record_refused(&at, &server).await;
+            at.world.stop().await;
+        } else if set != "1" {
             let temporary = tempfile::tempdir().expect("a folder");
             let at = Recorder { world: with_secrets(temporary.path(), settings()).await, set };
             match set {
@@ -164,6 +172,36 @@ async fn record_runs() {
             at.world.stop().await;
         }
     }
+}
+
+/// A server that refuses everything, and says why at length or in short.
+async fn refusing() -> String {
+    let app = axum::Router::new()
+        .route("/short", axum::routing::any(|| async { (http::StatusCode::CONFLICT, "taken") }))
+        .fallback(|| async {
+            let why = json!({"errors": [{"field": "sku", "message": "é".repeat(800)}]});
+            (http::StatusCode::UNPROCESSABLE_ENTITY, axum::Json(why))
+        });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// A run whose calls were refused: one is tried again, one has a default, and a branch reads why.
+async fn record_refused(at: &Recorder, server: &str) {
+    let url = |path: &str| format!("http://{server}/{path}");
+    let retry = json!({"max_retries": 1, "backoff": "constant", "initial": "50ms", "jitter": false});
+    let short = json!({"id": "short", "type": "http", "config": {"url": url("short")}, "retry": retry, "on_error": "branch"});
+    let long =
+        json!({"id": "long", "type": "http", "config": {"url": url("long")}, "on_error": {"default": null}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let definition = json!({
+        "name": "refused",
+        "nodes": [short, long, go],
+        "edges": [{"source": "short", "target": "long", "config": {"branch": "error"}}, {"source": "long", "target": "go"}],
+    });
+    record(at, "refused", json!({"definition": definition}), &[], "waiting").await;
 }
 
 async fn with_secrets(folder: &Path, settings: Settings) -> World {

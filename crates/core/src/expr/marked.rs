@@ -5,7 +5,7 @@
 
 use super::{
     Context, Error, Fuel, engine,
-    marks::{self, Marked},
+    marks::{self, Marked, Printed},
     scan::{Kind, Piece, is_template, pieces, tokens},
 };
 use crate::secret;
@@ -57,18 +57,22 @@ pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Res
     let from = url.text.len();
     url.text.push_str(&rest.text);
     url.secrets.extend(rest.secrets.into_iter().map(|(at, name)| (at + from, name)));
-    url.data.extend(rest.data.into_iter().map(|range| range.start + from..range.end + from));
+    let moved = |Printed { at, raw }| Printed { at: at.start + from..at.end + from, raw };
+    url.data.extend(rest.data.into_iter().map(moved));
     Ok(url)
 }
 
-/// Splits off the source of a tag that stands at the very start: what it prints is the base of the URL.
+/// Splits off the source of a tag that stands at the very start: what it prints is the base of the URL. Where the template
+/// goes on with its own scheme or host, the tag is a part of these.
 fn split_base(template: &str) -> (Option<&str>, &str) {
     let pieces = pieces(template);
     let [Piece::Inert(""), Piece::Tag { block: false, open, body, close }, ..] = pieces.as_slice() else {
         return (None, template);
     };
     let rest = &template[open.len() + body.len() + close.len()..];
-    (Some(body), if body.ends_with('-') { rest.trim_start() } else { rest })
+    let rest = if body.ends_with('-') { rest.trim_start() } else { rest };
+    // A base that data chose could end the URL before what follows: `{{ scheme }}://api.example.com/`.
+    if rest.starts_with([':', '.', '@']) { (None, template) } else { (Some(body), rest) }
 }
 
 /// Returns the names that the template itself refers to.

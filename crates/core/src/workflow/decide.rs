@@ -371,9 +371,15 @@ impl<'a> Decision<'a> {
                 let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
                 let message =
                     format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
+                // What was just recorded is not moved out yet.
+                let details = failure.details.and_then(|details| match details {
+                    Datum::Inline(details) => Some(Box::new((*details).clone())),
+                    Datum::Stored(_) => None,
+                });
                 // The error is permanent, because another attempt of the owner would repeat the iterations that
                 // succeeded, too.
-                self.fail(&owner, attempt, CallError::permanent(&failure.code, message), None);
+                let error = CallError { details, ..CallError::permanent(&failure.code, message) };
+                self.fail(&owner, attempt, error, None);
             }
         }
     }

@@ -160,10 +160,13 @@ pub struct Reserved {
 }
 
 /// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub code: String,
     pub message: String,
+    /// What came all the same: of an http call `{status, headers, body}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Datum>,
 }
 
 /// Why a run failed.
@@ -343,6 +346,9 @@ impl fmt::Display for StepKey {
     }
 }
 
+/// Where the details of a failure stand in an event.
+pub(crate) const DETAILS: &str = "error.details";
+
 // === impl What ===
 
 impl What {
@@ -447,10 +453,14 @@ impl What {
             What::RunCreated { plan, input, .. } => vec![plan, input],
             What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter_mut().collect(),
             What::IterationEnded { output, .. } => output.iter_mut().collect(),
-            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
+            What::StepCompleted { output, error, .. } => {
+                let details = error.as_mut().and_then(|error| error.details.as_mut());
+                std::iter::once(output).chain(details).collect()
+            }
+            What::StepFailed { error, .. } => error.details.iter_mut().collect(),
+            What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
-            What::StepFailed { .. }
-            | What::StepSkipped { .. }
+            What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
             | What::StepGranted { .. }
@@ -471,7 +481,7 @@ impl What {
         self.named_data().into_iter().map(|(_, datum)| datum).collect()
     }
 
-    /// The same, each with the name of its field.
+    /// The same, each with the name of its field, or of the one that it stands in.
     pub(crate) fn named_data(&self) -> Vec<(&'static str, &Datum)> {
         match self {
             What::RunCreated { plan, input, .. } => vec![("plan", plan), ("input", input)],
@@ -479,10 +489,16 @@ impl What {
                 input.iter().map(|input| ("input", input)).collect()
             }
             What::IterationEnded { output, .. } => output.iter().map(|output| ("output", output)).collect(),
-            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![("output", output)],
+            What::StepCompleted { output, error, .. } => {
+                let details = error.as_ref().and_then(|error| error.details.as_ref());
+                std::iter::once(("output", output)).chain(details.map(|details| (DETAILS, details))).collect()
+            }
+            What::StepFailed { error, .. } => {
+                error.details.iter().map(|details| (DETAILS, details)).collect()
+            }
+            What::RunCompleted { output } => vec![("output", output)],
             What::SignalReceived { data, .. } => vec![("data", data)],
-            What::StepFailed { .. }
-            | What::StepSkipped { .. }
+            What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
             | What::StepGranted { .. }
@@ -537,6 +553,7 @@ impl Refusal {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self { code: error.code, message: error.message }
+        let details = error.details.map(|details| Datum::inline(*details));
+        Self { code: error.code, message: error.message, details }
     }
 }

@@ -314,7 +314,10 @@ fn over(limit: &str) -> CallError {
 fn tool_message(id: &str, result: &Result<Value, CallError>) -> Datum {
     let text = match result {
         Ok(value) => value.clone(),
-        Err(e) => json!({"error": {"code": e.code, "message": e.message}}),
+        Err(e) => match &e.details {
+            Some(details) => json!({"error": {"code": e.code, "message": e.message, "details": details}}),
+            None => json!({"error": {"code": e.code, "message": e.message}}),
+        },
     };
     datum(&Message { tool_call_id: Some(id.to_owned()), ..Message::new(Role::Tool, plain(&text)) })
 }

@@ -227,7 +227,7 @@ fn check_http(http: &request::Template, config: &str, problems: &mut Vec<Problem
     }
     let headers = http.headers.iter().map(|(k, v)| (format!("headers.{k}"), v));
     let query = http.query.iter().map(|(k, v)| (format!("query.{k}"), v));
-    let body = http.body.iter().map(|v| ("body".to_owned(), v));
+    let body = http.bodies().map(|(field, _, v)| (field.to_owned(), v));
     let url = Value::String(http.url.clone());
     for (field, template) in headers.chain(query).chain(body).chain([("url".to_owned(), &url)]) {
         expr::each_text(template, &mut |text| {

@@ -105,7 +105,11 @@ fn fields(what: &What, telling: &Telling<'_>) -> Value {
         is_told && !LIFTED.contains(&name.as_str()) && !value.is_null()
     });
     for (name, datum) in what.named_data() {
-        let Some(field) = fields.get_mut(name) else { continue };
+        let field = match name.split_once('.') {
+            Some((outer, inner)) => fields.get_mut(outer).and_then(|outer| outer.get_mut(inner)),
+            None => fields.get_mut(name),
+        };
+        let Some(field) = field else { continue };
         // An inline value is written as `{"v": …}`; people see the value alone.
         match datum {
             Datum::Inline(_) => *field = field.get_mut("v").map(Value::take).unwrap_or_default(),

@@ -31,10 +31,21 @@ pub struct StepView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args_hash: Option<String>,
     pub output: Option<Value>,
-    pub error: Option<Failure>,
+    pub error: Option<FailureView>,
     pub usage: Usage,
     pub started_at: Option<String>,
     pub ended_at: Option<String>,
+}
+
+/// Why a step failed, or would have.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Failure")]
+pub struct FailureView {
+    pub code: String,
+    pub message: String,
+    /// What came all the same: of an http call `{status, headers, body}`, with `cut` where the body is only its beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
 }
 
 /// A step's status as users see it.
@@ -229,7 +240,11 @@ impl Steps {
             input: line.input.as_ref().map(show),
             args_hash: line.input.as_ref().filter(|_| self.is_asked(line)).map(args_hash),
             output: line.output.as_ref().map(show),
-            error: line.error.clone(),
+            error: line.error.as_ref().map(|error| FailureView {
+                code: error.code.clone(),
+                message: error.message.clone(),
+                details: error.details.as_ref().map(show),
+            }),
             usage: line.usage,
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.map(|at| at.to_string()),
@@ -329,7 +344,8 @@ impl Line {
 
     /// The data that the line shows.
     pub fn data(&self) -> impl Iterator<Item = &Datum> {
-        self.input.iter().chain(&self.output)
+        let details = self.error.as_ref().and_then(|error| error.details.as_ref());
+        self.input.iter().chain(&self.output).chain(details)
     }
 
     fn is_open(&self) -> bool {

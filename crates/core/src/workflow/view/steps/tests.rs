@@ -43,7 +43,7 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
     What::StepFailed {
         step: StepKey::new(1, node, ""),
         attempt,
-        error: Failure { code: "model_unavailable".into(), message: "gone".into() },
+        error: Failure { code: "model_unavailable".into(), message: "gone".into(), details: None },
         retry_at: retry_at.map(Timestamp),
         usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
         op: None,
