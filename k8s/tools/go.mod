@@ -1,17 +1,15 @@
-// What the manifests are checked with, besides Python: `kustomize build`, and the loader of Compose files. The versions
-// here and the sums in go.sum are the pin; scripts/manifests-ensure builds them.
+// What the manifests are checked with, besides Python: `kustomize build`, and a program that loads Compose files as Compose
+// does. The versions here and the sums in go.sum are the pin; scripts/manifests-ensure builds them.
 module callboard/k8s/tools
 
 go 1.24
 
-tool (
-	github.com/compose-spec/compose-go/v2/cmd
-	sigs.k8s.io/kustomize/kustomize/v5
-)
+tool sigs.k8s.io/kustomize/kustomize/v5
+
+require github.com/compose-spec/compose-go/v2 v2.16.2
 
 require (
 	github.com/blang/semver/v4 v4.0.0 // indirect
-	github.com/compose-spec/compose-go/v2 v2.12.1 // indirect
 	github.com/davecgh/go-spew v1.1.1 // indirect
 	github.com/distribution/reference v0.5.0 // indirect
 	github.com/docker/go-connections v0.4.0 // indirect
@@ -31,7 +29,7 @@ require (
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.1 // indirect
 	github.com/sergi/go-diff v1.2.0 // indirect
-	github.com/sirupsen/logrus v1.9.0 // indirect
+	github.com/sirupsen/logrus v1.10.1 // indirect
 	github.com/spf13/cobra v1.8.0 // indirect
 	github.com/spf13/pflag v1.0.6 // indirect
 	github.com/xhit/go-str2duration/v2 v2.1.0 // indirect
