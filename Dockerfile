@@ -23,7 +23,7 @@ RUN cargo chef cook --locked --profile dist --package callboard --recipe-path re
 COPY . .
 RUN cargo build --locked --profile dist --package callboard
 # The only place that the program writes to (`data.dir`): a volume that is mounted there takes its owner from it.
-RUN mkdir -p /image/var/lib/callboard && install -D -m 755 target/dist/callboard /image/usr/local/bin/callboard
+RUN install -D -m 755 target/dist/callboard /image/bin/callboard && install -d -m 700 /image/lib/callboard
 
 # glibc of the release that it was built on, certificates, time zones.
 FROM gcr.io/distroless/cc-debian13:nonroot@sha256:54df941ed0d06a1bd95ef5e0ce391fd8d9f94b64782dc9a60062727849ee3f97
@@ -35,10 +35,11 @@ LABEL org.opencontainers.image.title="callboard" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="gcr.io/distroless/cc-debian13:nonroot"
-COPY --from=build /image/usr /usr
-COPY --from=build --chown=65532:65532 --chmod=700 /image/var/lib/callboard /var/lib/callboard
+COPY --from=build /image/bin/ /usr/local/bin/
+COPY --from=build --chown=65532:65532 /image/lib/ /var/lib/
 # By number: Kubernetes can tell that it is not root.
 USER 65532:65532
-WORKDIR /var/lib/callboard
+# Nothing lies there that could speak for the operator: no settings, no agents, no data.
+WORKDIR /home/nonroot
 EXPOSE 8080
 ENTRYPOINT ["/usr/local/bin/callboard"]

@@ -4,6 +4,8 @@
 //! documents; here are the suites of it, one by one, and what only the program itself can say: whether it takes the
 //! arguments, variables and settings that it is given there, and works with the components of a cluster.
 
+#![allow(clippy::panic, reason = "what the program refuses is a failed test")]
+
 mod beside;
 mod programs;
 

@@ -5,7 +5,6 @@ say, as far as policies and ports see it.
 import re
 
 import yaml
-
 from sources import MADE, ROOT, chart
 
 

@@ -6,7 +6,6 @@ import unittest
 from pathlib import Path
 
 import yaml
-
 from sources import ENVIRONMENT, ROOT, arguments, build, compose, one
 
 APPS = {"workflow-1": "workflow-service", "workflow-2": "workflow-service", "ai": "ai-service"}
@@ -21,7 +20,9 @@ class File(unittest.TestCase):
 
     def test_the_processes_are_two_for_workflows_one_for_agents_and_what_they_need(self):
         beside = {f"{name}-dapr" for name in APPS}
-        self.assertEqual(set(self.services), {*APPS, *beside, "migrate", "placement", "scheduler", "redis", "postgres", "kong"})
+        self.assertEqual(
+            set(self.services), {*APPS, *beside, "migrate", "placement", "scheduler", "redis", "postgres", "kong"}
+        )
         self.assertEqual({n for n, s in self.services.items() if s.get("profiles")}, {"kong"})
 
     def test_an_app_and_its_sidecar_are_on_one_loopback(self):
@@ -44,7 +45,9 @@ class File(unittest.TestCase):
             self.assertEqual(waits["migrate"], "service_completed_successfully")
             self.assertEqual(waits["postgres"], "service_healthy")
             waits = {n: d["condition"] for n, d in self.services[f"{name}-dapr"]["depends_on"].items()}
-            self.assertEqual(waits, {"redis": "service_healthy", "placement": "service_started", "scheduler": "service_started"})
+            self.assertEqual(
+                waits, {"redis": "service_healthy", "placement": "service_started", "scheduler": "service_started"}
+            )
         self.assertEqual(self.services["migrate"]["depends_on"]["postgres"]["condition"], "service_healthy")
         for service in self.services.values():
             for name, wanted in (service.get("depends_on") or {}).items():
@@ -61,7 +64,9 @@ class File(unittest.TestCase):
         for name in (*APPS, "migrate"):
             url = self.services[name]["environment"]["CALLBOARD__CATALOG__URL"]
             store = self.services["postgres"]["environment"]
-            wanted = f"postgres://{store['POSTGRES_USER']}:{store['POSTGRES_PASSWORD']}@postgres:5432/{store['POSTGRES_DB']}"
+            wanted = (
+                f"postgres://{store['POSTGRES_USER']}:{store['POSTGRES_PASSWORD']}@postgres:5432/{store['POSTGRES_DB']}"
+            )
             self.assertEqual(url, wanted)
 
     def test_nothing_is_published_but_on_loopback(self):
@@ -88,7 +93,12 @@ class File(unittest.TestCase):
             self.assertFalse(service.get("privileged"), name)
 
     def test_what_must_last_is_in_volumes(self):
-        mounted = {v["target"]: v["source"] for s in self.services.values() for v in s.get("volumes") or [] if v["type"] == "volume"}
+        mounted = {
+            v["target"]: v["source"]
+            for s in self.services.values()
+            for v in s.get("volumes") or []
+            if v["type"] == "volume"
+        }
         for target, volume in {"/data": "redis", "/var/lib/postgresql": "postgres", "/var/lock": "scheduler"}.items():
             self.assertEqual(mounted[target], volume)
         given, _ = arguments(self.services["scheduler"]["command"])
@@ -96,7 +106,9 @@ class File(unittest.TestCase):
         for name in APPS:
             (data,) = [v for v in self.services[name]["volumes"] if v["type"] == "volume"]
             self.assertEqual(data["target"], "/var/lib/callboard")
-            self.assertTrue(self.services[name]["environment"]["CALLBOARD__DATA__DIR"].startswith("/var/lib/callboard/"))
+            self.assertTrue(
+                self.services[name]["environment"]["CALLBOARD__DATA__DIR"].startswith("/var/lib/callboard/")
+            )
         for service in self.services.values():
             for volume in service.get("volumes") or []:
                 if volume["type"] == "bind":
@@ -111,7 +123,11 @@ class File(unittest.TestCase):
         text = (ROOT / "compose.yaml").read_text()
         for value in ENVIRONMENT.values():
             self.assertNotIn(value, text)
-        example = {line.split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if "=" in line and line[0] != "#"}
+        example = {
+            line.split("=")[0]
+            for line in (ROOT / ".env.example").read_text().splitlines()
+            if "=" in line and line[0] != "#"
+        }
         used = set(re.findall(r"\$\{(\w+)", text))
         self.assertEqual(example, used)
         for line in (ROOT / ".env.example").read_text().splitlines():
@@ -179,7 +195,11 @@ class Kong(unittest.TestCase):
         services, rendered = compose()["services"], build("k8s/base")
         for service in self.services.values():
             host, port = re.match(r"http://([a-z-]+):(\d+)/", service["url"]).groups()
-            behind = [n for n, s in services.items() if host in ((s.get("networks") or {}).get("edge") or {}).get("aliases", [])]
+            behind = [
+                n
+                for n, s in services.items()
+                if host in ((s.get("networks") or {}).get("edge") or {}).get("aliases", [])
+            ]
             self.assertTrue(behind, host)
             for name in behind:
                 app = services[name.removesuffix("-dapr")]

@@ -6,10 +6,9 @@ import json
 import re
 import unittest
 
-import yaml
-
 import sidecar
-from sources import ROOT, annotations, arguments, build, compose, documents, flags, one, template
+import yaml
+from sources import ROOT, annotations, arguments, build, chart, compose, documents, flags, one, template
 
 APPS = {"workflow-service", "ai-service"}
 # What stands in a cluster only: who may use which topic. Outside workers are not there unless somebody adds them.
@@ -40,14 +39,18 @@ class Resources(unittest.TestCase):
     def test_components_are_those_of_one_machine(self):
         for name in ("statestore", "pubsub", "broadcast", "secrets"):
             here, there = self.here[name], one(self.there, "Component", name)
-            self.assertEqual((here["spec"]["type"], here["spec"]["version"]), (there["spec"]["type"], there["spec"]["version"]))
+            self.assertEqual(
+                (here["spec"]["type"], here["spec"]["version"]), (there["spec"]["type"], there["spec"]["version"])
+            )
             mine, theirs = metadata(here), metadata(there)
             self.assertEqual(set(mine) - TOPICS, set(theirs) - TOPICS, name)
             for item in set(mine) - TOPICS:
                 if item in ("redisHost", "redisPassword"):
                     # A Secret of the cluster instead of a variable.
                     key = item.removeprefix("redis").lower()
-                    self.assertEqual(theirs[item], {"name": item, "secretKeyRef": {"name": "callboard-redis", "key": key}})
+                    self.assertEqual(
+                        theirs[item], {"name": item, "secretKeyRef": {"name": "callboard-redis", "key": key}}
+                    )
                 else:
                     self.assertEqual(mine[item], theirs[item], name)
         # The store of variables is only how one machine's files find their addresses.
@@ -104,10 +107,30 @@ class Resources(unittest.TestCase):
         self.assertEqual(there["spec"]["accessControl"]["defaultAction"], "deny")
         self.assertNotIn("policies", there["spec"]["accessControl"])
 
+    def test_the_chart_knows_every_value_that_it_is_given(self):
+        known = yaml.safe_load(chart("values.yaml"))
+        known["dapr_sidecar_injector"] = yaml.safe_load(chart("charts/dapr_sidecar_injector/values.yaml"))
+
+        def unknown(given, known, at=""):
+            for key, value in given.items():
+                if key not in known:
+                    yield f"{at}{key}"
+                elif isinstance(value, dict):
+                    yield from unknown(value, known[key], f"{at}{key}.")
+
+        given = yaml.safe_load((ROOT / "k8s/dapr-values.yaml").read_text())
+        self.assertEqual(list(unknown(given, known)), [])
+        self.assertEqual(list(unknown({"global": {"ha": {"on": 1}}}, known)), ["global.ha.on"])
+
     def test_redis_keeps_what_it_acknowledged_wherever_it_is_ours(self):
         store = template(one(build("k8s/overlays/dev"), "StatefulSet", "redis"))["spec"]["containers"][0]
         for said in (" ".join(store["command"]), " ".join(compose()["services"]["redis"]["command"])):
-            for words in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction", "--requirepass"):
+            for words in (
+                "--appendonly yes",
+                "--appendfsync everysec",
+                "--maxmemory-policy noeviction",
+                "--requirepass",
+            ):
                 self.assertIn(words, said)
 
 
@@ -154,7 +177,14 @@ class Sidecars(unittest.TestCase):
             name, (_, *command) = app["appID"], app["command"]
             wanted, words = arguments(command)
             in_cluster = template(one(rendered, "Deployment", name))["spec"]["containers"][0]["args"]
-            commands = [in_cluster, *(s["command"] for s in services.values() if ["--role", wanted["role"]] == (s.get("command") or [])[1:3])]
+            commands = [
+                in_cluster,
+                *(
+                    s["command"]
+                    for s in services.values()
+                    if ["--role", wanted["role"]] == (s.get("command") or [])[1:3]
+                ),
+            ]
             self.assertGreaterEqual(len(commands), 2)
             for said in commands:
                 given, said_words = arguments(said)

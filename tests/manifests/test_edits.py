@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sources import ROOT
 
+# fmt: off
 COPIED = ["actors/src/events.rs", "actors/src/live/bus.rs", "Dockerfile", ".dockerignore", ".env.example", ".gitignore", "Cargo.toml", "compose.yaml", "rust-toolchain.toml",
           "components", "config", "dapr", "docs", "k8s", "kong", "scripts", "tests/manifests"]
 
@@ -62,6 +63,7 @@ EDITS = [
     ("Cargo.toml", 'version = "0.1.0"\nedition', 'version = "0.2.0"\nedition', "test_images.Images.test_ours_has_the_version_of_the_workspace"),
     ("Dockerfile", "FROM rust:1.95.0-trixie@", "FROM rust:1.90.0-trixie@", "test_images.Dockerfile.test_the_compiler_is_the_images_own_and_fits"),
     ("Dockerfile", "--profile dist --package callboard\n#", "--release --package callboard\n#", "test_images.Dockerfile.test_dependencies_are_built_before_the_sources_are_there"),
+    ("Dockerfile", "--chown=65532:65532 ", "", "test_images.Dockerfile.test_the_image_runs_as_a_number_without_a_shell"),
     ("Dockerfile", "USER 65532:65532\n", "", "test_images.Dockerfile.test_the_image_runs_as_a_number_without_a_shell"),
     ("Dockerfile", "-debian13:nonroot@", "-debian12:nonroot@", "test_images.Dockerfile.test_builder_and_image_are_of_one_debian"),
     # Shapes and references.
@@ -74,6 +76,7 @@ EDITS = [
     ("docs/kubernetes.md", "job/callboard-migrate --timeout=5m", "job/migrate --timeout=5m", "test_pages.Kubernetes.test_what_kubectl_names_is_there"),
     ("docs/compose.md", "docker compose logs workflow-1 ai", "docker compose logs workflow ai", "test_pages.Compose.test_what_docker_compose_names_is_there"),
 ]
+# fmt: on
 
 
 def noticed(edit):
@@ -91,7 +94,9 @@ def noticed(edit):
             return f"{path} has no `{right}` any more"
         file.write_text(text.replace(right, wrong))
         command = [sys.executable, "-m", "unittest", check]
-        ran = subprocess.run(command, cwd=Path(folder) / "tests/manifests", capture_output=True, text=True, env=os.environ)
+        ran = subprocess.run(
+            command, cwd=Path(folder) / "tests/manifests", capture_output=True, text=True, env=os.environ
+        )
         # An error is a check that broke, which is as loud but says less.
         if ran.returncode == 0 or "FAILED" not in ran.stderr:
             return f"{check} does not notice `{wrong}` in {path}: {ran.stderr[-300:]}"

@@ -3,12 +3,11 @@
 import unittest
 
 import flows
+import yaml
 from changes import changes
 from flows import Flow, Peer
 from sources import OVERLAYS, build, chart, template, workloads
 from world import ELSEWHERE, OTHERS, OURS, World, policies, table
-
-import yaml
 
 STORES = "k8s/overlays/dev"
 
@@ -128,7 +127,12 @@ class Evaluator(unittest.TestCase):
         self.assertFalse(self.verdict([deny, allow], Flow(self.far, self.db, 1)))
 
     def test_namespace_and_pod_in_one_peer_are_both_needed_and_in_two_either(self):
-        both = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "b"}}, "podSelector": {"matchLabels": {"app": "web"}}}]
+        both = [
+            {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "b"}},
+                "podSelector": {"matchLabels": {"app": "web"}},
+            }
+        ]
         either = [{key: value} for key, value in both[0].items()]
         spec = {"podSelector": {"matchLabels": {"app": "db"}}}
         self.assertFalse(self.verdict([{**spec, "ingress": [{"from": both}]}], Flow(self.far, self.db, 1)))
@@ -157,7 +161,11 @@ class Evaluator(unittest.TestCase):
         self.assertFalse(self.verdict([spec(port="http")], Flow(self.db, self.web, 81)))
 
     def test_blocks_and_their_exceptions(self):
-        spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}]}
+        spec = {
+            "podSelector": {},
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}],
+        }
         self.assertTrue(self.verdict([spec], Flow(self.web, self.world, 1)))
         self.assertFalse(self.verdict([spec], Flow(self.web, Peer("", "10.9.9.9"), 1)))
         self.assertFalse(self.verdict([spec], Flow(self.web, Peer("", "2606::1"), 1)))

@@ -113,7 +113,9 @@ class Dockerfile(unittest.TestCase):
     def test_builder_and_image_are_of_one_debian(self):
         """A newer glibc than the image's would not load."""
         names = [image for _, image, _ in stages()]
-        self.assertTrue(any("-trixie@" in image for image in names) and any("-debian13:" in image for image in names), names)
+        self.assertTrue(
+            any("-trixie@" in image for image in names) and any("-debian13:" in image for image in names), names
+        )
 
     def test_dependencies_are_built_before_the_sources_are_there(self):
         (build_stage,) = [steps for name, _, steps in stages() if name == "build"]
@@ -145,14 +147,26 @@ class Dockerfile(unittest.TestCase):
                 spec = template(document)["spec"]
                 if spec["containers"][0]["image"].startswith("callboard:"):
                     self.assertEqual(spec["securityContext"]["runAsUser"], 65532)
-        self.assertTrue(any("--chown=65532:65532" in r and r.endswith("/var/lib/callboard") for i, r in steps if i == "COPY"))
+        # Not above the data, which would then be a folder that was merely found.
+        self.assertEqual([r for i, r in steps if i == "WORKDIR"], ["/home/nonroot"])
+        # The program is root's and the folder is not.
+        copies = [r for i, r in steps if i == "COPY"]
+        self.assertEqual(
+            copies,
+            ["--from=build /image/bin/ /usr/local/bin/", "--from=build --chown=65532:65532 /image/lib/ /var/lib/"],
+        )
+        made = " ".join(r for name, _, steps in stages() if name == "build" for i, r in steps if i == "RUN")
+        self.assertIn("target/dist/callboard /image/bin/callboard", made)
+        self.assertIn("install -d -m 700 /image/lib/callboard", made)
 
 
 class Context(unittest.TestCase):
     def test_what_the_sources_take_in_is_sent(self):
         """Files that are compiled in, and everything that Cargo wants to see of the workspace."""
         wanted = set()
-        sources = [p for p in tracked() if p.endswith(".rs") and p.startswith(("actors/", "crates/")) and "/tests" not in p]
+        sources = [
+            p for p in tracked() if p.endswith(".rs") and p.startswith(("actors/", "crates/")) and "/tests" not in p
+        ]
         for file in sources:
             for path in re.findall(r'include_(?:str|bytes|dir)!\(\s*"([^"]+)"', (ROOT / file).read_text()):
                 target = (PurePosixPath(file).parent / path).as_posix()
@@ -163,8 +177,20 @@ class Context(unittest.TestCase):
         self.assertTrue(in_context("Cargo.lock") and in_context(".cargo/config.toml"))
 
     def test_nothing_else_is_sent(self):
-        for path in (".git/HEAD", ".env", "secrets.env", "target/debug/callboard", "docs/api.md", "README.md", "data/catalog.db",
-                     "compose.yaml", "k8s/base/dapr.yaml", "kong/consumers.yaml", ".cache/dapr/daprd", "crates/core/target/x"):
+        for path in (
+            ".git/HEAD",
+            ".env",
+            "secrets.env",
+            "target/debug/callboard",
+            "docs/api.md",
+            "README.md",
+            "data/catalog.db",
+            "compose.yaml",
+            "k8s/base/dapr.yaml",
+            "kong/consumers.yaml",
+            ".cache/dapr/daprd",
+            "crates/core/target/x",
+        ):
             self.assertFalse(in_context(path), path)
 
     def test_cargo_understands_the_workspace_in_it(self):

@@ -3,9 +3,8 @@
 import copy
 import unittest
 
-import yaml
-
 import sidecar
+import yaml
 from restricted import containers, violations
 from sources import MADE, OVERLAYS, build, template, workloads
 
@@ -94,7 +93,9 @@ class Beyond(unittest.TestCase):
                     self.assertLessEqual({"cpu", "memory"}, set(container["resources"]["requests"]), name)
             for account in (d for d in build(overlay) if d["kind"] == "ServiceAccount"):
                 self.assertIs(account["automountServiceAccountToken"], False)
-            self.assertFalse([d for d in build(overlay) if d["kind"] in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")])
+            self.assertFalse(
+                [d for d in build(overlay) if d["kind"] in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")]
+            )
 
 
 def _breaks(spec):
@@ -113,6 +114,7 @@ def _breaks(spec):
     yield "pod may be root", with_(lambda s: s["securityContext"].update(runAsNonRoot=False))
     yield "pod unconfined", with_(lambda s: s["securityContext"].update(seccompProfile={"type": "Unconfined"}))
     for index, container in enumerate(spec["containers"]):
+
         def context(change, index=index):
             return with_(lambda s: change(s["containers"][index]["securityContext"]))
 
@@ -134,10 +136,14 @@ def _breaks(spec):
         yield f"{where}: SELinux", context(lambda c: c.update(seLinuxOptions={"type": "spc_t"}))
         yield f"{where}: /proc", context(lambda c: c.update(procMount="Unmasked"))
         yield f"{where}: host port", with_(
-            lambda s, index=index: s["containers"][index].setdefault("ports", []).append({"containerPort": 1, "hostPort": 1})
+            lambda s, index=index: s["containers"][index]
+            .setdefault("ports", [])
+            .append({"containerPort": 1, "hostPort": 1})
         )
         yield f"{where}: a probe of another host", with_(
-            lambda s, index=index: s["containers"][index].update(livenessProbe={"httpGet": {"host": "10.0.0.1", "port": 1}})
+            lambda s, index=index: s["containers"][index].update(
+                livenessProbe={"httpGet": {"host": "10.0.0.1", "port": 1}}
+            )
         )
         yield f"{where}: host process", context(lambda c: c.update(windowsOptions={"hostProcess": True}))
 

@@ -8,7 +8,6 @@ import unittest
 import jsonschema
 import kubernetes_validate
 import yaml
-
 from sources import OVERLAYS, build, chart, documents, one, template, workloads
 
 # The oldest release that the manifests may be applied to (preStop's `sleep`), and a current one.
@@ -38,7 +37,10 @@ def crds():
         for version in crd["spec"]["versions"]:
             schema = dict(version["schema"]["openAPIV3Schema"])
             # Only the object's meta data is not the CRD's to describe.
-            schema["properties"] = {**schema["properties"], "metadata": {"type": "object", "additionalProperties": True}}
+            schema["properties"] = {
+                **schema["properties"],
+                "metadata": {"type": "object", "additionalProperties": True},
+            }
             closed = _closed(schema)
             closed["properties"]["metadata"] = {"type": "object"}
             found[crd["spec"]["group"] + "/" + version["name"], crd["spec"]["names"]["kind"]] = closed
@@ -72,7 +74,9 @@ class Schemas(unittest.TestCase):
 
     def test_resources_of_one_machine_are_valid_too(self):
         files = ["statestore", "pubsub", "broadcast", "secrets", "resiliency"]
-        for document in [d for f in files for d in documents(f"components/redis/{f}.yaml")] + documents("dapr/config.yaml"):
+        for document in [d for f in files for d in documents(f"components/redis/{f}.yaml")] + documents(
+            "dapr/config.yaml"
+        ):
             self.assertEqual([], mistakes(document), document["metadata"]["name"])
 
     def test_a_mistake_in_any_kind_is_noticed(self):
@@ -145,7 +149,9 @@ class References(unittest.TestCase):
         for overlay in OVERLAYS:
             rendered = build(overlay)
             for service in (d for d in rendered if d["kind"] == "Service"):
-                (pod,) = [template(d) for d in workloads(rendered) if d["metadata"]["name"] == service["metadata"]["name"]]
+                (pod,) = [
+                    template(d) for d in workloads(rendered) if d["metadata"]["name"] == service["metadata"]["name"]
+                ]
                 ports = {p["containerPort"] for c in pod["spec"]["containers"] for p in c["ports"]}
                 for port in service["spec"]["ports"]:
                     self.assertIn(port["targetPort"], ports)
@@ -164,7 +170,9 @@ class References(unittest.TestCase):
             for document in workloads(rendered):
                 for container in template(document)["spec"]["containers"]:
                     for variable in container.get("env") or []:
-                        secret = any(word in variable["name"] for word in ("TOKEN", "KEY", "PASSWORD", "CATALOG__URL", "AUTH"))
+                        secret = any(
+                            word in variable["name"] for word in ("TOKEN", "KEY", "PASSWORD", "CATALOG__URL", "AUTH")
+                        )
                         self.assertEqual(secret, "valueFrom" in variable, variable["name"])
 
 
@@ -177,7 +185,9 @@ class Shape(unittest.TestCase):
             deployment = one(rendered, "Deployment", name)
             spec, container = deployment["spec"], template(deployment)["spec"]["containers"][0]
             self.assertEqual(spec["replicas"], 3)
-            self.assertEqual(spec["strategy"], {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}})
+            self.assertEqual(
+                spec["strategy"], {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+            )
             self.assertEqual(container["name"], name)
             self.assertEqual([p["containerPort"] for p in container["ports"]], [8080])
             self.assertEqual(

@@ -60,10 +60,8 @@ impl Ours {
 
     fn command(&self) -> Command {
         let words = ["callboard"].into_iter().chain(self.args.iter().map(String::as_str));
-        match Cli::try_parse_from(words) {
-            Ok(cli) => cli.command,
-            Err(error) => panic!("{} {}: {error}", self.place, self.name),
-        }
+        let read = Cli::try_parse_from(words).map_err(|error| error.to_string());
+        read.unwrap_or_else(|error| panic!("{} {}: {error}", self.place, self.name)).command
     }
 
     /// The settings with which it would start.
@@ -130,6 +128,19 @@ fn every_variable_and_setting_is_one_of_the_programs() {
             assert_eq!(config.data.dir, "/var/lib/callboard/data", "{place}");
         }
     }
+}
+
+/// What the image has, `cc` of distroless: the C library, its loader, and what the compiler's code calls.
+const OF_THE_IMAGE: [&str; 5] = ["linux-vdso", "libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux"];
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_program_needs_no_library_that_the_image_lacks() {
+    let said = super::run(std::process::Command::new("ldd").arg(crate::harness::callboard()));
+    let needed: Vec<_> = said.lines().filter_map(|line| line.trim().split(' ').next()).collect();
+    assert!(needed.contains(&"libc.so.6"), "{said}");
+    let foreign = needed.iter().filter(|name| !OF_THE_IMAGE.iter().any(|known| name.contains(known)));
+    assert_eq!(foreign.collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]
