@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MADE = ROOT / ".cache/manifests"
 OVERLAYS = ["k8s/base", "k8s/overlays/dev", "k8s/overlays/staging", "k8s/overlays/production"]
 # Of pods that Kubernetes itself makes from these kinds.
-WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 # What .env has to say; the values are recognised where they turn up.
 ENVIRONMENT = {
     name: f"given-{name.lower().replace('_', '-')}"
@@ -54,7 +54,8 @@ def compose(environment=None, path=None):
 
 def template(document):
     """The pod of a workload: metadata and spec."""
-    return document["spec"]["template"]
+    spec = document["spec"]
+    return spec["jobTemplate"]["spec"]["template"] if document["kind"] == "CronJob" else spec["template"]
 
 
 def workloads(rendered):

@@ -71,6 +71,7 @@ class Kubernetes(unittest.TestCase):
 
     def test_what_kubectl_names_is_there(self):
         rendered = build(OVERLAY)
+        rendered += [d for d in build("k8s/overlays/production") if d["kind"] == "CronJob"]
         known = {f"{d['kind'].lower()}/{d['metadata']['name']}" for d in rendered}
         containers = {c["name"] for d in workloads(rendered) for c in template(d)["spec"]["containers"]} | {"daprd"}
         seen = 0
@@ -81,8 +82,12 @@ class Kubernetes(unittest.TestCase):
                 if word.startswith(("deployment/", "job/")):
                     self.assertIn(word, known)
                     seen += 1
-                if word == "job":
-                    self.assertIn(f"job/{words[number + 1]}", known)
+                if word.startswith("--from=cronjob/"):
+                    self.assertIn(word.removeprefix("--from="), known)
+                if words[number - 1] == "delete":
+                    self.assertIn(f"{word}/{words[number + 1]}", known)
+                if words[number - 1] == "create" and word == "job":
+                    known.add(f"job/{words[number + 1]}")
                 if word == "-n":
                     self.assertIn(words[number + 1], {"callboard", "kong"})
                 if word == "-c":

@@ -27,7 +27,9 @@ class Restricted(unittest.TestCase):
                 seen.add(name)
                 self.assertEqual([], violations(pod["spec"], pod["metadata"].get("annotations")), f"{overlay} {name}")
                 self.assertEqual([], violations(running, pod["metadata"].get("annotations")), f"{overlay} {name}")
-        self.assertEqual(seen, {"workflow-service", "ai-service", "callboard-migrate", "redis", "postgres"})
+        self.assertEqual(
+            seen, {"workflow-service", "ai-service", "callboard-migrate", "callboard-backup", "redis", "postgres"}
+        )
 
     def test_the_namespace_asks_for_it(self):
         for overlay in OVERLAYS:
@@ -38,7 +40,7 @@ class Restricted(unittest.TestCase):
 
     def test_each_broken_rule_is_noticed(self):
         count, unnoticed = 0, []
-        for name, pod, running in pods("k8s/overlays/dev"):
+        for name, pod, running in [*pods("k8s/overlays/dev"), *pods("k8s/overlays/production")]:
             for what, broken in _breaks(running):
                 count += 1
                 if not violations(broken, pod["metadata"].get("annotations")):

@@ -82,7 +82,7 @@ class Schemas(unittest.TestCase):
     def test_a_mistake_in_any_kind_is_noticed(self):
         """A field with a wrong name, in every kind, as deep as its mistakes usually are."""
         rendered = build("k8s/overlays/dev")
-        for document in rendered:
+        for document in rendered + build("k8s/overlays/production"):
             name = f"{document['kind']} {document['metadata']['name']}"
             broken = {**copy.deepcopy(document), "colour": "red"}
             self.assertTrue(mistakes(broken), name)
@@ -117,6 +117,7 @@ class References(unittest.TestCase):
         for overlay in OVERLAYS:
             rendered = build(overlay)
             maps = {d["metadata"]["name"] for d in rendered if d["kind"] == "ConfigMap"}
+            claims = {d["metadata"]["name"] for d in rendered if d["kind"] == "PersistentVolumeClaim"}
             accounts = {d["metadata"]["name"] for d in rendered if d["kind"] == "ServiceAccount"} | {None}
             for document in workloads(rendered):
                 spec = template(document)["spec"]
@@ -124,6 +125,8 @@ class References(unittest.TestCase):
                 for volume in spec.get("volumes") or []:
                     if "configMap" in volume:
                         self.assertIn(volume["configMap"]["name"], maps)
+                    if "persistentVolumeClaim" in volume:
+                        self.assertIn(volume["persistentVolumeClaim"]["claimName"], claims)
                 mounted = {v["name"] for v in spec.get("volumes") or []}
                 mounted |= {v["metadata"]["name"] for v in document["spec"].get("volumeClaimTemplates") or []}
                 for container in spec["containers"]:
@@ -170,9 +173,7 @@ class References(unittest.TestCase):
             for document in workloads(rendered):
                 for container in template(document)["spec"]["containers"]:
                     for variable in container.get("env") or []:
-                        secret = any(
-                            word in variable["name"] for word in ("TOKEN", "KEY", "PASSWORD", "CATALOG__URL", "AUTH")
-                        )
+                        secret = any(word in variable["name"] for word in ("TOKEN", "KEY", "PASSWORD", "_URL", "AUTH"))
                         self.assertEqual(secret, "valueFrom" in variable, variable["name"])
 
 
@@ -210,6 +211,14 @@ class Shape(unittest.TestCase):
             self.assertEqual(tuple(d["spec"]["replicas"] for d in found), replicas)
             for deployment in found:
                 self.assertEqual(template(deployment)["spec"]["containers"][0]["resources"]["limits"], limits)
+
+    def test_production_is_backed_up_as_required(self):
+        job = one(build("k8s/overlays/production"), "CronJob", "callboard-backup")
+        self.assertEqual(job["spec"]["schedule"], "0 */6 * * *")
+        self.assertFalse([d for d in build("k8s/overlays/staging") if d["kind"] == "CronJob"])
+        # By a pg_dump that is as new as the server that we name.
+        server = template(one(build("k8s/overlays/dev"), "StatefulSet", "postgres"))["spec"]["containers"][0]["image"]
+        self.assertEqual(template(job)["spec"]["containers"][0]["image"], server)
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ class World:
         self._next = 1
         labels = {d["metadata"]["name"]: template(d)["metadata"]["labels"] for d in workloads(rendered)}
         roles = [("workflow-service", "platform"), ("ai-service", "platform"), ("callboard-migrate", "migration")]
+        roles += [("callboard-backup", "backup")] if "callboard-backup" in labels else []
         for name, group in roles:
             self.pod(name, group, OURS, labels[name])
             self.pod(f"{name} in another namespace", None, "default", labels[name])
@@ -153,7 +154,7 @@ def table():
     text = (ROOT / "docs/kubernetes.md").read_text()
     found = re.search(r"^\| From \| To \| Port \|\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, re.M)
     assert found, "docs/kubernetes.md has no table of flows"
-    known = {"platform", "migration", "Redis", "Postgres", "the internet", *ELSEWHERE}
+    known = {"platform", "migration", "backup", "Redis", "Postgres", "the internet", *ELSEWHERE}
     rows = set()
     for line in found[1].splitlines():
         sources, targets, ports = (cell.strip() for cell in line.strip("|").split("|"))
