@@ -1,4 +1,4 @@
-# The program alone, in an image without a shell, for a user without a name's rights:
+# The program alone, in an image without a shell, as a user who is not root:
 #
 #   docker build -t callboard:0.1.0 .
 #
