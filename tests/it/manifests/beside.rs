@@ -9,6 +9,9 @@ use crate::{
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
+/// What a sidecar asks of its callers: as in a cluster, both tokens are there.
+const TOKEN: &str = "of-the-sidecar";
+
 /// Writes the resources of `k8s/base` with what their Secret holds put in, which is what the operator does.
 fn handed_over(to: &Path, redis: &str) {
     let kinds = ["Component", "Resiliency"];
@@ -38,6 +41,9 @@ async fn workflows_run_with_the_components_of_a_cluster_and_topics_are_for_those
     let overrides = Overrides {
         redis: redis.address(),
         resources: vec![resources.path().to_owned()],
+        env: [("DAPR_API_TOKEN", TOKEN), ("APP_API_TOKEN", "of-the-app")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         ..Overrides::default()
     };
     let mut run = DaprRun::start(&root().join("dapr"), &cluster, overrides).await;
@@ -79,7 +85,10 @@ async fn workflows_run_with_the_components_of_a_cluster_and_topics_are_for_those
     ];
     for (sidecar, topic, wanted) in rights {
         let url = format!("{sidecar}/v1.0/publish/{topic}");
-        let answer = http().post(url).json(&json!({})).send().await.expect("the sidecar answers");
+        let publish = || http().post(&url).json(&json!({}));
+        let answer = publish().header("dapr-api-token", TOKEN).send().await.expect("the sidecar answers");
         assert_eq!(answer.status().as_u16(), wanted, "{sidecar} {topic}");
+        let stranger = publish().send().await.expect("the sidecar answers");
+        assert_eq!(stranger.status().as_u16(), 401, "{sidecar} {topic}");
     }
 }
