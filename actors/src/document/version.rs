@@ -37,6 +37,15 @@ pub enum Said<'a> {
 pub fn version_for(said: Said<'_>) -> Version {
     match said {
         Said::Event(event) => match &event.what {
+            // What an operation asked.
+            What::RunCreated { body: Some(_), .. }
+            | What::StepCompleted { body: Some(_), .. }
+            | What::StepFailed { body: Some(_), .. }
+            | What::SignalReceived { body: Some(_), .. }
+            | What::RunPaused { body: Some(_), .. }
+            | What::RunResumed { body: Some(_), .. }
+            | What::RunRerun { body: Some(_), .. }
+            | What::RunCancelled { body: Some(_), .. } => Version::Named,
             What::RunCreated { .. }
             | What::StepStarted { .. }
             | What::StepCompleted { .. }

@@ -8,6 +8,7 @@ mod body;
 mod error;
 mod events;
 mod health;
+mod key;
 mod limits;
 mod metrics;
 pub mod openapi;

@@ -9,6 +9,7 @@ mod definitions;
 mod feed;
 mod heavy;
 mod history;
+mod once;
 mod operate;
 mod page;
 mod projection;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
+pub use once::{Answered, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;

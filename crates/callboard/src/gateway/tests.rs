@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 mod described;
 mod doors;
+mod promises;
 
 struct Api {
     router: Router,
@@ -77,7 +78,7 @@ impl Api {
                 told: Told::Here,
                 stop: stop.clone(),
             },
-            readiness: Readiness { sidecar, catalog: catalog.clone(), stop },
+            readiness: Readiness::new(sidecar, catalog.clone(), "statestore", stop),
             limits,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
@@ -392,6 +393,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             plan: Datum::inline(definition),
             input: Datum::null(),
             settings,
+            body: None,
         },
         What::StepStarted {
             step: step.clone(),
@@ -409,6 +411,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             error: None,
             op: None,
             signal: None,
+            body: None,
         },
         What::RunCompleted { output: Datum::Stored(stored) },
     ];
