@@ -42,6 +42,15 @@ pub fn version_for(said: Said<'_>) -> Version {
             {
                 Version::Named
             }
+            // What an operation asked.
+            What::RunCreated { body: Some(_), .. }
+            | What::StepCompleted { body: Some(_), .. }
+            | What::StepFailed { body: Some(_), .. }
+            | What::SignalReceived { body: Some(_), .. }
+            | What::RunPaused { body: Some(_), .. }
+            | What::RunResumed { body: Some(_), .. }
+            | What::RunRerun { body: Some(_), .. }
+            | What::RunCancelled { body: Some(_), .. } => Version::Named,
             What::RunCreated { .. }
             | What::StepStarted { .. }
             | What::StepCompleted { .. }

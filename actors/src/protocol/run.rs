@@ -65,6 +65,24 @@ pub struct Rerun {
     pub input: Option<Value>,
 }
 
+/// What may be named over its repetitions.
+pub trait Named: Serialize {
+    /// The name its caller gave it.
+    fn op(&mut self) -> &mut Option<OperationId>;
+}
+
+macro_rules! named {
+    ($($message:ident)*) => {
+        $(impl Named for $message {
+            fn op(&mut self) -> &mut Option<OperationId> {
+                &mut self.op
+            }
+        })*
+    };
+}
+
+named!(Operation Signal Approve Rerun);
+
 /// What a worker outside says about a task; either an output or an error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,14 +7,14 @@ use super::{
 };
 use crate::{
     pins::Pinned,
-    protocol::{Fault, run::Start},
+    protocol::{Fault, Message, run::Start},
 };
 use callboard_core::{
-    Code, Datum, Problem,
+    Code, Datum, Hash, Problem,
     agent::spec::Agents,
-    id::{OperationId, RunId, WorkflowId},
+    id::{RunId, WorkflowId},
     schema,
-    workflow::{Input, Pin, Plan, event::RunSettings, plan::Surroundings},
+    workflow::{Fingerprint, Input, Op, Pin, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -36,10 +36,36 @@ const PLANS: usize = 128;
 impl Workflows {
     /// Starts the run `run`. The same start again is the same run; another start under its id is a conflict.
     pub async fn start(&self, run: &RunId, body: Start) -> Result<Done, Fault> {
+        let refused = match self.begin(run, &body).await {
+            Ok(done) => return Ok(done),
+            Err(fault) => fault,
+        };
+        // What was right when the run began may be wrong by now: the workflow is gone, or a later version of it wants
+        // another input. That does not undo the start.
+        let may_be_known = body.op.is_some() && !body.first && matches!(refused.status, 404 | 409 | 422);
+        if may_be_known && let Some(done) = self.begun(run, &body).await {
+            return Ok(done);
+        }
+        Err(refused)
+    }
+
+    /// Returns the run if this very start has begun it, as far as that can be told without its definition.
+    async fn begun(&self, run: &RunId, body: &Start) -> Option<Done> {
+        let done = self.turn(run, Turn::Look).await.ok()?;
+        let (created, op) = (done.run.created.as_ref()?, body.op.as_ref()?);
+        let same = body.workflow_id.is_some()
+            && created.workflow_id == body.workflow_id
+            && body.version.is_none_or(|version| version == created.version);
+        let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
+        (same && done.run.knows(op) && self.is_value(run, &created.input, &input).await)
+            .then_some(Done { replayed: true, ..done })
+    }
+
+    async fn begin(&self, run: &RunId, body: &Start) -> Result<Done, Fault> {
         if self.tasks.is_stopping() {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
-        let (definition, version) = self.definition(run, &body).await?;
+        let (definition, version) = self.definition(run, body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
         let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
@@ -63,8 +89,12 @@ impl Workflows {
             return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
         }
         let op = match &body.op {
-            Some(op) => bounded("op", op.clone(), NAME)?,
-            None => OperationId::new(format!("{:x}", self.services.clock.id())),
+            // Its body is compared with what the run recorded of it. Here it only says that it is a start.
+            Some(op) if !op.is_unrepeated() => {
+                Op::named(bounded("op", op.clone(), NAME)?, Fingerprint::of(Start::METHOD, &Value::Null))
+            }
+            Some(op) => Op::unnamed(bounded("op", op.clone(), NAME)?),
+            None => self.unnamed(),
         };
         let max_tokens: BTreeMap<String, u32> = match (&plan.definition.settings.budget, &agents) {
             (Some(budget), Some(pinned)) if budget.tokens.is_some() => {
@@ -92,7 +122,7 @@ impl Workflows {
         };
         let turn = Turn::Start { input: Box::new(start), plan: Arc::clone(&plan), first: body.first };
         let done = self.turn(run, turn).await?;
-        is_same(run, &body, &input, (&plan, &document), &done)?;
+        self.is_same(run, body, &input, (&plan, &document), &done).await?;
         Ok(done)
     }
 
@@ -147,47 +177,60 @@ impl Workflows {
         }
         Ok(compiled)
     }
-}
 
-/// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
-fn is_same(
-    run: &RunId,
-    body: &Start,
-    input: &Value,
-    (plan, document): (&Plan, &Value),
-    done: &Done,
-) -> Result<(), Fault> {
-    let Some(created) = &done.run.created else { return Ok(()) };
-    let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
-    // Which version is the latest may change between a start and its repetition.
-    let same_definition = match &body.workflow_id {
-        Some(_) => {
-            created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
+    /// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
+    async fn is_same(
+        &self,
+        run: &RunId,
+        body: &Start,
+        input: &Value,
+        (plan, document): (&Plan, &Value),
+        done: &Done,
+    ) -> Result<(), Fault> {
+        let Some(created) = &done.run.created else { return Ok(()) };
+        let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
+        // Which version is the latest may change between a start and its repetition.
+        let same_definition = match &body.workflow_id {
+            Some(_) => {
+                created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
+            }
+            None => {
+                // It may have begun with other agents.
+                let defined = done.run.plan.as_ref().map(|plan| &plan.definition);
+                created.workflow_id.is_none()
+                    && (defined == Some(&plan.definition)
+                        || self.is_value(run, &created.plan, document).await)
+            }
+        };
+        if same_definition && self.is_value(run, &created.input, input).await {
+            return Ok(());
         }
-        None => {
-            // It may have begun with other agents.
-            let defined = done.run.plan.as_ref().map(|plan| &plan.definition);
-            created.workflow_id.is_none()
-                && (is_value(&created.plan, document) || defined == Some(&plan.definition))
+        if known {
+            let message = format!(
+                "run {run} was started by this operation with another body: use another id for another start"
+            );
+            return Err(Fault::new(422, Code::IdempotencyKeyReused, message));
         }
-    };
-    if same_definition && is_value(&created.input, input) {
-        return Ok(());
+        Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
     }
-    if known {
-        let message = format!(
-            "run {run} was started by this operation with another body: use another id for another start"
-        );
-        return Err(Fault::new(422, Code::IdempotencyKeyReused, message));
-    }
-    Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
-}
 
-/// Whether recorded data is this value; stored data is compared by hash.
-fn is_value(datum: &Datum, value: &Value) -> bool {
-    match datum {
-        Datum::Inline(known) => **known == *value,
-        Datum::Stored(r) => r.hash == callboard_core::Hash::of(value.to_string().as_bytes()),
+    /// Whether recorded data is this value. Stored data is compared by its hash, and where that differs as JSON: the order
+    /// of an object's fields says nothing.
+    async fn is_value(&self, run: &RunId, datum: &Datum, value: &Value) -> bool {
+        let reference = match datum {
+            Datum::Inline(known) => return **known == *value,
+            Datum::Stored(reference) => reference,
+        };
+        let text = value.to_string();
+        if reference.hash == Hash::of(text.as_bytes()) {
+            return true;
+        }
+        // Another order of the same fields is as long.
+        if reference.size != text.len() as u64 {
+            return false;
+        }
+        let found = self.fetch(run, std::slice::from_ref(reference)).await;
+        found.is_ok_and(|found| found.get(&reference.key).is_some_and(|known| **known == *value))
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod health;
 mod language;
+mod key;
 mod limits;
 mod metrics;
 pub mod openapi;

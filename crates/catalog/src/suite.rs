@@ -8,6 +8,7 @@
 mod definitions;
 mod journal;
 mod keys;
+mod once;
 mod pins;
 mod projects;
 mod sweep;
@@ -24,6 +25,7 @@ use std::{fmt::Debug, str::FromStr};
 pub(crate) use definitions::*;
 pub(crate) use journal::*;
 pub(crate) use keys::*;
+pub(crate) use once::*;
 pub(crate) use pins::*;
 pub(crate) use projects::*;
 pub(crate) use sweep::*;
@@ -59,6 +61,14 @@ pub async fn all(catalog: &dyn Catalog) {
     a_run_of_one_name_in_two_projects_is_two_runs(catalog).await;
     a_key_is_made_once_and_two_are_valid(catalog).await;
     signatures_once_required_stay_so(catalog).await;
+    a_change_under_a_key_is_made_once_and_answered_the_same(catalog).await;
+    every_kind_of_change_is_made_once(catalog).await;
+    another_body_under_a_key_changes_nothing(catalog).await;
+    a_change_that_fails_is_not_remembered(catalog).await;
+    whoever_asks_meanwhile_waits_for_the_first(catalog).await;
+    an_answer_is_forgotten_after_a_day(catalog).await;
+    an_early_message_is_kept_until_somebody_forgets_it(catalog).await;
+    no_more_early_messages_are_kept_than_may_be(catalog).await;
     catalog.health().await.unwrap();
     closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
 }

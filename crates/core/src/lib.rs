@@ -40,7 +40,7 @@
 //!     history.extend(events);
 //! };
 //! let start = Input::Start {
-//!     op: OperationId::new("start"),
+//!     op: "start".into(),
 //!     workflow_id: None,
 //!     version: 0,
 //!     plan: Datum::inline(plan.document().expect("JSON")),

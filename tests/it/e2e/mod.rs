@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 pub mod api;
+mod arrivals;
 mod bad_input;
 mod bad_model;
 mod command_line;
@@ -15,6 +16,7 @@ mod large;
 mod pinned;
 mod places;
 mod providers;
+mod readiness;
 mod runs;
 mod tracing;
 mod words;

@@ -26,29 +26,29 @@ actors/src/agent/mod.rs
     Target: run step
 crates/core/src/workflow/snapshot.rs
     Head: created generations steps signals ops paused paused_for usage reserved wrap_up cut ended abandoned purging \
-        archived
+        archived bodies?
 crates/core/src/workflow/event.rs
     Event: at what
     StepKey: generation node iteration
-    What::RunCreated: op workflow_id version plan input settings
+    What::RunCreated: op workflow_id version plan input settings body?
     What::StepStarted: step attempt input deadline reserved
-    What::StepCompleted: step attempt output branch usage error op signal
-    What::StepFailed: step attempt error retry_at usage op
+    What::StepCompleted: step attempt output branch usage error op signal body?
+    What::StepFailed: step attempt error retry_at usage op body?
     What::StepSkipped: step
     What::StepCancelled: step
     What::StepUnknown: step attempt
     What::StepGranted: step attempt activation
     What::IterationStarted: step index
     What::IterationEnded: step index output of
-    What::SignalReceived: op name data
+    What::SignalReceived: op name data body?
     What::BudgetReserved: step attempt reserved op
     What::BudgetBreached: limit
-    What::RunPaused: op
-    What::RunResumed: op
-    What::RunRerun: op from input
+    What::RunPaused: op body?
+    What::RunResumed: op body?
+    What::RunRerun: op from input body?
     What::RunCompleted: output
     What::RunFailed: error
-    What::RunCancelled: op
+    What::RunCancelled: op body?
     What::DecisionCut:
     What::RunPurging:
     Reserved: calls tokens
@@ -56,6 +56,8 @@ crates/core/src/workflow/event.rs
     RunError: code message node
     RunSettings: dispatch retention max_tokens otherwise?
     Otherwise: failed cancelled
+crates/core/src/workflow/op.rs
+    Fingerprint: u32
 crates/core/src/workflow/run.rs
     Created: at workflow_id version plan input settings
     Generation: at from input used_before paused_before

@@ -16,7 +16,7 @@ use callboard_core::{
     id::{OperationId, WorkflowId},
     value::ValueRef,
     workflow::{
-        Event, Run, StepKey, What,
+        Event, Fingerprint, Run, StepKey, What,
         event::{Failure, Otherwise, Reserved, RunError, RunSettings},
         run::Archived,
     },
@@ -70,6 +70,7 @@ pub fn events() -> Vec<Event> {
             plan: inline(),
             input: Datum::null(),
             settings: settings(false),
+            body: None,
         },
         What::RunCreated {
             op: op(),
@@ -78,6 +79,7 @@ pub fn events() -> Vec<Event> {
             plan: stored(),
             input: stored(),
             settings: settings(true),
+            body: None,
         },
         What::StepStarted {
             step: step("a", ""),
@@ -102,6 +104,7 @@ pub fn events() -> Vec<Event> {
             error: None,
             op: None,
             signal: None,
+            body: None,
         },
         What::StepCompleted {
             step: step("a", "3.17"),
@@ -112,6 +115,7 @@ pub fn events() -> Vec<Event> {
             error: Some(failure()),
             op: Some(op()),
             signal: Some("payment".into()),
+            body: None,
         },
         What::StepFailed {
             step: step("b", ""),
@@ -120,6 +124,7 @@ pub fn events() -> Vec<Event> {
             retry_at: None,
             usage: None,
             op: None,
+            body: None,
         },
         What::StepFailed {
             step: step("b", "0"),
@@ -128,6 +133,7 @@ pub fn events() -> Vec<Event> {
             retry_at: Some(Timestamp(99)),
             usage: Some(usage(false)),
             op: Some(op()),
+            body: None,
         },
         What::StepSkipped { step: step("c", "") },
         What::StepCancelled { step: step("c", "1") },
@@ -141,17 +147,17 @@ pub fn events() -> Vec<Event> {
             output: Some(inline()),
             of: Some(step("a", "5")),
         },
-        What::SignalReceived { op: op(), name: "payment".into(), data: inline() },
+        What::SignalReceived { op: op(), name: "payment".into(), data: inline(), body: None },
         What::BudgetReserved { step: step("a", ""), attempt: 1, reserved, op: op() },
         What::BudgetBreached { limit: "calls".into() },
-        What::RunPaused { op: op() },
-        What::RunResumed { op: op() },
-        What::RunRerun { op: op(), from: "b".into(), input: None },
-        What::RunRerun { op: op(), from: "b".into(), input: Some(stored()) },
+        What::RunPaused { op: op(), body: None },
+        What::RunResumed { op: op(), body: None },
+        What::RunRerun { op: op(), from: "b".into(), input: None, body: None },
+        What::RunRerun { op: op(), from: "b".into(), input: Some(stored()), body: None },
         What::RunCompleted { output: inline() },
         What::RunFailed { error: RunError { code: "c".into(), message: "m".into(), node: None } },
         What::RunFailed { error: RunError { code: "c".into(), message: "m".into(), node: Some("b".into()) } },
-        What::RunCancelled { op: op() },
+        What::RunCancelled { op: op(), body: None },
         What::DecisionCut {},
         What::RunPurging {},
     ];
@@ -301,6 +307,7 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
             retry_at: Some(Timestamp(99)),
             usage: None,
             op: None,
+            body: None,
         },
         What::StepFailed {
             step: step("b", ""),
@@ -309,6 +316,7 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
             retry_at: None,
             usage: Some(usage(false)),
             op: None,
+            body: None,
         },
         What::StepCompleted {
             step: step("c", ""),
@@ -319,6 +327,7 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
             error: Some(failed(small)),
             op: None,
             signal: None,
+            body: None,
         },
     ];
     let events: Vec<Event> = all
@@ -335,6 +344,40 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
         all.insert(format!("page-detailed-{n}"), document::encode(&rest, v));
         let part = HeadPart { head: run.head(), pages: Vec::new(), rest };
         all.insert(format!("head-detailed-{n}"), document::encode(&part, v));
+    }
+    all
+}
+
+/// Each kind of event that an operation makes, with what the operation asked.
+fn asked_events() -> Vec<Event> {
+    let all = events().into_iter().filter_map(|Event { at, mut what }| {
+        let body = match &mut what {
+            What::RunCreated { body, .. }
+            | What::StepCompleted { body, op: Some(_), .. }
+            | What::StepFailed { body, op: Some(_), .. }
+            | What::SignalReceived { body, .. }
+            | What::RunPaused { body, .. }
+            | What::RunResumed { body, .. }
+            | What::RunRerun { body, .. }
+            | What::RunCancelled { body, .. } => body,
+            _ => return None,
+        };
+        *body = Some(Fingerprint(u32::MAX - 1));
+        Some(Event { at, what })
+    });
+    all.collect()
+}
+
+/// What version 1 can't say: operations with what they asked, in events and in the state.
+pub fn asked(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let mut doc = empty(v);
+    asked_events().into_iter().for_each(|event| drop(doc.push(event)));
+    let mut all = BTreeMap::from([("document-asked".to_owned(), doc.encode())]);
+    for (n, _) in asked_events().iter().enumerate() {
+        let run = Run::fold(&run_id("r"), &asked_events()[..=n]);
+        let part =
+            HeadPart { head: run.head(), pages: Vec::new(), rest: run.archive.iter().cloned().collect() };
+        all.insert(format!("head-asked-{n:02}"), document::encode(&part, v));
     }
     all
 }

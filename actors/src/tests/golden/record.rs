@@ -167,6 +167,7 @@ async fn record_runs() {
             let at = Recorder { world: with_secrets(temporary.path(), settings()).await, set };
             match set {
                 "1c" | "2b" => record_pinned(&at).await,
+                "2d" => record_asked(&at).await,
                 _ => record_secrets(&at).await,
             }
             at.world.stop().await;
@@ -233,6 +234,20 @@ async fn record_pinned(at: &Recorder) {
     let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
     let start = json!({"definition": linear("pinned", vec![lead, go])});
     record(at, "pinned", start, &[], "waiting").await;
+}
+
+/// A run whose operations were named: beside each stands what it asked, in the events and in the state.
+async fn record_asked(at: &Recorder) {
+    let ok = json!({"id": "ok", "type": "approval", "config": {"title": "Sure?"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let start = json!({"definition": linear("asked", vec![go, ok]), "op": "start"});
+    let pause = ("waiting", "pause", json!({"op": "pause"}));
+    let resume = ("paused", "resume", json!({"op": "resume"}));
+    let signal = ("waiting", "signal", json!({"op": "signal", "name": "go", "data": {"paid": true}}));
+    let approve = ("waiting", "approve", json!({"op": "approve", "node": "ok", "approved": true}));
+    let rerun = ("completed", "rerun", json!({"op": "rerun", "from": "ok", "input": {"other": 1}}));
+    let cancel = ("waiting", "cancel", json!({"op": "cancel"}));
+    record(at, "asked", start, &[pause, resume, signal, approve, rerun, cancel], "cancelled").await;
 }
 
 async fn record_each(at: &Recorder) {

@@ -22,6 +22,7 @@ use tower::ServiceExt;
 mod described;
 mod doors;
 mod language;
+mod promises;
 
 struct Api {
     router: Router,
@@ -78,7 +79,7 @@ impl Api {
                 told: Told::Here,
                 stop: stop.clone(),
             },
-            readiness: Readiness { sidecar, catalog: catalog.clone(), stop },
+            readiness: Readiness::new(sidecar, catalog.clone(), "statestore", stop),
             limits,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
@@ -393,6 +394,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             plan: Datum::inline(definition),
             input: Datum::null(),
             settings,
+            body: None,
         },
         What::StepStarted {
             step: step.clone(),
@@ -410,6 +412,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             error: None,
             op: None,
             signal: None,
+            body: None,
         },
         What::RunCompleted { output: Datum::Stored(stored) },
     ];

@@ -1,13 +1,14 @@
 //! Definitions and their versions.
 
 use super::{
-    Items, Operations, Page, Refusal, Turn,
+    Answered, Items, Naming, Operations, Page, Refusal, Turn,
     definitions::{self, Checked},
     now, off_the_reactor,
+    once::Answering,
     page::page,
 };
 use bytes::Bytes;
-use callboard_catalog::{NewVersion, NewWorkflow, Workflow};
+use callboard_catalog::{Change, NewVersion, NewWorkflow, Workflow};
 use callboard_core::{
     Problem,
     document::Format,
@@ -78,7 +79,16 @@ pub struct WorkflowView {
 
 impl Operations {
     /// Saves a definition as version 1 of a new workflow.
-    pub async fn create_workflow(&self, project: &ProjectId, text: Text) -> Result<Saved, Refusal> {
+    pub async fn create_workflow(
+        &self,
+        project: &ProjectId,
+        naming: Option<Naming>,
+        text: Text,
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        if let Some(answered) = self.answered(project, naming.as_ref()).await? {
+            return Ok(answered);
+        }
         let Accepted { checked, metadata, turn, .. } = self.accepted(text).await?;
         let new = NewWorkflow {
             project: project.clone(),
@@ -90,9 +100,15 @@ impl Operations {
             metadata,
             at: now(),
         };
-        let saved = self.catalog.create_workflow(new).await?;
+        let answered = match &naming {
+            Some(naming) => self.once(project, naming, Change::CreateWorkflow(new), answer).await?,
+            None => {
+                let saved = Saved::from(&self.catalog.create_workflow(new).await?);
+                Answered::now(answer(Some(&saved)))
+            }
+        };
         drop(turn);
-        Ok(saved.into())
+        Ok(answered)
     }
 
     /// Saves the next version; running runs keep theirs. Without `expected` the definition itself may name the version
@@ -101,9 +117,14 @@ impl Operations {
         &self,
         project: &ProjectId,
         id: &WorkflowId,
+        naming: Option<Naming>,
         expected: Option<u32>,
         text: Text,
-    ) -> Result<Saved, Refusal> {
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        if let Some(answered) = self.answered(project, naming.as_ref()).await? {
+            return Ok(answered);
+        }
         let Accepted { checked, metadata, version, turn } = self.accepted(text).await?;
         let change = NewVersion {
             expected: expected.or(version),
@@ -114,9 +135,18 @@ impl Operations {
             metadata,
             at: now(),
         };
-        let saved = self.catalog.update_workflow(project, id, change).await?;
+        let answered = match &naming {
+            Some(naming) => {
+                let change = Change::UpdateWorkflow { project: project.clone(), id: id.clone(), change };
+                self.once(project, naming, change, answer).await?
+            }
+            None => {
+                let saved = Saved::from(&self.catalog.update_workflow(project, id, change).await?);
+                Answered::now(answer(Some(&saved)))
+            }
+        };
         drop(turn);
-        Ok(saved.into())
+        Ok(answered)
     }
 
     /// Returns the latest version.
@@ -138,9 +168,19 @@ impl Operations {
     }
 
     /// Hides a workflow; its runs go on.
-    pub async fn delete_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<(), Refusal> {
+    pub async fn delete_workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        naming: Option<Naming>,
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        if let Some(naming) = &naming {
+            let change = Change::HideWorkflow { project: project.clone(), id: id.clone() };
+            return self.once(project, naming, change, answer).await;
+        }
         match self.catalog.hide_workflow(project, id).await? {
-            true => Ok(()),
+            true => Ok(Answered::now(answer(None))),
             false => Err(Refusal::not_found("workflow", id)),
         }
     }
@@ -198,11 +238,11 @@ fn status(workflow: &Workflow) -> String {
     workflow.status.clone().unwrap_or_else(|| "draft".into())
 }
 
-impl From<Workflow> for Saved {
-    fn from(workflow: Workflow) -> Self {
-        let status = status(&workflow);
+impl From<&Workflow> for Saved {
+    fn from(workflow: &Workflow) -> Self {
+        let status = status(workflow);
         let Workflow { id, name, version, problems, .. } = workflow;
-        Self { id, name, version, status, problems }
+        Self { id: id.clone(), name: name.clone(), version: *version, status, problems: problems.clone() }
     }
 }
 

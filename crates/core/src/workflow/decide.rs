@@ -8,6 +8,7 @@ use super::{
     effects::{self, Effect},
     event::{Event, Failure, Input, Refusal, Reserved, RunError, StepKey, What},
     kinds::Branch,
+    op::{Fingerprint, Op},
     plan::{NodeIx, Plan},
     run::Run,
 };
@@ -15,7 +16,6 @@ use crate::{
     Code, Datum, Machine, Missing, Stop, Timestamp, ValueRef, Values,
     call::{CallError, Usage},
     expr::Meter,
-    id::OperationId,
     retry,
     value::json_len,
 };
@@ -109,18 +109,20 @@ impl Run {
         {
             let mut d = Decision::new(self.clone(), at, values, meter)?;
             d.put(What::RunCreated {
-                op: op.clone(),
+                op: op.id.clone(),
                 workflow_id: workflow_id.clone(),
                 version: *version,
                 plan: plan.clone(),
                 input: input.clone(),
                 settings: settings.clone(),
+                body: op.body,
             });
             d.advance()?;
             return Ok(d.events);
         }
         if self.created.is_none() {
-            return Err(Refusal::not_found(Code::UnknownRun, format!("there is no run {}", self.id)).into());
+            let message = format!("there is no run {}", self.id);
+            return Err(Refusal::not_found(Code::UnknownRun, message).early().into());
         }
         // The decision works on a copy, so that `self` is unchanged if it is refused or a value is missing. The maps
         // of a run are persistent, so the copy is cheap.
@@ -230,19 +232,25 @@ impl<'a> Decision<'a> {
             Input::Reserve { op, step, attempt, reserved } => {
                 self.reserve(op, step, *attempt, *reserved).map_err(Into::into)
             }
-            // A repeated operation was recorded under the same `op`. It succeeds again and changes nothing.
+            // A repeated operation was recorded under the same `op`. It succeeds again and changes nothing, unless it asks
+            // something else.
             Input::Signal { op, .. }
             | Input::Approve { op, .. }
             | Input::Cancel { op }
             | Input::Pause { op }
             | Input::Resume { op }
-            | Input::Rerun { op, .. } => {
-                if self.run.knows(op) {
-                    Ok(())
-                } else {
-                    self.operate(input).map_err(Into::into)
+            | Input::Rerun { op, .. } => match self.run.remembered(&op.id) {
+                Some(known) if Fingerprint::fits(known.body, op.body) => Ok(()),
+                Some(_) => {
+                    let message = format!(
+                        "run {} has taken another operation under this id, or this one with another body: use \
+                             another id for another operation",
+                        self.run.id
+                    );
+                    Err(Refusal::invalid(Code::IdempotencyKeyReused, message).into())
                 }
-            }
+                None => self.operate(input).map_err(Into::into),
+            },
         }
     }
 
@@ -283,6 +291,7 @@ impl<'a> Decision<'a> {
             error: None,
             op: None,
             signal: None,
+            body: None,
         });
     }
 
@@ -298,7 +307,7 @@ impl<'a> Decision<'a> {
         attempt: u32,
         error: CallError,
         usage: Option<Usage>,
-        op: Option<OperationId>,
+        op: Option<&Op>,
     ) {
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
@@ -312,9 +321,11 @@ impl<'a> Decision<'a> {
             .then(|| retry::delay(&policy, attempt, &seed, error.retry_after))
             .flatten();
         let failure = Failure::from(error);
+        let (op, body) = (op.map(|op| op.id.clone()), op.and_then(|op| op.body));
         if let Some(delay) = delay {
             let retry_at = Some(self.at + delay);
-            self.put(What::StepFailed { step: key.clone(), attempt, error: failure, retry_at, usage, op });
+            let step = key.clone();
+            self.put(What::StepFailed { step, attempt, error: failure, retry_at, usage, op, body });
             return;
         }
         // The error is recorded beside the default, so that people see why the output is not the node's own.
@@ -328,6 +339,7 @@ impl<'a> Decision<'a> {
                 error: Some(failure),
                 op,
                 signal: None,
+                body,
             });
             return;
         }
@@ -338,6 +350,7 @@ impl<'a> Decision<'a> {
             retry_at: None,
             usage,
             op,
+            body,
         });
         if !self.handled(*ix) {
             self.fail_scope(key, *ix, failure);

@@ -2,7 +2,11 @@
 //!
 //! Events are recorded for ever: fields are only ever added, at the end, with a default.
 
-use super::{args::args_hash, definition::Retention};
+use super::{
+    args::args_hash,
+    definition::Retention,
+    op::{Fingerprint, Op},
+};
 use crate::{
     Code, Datum, Span, Timestamp,
     call::{CallError, Usage},
@@ -44,6 +48,9 @@ pub enum What {
         plan: Datum,
         input: Datum,
         settings: RunSettings,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// `input` is given on the first attempt only.
     StepStarted {
@@ -64,6 +71,9 @@ pub enum What {
         op: Option<OperationId>,
         /// The early or awaited signal that this step took.
         signal: Option<String>,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// With `retry_at` another attempt follows; without it the failure is final.
     StepFailed {
@@ -73,6 +83,9 @@ pub enum What {
         retry_at: Option<Timestamp>,
         usage: Option<Usage>,
         op: Option<OperationId>,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// No edge to the node was taken, or the run wraps up.
     StepSkipped {
@@ -113,6 +126,9 @@ pub enum What {
         op: OperationId,
         name: String,
         data: Datum,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// A looping agent may make the calls that it asked for.
     BudgetReserved {
@@ -127,15 +143,24 @@ pub enum What {
     },
     RunPaused {
         op: OperationId,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     RunResumed {
         op: OperationId,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// The run starts again at the node `from`, with `input` in place of its input if there is one.
     RunRerun {
         op: OperationId,
         from: String,
         input: Option<Datum>,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     RunCompleted {
         output: Datum,
@@ -145,6 +170,9 @@ pub enum What {
     },
     RunCancelled {
         op: OperationId,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// The decision was cut at its limit; the next turn goes on.
     DecisionCut {},
@@ -204,7 +232,7 @@ pub struct Otherwise {
 pub enum Input {
     /// Begins the run. A repeated one changes nothing.
     Start {
-        op: OperationId,
+        op: Op,
         workflow_id: Option<WorkflowId>,
         version: u32,
         plan: Datum,
@@ -228,14 +256,14 @@ pub enum Input {
     },
     /// Something happened outside that a step waits for, or will.
     Signal {
-        op: OperationId,
+        op: Op,
         name: String,
         data: Datum,
     },
     /// A person answers an approval, or says whether an unknown step was performed. Without `generation` and
     /// `iteration` the one open step of the node is meant.
     Approve {
-        op: OperationId,
+        op: Op,
         node: String,
         generation: Option<u32>,
         iteration: Option<String>,
@@ -244,16 +272,16 @@ pub enum Input {
         args_hash: Option<String>,
     },
     Cancel {
-        op: OperationId,
+        op: Op,
     },
     Pause {
-        op: OperationId,
+        op: Op,
     },
     Resume {
-        op: OperationId,
+        op: Op,
     },
     Rerun {
-        op: OperationId,
+        op: Op,
         from: String,
         input: Option<Datum>,
     },
@@ -311,6 +339,8 @@ pub struct Refusal {
     pub kind: RefusalKind,
     pub code: Code,
     pub message: String,
+    /// What it refers to may come yet: a little later the same input may be right.
+    pub early: bool,
 }
 
 /// The kinds of refusals, by what the caller can do about them.
@@ -533,21 +563,30 @@ impl RunSettings {
 // === impl Refusal ===
 
 impl Refusal {
+    fn new(kind: RefusalKind, code: Code, message: impl Into<String>) -> Self {
+        Self { kind, code, message: message.into(), early: false }
+    }
+
+    /// The same, of something that may come yet.
+    pub fn early(self) -> Self {
+        Self { early: true, ..self }
+    }
+
     /// The state forbids the input now (409).
     pub fn conflict(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Conflict, code, message: message.into() }
+        Self::new(RefusalKind::Conflict, code, message)
     }
     /// There is no such run or node (404).
     pub fn not_found(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::NotFound, code, message: message.into() }
+        Self::new(RefusalKind::NotFound, code, message)
     }
     /// The input itself is wrong (422).
     pub fn invalid(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Invalid, code, message: message.into() }
+        Self::new(RefusalKind::Invalid, code, message)
     }
     /// Too many of these are kept already (429).
     pub fn too_many(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::TooMany, code, message: message.into() }
+        Self::new(RefusalKind::TooMany, code, message)
     }
 }
 

@@ -107,6 +107,7 @@ async fn recorded(api: &Api) {
         error: None,
         op: None,
         signal: None,
+        body: None,
     };
     let started = |step: StepKey, input: Value| What::StepStarted {
         step,
@@ -124,6 +125,7 @@ async fn recorded(api: &Api) {
             plan: Datum::inline(definition),
             input: Datum::inline(json!({"list": list})),
             settings: Default::default(),
+            body: None,
         },
         started(StepKey::new(1, "each", ""), list),
         completed(StepKey::new(1, "after", ""), json!({"ok": true})),

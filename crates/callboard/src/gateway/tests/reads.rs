@@ -3,8 +3,9 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, Keys, NO_HASH, NewVersion,
-    NewWorkflow, OpenRun, Pins, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    Answering, Append, AppendError, Change, Definitions, Early, EarlyMessage, Entry, Error as CatalogError,
+    Idempotency, Journal, Keys, NO_HASH, NewVersion, NewWorkflow, Once, OpenRun, Pins, RunFilter,
+    RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -36,6 +37,7 @@ fn completed(n: u64) -> What {
         error: None,
         op: None,
         signal: None,
+        body: None,
     }
 }
 
@@ -250,6 +252,45 @@ impl Keys for Growing {
     }
     async fn require_signatures(&self) -> Result<bool, CatalogError> {
         Ok(false)
+    }
+}
+
+#[async_trait]
+impl Idempotency for Growing {
+    async fn answered(&self, _: &callboard_catalog::Request) -> Result<Option<Once>, CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn once(
+        &self,
+        _: callboard_catalog::Request,
+        _: Change,
+        _: Answering,
+    ) -> Result<Once, CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn forget_answers(&self, _: Timestamp, _: u32) -> Result<u64, CatalogError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Early for Growing {
+    async fn keep_early(&self, _: EarlyMessage, _: Timestamp, _: u32) -> Result<bool, CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn early(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<EarlyMessage>, CatalogError> {
+        Ok(Vec::new())
+    }
+
+    async fn early_again(&self, _: &str, _: Timestamp) -> Result<(), CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn forget_early(&self, _: &str) -> Result<bool, CatalogError> {
+        unreachable!("nothing is changed")
     }
 }
 

@@ -168,6 +168,7 @@ mod tests {
             error: None,
             op: None,
             signal: None,
+            body: None,
         });
         assert_eq!(
             item,
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn an_event_of_the_run_has_no_step() {
-        let item = paged(What::RunPaused { op: OperationId::new("o") });
+        let item = paged(What::RunPaused { op: OperationId::new("o"), body: None });
         assert_eq!((&item["type"], &item["data"]), (&json!("run.paused"), &json!({"op": "o"})));
         assert_eq!(item.get("node"), None);
     }

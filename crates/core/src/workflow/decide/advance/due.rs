@@ -127,6 +127,7 @@ impl Decision<'_> {
                 error: None,
                 op: None,
                 signal: Some(signal.name.clone()),
+                body: None,
             });
         }
     }

@@ -36,6 +36,7 @@ fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
         error: None,
         op: None,
         signal: None,
+        body: None,
     }
 }
 
@@ -47,6 +48,7 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
         retry_at: retry_at.map(Timestamp),
         usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
         op: None,
+        body: None,
     }
 }
 
@@ -97,7 +99,7 @@ fn the_end_of_a_run_cancels_what_is_open() {
             (1, started("a", "", 1)),
             (2, completed("a", "", 1, 0)),
             (2, started("b", "", 1)),
-            (3, What::RunCancelled { op: "o".into() }),
+            (3, What::RunCancelled { op: "o".into(), body: None }),
         ],
     );
     assert_eq!(statuses(&steps), json!(["completed", "cancelled"]));
