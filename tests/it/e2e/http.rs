@@ -66,7 +66,7 @@ async fn oddities() -> SocketAddr {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_taken_whole_or_refused_with_a_reason() {
     let server = oddities().await;
-    let mut dev = Callboard::with().env("CALLBOARD__HTTP__ALLOW", &server.to_string()).start().await;
+    let mut dev = Callboard::with().env("CALLBOARD__HTTP__ALLOW", server.to_string()).start().await;
     let api = Api::new(&dev.url, &dev.dapr_http());
     let get = |path: &str| {
         json!({"name": "get", "output": "{{ steps.get.output.body }}", "nodes": [{"id": "get", "type": "http",

@@ -76,6 +76,10 @@ pub struct Position {
 /// What a node does, with its configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "config", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a definition has 1,000 nodes at most, and each is matched everywhere"
+)]
 pub enum NodeKind {
     /// Asks an agent, or offers a task to a worker outside, and completes with the answer.
     Agent(AgentNode),
