@@ -8,8 +8,8 @@ mod body;
 mod error;
 mod events;
 mod health;
-mod language;
 mod key;
+mod language;
 mod limits;
 mod metrics;
 pub mod openapi;
@@ -70,7 +70,6 @@ impl Gateway {
             .route("/api/v1/runs/{id}/approve", post(runs::approve))
             .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
             .route("/api/v1/node-kinds", get(language::node_kinds))
-            .route("/api/v1/definitions/check", post(language::check))
             .route("/api/v1/expressions/evaluate", post(language::evaluate))
             .route("/api/v1/openapi.json", get(openapi::text))
             .route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
-pub use language::{CheckView, Evaluate, Evaluated, NodeKindView};
+pub use language::{Evaluate, Evaluated, NodeKindView};
 pub use once::{Answered, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
 pub use page::{Items, Page, seq};

@@ -1,9 +1,8 @@
-//! What can be asked about the language of definitions: its kinds of nodes, whether a definition is right, and what an
-//! expression gives. Nothing is saved.
+//! What can be asked about the language of definitions: its kinds of nodes, and what an expression gives. Nothing is
+//! saved.
 
 use super::{
-    Items, Kind, Operations, Refusal, Request, Text, Turn, data::Data, definitions, now, off_the_reactor,
-    request::given,
+    Items, Kind, Operations, Refusal, Request, Turn, data::Data, now, off_the_reactor, request::given,
 };
 use callboard_core::{
     Datum, Problem, Stop, Values,
@@ -51,14 +50,6 @@ pub struct NodeKindView {
     pub branches: Vec<&'static str>,
     /// JSON Schema of its `config`, with the defaults.
     pub config: Value,
-}
-
-/// Whether a definition is right.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct CheckView {
-    /// It has no problems: it can be published and started.
-    pub valid: bool,
-    pub problems: Vec<Problem>,
 }
 
 /// An expression or a template, and what it sees.
@@ -150,19 +141,6 @@ impl Operations {
             })
         };
         Items { items: kinds::all().iter().filter_map(view).collect(), next: None }
-    }
-
-    /// Says everything that is wrong with a definition.
-    pub async fn check_definition(&self, text: Text) -> Result<CheckView, Refusal> {
-        let Text { bytes, format, .. } = text;
-        let (agents, bound) = (self.agents.clone(), self.bound_secrets.clone());
-        let turn = self.heavy.check(bytes.len()).await?;
-        off_the_reactor(move || {
-            let checked = definitions::read(&bytes, format, &agents, &bound, |_| {})?;
-            drop(turn);
-            Ok(CheckView { valid: checked.problems.is_empty(), problems: checked.problems })
-        })
-        .await
     }
 
     /// Evaluates an expression or a template, within the bounds that it has in a run.

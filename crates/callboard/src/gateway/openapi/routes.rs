@@ -8,8 +8,8 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, Changes, CheckView, Evaluate, Evaluated, Filter, Items, NodeKindView, Nothing, Page, Rerun,
-    RunItem, Saved, Signal, Start, StartInline, StartedView, StepsPage, WorkflowLine, WorkflowView,
+    Approve, Changes, Evaluate, Evaluated, Filter, Items, NodeKindView, Nothing, Page, Rerun, RunItem, Saved,
+    Signal, Start, StartInline, StartedView, StepsPage, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -323,18 +323,6 @@ pub const ROUTES: &[Route] = &[
         NO_QUERY,
         &[ok("All of them.", Content::Json(of::<Items<NodeKindView>>()))],
     ),
-    Route {
-        method: "post",
-        path: "/api/v1/definitions/check",
-        tag: "language",
-        id: "checkDefinition",
-        summary: "Says everything that is wrong with a definition; nothing is saved",
-        query: NO_QUERY,
-        headers: &[],
-        body: Body::Definition(of::<Definition>()),
-        answers: &[ok("What was found.", Content::Json(of::<CheckView>()))],
-        refusals: &[408, 413, 415, 422],
-    },
     Route {
         method: "post",
         path: "/api/v1/expressions/evaluate",

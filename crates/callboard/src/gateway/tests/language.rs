@@ -7,7 +7,10 @@ use super::{
 use callboard_core::{
     Datum,
     id::OperationId,
-    workflow::{StepKey, What, event::Reserved},
+    workflow::{
+        StepKey, What,
+        event::{Reserved, RunSettings},
+    },
 };
 
 #[tokio::test]
@@ -24,22 +27,6 @@ async fn every_kind_of_node_is_described() {
     }
     let condition = &kinds[names.iter().position(|name| *name == "condition").expect("a condition")];
     assert_eq!((&condition["work"], &condition["branches"]), (&json!("decided"), &json!(["true", "false"])));
-}
-
-#[tokio::test]
-async fn a_definition_is_checked_and_not_saved() {
-    let api = Api::new().await;
-    let good = api.post("/api/v1/definitions/check", json!({"name": "w", "nodes": []})).await;
-    assert_eq!((good.status, good.body), (200, json!({"valid": true, "problems": []})));
-    let nodes =
-        json!([{"id": "a", "type": "wait", "config": {}}, {"id": "a", "type": "flight", "config": {}}]);
-    let bad = api.post("/api/v1/definitions/check", json!({"name": "w", "nodes": nodes})).await;
-    assert_eq!((bad.status, &bad.body["valid"]), (200, &json!(false)));
-    let problems = bad.body["problems"].as_array().expect("problems");
-    assert!(problems.len() >= 2 && problems.iter().all(|p| p["path"].is_string()), "{problems:?}");
-    let yaml = request(Method::POST, "/api/v1/definitions/check", Some("application/yaml"), "name: [");
-    is_problem(&api.send(yaml).await, 400, "malformed_yaml");
-    assert_eq!(api.get("/api/v1/workflows").await.body["items"], json!([]));
 }
 
 #[tokio::test]
@@ -121,10 +108,15 @@ async fn recorded(api: &Api) {
         What::RunCreated {
             op: OperationId::new("op"),
             workflow_id: None,
-            version: None,
+            version: 0,
             plan: Datum::inline(definition),
             input: Datum::inline(json!({"list": list})),
-            settings: Default::default(),
+            settings: RunSettings {
+                dispatch: 64,
+                retention: 0,
+                max_tokens: Default::default(),
+                otherwise: None,
+            },
             body: None,
         },
         started(StepKey::new(1, "each", ""), list),
