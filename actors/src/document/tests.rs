@@ -19,6 +19,7 @@ fn event(n: i64) -> Event {
         error: None,
         op: None,
         signal: None,
+        fallbacks: Vec::new(),
     };
     Event { at: Timestamp(n), what }
 }

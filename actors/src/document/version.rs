@@ -37,6 +37,11 @@ pub enum Said<'a> {
 pub fn version_for(said: Said<'_>) -> Version {
     match said {
         Said::Event(event) => match &event.what {
+            What::StepCompleted { fallbacks, .. } | What::StepFailed { fallbacks, .. }
+                if !fallbacks.is_empty() =>
+            {
+                Version::Named
+            }
             What::RunCreated { .. }
             | What::StepStarted { .. }
             | What::StepCompleted { .. }
@@ -60,6 +65,7 @@ pub fn version_for(said: Said<'_>) -> Version {
             | What::RunPurging {} => Version::Positional,
         },
         Said::Agent(run) if run.task.as_ref().is_some_and(|task| task.pin.is_some()) => Version::Named,
+        Said::Agent(run) if !run.fallbacks.is_empty() => Version::Named,
         Said::Agent(run) => match &run.phase {
             Phase::Idle
             | Phase::Reserving

@@ -8,7 +8,7 @@ use crate::protocol::{Fault, Message, Reply, Taken, parse, reply, run as message
 use callboard_core::{
     Code, Datum,
     agent::run::Ending,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{OperationId, RunId},
     workflow::{
         Input, Outcome, Status,
@@ -18,6 +18,7 @@ use callboard_core::{
         view::{RunView, Summary},
     },
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Bytes that the values in one answer may have together.
@@ -111,11 +112,13 @@ impl Workflows {
             }
             message::Rerun::METHOD => {
                 let b: message::Rerun = parse(body)?;
-                Input::Rerun {
-                    op: op(b.op)?,
-                    from: bounded("from", b.from, NAME)?,
-                    input: b.input.map(Datum::inline),
-                }
+                let op = op(b.op)?;
+                let from = bounded("from", b.from, NAME)?;
+                let input = match b.input {
+                    Some(input) => self.input_of_rerun(run, &op, input).await?,
+                    None => None,
+                };
+                Input::Rerun { op, from, input: input.map(Datum::inline) }
             }
             _ => {
                 return Err(Fault::new(404, Code::UnknownMethod, format!("Workflow has no method {method}")));
@@ -127,6 +130,23 @@ impl Workflows {
             self.marks.lift(run);
         }
         reply(self.show(run, &done).await)
+    }
+
+    /// Returns the input of a rerun as that of a start is taken. A repetition changes nothing, and a run that goes on is not
+    /// rerun: neither needs a check.
+    async fn input_of_rerun(
+        &self,
+        run: &RunId,
+        op: &OperationId,
+        input: Value,
+    ) -> Result<Option<Value>, Fault> {
+        let seen = self.turn(run, Turn::Look).await?.run;
+        match &seen.plan {
+            Some(plan) if seen.ended.is_some() && !seen.knows(op) => {
+                self.input_of(plan, Some(input)).await.map(Some)
+            }
+            Some(_) | None => Ok(Some(input)),
+        }
     }
 
     /// Returns the run; one that left the state store is answered from the catalog.
@@ -192,9 +212,11 @@ impl Workflows {
                 Outcome::Failed(CallError::permanent("agent_cancelled", "the agent was told to stop"))
             }
         };
-        let message::Answer { step, attempt, usage, .. } = body;
+        let message::Answer { step, attempt, usage, mut fallbacks, .. } = body;
         let usage = usage.believed();
-        match self.turn(run, Turn::Input(Input::AgentAnswer { step, attempt, outcome, usage })).await {
+        fallbacks.truncate(Fallback::LIMIT);
+        let input = Input::AgentAnswer { step, attempt, outcome, usage, fallbacks };
+        match self.turn(run, Turn::Input(input)).await {
             Ok(_) => Ok(Taken {}),
             Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => Ok(Taken {}),
             Err(fault) => Err(self.refused("answer", run, fault)),

@@ -13,7 +13,6 @@ use callboard_core::{
     Code, Datum, Problem,
     agent::spec::Agents,
     id::{OperationId, RunId, WorkflowId},
-    schema,
     workflow::{Input, Pin, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
@@ -40,28 +39,9 @@ impl Workflows {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
         let (definition, version) = self.definition(run, &body).await?;
-        let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
         let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
-        if plan.definition.input.is_some() {
-            let (plan, input) = (Arc::clone(&plan), input.clone());
-            let fits = move || match &plan.definition.input {
-                Some(expected) => schema::validate(expected, &input),
-                None => Ok(()),
-            };
-            // A schema and an input may take long, so this is done off the reactor.
-            self.tasks.pool.check(fits).await.map_err(Fault::busy)?.map_err(|problems| {
-                let problems = problems.into_iter().map(|p| Problem {
-                    path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
-                    ..p
-                });
-                Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
-                    .with_problems(problems.collect())
-            })?;
-        }
-        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
-            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
-        }
+        let input = self.input_of(&plan, body.input.clone()).await?;
         let op = match &body.op {
             Some(op) => bounded("op", op.clone(), NAME)?,
             None => OperationId::new(format!("{:x}", self.services.clock.id())),
@@ -92,8 +72,43 @@ impl Workflows {
         };
         let turn = Turn::Start { input: Box::new(start), plan: Arc::clone(&plan), first: body.first };
         let done = self.turn(run, turn).await?;
-        is_same(run, &body, &input, (&plan, &document), &done)?;
+        let inputs = self.as_recorded(&body, input, &done).await;
+        is_same(run, &body, &inputs, (&plan, &document), &done)?;
         Ok(done)
+    }
+
+    /// Returns what a run that this very body began may have recorded as its input. The workflow's schema may give other
+    /// defaults by now, so the run's own counts, too; earlier versions recorded what was given.
+    async fn as_recorded(&self, body: &Start, input: Value, done: &Done) -> Vec<Value> {
+        let is_recorded = done.run.created.as_ref().is_none_or(|created| is_value(&created.input, &input));
+        let mut inputs = vec![input];
+        if !is_recorded {
+            inputs.push(body.input.clone().unwrap_or_else(|| Value::Object(Default::default())));
+            if let Some(plan) = &done.run.plan {
+                inputs.extend(self.input_of(plan, body.input.clone()).await.ok());
+            }
+        }
+        inputs
+    }
+
+    /// Returns the input that a run is recorded with: checked, and with the defaults of its schema.
+    pub(super) async fn input_of(&self, plan: &Arc<Plan>, given: Option<Value>) -> Result<Value, Fault> {
+        let input = match plan.definition.input {
+            None => plan.input_of(given),
+            Some(_) => {
+                let plan = Arc::clone(plan);
+                // A schema and an input may take long, so this is done off the reactor.
+                self.tasks.pool.check(move || plan.input_of(given)).await.map_err(Fault::busy)?
+            }
+        };
+        let input = input.map_err(|problems| {
+            Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
+                .with_problems(problems)
+        })?;
+        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
+            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
+        }
+        Ok(input)
     }
 
     /// Finds the definition: given with the call, or the catalog's.
@@ -153,7 +168,7 @@ impl Workflows {
 fn is_same(
     run: &RunId,
     body: &Start,
-    input: &Value,
+    inputs: &[Value],
     (plan, document): (&Plan, &Value),
     done: &Done,
 ) -> Result<(), Fault> {
@@ -171,7 +186,8 @@ fn is_same(
                 && (is_value(&created.plan, document) || defined == Some(&plan.definition))
         }
     };
-    if same_definition && is_value(&created.input, input) {
+    let same_input = inputs.iter().any(|input| is_value(&created.input, input));
+    if same_definition && same_input {
         return Ok(());
     }
     if known {

@@ -8,9 +8,8 @@
 mod check;
 
 use crate::{
-    expr::{self, Context, Fuel, Meter},
+    expr::{self, Fuel, Meter, Scene},
     secret::{self, Place},
-    value::json_len,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,35 +115,42 @@ pub fn render(call: &Template, context: &Value) -> Result<Request, Unusable> {
 pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Result<Request, Unusable> {
     let in_field = |field| move |error| Unusable { field, error };
     meter.enter(context).map_err(in_field("url"))?;
-    let context = &Context::new(context).map_err(in_field("url"))?;
+    let mut scene = Scene::new(context);
     // Each part has the fuel of one evaluation; the meter counts them together.
     let fuel = || Fuel::default().under(meter);
-    let url = expr::render_url(&call.url, context, &mut fuel()).map_err(in_field("url"))?;
+    let url = expr::render_url(&call.url, &mut scene, &mut fuel()).map_err(in_field("url"))?;
     // The rendered URL is checked, since its segments are not known before.
     check_segments(&url.text, &url.data).map_err(in_field("url"))?;
     let mut secrets: Vec<Place> =
         url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();
     let mut part = |field: &'static str, template: &Value| {
-        let mut rendering = Rendering { context, fuel: fuel(), secrets: &mut secrets };
+        scene.begin();
+        let mut rendering = Rendering { scene: &mut scene, fuel: fuel(), secrets: &mut secrets };
         let rendered = rendering.value(template, &format!("/{field}"), 0).map_err(in_field(field))?;
-        // Each text is bounded by itself; together they must be, too. A template larger than the limit may still come
-        // out as it is.
-        if json_len(&rendered) > expr::OUTPUT_LIMIT.max(2 * json_len(template)) {
-            let message = format!("the result is larger than {} bytes", expr::OUTPUT_LIMIT);
-            return Err(in_field(field)(expr::Error::Limit(message)));
-        }
+        scene.within(&rendered, template).map_err(in_field(field))?;
         Ok(rendered)
     };
     let mut object = |field, map: &Map<String, Value>| match part(field, &Value::Object(map.clone()))? {
         Value::Object(map) => Ok(map),
         _ => Ok(Map::new()),
     };
-    let headers = object("headers", &call.headers)?;
+    let headers = object(
+        "headers",
+        &call.headers.iter().map(|(name, value)| (name.clone(), on_one_line(value))).collect(),
+    )?;
     let query = object("query", &call.query)?;
     let body = call.body.as_ref().map(|body| part("body", body)).transpose()?;
     // A request that names no secret is recorded without the field, as it was before there was one.
     let secrets = (!references(call).is_empty()).then_some(secrets);
     Ok(Request { method: call.method, url: url.text, headers, query, body, secrets })
+}
+
+/// Leaves out the line break with which YAML's block texts end: a header has none.
+fn on_one_line(value: &Value) -> Value {
+    match value {
+        Value::String(text) => text.trim_end_matches(['\n', '\r']).into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.clone(),
+    }
 }
 
 /// Returns the names of all secrets that a configuration itself refers to.
@@ -217,13 +223,13 @@ fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr
 }
 
 /// A rendering of one part of a request.
-struct Rendering<'a> {
-    context: &'a Context,
+struct Rendering<'a, 'v> {
+    scene: &'a mut Scene<'v>,
     fuel: Fuel<'a>,
     secrets: &'a mut Vec<Place>,
 }
 
-impl Rendering<'_> {
+impl Rendering<'_, '_> {
     /// Renders a template `depth` levels inside its part; `at` is the JSON pointer to it.
     fn value(&mut self, template: &Value, at: &str, depth: usize) -> Result<Value, expr::Error> {
         if depth > expr::DEPTH_LIMIT {
@@ -233,10 +239,10 @@ impl Rendering<'_> {
         Ok(match template {
             // Its result is data as a whole, so there is no reference of the template's in it.
             Value::String(text) if expr::whole(text).is_some() => {
-                expr::render_in(template, self.context, &mut self.fuel, depth)?
+                expr::render_in(template, self.scene, &mut self.fuel, depth)?
             }
             Value::String(text) => {
-                let rendered = expr::render_marked(text, self.context, &mut self.fuel)?;
+                let rendered = expr::render_marked(text, self.scene, &mut self.fuel)?;
                 let places = rendered.secrets.into_iter();
                 self.secrets.extend(places.map(|(from, name)| Place { at: at.to_owned(), from, name }));
                 Value::String(rendered.text)

@@ -12,7 +12,7 @@ use callboard_core::{
         run::{Ending, Phase, Run as AgentRun},
         task::{Origin, Task},
     },
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{OperationId, WorkflowId},
     value::ValueRef,
     workflow::{
@@ -102,6 +102,7 @@ pub fn events() -> Vec<Event> {
             error: None,
             op: None,
             signal: None,
+            fallbacks: Vec::new(),
         },
         What::StepCompleted {
             step: step("a", "3.17"),
@@ -112,6 +113,7 @@ pub fn events() -> Vec<Event> {
             error: Some(failure()),
             op: Some(op()),
             signal: Some("payment".into()),
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", ""),
@@ -120,6 +122,7 @@ pub fn events() -> Vec<Event> {
             retry_at: None,
             usage: None,
             op: None,
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", "0"),
@@ -128,6 +131,7 @@ pub fn events() -> Vec<Event> {
             retry_at: Some(Timestamp(99)),
             usage: Some(usage(false)),
             op: Some(op()),
+            fallbacks: Vec::new(),
         },
         What::StepSkipped { step: step("c", "") },
         What::StepCancelled { step: step("c", "1") },
@@ -240,6 +244,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
             repeats: if full { [(Hash([1; 16]), 2)].into() } else { BTreeMap::new() },
             delivered: false,
             children: if full { vec!["r.a.1._.d.2.0".parse().expect("an id")] } else { Vec::new() },
+            fallbacks: Vec::new(),
             profile: None,
         };
         let target = full.then(|| Target { run: run_id("r"), step: step("a", "3.17") });
@@ -283,6 +288,51 @@ pub fn pinned(v: Version) -> BTreeMap<String, Vec<u8>> {
     let all = agents(v, &[], hash).into_iter().chain(agents(v, &["tok"], hash)).enumerate();
     let pinned = all.filter(|(_, agent)| agent.run.task.as_ref().is_some_and(|task| task.pin.is_some()));
     pinned.map(|(n, agent)| (format!("agent-pinned-{n:02}"), document::encode(&agent, v))).collect()
+}
+
+/// What came with models that were asked in place of others: events of steps, and agents at work.
+pub fn fallen(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let fallback = |model: &str, next: &str| Fallback {
+        model: model.into(),
+        code: "model_quota".into(),
+        message: "the account is used up: é".into(),
+        next: next.into(),
+    };
+    let fallbacks = || vec![fallback("gpt", "local/small"), fallback("local/small", "m")];
+    let ends = [
+        What::StepCompleted {
+            step: step("a", "3"),
+            attempt: 1,
+            output: inline(),
+            branch: None,
+            usage: Some(usage(false)),
+            error: None,
+            op: None,
+            signal: None,
+            fallbacks: fallbacks(),
+        },
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 2,
+            error: failure(),
+            retry_at: None,
+            usage: None,
+            op: None,
+            fallbacks: fallbacks(),
+        },
+    ];
+    let mut doc = empty(v);
+    for what in ends {
+        doc.push(Event { at: Timestamp(1_790_000_000_000), what });
+    }
+    let fallen = agents(v, &[], None)
+        .into_iter()
+        .map(|agent| AgentDocument { run: AgentRun { fallbacks: fallbacks(), ..agent.run }, ..agent });
+    let agents = fallen.enumerate();
+    let mut all: BTreeMap<String, Vec<u8>> =
+        agents.map(|(n, agent)| (format!("agent-fallbacks-{n:02}"), document::encode(&agent, v))).collect();
+    all.insert("document-fallbacks".into(), doc.encode());
+    all
 }
 
 /// The version that bytes claim to be of.

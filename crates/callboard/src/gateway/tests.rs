@@ -409,6 +409,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             error: None,
             op: None,
             signal: None,
+            fallbacks: Vec::new(),
         },
         What::RunCompleted { output: Datum::Stored(stored) },
     ];

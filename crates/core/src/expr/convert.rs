@@ -152,7 +152,9 @@ fn number(value: &Jinja) -> Result<Number, Error> {
 
 fn within(len: usize) -> Result<(), Error> {
     if len > COLLECTION_LIMIT {
-        return Err(Error::Limit(format!("a collection has more than {COLLECTION_LIMIT} items")));
+        return Err(Error::Limit(format!(
+            "a list or object has {len} entries, more than {COLLECTION_LIMIT}"
+        )));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
+    syntax::SyntaxConfig,
     value::{Kwargs, Value as Jinja, ValueKind},
 };
 use serde_json::Value;
@@ -77,6 +78,9 @@ fn environment(
     env.set_recursion_limit(RECURSION);
     env.set_fuel(Some(FUEL));
     env.set_formatter(format);
+    // A text arrives as it was written, the line break at its end included.
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    env.set_syntax(syntax.expect("the usual delimiters differ from each other"));
     // Assigning to a namespace inside a loop nests values without bound; the others are for debugging.
     for name in ["namespace", "debug"] {
         env.remove_global(name);
@@ -317,7 +321,7 @@ impl<'m> Fuel<'m> {
     }
 
     /// Counts a result.
-    fn leave(&self, bytes: usize) {
+    pub(super) fn leave(&self, bytes: usize) {
         if let Some(meter) = self.meter {
             meter.leave(bytes);
         }

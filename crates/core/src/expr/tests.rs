@@ -37,6 +37,7 @@ fn what_a_source_reads_is_known() {
 mod bombs;
 mod compared;
 mod optional;
+mod passing;
 mod timed;
 mod unchanged;
 

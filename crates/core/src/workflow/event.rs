@@ -5,7 +5,7 @@
 use super::{args::args_hash, definition::Retention};
 use crate::{
     Code, Datum, Span, Timestamp,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{AgentId, OperationId, RunId, WorkflowId},
 };
 use schemars::JsonSchema;
@@ -64,6 +64,9 @@ pub enum What {
         op: Option<OperationId>,
         /// The early or awaited signal that this step took.
         signal: Option<String>,
+        /// Models that gave no answer in this attempt, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fallbacks: Vec<Fallback>,
     },
     /// With `retry_at` another attempt follows; without it the failure is final.
     StepFailed {
@@ -73,6 +76,9 @@ pub enum What {
         retry_at: Option<Timestamp>,
         usage: Option<Usage>,
         op: Option<OperationId>,
+        /// Models that gave no answer in this attempt, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fallbacks: Vec<Fallback>,
     },
     /// No edge to the node was taken, or the run wraps up.
     StepSkipped {
@@ -222,6 +228,7 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
         usage: Usage,
+        fallbacks: Vec<Fallback>,
     },
     /// Something happened outside that a step waits for, or will.
     Signal {

@@ -36,6 +36,7 @@ fn completed(n: u64) -> What {
         error: None,
         op: None,
         signal: None,
+        fallbacks: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Decision;
 use crate::{
     Code, Datum,
-    call::CallError,
+    call::{CallError, Spent},
     id::OperationId,
     workflow::{
         args_hash,
@@ -143,7 +143,7 @@ impl Decision<'_> {
                 "unknown_outcome",
                 "nobody knows whether it was performed; a person said it was not",
             );
-            self.fail_as(key, step.attempt, error, None, op);
+            self.fail_as(key, step.attempt, error, Spent::default(), op);
             return Ok(());
         }
         // To approve an unknown step means that it was performed. It completes without a branch, as it would have by
@@ -159,6 +159,7 @@ impl Decision<'_> {
             error: None,
             op,
             signal: None,
+            fallbacks: Vec::new(),
         });
         Ok(())
     }

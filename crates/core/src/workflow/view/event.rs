@@ -164,6 +164,7 @@ mod tests {
             error: None,
             op: None,
             signal: None,
+            fallbacks: Vec::new(),
         });
         assert_eq!(
             item,

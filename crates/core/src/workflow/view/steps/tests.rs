@@ -36,6 +36,7 @@ fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
         error: None,
         op: None,
         signal: None,
+        fallbacks: Vec::new(),
     }
 }
 
@@ -47,6 +48,7 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
         retry_at: retry_at.map(Timestamp),
         usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
         op: None,
+        fallbacks: Vec::new(),
     }
 }
 
