@@ -134,23 +134,12 @@ pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Resu
         Value::Object(map) => Ok(map),
         _ => Ok(Map::new()),
     };
-    let headers = object(
-        "headers",
-        &call.headers.iter().map(|(name, value)| (name.clone(), on_one_line(value))).collect(),
-    )?;
+    let headers = object("headers", &call.headers)?;
     let query = object("query", &call.query)?;
     let body = call.body.as_ref().map(|body| part("body", body)).transpose()?;
     // A request that names no secret is recorded without the field, as it was before there was one.
     let secrets = (!references(call).is_empty()).then_some(secrets);
     Ok(Request { method: call.method, url: url.text, headers, query, body, secrets })
-}
-
-/// Leaves out the line break with which YAML's block texts end: a header has none.
-fn on_one_line(value: &Value) -> Value {
-    match value {
-        Value::String(text) => text.trim_end_matches(['\n', '\r']).into(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.clone(),
-    }
 }
 
 /// Returns the names of all secrets that a configuration itself refers to.

@@ -103,6 +103,8 @@ struct Operand {
     /// `*` stands before it.
     times: bool,
     minus: bool,
+    /// The first byte of the operator before it; 0 without one.
+    before: u8,
     /// What it leads to so far may be missing.
     unsure: bool,
     /// The filter that holds the other steps of its path is open.
@@ -118,6 +120,7 @@ struct Opened {
     operand: Option<Operand>,
     times: bool,
     minus: bool,
+    before: u8,
     /// It is a step of a path and becomes an argument.
     step: bool,
 }
@@ -177,7 +180,7 @@ impl<'a> Operands<'a> {
         let mut open: Vec<Opened> = vec![];
         let mut operand: Option<Operand> = None;
         let mut comparisons = Comparisons::default();
-        let (mut times, mut minus) = (false, false);
+        let (mut times, mut minus, mut sign) = (false, false, 0);
         let mut at = 0;
         while let Some(token) = self.tokens.get(at) {
             let text = self.text(at);
@@ -193,8 +196,15 @@ impl<'a> Operands<'a> {
                         }
                     }
                     comparisons.open(token);
-                    open.push(Opened { start: token.start, operand: before, times, minus, step });
-                    (times, minus) = (false, false);
+                    open.push(Opened {
+                        start: token.start,
+                        operand: before,
+                        times,
+                        minus,
+                        before: sign,
+                        step,
+                    });
+                    (times, minus, sign) = (false, false, 0);
                 }
                 (Kind::Close, _) => {
                     self.end(operand.take(), "");
@@ -207,12 +217,12 @@ impl<'a> Operands<'a> {
                         Some(Opened { operand: Some(before), .. }) => {
                             Operand { end: token.end, word: false, unsure: true, ..before }
                         }
-                        Some(Opened { start, times, minus, .. }) => {
-                            Operand { times, minus, ..operand_at(start, token.end) }
+                        Some(Opened { start, times, minus, before, .. }) => {
+                            Operand { times, minus, before, ..operand_at(start, token.end) }
                         }
                         None => operand_at(token.start, token.end),
                     });
-                    (times, minus) = (false, false);
+                    (times, minus, sign) = (false, false, 0);
                 }
                 // Where an operand is due, the other words that join are names like any other.
                 (Kind::Word, None) if text == "in" && at > 1 && self.text(at - 2) == "not" => {
@@ -233,11 +243,12 @@ impl<'a> Operands<'a> {
                         word: token.kind == Kind::Word,
                         times,
                         minus,
+                        before: sign,
                         unsure: !free && !ROOTS.contains(&text),
                         ..operand_at(token.start, token.end)
                     });
                     comparisons.take(token);
-                    (times, minus) = (false, false);
+                    (times, minus, sign) = (false, false, 0);
                 }
                 (Kind::Sign, Some(current)) if matches!(text, "." | "|") => {
                     let Some(name) = self.tokens.get(at) else { break };
@@ -296,6 +307,9 @@ impl<'a> Operands<'a> {
                     }
                     times = text == "*" && !lone || times && lone;
                     minus = lone && (minus || text == "-");
+                    if !lone {
+                        sign = text.as_bytes().first().copied().unwrap_or(0);
+                    }
                     self.end(operand.take(), text);
                 }
                 // Texts side by side are one.
@@ -420,10 +434,17 @@ impl<'a> Operands<'a> {
             self.paths.push(Edit::new(operand.start, 0, "("));
             self.paths.push(Edit::new(operand.end, 0, "|factor__)"));
         }
+        // `+` and `-` bind as `~` does, from the left; the other signs that calculate bind stronger.
+        let stronger = |sign: u8| matches!(sign, b'*' | b'/' | b'%');
+        let joined = operand.before == b'~' && !next.bytes().next().is_some_and(stronger)
+            || next == "~" && !stronger(operand.before) && !matches!(operand.before, b'+' | b'-');
+        let is_constant = operand.word && CONSTANTS.contains(&&self.source[operand.start..operand.end]);
         let filter = match operand {
+            Operand { free: true, .. } if joined && is_constant => "|joined__",
             Operand { times, free: true, .. } if times || next == "*" => "|scalar__",
             Operand { free: true, .. } => return,
             Operand { times, .. } if times || next == "*" => "|factor__",
+            Operand { .. } if joined => "|joined__",
             Operand { .. } => "|measured__",
         };
         self.measures.push((operand.start, Edit::new(operand.end, 0, filter)));
@@ -439,6 +460,7 @@ fn operand_at(start: usize, end: usize) -> Operand {
         word: false,
         times: false,
         minus: false,
+        before: 0,
         unsure: true,
         path: false,
         ended: false,

@@ -135,3 +135,51 @@ fn a_text_keeps_its_line_breaks_whatever_its_tags() {
     assert_eq!(render(&json!("{{ x }}\n"), &context), Ok(json!("tea")));
     assert_eq!(render(&json!(["x: {{ x }}\n"]), &context), Ok(json!(["x: tea\n"])));
 }
+
+#[test]
+fn what_is_joined_is_written_as_a_template_prints_it() {
+    let context =
+        json!({"n": null, "t": true, "f": 1e16, "l": [1, null, "a"], "o": {"b": false}, "s": "tea", "i": 3});
+    for (source, expected) in [
+        ("'a' ~ n", "anull"),
+        ("n ~ 'a'", "nulla"),
+        ("t ~ l ~ o", "true[1,null,\"a\"]{\"b\":false}"),
+        ("f ~ ''", "1e+16"),
+        ("'a' ~ none ~ true", "anulltrue"),
+        ("s ~ i ~ s", "tea3tea"),
+        ("'n: ' ~ (i + 1)", "n: 4"),
+        ("'n: ' ~ n + '!'", "n: null!"),
+        ("i + 1 ~ s", "4tea"),
+        ("i * 2 ~ '!'", "6!"),
+        ("s | upper ~ s | length", "TEA3"),
+        ("(t) ~ (l[0])", "true1"),
+        ("'a' ~ n == 'anull'", "true"),
+        ("-i ~ s", "-3tea"),
+        ("l | join(',')", "1,null,a"),
+        ("[t, o] | join", "true{\"b\":false}"),
+        ("[{'x': 1}, {'x': 2}] | join('-', attribute='x')", "1-2"),
+        ("s | join('.')", "t.e.a"),
+        ("n | string", "null"),
+        ("l | string", "[1,null,\"a\"]"),
+        ("s | string", "tea"),
+    ] {
+        let printed = render_text(&format!("{{{{ {source} }}}}"), &context);
+        assert_eq!(printed, Ok(expected.to_owned()), "{source}");
+    }
+    for source in ["'a' ~ nope", "nope ~ 'a'", "nope | string"] {
+        assert!(matches!(evaluate(source, &context), Err(Error::Evaluation(_))), "{source}");
+    }
+}
+
+#[test]
+fn a_text_that_is_no_number_is_named() {
+    for (source, expected) in [
+        ("' 5 ' | int", r#"the text " 5 " is not a number"#),
+        ("'1,5' | float", r#"the text "1,5" is not a number"#),
+        ("'0x10' | int", r#"the text "0x10" is not a number"#),
+    ] {
+        assert_eq!(evaluate(source, &json!({})), Err(Error::Evaluation(expected.to_owned())), "{source}");
+    }
+    assert_eq!(evaluate("'ff' | int(base=16)", &json!({})), Ok(json!(255)));
+    assert_eq!(evaluate("' 5 ' | trim | int", &json!({})), Ok(json!(5)));
+}
