@@ -434,10 +434,10 @@ impl<'a> Operands<'a> {
             self.paths.push(Edit::new(operand.start, 0, "("));
             self.paths.push(Edit::new(operand.end, 0, "|factor__)"));
         }
-        // `+` and `-` bind as `~` does, from the left; the other signs that calculate bind stronger.
+        // `~` binds stronger than `+` and `-`, and less than the other signs that calculate.
         let stronger = |sign: u8| matches!(sign, b'*' | b'/' | b'%');
         let joined = operand.before == b'~' && !next.bytes().next().is_some_and(stronger)
-            || next == "~" && !stronger(operand.before) && !matches!(operand.before, b'+' | b'-');
+            || next == "~" && !stronger(operand.before);
         let is_constant = operand.word && CONSTANTS.contains(&&self.source[operand.start..operand.end]);
         let filter = match operand {
             Operand { free: true, .. } if joined && is_constant => "|joined__",

@@ -44,7 +44,7 @@ mod unchanged;
 #[test]
 fn measuring_stands_behind_every_operand() {
     let cases = [
-        ("a.b + c[d]|f(e, g=h) ~ 1", "a.b|M + c[d|M]|f(e|M, g=h|M)|M ~ 1"),
+        ("a.b + c[d]|f(e, g=h) ~ 1", "a.b|M + c[d|M]|f(e|M, g=h|M)|J ~ 1"),
         ("not a and c not in [1, 'x']", "not a|M and c|M not in [1, 'x']|M"),
         ("a * -b ** 2", "a|F * -b|F ** 2"),
         ("2 * (a or [1])", "2|S * (a|M or [1]|M)|F"),
