@@ -20,6 +20,7 @@ fn event(n: i64) -> Event {
         op: None,
         signal: None,
         body: None,
+        fallbacks: Vec::new(),
     };
     Event { at: Timestamp(n), what }
 }

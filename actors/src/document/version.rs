@@ -51,6 +51,11 @@ pub fn version_for(said: Said<'_>) -> Version {
             | What::RunResumed { body: Some(_), .. }
             | What::RunRerun { body: Some(_), .. }
             | What::RunCancelled { body: Some(_), .. } => Version::Named,
+            What::StepCompleted { fallbacks, .. } | What::StepFailed { fallbacks, .. }
+                if !fallbacks.is_empty() =>
+            {
+                Version::Named
+            }
             What::RunCreated { .. }
             | What::StepStarted { .. }
             | What::StepCompleted { .. }
@@ -74,6 +79,7 @@ pub fn version_for(said: Said<'_>) -> Version {
             | What::RunPurging {} => Version::Positional,
         },
         Said::Agent(run) if run.task.as_ref().is_some_and(|task| task.pin.is_some()) => Version::Named,
+        Said::Agent(run) if !run.fallbacks.is_empty() => Version::Named,
         Said::Agent(run) => match &run.phase {
             Phase::Idle
             | Phase::Reserving

@@ -11,7 +11,7 @@ use crate::protocol::{
 use callboard_core::{
     Code, Datum,
     agent::run::Ending,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{OperationId, RunId},
     workflow::{
         Fingerprint, Input, Op, Outcome, Status,
@@ -21,6 +21,7 @@ use callboard_core::{
         view::{RunView, Summary},
     },
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Bytes that the values in one answer may have together.
@@ -105,7 +106,12 @@ impl Workflows {
             }
             message::Rerun::METHOD => {
                 let (op, b) = self.op::<message::Rerun>(method, parse(body)?)?;
-                Input::Rerun { op, from: bounded("from", b.from, NAME)?, input: b.input.map(Datum::inline) }
+                let from = bounded("from", b.from, NAME)?;
+                let input = match b.input {
+                    Some(input) => self.input_of_rerun(run, &op.id, input).await?,
+                    None => None,
+                };
+                Input::Rerun { op, from, input: input.map(Datum::inline) }
             }
             _ => {
                 return Err(Fault::new(404, Code::UnknownMethod, format!("Workflow has no method {method}")));
@@ -134,6 +140,23 @@ impl Workflows {
     /// Names an operation that its caller did not.
     pub(super) fn unnamed(&self) -> Op {
         Op::unnamed(OperationId::unrepeated(format_args!("{:x}", self.services.clock.id())))
+    }
+
+    /// Returns the input of a rerun as that of a start is taken. A repetition changes nothing, and a run that goes on is not
+    /// rerun: neither needs a check.
+    async fn input_of_rerun(
+        &self,
+        run: &RunId,
+        op: &OperationId,
+        input: Value,
+    ) -> Result<Option<Value>, Fault> {
+        let seen = self.turn(run, Turn::Look).await?.run;
+        match &seen.plan {
+            Some(plan) if seen.ended.is_some() && !seen.knows(op) => {
+                self.input_of(plan, Some(input)).await.map(Some)
+            }
+            Some(_) | None => Ok(Some(input)),
+        }
     }
 
     /// Returns the run; one that left the state store is answered from the catalog.
@@ -202,9 +225,11 @@ impl Workflows {
                 Outcome::Failed(CallError::permanent("agent_cancelled", "the agent was told to stop"))
             }
         };
-        let message::Answer { step, attempt, usage, .. } = body;
+        let message::Answer { step, attempt, usage, mut fallbacks, .. } = body;
         let usage = usage.believed();
-        match self.turn(run, Turn::Input(Input::AgentAnswer { step, attempt, outcome, usage })).await {
+        fallbacks.truncate(Fallback::LIMIT);
+        let input = Input::AgentAnswer { step, attempt, outcome, usage, fallbacks };
+        match self.turn(run, Turn::Input(input)).await {
             Ok(_) => Ok(Taken {}),
             Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => Ok(Taken {}),
             Err(fault) => Err(self.refused("answer", run, fault)),

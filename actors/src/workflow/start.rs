@@ -13,7 +13,6 @@ use callboard_core::{
     Code, Datum, Hash, Problem,
     agent::spec::Agents,
     id::{RunId, WorkflowId},
-    schema,
     workflow::{Fingerprint, Input, Op, Pin, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
@@ -57,8 +56,11 @@ impl Workflows {
             && created.workflow_id == body.workflow_id
             && body.version.is_none_or(|version| version == created.version);
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
-        (same && done.run.knows(op) && self.is_value(run, &created.input, &input).await)
-            .then_some(Done { replayed: true, ..done })
+        if !(same && done.run.knows(op)) {
+            return None;
+        }
+        let inputs = self.as_recorded(run, body, input, &done).await;
+        self.is_one_of(run, &created.input, &inputs).await.then_some(Done { replayed: true, ..done })
     }
 
     async fn begin(&self, run: &RunId, body: &Start) -> Result<Done, Fault> {
@@ -66,28 +68,9 @@ impl Workflows {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
         let (definition, version) = self.definition(run, body).await?;
-        let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
         let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
-        if plan.definition.input.is_some() {
-            let (plan, input) = (Arc::clone(&plan), input.clone());
-            let fits = move || match &plan.definition.input {
-                Some(expected) => schema::validate(expected, &input),
-                None => Ok(()),
-            };
-            // A schema and an input may take long, so this is done off the reactor.
-            self.tasks.pool.check(fits).await.map_err(Fault::busy)?.map_err(|problems| {
-                let problems = problems.into_iter().map(|p| Problem {
-                    path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
-                    ..p
-                });
-                Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
-                    .with_problems(problems.collect())
-            })?;
-        }
-        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
-            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
-        }
+        let input = self.input_of(&plan, body.input.clone()).await?;
         let op = match &body.op {
             // Its body is compared with what the run recorded of it. Here it only says that it is a start.
             Some(op) if !op.is_unrepeated() => {
@@ -122,8 +105,46 @@ impl Workflows {
         };
         let turn = Turn::Start { input: Box::new(start), plan: Arc::clone(&plan), first: body.first };
         let done = self.turn(run, turn).await?;
-        self.is_same(run, body, &input, (&plan, &document), &done).await?;
+        let inputs = self.as_recorded(run, body, input, &done).await;
+        self.is_same(run, body, &inputs, (&plan, &document), &done).await?;
         Ok(done)
+    }
+
+    /// Returns what a run that this very body began may have recorded as its input. The workflow's schema may give other
+    /// defaults by now, so the run's own counts, too; earlier versions recorded what was given.
+    async fn as_recorded(&self, run: &RunId, body: &Start, input: Value, done: &Done) -> Vec<Value> {
+        let is_recorded = match &done.run.created {
+            Some(created) => self.is_value(run, &created.input, &input).await,
+            None => true,
+        };
+        let mut inputs = vec![input];
+        if !is_recorded {
+            inputs.push(body.input.clone().unwrap_or_else(|| Value::Object(Default::default())));
+            if let Some(plan) = &done.run.plan {
+                inputs.extend(self.input_of(plan, body.input.clone()).await.ok());
+            }
+        }
+        inputs
+    }
+
+    /// Returns the input that a run is recorded with: checked, and with the defaults of its schema.
+    pub(super) async fn input_of(&self, plan: &Arc<Plan>, given: Option<Value>) -> Result<Value, Fault> {
+        let input = match plan.definition.input {
+            None => plan.input_of(given),
+            Some(_) => {
+                let plan = Arc::clone(plan);
+                // A schema and an input may take long, so this is done off the reactor.
+                self.tasks.pool.check(move || plan.input_of(given)).await.map_err(Fault::busy)?
+            }
+        };
+        let input = input.map_err(|problems| {
+            Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
+                .with_problems(problems)
+        })?;
+        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
+            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
+        }
+        Ok(input)
     }
 
     /// Finds the definition: given with the call, or the catalog's.
@@ -183,7 +204,7 @@ impl Workflows {
         &self,
         run: &RunId,
         body: &Start,
-        input: &Value,
+        inputs: &[Value],
         (plan, document): (&Plan, &Value),
         done: &Done,
     ) -> Result<(), Fault> {
@@ -202,7 +223,7 @@ impl Workflows {
                         || self.is_value(run, &created.plan, document).await)
             }
         };
-        if same_definition && self.is_value(run, &created.input, input).await {
+        if same_definition && self.is_one_of(run, &created.input, inputs).await {
             return Ok(());
         }
         if known {
@@ -212,6 +233,15 @@ impl Workflows {
             return Err(Fault::new(422, Code::IdempotencyKeyReused, message));
         }
         Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
+    }
+
+    async fn is_one_of(&self, run: &RunId, datum: &Datum, values: &[Value]) -> bool {
+        for value in values {
+            if self.is_value(run, datum, value).await {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether recorded data is this value. Stored data is compared by its hash, and where that differs as JSON: the order

@@ -27,6 +27,27 @@ pub struct CallError {
     pub details: Option<Box<Value>>,
 }
 
+/// A model that gave no answer, and which was asked in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fallback {
+    /// The model that was asked, as the agent names it.
+    pub model: String,
+    /// Why it gave no answer: `model_quota`, `model_refused`, ….
+    pub code: String,
+    /// A sentence for people; of a long one the beginning.
+    pub message: String,
+    /// The model that was asked next. The one of the last fallback is the one that answered, or failed for good.
+    pub next: String,
+}
+
+/// What came with the end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Nothing where no call was made.
+    pub usage: Option<Usage>,
+    pub fallbacks: Vec<Fallback>,
+}
+
 /// What calls used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
@@ -69,6 +90,32 @@ impl CallError {
             self.code.as_str(),
             "timeout" | "http_timeout" | "http_broken" | "model_timeout" | "agent_cancelled"
         )
+    }
+}
+
+// === impl Fallback ===
+
+impl Fallback {
+    /// Characters of a message that are kept.
+    const MESSAGE: usize = 300;
+    /// How many of one attempt are believed.
+    pub const LIMIT: usize = 32;
+
+    /// Says that `next` was asked because `model` failed.
+    pub fn new(model: &str, error: &CallError, next: &str) -> Self {
+        let message = match error.message.char_indices().nth(Self::MESSAGE) {
+            Some((at, _)) => format!("{}…", &error.message[..at]),
+            None => error.message.clone(),
+        };
+        Self { model: model.to_owned(), code: error.code.clone(), message, next: next.to_owned() }
+    }
+}
+
+// === impl Spent ===
+
+impl From<Usage> for Spent {
+    fn from(usage: Usage) -> Self {
+        Self { usage: Some(usage), fallbacks: Vec::new() }
     }
 }
 

@@ -9,9 +9,8 @@ mod check;
 mod form;
 
 use crate::{
-    expr::{self, Context, Fuel, Meter, Printed},
+    expr::{self, Fuel, Meter, Printed, Scene},
     secret::{self, Place},
-    value::json_len,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -141,25 +140,19 @@ pub fn render(call: &Template, context: &Value) -> Result<Request, Unusable> {
 pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Result<Request, Unusable> {
     let in_field = |field| move |error| Unusable { field, error };
     meter.enter(context).map_err(in_field("url"))?;
-    let data = context;
-    let context = &Context::new(context).map_err(in_field("url"))?;
+    let mut scene = Scene::new(context);
     // Each part has the fuel of one evaluation; the meter counts them together.
     let fuel = || Fuel::default().under(meter);
-    let url = expr::render_url(&call.url, context, &mut fuel()).map_err(in_field("url"))?;
+    let url = expr::render_url(&call.url, &mut scene, &mut fuel()).map_err(in_field("url"))?;
     // The rendered URL is checked, since its segments are not known before.
     check_segments(&url.text, &url.data).map_err(in_field("url"))?;
     let mut secrets: Vec<Place> =
         url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();
     let mut part = |field: &'static str, at: &str, template: &Value| {
-        let mut rendering = Rendering { context, data, fuel: fuel(), secrets: &mut secrets, passed: 0 };
+        scene.begin();
+        let mut rendering = Rendering { scene: &mut scene, fuel: fuel(), secrets: &mut secrets };
         let rendered = rendering.value(template, at, 0).map_err(in_field(field))?;
-        // Each text is bounded by itself; together they must be, too. A template larger than the limit may still come
-        // out as it is, and so may what is only passed on.
-        let made = json_len(&rendered).saturating_sub(rendering.passed);
-        if made > expr::OUTPUT_LIMIT.max(2 * json_len(template)) {
-            let message = format!("the result is larger than {} bytes", expr::OUTPUT_LIMIT);
-            return Err(in_field(field)(expr::Error::Limit(message)));
-        }
+        scene.within(&rendered, template).map_err(in_field(field))?;
         Ok(rendered)
     };
     let mut object = |field, at, map: &Map<String, Value>| match part(field, at, &Value::Object(map.clone()))?
@@ -255,17 +248,13 @@ fn check_segments(url: &str, data: &[Printed]) -> Result<(), expr::Error> {
 }
 
 /// A rendering of one part of a request.
-struct Rendering<'a> {
-    context: &'a Context,
-    /// The context as it came: what a path alone leads to is passed on, of whatever size.
-    data: &'a Value,
-    /// Bytes of JSON that were passed on.
-    passed: usize,
+struct Rendering<'a, 'v> {
+    scene: &'a mut Scene<'v>,
     fuel: Fuel<'a>,
     secrets: &'a mut Vec<Place>,
 }
 
-impl Rendering<'_> {
+impl Rendering<'_, '_> {
     /// Renders a template `depth` levels inside its part; `at` is the JSON pointer to it.
     fn value(&mut self, template: &Value, at: &str, depth: usize) -> Result<Value, expr::Error> {
         if depth > expr::DEPTH_LIMIT {
@@ -273,23 +262,16 @@ impl Rendering<'_> {
             return Err(expr::Error::Limit(message));
         }
         Ok(match template {
-            Value::String(text) => match expr::whole(text) {
-                // Its result is data as a whole, so there is no reference of the template's in it.
-                Some(source) => match expr::passed(source, self.data) {
-                    Some(found) => {
-                        let found = found?;
-                        self.passed += json_len(&found);
-                        found
-                    }
-                    None => expr::render_in(template, self.context, &mut self.fuel, depth)?,
-                },
-                None => {
-                    let rendered = expr::render_marked(text, self.context, &mut self.fuel)?;
-                    let places = rendered.secrets.into_iter();
-                    self.secrets.extend(places.map(|(from, name)| Place { at: at.to_owned(), from, name }));
-                    Value::String(rendered.text)
-                }
-            },
+            // Its result is data as a whole, so there is no reference of the template's in it.
+            Value::String(text) if expr::whole(text).is_some() => {
+                expr::render_in(template, self.scene, &mut self.fuel, depth)?
+            }
+            Value::String(text) => {
+                let rendered = expr::render_marked(text, self.scene, &mut self.fuel)?;
+                let places = rendered.secrets.into_iter();
+                self.secrets.extend(places.map(|(from, name)| Place { at: at.to_owned(), from, name }));
+                Value::String(rendered.text)
+            }
             Value::Array(items) => Value::Array(
                 items
                     .iter()

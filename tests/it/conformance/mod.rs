@@ -14,7 +14,7 @@ mod durability;
 mod figures;
 mod openapi;
 mod releases;
-mod sdk;
+pub mod sdk;
 mod start;
 mod target;
 

@@ -8,6 +8,7 @@ mod bad_input;
 mod bad_model;
 mod command_line;
 mod crash;
+mod data;
 mod four_ways;
 mod history;
 mod http;

@@ -32,8 +32,8 @@ crates/core/src/workflow/event.rs
     StepKey: generation node iteration
     What::RunCreated: op workflow_id version plan input settings body?
     What::StepStarted: step attempt input deadline reserved
-    What::StepCompleted: step attempt output branch usage error op signal body?
-    What::StepFailed: step attempt error retry_at usage op body?
+    What::StepCompleted: step attempt output branch usage error op signal body? fallbacks?
+    What::StepFailed: step attempt error retry_at usage op body? fallbacks?
     What::StepSkipped: step
     What::StepCancelled: step
     What::StepUnknown: step attempt
@@ -77,7 +77,7 @@ crates/core/src/workflow/run.rs
     Archived::Step: StepKey Step
     Archived::Output: StepKey u32 Datum
 crates/core/src/agent/run.rs
-    Run: task accepted_at phase messages iterations failures strikes model usage repeats delivered children?
+    Run: task accepted_at phase messages iterations failures strikes model usage repeats delivered children? fallbacks?
     Phase::Idle:
     Phase::Reserving:
     Phase::Thinking: not_before
@@ -94,6 +94,7 @@ crates/core/src/agent/task.rs
     Origin: depth agent iteration call
 crates/core/src/call.rs
     CallError: code message retryable retry_after
+    Fallback: model code message next
     Usage: calls prompt_tokens completion_tokens estimated?
 crates/core/src/value.rs
     Datum::Inline: Arc<Value>

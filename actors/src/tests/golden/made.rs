@@ -12,7 +12,7 @@ use callboard_core::{
         run::{Ending, Phase, Run as AgentRun},
         task::{Origin, Task},
     },
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{OperationId, WorkflowId},
     value::ValueRef,
     workflow::{
@@ -105,6 +105,7 @@ pub fn events() -> Vec<Event> {
             op: None,
             signal: None,
             body: None,
+            fallbacks: Vec::new(),
         },
         What::StepCompleted {
             step: step("a", "3.17"),
@@ -116,6 +117,7 @@ pub fn events() -> Vec<Event> {
             op: Some(op()),
             signal: Some("payment".into()),
             body: None,
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", ""),
@@ -125,6 +127,7 @@ pub fn events() -> Vec<Event> {
             usage: None,
             op: None,
             body: None,
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", "0"),
@@ -134,6 +137,7 @@ pub fn events() -> Vec<Event> {
             usage: Some(usage(false)),
             op: Some(op()),
             body: None,
+            fallbacks: Vec::new(),
         },
         What::StepSkipped { step: step("c", "") },
         What::StepCancelled { step: step("c", "1") },
@@ -248,6 +252,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
             delivered: false,
             children: if full { vec!["r.a.1._.d.2.0".parse().expect("an id")] } else { Vec::new() },
             profile: None,
+            fallbacks: Vec::new(),
         };
         let target = full.then(|| Target { run: run_id("r"), step: step("a", "3.17") });
         AgentDocument { v, run, target }
@@ -292,6 +297,53 @@ pub fn pinned(v: Version) -> BTreeMap<String, Vec<u8>> {
     pinned.map(|(n, agent)| (format!("agent-pinned-{n:02}"), document::encode(&agent, v))).collect()
 }
 
+/// What came with models that were asked in place of others: events of steps, and agents at work.
+pub fn fallen(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let fallback = |model: &str, next: &str| Fallback {
+        model: model.into(),
+        code: "model_quota".into(),
+        message: "the account is used up: é".into(),
+        next: next.into(),
+    };
+    let fallbacks = || vec![fallback("gpt", "local/small"), fallback("local/small", "m")];
+    let ends = [
+        What::StepCompleted {
+            step: step("a", "3"),
+            attempt: 1,
+            output: inline(),
+            branch: None,
+            usage: Some(usage(false)),
+            error: None,
+            op: None,
+            signal: None,
+            body: None,
+            fallbacks: fallbacks(),
+        },
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 2,
+            error: failure(),
+            retry_at: None,
+            usage: None,
+            op: None,
+            body: None,
+            fallbacks: fallbacks(),
+        },
+    ];
+    let mut doc = empty(v);
+    for what in ends {
+        doc.push(Event { at: Timestamp(1_790_000_000_000), what });
+    }
+    let fallen = agents(v, &[], None)
+        .into_iter()
+        .map(|agent| AgentDocument { run: AgentRun { fallbacks: fallbacks(), ..agent.run }, ..agent });
+    let agents = fallen.enumerate();
+    let mut all: BTreeMap<String, Vec<u8>> =
+        agents.map(|(n, agent)| (format!("agent-fallbacks-{n:02}"), document::encode(&agent, v))).collect();
+    all.insert("document-fallbacks".into(), doc.encode());
+    all
+}
+
 /// What version 1 can't say: failures with what came all the same, in the event, under a key of their own, beside a default.
 pub fn detailed() -> BTreeMap<String, Vec<u8>> {
     let v = Version::Named;
@@ -308,6 +360,7 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
             usage: None,
             op: None,
             body: None,
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", ""),
@@ -317,6 +370,7 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
             usage: Some(usage(false)),
             op: None,
             body: None,
+            fallbacks: Vec::new(),
         },
         What::StepCompleted {
             step: step("c", ""),
@@ -328,6 +382,7 @@ pub fn detailed() -> BTreeMap<String, Vec<u8>> {
             op: None,
             signal: None,
             body: None,
+            fallbacks: Vec::new(),
         },
     ];
     let events: Vec<Event> = all

@@ -141,7 +141,9 @@ async fn record(at: &Recorder, name: &str, start: Value, then: &[(&str, &str, Va
 const SCRIPT: &str = "rules:
 - {when: {system: Lead}, replies: [
     {tool_calls: [{name: add}, {name: delegate, arguments: {agent: clerk, task: count}}]}, {text: two}]}
-- {when: {system: Clerk}, replies: [{tool_calls: [{name: add}]}, {text: one}]}";
+- {when: {system: Clerk}, replies: [{tool_calls: [{name: add}]}, {text: one}]}
+- {when: {model: away}, replies: [{error: {code: model_rate_limited, message: too many calls, retryable: true}}]}
+- {when: {system: Backed}, replies: [{text: done}]}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "writes golden files that are missing"]
@@ -168,6 +170,7 @@ async fn record_runs() {
             match set {
                 "1c" | "2b" => record_pinned(&at).await,
                 "2d" => record_asked(&at).await,
+                "2e" => record_fallbacks(&at).await,
                 _ => record_secrets(&at).await,
             }
             at.world.stop().await;
@@ -209,7 +212,8 @@ async fn with_secrets(folder: &Path, settings: Settings) -> World {
     let agents = json!({
         "agents": {
             "lead": {"model": "scripted", "role": "Lead", "tools": ["add"], "allow_delegation": true, "delegate_to": ["clerk"]},
-            "clerk": {"model": "scripted", "role": "Clerk", "tools": ["add"]}
+            "clerk": {"model": "scripted", "role": "Clerk", "tools": ["add"]},
+            "backed": {"model": "away", "fallback_models": ["spare"], "retry_policy": {"max_retries": 0}, "role": "Backed"}
         },
         "tools": {"add": {"description": "Adds.", "type": "expression", "config": {"value": "1 + 1"}}}
     });
@@ -248,6 +252,14 @@ async fn record_asked(at: &Recorder) {
     let rerun = ("completed", "rerun", json!({"op": "rerun", "from": "ok", "input": {"other": 1}}));
     let cancel = ("waiting", "cancel", json!({"op": "cancel"}));
     record(at, "asked", start, &[pause, resume, signal, approve, rerun, cancel], "cancelled").await;
+}
+
+/// A run with an agent whose first model gives no answer.
+async fn record_fallbacks(at: &Recorder) {
+    let ask = json!({"id": "ask", "type": "agent", "config": {"agent": "backed", "prompt": "do it"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let start = json!({"definition": linear("fallbacks", vec![ask, go])});
+    record(at, "fallbacks", start, &[], "waiting").await;
 }
 
 async fn record_each(at: &Recorder) {

@@ -44,10 +44,12 @@ impl Progress {
             "step.completed" => {
                 let tokens = usage(&event.data);
                 let took = self.end(&name);
+                self.fallbacks(&event.data);
                 self.line(&format!("✓ {name}{took}{tokens}"));
             }
             "step.failed" => {
                 let took = self.end(&name);
+                self.fallbacks(&event.data);
                 self.line(&format!("✗ {name}{took}: {}", failure(&event.data)));
             }
             "step.skipped" => self.line(&format!("- {name} skipped")),
@@ -64,6 +66,16 @@ impl Progress {
             "run.resumed" => self.line("▸ resumed"),
             "run.budget_breached" => self.line("! the budget is used up"),
             _ => {}
+        }
+    }
+
+    /// Says why other models were asked.
+    fn fallbacks(&self, data: &Value) {
+        for fallback in data["fallbacks"].as_array().into_iter().flatten() {
+            let part = |name: &str| text(fallback, name).unwrap_or_default();
+            let (model, next, code, message) =
+                (part("/model"), part("/next"), part("/code"), part("/message"));
+            self.line(&format!("  {model} gave no answer ({code}: {message}), {next} was asked"));
         }
     }
 

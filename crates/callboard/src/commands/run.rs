@@ -115,9 +115,8 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
     if !problems.is_empty() {
         return Ok(false);
     }
-    let nothing = Value::Object(Default::default());
     let wrong = match definition.get("input").filter(|schema| !schema.is_null()) {
-        Some(expected) => schema::validate(expected, input.unwrap_or(&nothing)).err().unwrap_or_default(),
+        Some(expected) => schema::filled(expected, input.cloned()).err().unwrap_or_default(),
         None => Vec::new(),
     };
     wrong.iter().for_each(|problem| say!("--input: {problem}"));

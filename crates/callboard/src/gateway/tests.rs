@@ -413,6 +413,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             op: None,
             signal: None,
             body: None,
+            fallbacks: Vec::new(),
         },
         What::RunCompleted { output: Datum::Stored(stored) },
     ];

@@ -105,6 +105,8 @@ struct Operand {
     /// `*` stands before it.
     times: bool,
     minus: bool,
+    /// The first byte of the operator before it; 0 without one.
+    before: u8,
     /// What it leads to so far may be missing.
     unsure: bool,
     /// The filter that holds the other steps of its path is open.
@@ -118,8 +120,7 @@ struct Opened {
     start: usize,
     /// The operand that it continues (`a[…]`), or none that it begins.
     operand: Option<Operand>,
-    times: bool,
-    minus: bool,
+    signs: Signs,
     /// It is a step of a path and becomes an argument.
     step: bool,
 }
@@ -135,24 +136,39 @@ struct Walk {
     /// `*` or `-` stands before the operand that comes.
     times: bool,
     minus: bool,
+    /// The first byte of the operator before it; 0 without one.
+    before: u8,
+}
+
+/// What stands before an operand.
+#[derive(Clone, Copy, Default)]
+struct Signs {
+    times: bool,
+    minus: bool,
+    before: u8,
 }
 
 impl Walk {
     /// Returns the signs before what comes, which it takes with it.
-    fn signs(&mut self) -> (bool, bool) {
-        (mem::take(&mut self.times), mem::take(&mut self.minus))
+    fn signs(&mut self) -> Signs {
+        Signs {
+            times: mem::take(&mut self.times),
+            minus: mem::take(&mut self.minus),
+            before: mem::take(&mut self.before),
+        }
     }
 
     /// An operand begins.
     fn begins(&mut self, token: Token, text: &str) {
         let constant = token.kind != Kind::Word || CONSTANTS.contains(&text);
         let free = constant || text == "loop";
-        let (times, minus) = self.signs();
+        let Signs { times, minus, before } = self.signs();
         self.operand = Some(Operand {
             free,
             word: token.kind == Kind::Word,
             times,
             minus,
+            before,
             unsure: !free && !ROOTS.contains(&text),
             ..operand_at(token.start, token.end)
         });
@@ -174,6 +190,9 @@ impl Walk {
         }
         self.times = text == "*" && !lone || self.times && lone;
         self.minus = lone && (self.minus || text == "-");
+        if !lone {
+            self.before = text.as_bytes().first().copied().unwrap_or(0);
+        }
     }
 }
 
@@ -298,8 +317,8 @@ impl<'a> Operands<'a> {
             }
         }
         walk.comparisons.open(&token);
-        let (times, minus) = walk.signs();
-        walk.open.push(Opened { start: token.start, operand: before, times, minus, step });
+        let signs = walk.signs();
+        walk.open.push(Opened { start: token.start, operand: before, signs, step });
     }
 
     /// A bracket closes: what it continued goes on behind it.
@@ -314,8 +333,8 @@ impl<'a> Operands<'a> {
             Some(Opened { operand: Some(before), .. }) => {
                 Operand { end: token.end, word: false, unsure: true, ..before }
             }
-            Some(Opened { start, times, minus, .. }) => {
-                Operand { times, minus, ..operand_at(start, token.end) }
+            Some(Opened { start, signs: Signs { times, minus, before }, .. }) => {
+                Operand { times, minus, before, ..operand_at(start, token.end) }
             }
             None => operand_at(token.start, token.end),
         });
@@ -466,10 +485,17 @@ impl<'a> Operands<'a> {
             self.paths.push(Edit::new(operand.start, 0, "("));
             self.paths.push(Edit::new(operand.end, 0, "|factor__)"));
         }
+        // `~` binds stronger than `+` and `-`, and less than the other signs that calculate.
+        let stronger = |sign: u8| matches!(sign, b'*' | b'/' | b'%');
+        let joined = operand.before == b'~' && !next.bytes().next().is_some_and(stronger)
+            || next == "~" && !stronger(operand.before);
+        let is_constant = operand.word && CONSTANTS.contains(&&self.source[operand.start..operand.end]);
         let filter = match operand {
+            Operand { free: true, .. } if joined && is_constant => "|joined__",
             Operand { times, free: true, .. } if times || next == "*" => "|scalar__",
             Operand { free: true, .. } => return,
             Operand { times, .. } if times || next == "*" => "|factor__",
+            Operand { .. } if joined => "|joined__",
             Operand { .. } => "|measured__",
         };
         self.measures.push((operand.start, Edit::new(operand.end, 0, filter)));
@@ -485,6 +511,7 @@ fn operand_at(start: usize, end: usize) -> Operand {
         word: false,
         times: false,
         minus: false,
+        before: 0,
         unsure: true,
         path: false,
         ended: false,

@@ -208,7 +208,7 @@ fn a_body_is_rendered_in_its_form() {
     let context = json!({"input": {"file": {"base64": large}}});
     let sent = |bytes: &str| {
         let config = json!({"url": "https://h", "multipart": {"a": bytes, "b": [bytes]}});
-        render(&node(config), &context).map(|request| json_len(&request.body.unwrap()))
+        render(&node(config), &context).map(|request| crate::value::json_len(&request.body.unwrap()))
     };
     assert!(sent("{{ input.file }}").unwrap() > 2 * expr::OUTPUT_LIMIT, "it is only passed on");
     assert!(sent("{{ input.file.base64 ~ '' }}").is_err());

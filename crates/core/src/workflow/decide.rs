@@ -14,10 +14,10 @@ use super::{
 };
 use crate::{
     Code, Datum, Machine, Missing, Stop, Timestamp, ValueRef, Values,
-    call::{CallError, Usage},
+    call::{CallError, Spent},
     expr::Meter,
     retry,
-    value::json_len,
+    value::{VALUE_LIMIT, json_len},
 };
 use std::sync::Arc;
 
@@ -65,6 +65,19 @@ pub(super) struct Decision<'a> {
     probing: bool,
     /// Whether another step may be dispatched, and how many events there were when that was found out.
     room: std::cell::Cell<Option<(usize, bool)>>,
+}
+
+/// Errs if a value is larger than one may be. `what` says which it is.
+fn within(what: &str, datum: &Datum) -> Result<(), CallError> {
+    let bytes = match datum {
+        Datum::Inline(value) => json_len(value) as u64,
+        Datum::Stored(stored) => stored.size,
+    };
+    if bytes <= VALUE_LIMIT as u64 {
+        return Ok(());
+    }
+    let message = format!("{what}: it has {bytes} bytes as JSON, more than {VALUE_LIMIT} (16 MiB)");
+    Err(CallError::permanent("value_too_large", message))
 }
 
 impl Machine for Run {
@@ -219,11 +232,12 @@ impl<'a> Decision<'a> {
             // the time.
             Input::Start { .. } | Input::Tick => Ok(()),
             Input::Answer { step, attempt, outcome, usage } => {
-                self.answer(step, *attempt, outcome, *usage);
+                self.answer(step, *attempt, outcome, (*usage).into());
                 Ok(())
             }
-            Input::AgentAnswer { step, attempt, outcome, usage } => {
-                self.agent_answer(step, *attempt, outcome, *usage)
+            Input::AgentAnswer { step, attempt, outcome, usage, fallbacks } => {
+                let spent = Spent { usage: Some(*usage), fallbacks: fallbacks.clone() };
+                self.agent_answer(step, *attempt, outcome, spent)
             }
             Input::Grant { step, attempt, activation } => {
                 self.grant(step, *attempt, activation);
@@ -280,8 +294,12 @@ impl<'a> Decision<'a> {
         attempt: u32,
         output: Datum,
         branch: Option<Branch>,
-        usage: Option<Usage>,
+        spent: Spent,
     ) {
+        let Spent { usage, fallbacks } = spent;
+        if let Err(error) = within("output", &output) {
+            return self.fail(key, attempt, error, Spent { usage, fallbacks });
+        }
         self.put(What::StepCompleted {
             step: key.clone(),
             attempt,
@@ -292,23 +310,18 @@ impl<'a> Decision<'a> {
             op: None,
             signal: None,
             body: None,
+            fallbacks,
         });
     }
 
     /// Records a failed attempt and what follows from it: another attempt, another output, or the end.
-    pub fn fail(&mut self, key: &StepKey, attempt: u32, error: CallError, usage: Option<Usage>) {
-        self.fail_as(key, attempt, error, usage, None);
+    pub fn fail(&mut self, key: &StepKey, attempt: u32, error: CallError, spent: Spent) {
+        self.fail_as(key, attempt, error, spent, None);
     }
 
     /// The same, said by a person in the operation `op`.
-    pub fn fail_as(
-        &mut self,
-        key: &StepKey,
-        attempt: u32,
-        error: CallError,
-        usage: Option<Usage>,
-        op: Option<&Op>,
-    ) {
+    pub fn fail_as(&mut self, key: &StepKey, attempt: u32, error: CallError, spent: Spent, op: Option<&Op>) {
+        let Spent { usage, fallbacks } = spent;
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
         let node = &plan.node(*ix).node;
@@ -325,7 +338,16 @@ impl<'a> Decision<'a> {
         if let Some(delay) = delay {
             let retry_at = Some(self.at + delay);
             let step = key.clone();
-            self.put(What::StepFailed { step, attempt, error: failure, retry_at, usage, op, body });
+            self.put(What::StepFailed {
+                step,
+                attempt,
+                error: failure,
+                retry_at,
+                usage,
+                op,
+                body,
+                fallbacks,
+            });
             return;
         }
         // The error is recorded beside the default, so that people see why the output is not the node's own.
@@ -340,6 +362,7 @@ impl<'a> Decision<'a> {
                 op,
                 signal: None,
                 body,
+                fallbacks,
             });
             return;
         }
@@ -351,6 +374,7 @@ impl<'a> Decision<'a> {
             usage,
             op,
             body,
+            fallbacks,
         });
         if !self.handled(*ix) {
             self.fail_scope(key, *ix, failure);
@@ -392,7 +416,7 @@ impl<'a> Decision<'a> {
                 // The error is permanent, because another attempt of the owner would repeat the iterations that
                 // succeeded, too.
                 let error = CallError { details, ..CallError::permanent(&failure.code, message) };
-                self.fail(&owner, attempt, error, None);
+                self.fail(&owner, attempt, error, Spent::default());
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Code, Datum, Span, Timestamp,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{AgentId, OperationId, RunId, WorkflowId},
 };
 use schemars::JsonSchema;
@@ -74,6 +74,9 @@ pub enum What {
         /// What the operation asks, where its caller named it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<Fingerprint>,
+        /// Models that gave no answer in this attempt, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fallbacks: Vec<Fallback>,
     },
     /// With `retry_at` another attempt follows; without it the failure is final.
     StepFailed {
@@ -86,6 +89,9 @@ pub enum What {
         /// What the operation asks, where its caller named it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<Fingerprint>,
+        /// Models that gave no answer in this attempt, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fallbacks: Vec<Fallback>,
     },
     /// No edge to the node was taken, or the run wraps up.
     StepSkipped {
@@ -253,6 +259,7 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
         usage: Usage,
+        fallbacks: Vec<Fallback>,
     },
     /// Something happened outside that a step waits for, or will.
     Signal {

@@ -95,6 +95,7 @@ async fn recorded(api: &Api) {
         op: None,
         signal: None,
         body: None,
+        fallbacks: Vec::new(),
     };
     let started = |step: StepKey, input: Value| What::StepStarted {
         step,

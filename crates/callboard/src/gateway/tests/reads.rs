@@ -38,6 +38,7 @@ fn completed(n: u64) -> What {
         op: None,
         signal: None,
         body: None,
+        fallbacks: Vec::new(),
     }
 }
 

@@ -207,7 +207,7 @@ impl Spec {
 impl Tool {
     /// Checks the parameters and what the tool does.
     fn check(&self, path: &str, problems: &mut Vec<Problem>) {
-        check_schema(&self.parameters, &join(path, "parameters"), problems);
+        check_parameters(&self.parameters, &join(path, "parameters"), problems);
         let config = join(path, "config");
         match &self.kind {
             ToolKind::Expression { value } => {
@@ -273,6 +273,11 @@ fn check_schema(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
     if let Err(found) = Validator::new(schema) {
         problems.extend(found.into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
     }
+}
+
+/// The same of a schema whose defaults are applied.
+fn check_parameters(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
+    problems.extend(schema::mistakes(schema).into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
 }
 
 fn check_id(id: &str, path: &str, problems: &mut Vec<Problem>) {

@@ -3,7 +3,7 @@
 use super::Decision;
 use crate::{
     Code, Datum,
-    call::CallError,
+    call::{CallError, Spent},
     workflow::{
         args_hash,
         event::{Input, Refusal, StepKey, What},
@@ -148,7 +148,7 @@ impl Decision<'_> {
                 "unknown_outcome",
                 "nobody knows whether it was performed; a person said it was not",
             );
-            self.fail_as(key, step.attempt, error, None, Some(op));
+            self.fail_as(key, step.attempt, error, Spent::default(), Some(op));
             return Ok(());
         }
         // To approve an unknown step means that it was performed. It completes without a branch, as it would have by
@@ -165,6 +165,7 @@ impl Decision<'_> {
             op: Some(op.id.clone()),
             signal: None,
             body: op.body,
+            fallbacks: Vec::new(),
         });
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
     expr::Reads,
     id::is_id,
     request,
-    schema::{Validator, join},
+    schema::{self, Validator, join},
     transform::Change,
     workflow::definition::{
         AgentNode, ApprovalNode, Delay, EffectMode, Join, LoopNode, NodeKind, TransformNode, WaitNode, Worker,
@@ -81,6 +81,11 @@ pub(super) fn check_schema(schema: &Value, path: &str, problems: &mut Vec<Proble
     if let Err(why) = Validator::new(schema) {
         problems.extend(why.into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
     }
+}
+
+/// The same of a schema whose defaults are applied.
+pub(super) fn check_input(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
+    problems.extend(schema::mistakes(schema).into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
 }
 
 /// A join that needs more edges than there are would wait for ever.

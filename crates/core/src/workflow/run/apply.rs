@@ -55,14 +55,26 @@ impl Run {
                 self.steps.insert(step.clone(), s);
                 self.note(step);
             }
-            What::StepCompleted { step, attempt, output, branch, usage, error, op, signal, body } => {
+            // Which models failed before is for people to read: nothing follows from it.
+            What::StepCompleted {
+                step,
+                attempt,
+                output,
+                branch,
+                usage,
+                error,
+                op,
+                signal,
+                body,
+                fallbacks: _,
+            } => {
                 let state = StepState::Completed { output: output.clone(), branch: branch.clone() };
                 // The signal leaves its queue in the same event, so that no second step can have it.
                 signal.iter().for_each(|name| self.take_signal(name));
                 self.end_step(step, *attempt, at, state, *usage, error.clone());
                 op.iter().for_each(|op| self.remember(op, *body));
             }
-            What::StepFailed { step, attempt, error, retry_at, usage, op, body } => {
+            What::StepFailed { step, attempt, error, retry_at, usage, op, body, fallbacks: _ } => {
                 let error = Some(error.clone());
                 match retry_at {
                     Some(retry) => {

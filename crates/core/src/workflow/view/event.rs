@@ -169,6 +169,7 @@ mod tests {
             op: None,
             signal: None,
             body: None,
+            fallbacks: Vec::new(),
         });
         assert_eq!(
             item,

@@ -8,7 +8,10 @@ use super::{
     super::{Event, StepKey, What, args_hash, event::Failure},
     Shape, content,
 };
-use crate::{Datum, Hash, Timestamp, ValueRef, call::Usage};
+use crate::{
+    Datum, Hash, Timestamp, ValueRef,
+    call::{Fallback, Usage},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -33,6 +36,9 @@ pub struct StepView {
     pub output: Option<Value>,
     pub error: Option<FailureView>,
     pub usage: Usage,
+    /// Models that gave no answer in this or an earlier attempt, and which was asked next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     pub started_at: Option<String>,
     pub ended_at: Option<String>,
 }
@@ -98,6 +104,7 @@ pub struct Line {
     output: Option<Datum>,
     error: Option<Failure>,
     usage: Usage,
+    fallbacks: Vec<Fallback>,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
 }
@@ -167,13 +174,14 @@ impl Steps {
                 line.input = input.clone().or(line.input.take());
                 line.started_at = line.started_at.or(Some(at.at));
             }
-            What::StepCompleted { step, attempt, output, usage, error, .. } => {
+            What::StepCompleted { step, attempt, output, usage, error, fallbacks, .. } => {
                 let Some(line) = self.end(step, *attempt, State::Completed, at) else { return };
                 line.output = Some(output.clone());
                 line.error = error.clone();
                 line.usage += usage.unwrap_or_default();
+                line.fallbacks.extend_from_slice(fallbacks);
             }
-            What::StepFailed { step, attempt, error, retry_at, usage, .. } => {
+            What::StepFailed { step, attempt, error, retry_at, usage, fallbacks, .. } => {
                 let line = match retry_at {
                     Some(_) => self.line(step, at),
                     None => self.end(step, *attempt, State::Failed, at),
@@ -185,6 +193,7 @@ impl Steps {
                 }
                 line.error = Some(error.clone());
                 line.usage += usage.unwrap_or_default();
+                line.fallbacks.extend_from_slice(fallbacks);
             }
             What::StepSkipped { step } => {
                 self.end(step, 0, State::Skipped, at);
@@ -246,6 +255,7 @@ impl Steps {
                 details: error.details.as_ref().map(show),
             }),
             usage: line.usage,
+            fallbacks: line.fallbacks.clone(),
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.map(|at| at.to_string()),
         }
@@ -332,6 +342,7 @@ impl Line {
             output: None,
             error: None,
             usage: Usage::default(),
+            fallbacks: Vec::new(),
             started_at: None,
             ended_at: None,
         }

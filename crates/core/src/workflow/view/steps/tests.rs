@@ -37,6 +37,7 @@ fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
         op: None,
         signal: None,
         body: None,
+        fallbacks: Vec::new(),
     }
 }
 
@@ -49,6 +50,7 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
         usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
         op: None,
         body: None,
+        fallbacks: Vec::new(),
     }
 }
 
