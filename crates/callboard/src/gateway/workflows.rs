@@ -1,7 +1,7 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
 use super::{Error, Gateway, Id, PROJECT, body, params::Params};
-use crate::operations::{Items, Page, Saved, Text, WorkflowLine};
+use crate::operations::{CheckedView, Items, Page, Saved, Text, WorkflowLine};
 use axum::{
     Json,
     body::Body,
@@ -35,6 +35,16 @@ pub async fn create(
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// `POST /api/v1/workflows/check`.
+pub async fn check(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<CheckedView>, Error> {
+    let text = text(&Saving { draft: true }, &headers, body).await?;
+    Ok(Json(gateway.operations.check_workflow(text).await?))
 }
 
 /// `PUT /api/v1/workflows/{id}`: the next version.
