@@ -5,6 +5,7 @@
 pub mod api;
 mod bad_input;
 mod bad_model;
+mod client;
 mod command_line;
 mod crash;
 mod four_ways;
