@@ -177,8 +177,8 @@ impl Client {
     }
 
     /// Performs an operation on a run and returns the run as it is left.
-    pub async fn operate(&self, run: &RunId, operation: &str, body: &Value) -> Result<Value, Error> {
-        self.named(&format!("/api/v1/runs/{run}/{operation}"), body, &fresh()).await
+    pub async fn operate(&self, run: &RunId, verb: &str, body: &Value) -> Result<Value, Error> {
+        self.named(&format!("/api/v1/runs/{run}/{verb}"), body, &fresh()).await
     }
 
     /// Streams the run's events after `seq`; nothing if all are told.

@@ -110,9 +110,9 @@ pub fn perform(cli: Cli) -> Exit {
 /// How a command ends that a server did not do.
 fn of(error: &client::Error) -> Exit {
     match error.status() {
+        _ if error.may_pass() => Exit::Unavailable,
         // What was given is wrong.
         Some(400 | 413 | 415 | 422) => Exit::Usage,
-        Some(_) if !error.may_pass() => Exit::Failed,
-        Some(_) | None => Exit::Unavailable,
+        Some(_) | None => Exit::Failed,
     }
 }

@@ -93,9 +93,9 @@ pub async fn perform(asked: Runs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn operate(session: &Session, of: OfRuns, operation: &str) -> anyhow::Result<()> {
+async fn operate(session: &Session, of: OfRuns, verb: &str) -> anyhow::Result<()> {
     for run in &of.runs {
-        tell(session, &session.client.operate(run, operation, &json!({})).await?)?;
+        tell(session, &session.client.operate(run, verb, &json!({})).await?)?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ async fn the_commands_of_the_page_do_what_it_says() {
     let definition = blocks.iter().find(|(kind, _)| kind == "yaml callboard").expect("a definition");
     desk.write("flows/haiku.yaml", &definition.1);
     // Somebody who types is slower than the steps of a run: between two blocks everything comes to rest.
-    let rest = "while [ -n \"$(callboard runs list --status running --json)\" ]; do :; done\n";
+    let rest = "\nwhile [ -n \"$(callboard runs list --status running --json)\" ]; do :; done\n";
     let typed: Vec<_> =
         blocks.iter().filter(|(kind, _)| kind == "sh callboard").map(|(_, text)| text.as_str()).collect();
     assert!(typed.len() > 3, "{typed:?}");

@@ -120,7 +120,10 @@ async fn a_run_is_followed_over_a_restart_of_the_server() {
     api.until(&run, "waiting").await;
     let mut events = desk.spawn(&["runs", "follow", &run, "--json"]);
     let mut lines = BufReader::new(events.stdout.take().expect("a pipe")).lines();
-    let people = desk.spawn(&["runs", "follow", &run]);
+    let mut people = desk.spawn(&["runs", "follow", &run]);
+    let mut told =
+        BufReader::new(people.stderr.take().expect("a pipe")).lines().map(|line| line.expect("a text"));
+    assert!(told.any(|line| line.contains("▸ go")), "it is there before the server goes");
     let mut seen = Vec::new();
     let open = api.history(&run).await.len();
     while seen.len() < open {
@@ -143,7 +146,11 @@ async fn a_run_is_followed_over_a_restart_of_the_server() {
     assert_eq!(events.wait().expect("it ends").code(), Some(0));
     let people = done(people);
     assert_eq!(serde_json::from_str::<Value>(&people.out).expect("JSON"), json!({"got": 5}));
-    assert!(people.err.contains("looking for it again") && people.err.contains("✓ go"), "{people:#?}");
+    let told: Vec<String> = told.collect();
+    assert!(
+        ["looking for it again", "✓ go"].iter().all(|part| told.iter().any(|line| line.contains(part))),
+        "{told:#?}"
+    );
     assert_eq!(people.code, 0);
 }
 
@@ -154,8 +161,8 @@ async fn who_stops_reading_ends_the_command() {
     api.until(&run, "waiting").await;
     // The run goes on, and so would the command.
     let said = desk.shell(&format!(
-        "callboard runs follow {run} --json | head -1; echo ${{PIPESTATUS[0]}} >code & \
-         until callboard runs signal {run} other >/dev/null && [ -s code ]; do :; done; cat code"
+        "{{ callboard runs follow {run} --json | head -1; echo ${{PIPESTATUS[0]}} >code; }} &\n\
+         until callboard runs signal {run} other >/dev/null; [ -s code ]; do :; done; wait; cat code"
     ));
     let mut lines = said.out.lines();
     let first: Value = serde_json::from_str(lines.next().expect("an event")).expect("JSON");
