@@ -54,6 +54,7 @@ impl Gateway {
     pub fn router(self) -> Router {
         let api = Router::new()
             .route("/api/v1/workflows", get(workflows::list).post(workflows::create))
+            .route("/api/v1/workflows/check", post(workflows::check))
             .route(
                 "/api/v1/workflows/{id}",
                 get(workflows::read).put(workflows::update).delete(workflows::delete),

@@ -6,6 +6,7 @@ pub mod api;
 mod arrivals;
 mod bad_input;
 mod bad_model;
+mod client;
 mod command_line;
 mod crash;
 mod data;

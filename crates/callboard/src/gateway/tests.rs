@@ -167,6 +167,9 @@ async fn problems_are_listed_and_a_draft_keeps_them() {
     let refused = api.post("/api/v1/workflows", wrong.clone()).await;
     is_problem(&refused, 422, "invalid_definition");
     assert_eq!(refused.body["problems"][0]["node"], "a", "{}", refused.body);
+    let checked = api.post("/api/v1/workflows/check", wrong.clone()).await;
+    assert_eq!((checked.status, &checked.body["problems"]), (200, &refused.body["problems"]));
+    assert_eq!(api.get("/api/v1/workflows").await.body["items"], json!([]), "a check saves nothing");
     let draft = api.post("/api/v1/workflows?draft=true", wrong).await;
     assert_eq!((draft.status, draft.body["problems"].as_array().map(Vec::len)), (201, Some(1)));
 }

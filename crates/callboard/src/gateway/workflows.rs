@@ -1,7 +1,7 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
 use super::{Error, Gateway, Id, PROJECT, answer::replayed, body, key::key, params::Params};
-use crate::operations::{Answered, Items, Key, Naming, Page, Saved, Text, WorkflowLine};
+use crate::operations::{Answered, CheckedView, Items, Key, Naming, Page, Saved, Text, WorkflowLine};
 use axum::{
     Json,
     body::Body,
@@ -40,6 +40,16 @@ pub async fn create(
         answer
     };
     answer_again(gateway.operations.create_workflow(&PROJECT, naming, text, created).await?)
+}
+
+/// `POST /api/v1/workflows/check`.
+pub async fn check(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<CheckedView>, Error> {
+    let text = text(&Saving { draft: true }, &headers, body).await?;
+    Ok(Json(gateway.operations.check_workflow(text).await?))
 }
 
 /// `PUT /api/v1/workflows/{id}`: the next version.

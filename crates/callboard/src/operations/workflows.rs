@@ -43,6 +43,15 @@ pub struct Saved {
     pub problems: Vec<Problem>,
 }
 
+/// What a check finds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CheckedWorkflow")]
+pub struct CheckedView {
+    pub name: String,
+    /// Everything that is wrong with it; it could be saved and started if this is empty.
+    pub problems: Vec<Problem>,
+}
+
 /// A workflow in a list: without its nodes.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WorkflowLine {
@@ -109,6 +118,12 @@ impl Operations {
         };
         drop(turn);
         Ok(answered)
+    }
+
+    /// Says everything that is wrong with a definition; saves nothing.
+    pub async fn check_workflow(&self, text: Text) -> Result<CheckedView, Refusal> {
+        let Accepted { checked, .. } = self.accepted(Text { draft: true, ..text }).await?;
+        Ok(CheckedView { name: checked.name, problems: checked.problems })
     }
 
     /// Saves the next version; running runs keep theirs. Without `expected` the definition itself may name the version

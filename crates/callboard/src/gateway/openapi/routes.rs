@@ -8,8 +8,8 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, Changes, Evaluate, Evaluated, Filter, Items, NodeKindView, Nothing, Page, Rerun, RunItem, Saved,
-    Signal, Start, StartInline, StartedView, StepsPage, WorkflowLine, WorkflowView,
+    Approve, Changes, CheckedView, Evaluate, Evaluated, Filter, Items, NodeKindView, Nothing, Page, Rerun,
+    RunItem, Saved, Signal, Start, StartInline, StartedView, StepsPage, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -181,6 +181,21 @@ pub const ROUTES: &[Route] = &[
             headers: &["ETag", "Location", REPLAYED],
         }],
         refusals: SAVES,
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/workflows/check",
+        tag: "workflows",
+        id: "checkWorkflow",
+        summary: "Says everything that is wrong with a definition; saves nothing",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[ok(
+            "It was looked at; `problems` says what is wrong.",
+            Content::Json(of::<CheckedView>()),
+        )],
+        refusals: &[408, 413, 415, 422],
     },
     read(
         "/api/v1/workflows/{id}",
