@@ -153,6 +153,5 @@ mod tests {
         let text =
             write(&json!({"name": "haiku", "nodes": [{"id": "a", "n": 1}], "t": "one\ntwo\n"}), Format::Yaml);
         assert!(text.starts_with("name: haiku\nnodes:\n"), "{text}");
-        println!("{text}");
     }
 }

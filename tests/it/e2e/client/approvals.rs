@@ -22,7 +22,7 @@ async fn what_waits_for_a_person_is_found_shown_and_answered() {
     assert_eq!((&items[0]["run_id"], &items[0]["args_hash"]), (&json!(run), &json!(hash)));
     let shown = desk.prints(&["approvals", "show", &run]);
     assert!(shown.contains("\"text\": \"a note\"") && shown.contains(hash), "{shown}");
-    assert_eq!(desk.lines(&["approvals", "show", &run, "ask"]), [step.clone()]);
+    assert_eq!(desk.lines(&["approvals", "show", &run, "ask"]), std::slice::from_ref(&step));
 
     // What was seen when it was decided may be another thing by now.
     let other = desk.run(&["approvals", "approve", &run, "ask", "--args-hash", &"0".repeat(32)]);
