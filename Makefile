@@ -26,6 +26,7 @@ test-dapr:
 	scripts/python-ensure
 	scripts/browser-ensure
 	scripts/clock-ensure
+	scripts/manifests-ensure
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --test it -- --test-threads 4 $(addprefix --skip ,$(MEASURED))
 	$(CARGO) test --locked --workspace --test it -- --test-threads 1 $(MEASURED)

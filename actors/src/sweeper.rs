@@ -5,7 +5,7 @@ use crate::{
     services::Services,
     tasks::{Tasks, pause},
 };
-use callboard_catalog::OpenRun;
+use callboard_catalog::{OpenRun, REMEMBERED};
 use callboard_core::{
     Span, Timestamp,
     id::{ProjectId, RunId},
@@ -28,8 +28,10 @@ const CALM_STATUS: [&str; 2] = ["waiting", "paused"];
 const PAGE: u32 = 500;
 /// Between two runs that wait and are not due: with a hundred thousand of them, others have work to do meanwhile.
 const PACE: Duration = Duration::from_millis(10);
-/// Agents that no run needs any more are looked for so often.
+/// Agents that no run needs any more, and old answers, are looked for so often.
 const TIDY: Duration = Duration::from_secs(3600);
+/// Answers that are forgotten at once: others write meanwhile.
+const ANSWERS: u32 = 1000;
 /// Tries of a call in the first sweep, for the sidecar may come up later than this process.
 const TRIES: u32 = 20;
 const AGAIN: Duration = Duration::from_secs(1);
@@ -61,9 +63,10 @@ pub fn start(services: Services, tasks: &Tasks) {
     });
 }
 
-/// Forgets the agents that only runs long gone were pinned to.
+/// Forgets the agents that only runs long gone were pinned to, and answers that nobody asks for again.
 async fn tidy(services: Services) {
     loop {
+        forget_answers(&services).await;
         match services.catalog.projects().await {
             Ok(projects) => {
                 for project in projects {
@@ -78,6 +81,19 @@ async fn tidy(services: Services) {
             Err(error) => tracing::debug!(%error, "pins are looked through later"),
         }
         tokio::time::sleep(services.settings.pause(TIDY)).await;
+    }
+}
+
+/// Forgets what was answered to requests with a key, once it is too old to be answered again.
+async fn forget_answers(services: &Services) {
+    loop {
+        let now = services.clock.now();
+        let before = Timestamp(now.0.saturating_sub(i64::try_from(REMEMBERED.0).unwrap_or(i64::MAX)));
+        match services.catalog.forget_answers(before, ANSWERS).await {
+            Ok(gone) if gone == u64::from(ANSWERS) => {}
+            Ok(gone) => return tracing::debug!(gone, "answers are forgotten"),
+            Err(error) => return tracing::debug!(%error, "answers are forgotten later"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
--- Definitions, runs, histories, values, keys, pins and embeddings; who may touch what; the months.
+-- Definitions, runs, histories, values, keys, pins, answers, early messages and embeddings; who may touch what; the months.
 --
 -- Run by the owner, in one transaction. `workflows`, `workflow_nodes`, `workflow_edges` and `embeddings` are asked for by name
 -- and column; what is added to them has a default, so that whoever knows only the columns asked for can still insert.
@@ -153,6 +153,37 @@ create table installation (
 );
 insert into installation (one, signed_only) values (1, true);
 
+-- ---------------------------------------------------------------- what is asked again, or too early
+
+-- Answers of changes that had an idempotency key, each written in the transaction of its change; they go after a day.
+create table answers (
+    project text collate "C" not null,
+    route   text collate "C" not null,
+    key     text collate "C" not null,
+    body    bytea not null,
+    status  integer not null,
+    headers text not null,
+    answer  bytea not null,
+    at      timestamptz not null,
+    primary key (project, route, key)
+);
+create index idx_answers_at on answers (at);
+
+-- Messages for runs that are not there yet; each is tried again when it is due, and goes when it was taken, or is over. An id is
+-- of somebody else's making: any text, also one that Postgres has no place for.
+create table early_messages (
+    id      bytea primary key,
+    place   bigint not null generated always as identity,
+    project text collate "C" not null,
+    run     text collate "C" not null,
+    method  text not null,
+    message bytea not null,
+    event   bytea not null,
+    came_at timestamptz not null,
+    due_at  timestamptz not null
+);
+create index idx_early_messages_due on early_messages (due_at);
+
 -- ---------------------------------------------------------------- embeddings
 
 create table embeddings (
@@ -202,7 +233,7 @@ grant usage on schema public to callboard_engine, callboard_api;
 -- Rights on parents only: a month has no policy of its own, so nobody may name one.
 do $$ declare t text; begin
     foreach t in array array['workflows', 'workflow_versions', 'workflow_nodes', 'workflow_edges', 'run_ids', 'runs', 'history',
-                             'run_values', 'pins', 'embeddings'] loop
+                             'run_values', 'pins', 'embeddings', 'answers', 'early_messages'] loop
         execute format('alter table %I enable row level security', t);
         execute format('create policy engine on %I to callboard_engine using (true) with check (true)', t);
         execute format('create policy own on %I to callboard_api using (project = current_setting(''callboard.project'', true)) '
@@ -212,6 +243,9 @@ do $$ declare t text; begin
     end loop;
 end $$;
 grant insert, update, delete on workflows, workflow_versions, workflow_nodes, workflow_edges, embeddings to callboard_api;
+grant insert, update on answers to callboard_api;
+-- Nobody is shown these.
+revoke all on early_messages from callboard_api;
 grant select, insert, update, delete on internal_keys, installation to callboard_engine;
 grant select on schema_versions to callboard_engine, callboard_api;
 

@@ -8,3 +8,4 @@ mod conformance;
 mod e2e;
 mod harness;
 mod house;
+mod manifests;

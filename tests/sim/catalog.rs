@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_actors::mutant::Rule;
 use callboard_catalog::{
-    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NO_HASH, NewVersion, NewWorkflow,
-    OpenRun, Pins, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    Answering, Append, AppendError, Catalog, Change, Definitions, Early, EarlyMessage, Entry, Error,
+    Idempotency, Journal, Keys, NO_HASH, NewVersion, NewWorkflow, Once, OpenRun, Pins, Request, RunFilter,
+    RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Hash, Timestamp,
@@ -390,6 +391,41 @@ impl Definitions for Desk {
     }
 
     async fn workflows(&self, _: &ProjectId, _: Option<&WorkflowId>, _: u32) -> Result<Vec<Workflow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+/// No commands come by the simulated bus, and no workflow is changed.
+#[async_trait]
+impl Idempotency for Desk {
+    async fn answered(&self, _: &Request) -> Result<Option<Once>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn once(&self, _: Request, _: Change, _: Answering) -> Result<Once, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn forget_answers(&self, _: Timestamp, _: u32) -> Result<u64, Error> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Early for Desk {
+    async fn keep_early(&self, _: EarlyMessage, _: Timestamp, _: u32) -> Result<bool, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn early(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<EarlyMessage>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn early_again(&self, _: &str, _: Timestamp) -> Result<(), Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn forget_early(&self, _: &str) -> Result<bool, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 }

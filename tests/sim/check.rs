@@ -283,10 +283,10 @@ fn operation(what: &What) -> Option<&str> {
     match what {
         What::RunCreated { op, .. }
         | What::SignalReceived { op, .. }
-        | What::RunPaused { op }
-        | What::RunResumed { op }
+        | What::RunPaused { op, .. }
+        | What::RunResumed { op, .. }
         | What::RunRerun { op, .. }
-        | What::RunCancelled { op } => Some(op.as_str()),
+        | What::RunCancelled { op, .. } => Some(op.as_str()),
         What::StepCompleted { op, .. } | What::StepFailed { op, .. } => op.as_ref().map(OperationId::as_str),
         _ => None,
     }

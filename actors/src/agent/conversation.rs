@@ -47,7 +47,7 @@ impl Agents {
         let mut tools = self.tools.specs(&profile.tools);
         tools.extend(profile.delegate_tool(task));
         Ok(ModelRequest {
-            model: model_name(run, model).to_owned(),
+            model: run.model_name(model).to_owned(),
             messages,
             tools,
             temperature: spec.temperature,
@@ -82,11 +82,4 @@ impl Agents {
             })
             .collect()
     }
-}
-
-/// Returns the name of the model in use: the agent's own, or one of its fallbacks.
-pub(super) fn model_name(run: &Run, model: usize) -> &str {
-    let Some(profile) = run.profile.as_deref() else { return "" };
-    let spec = &profile.spec;
-    model.checked_sub(1).and_then(|n| spec.fallback_models.get(n)).unwrap_or(&spec.model)
 }

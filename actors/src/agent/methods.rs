@@ -216,7 +216,7 @@ impl Agents {
             Phase::Done { outcome: Ending::Cancelled } => AgentStatus::Cancelled,
         };
         let agent = run.task.as_ref().map(|t| t.agent.clone());
-        Ok(AgentView { status, output, error, agent, usage: run.usage })
+        Ok(AgentView { status, output, error, agent, usage: run.usage, fallbacks: run.fallbacks.clone() })
     }
 }
 

@@ -1,8 +1,6 @@
 //! What an agent does outside its turns: call the model, call tools, ask the run for more, deliver the answer.
 
-use super::{
-    Actor, Agents, Mem, Target, conversation::model_name, delegate::outcome_of, job::Job, reason::Turn,
-};
+use super::{Actor, Agents, Mem, Target, delegate::outcome_of, job::Job, reason::Turn};
 use crate::{
     Busy, Said,
     failpoint::failpoint,
@@ -142,7 +140,7 @@ impl Agents {
         let ready = async {
             pause(Duration::from_millis(wait.0)).await;
             // The provider's place first: who waits for a slow one must not hold what others could use.
-            let own = self.services.models.place(model_name(&run, model)).await;
+            let own = self.services.models.place(run.model_name(model)).await;
             (own, Arc::clone(&self.calls).acquire_owned().await)
         };
         let (_own, place) = tokio::select! {
@@ -213,7 +211,7 @@ impl Agents {
     pub(super) fn note_fallback(&self, id: &AgentId, run: &Run, event: &Event) {
         let Event::ModelFailed { error, model, .. } = event else { return };
         if *model != run.model {
-            let (from, to) = (model_name(run, run.model), model_name(run, *model));
+            let (from, to) = (run.model_name(run.model), run.model_name(*model));
             tracing::warn!(%id, from, to, reason = error.code, "another model is asked");
             self.services.metrics.fell_back(from, &error.code);
         }
@@ -316,7 +314,9 @@ impl Agents {
             // One that was cancelled, too: where the run did not want that, it would wait for ever.
             (None, Some(Target { run: asker, step })) => {
                 let (step, outcome, usage) = (step.clone(), outcome.clone(), run.usage);
-                Some(Delivery::ToRun(asker.clone(), message::Answer { step, attempt, outcome, usage }))
+                let fallbacks = run.fallbacks.clone();
+                let answer = message::Answer { step, attempt, outcome, usage, fallbacks };
+                Some(Delivery::ToRun(asker.clone(), answer))
             }
         };
         let Some(delivery) = delivery else {
@@ -386,6 +386,7 @@ fn outcome_of_call(reply: &Result<ModelReply, CallError>) -> &str {
         Ok(Finish::Cut) => "cut",
         Ok(Finish::Filtered) => "filtered",
         Ok(Finish::Refused(_)) => "refused",
+        Ok(Finish::Thought) => "no_answer",
         Err(error) => &error.code,
     }
 }

@@ -19,6 +19,8 @@ fn event(n: i64) -> Event {
         error: None,
         op: None,
         signal: None,
+        body: None,
+        fallbacks: Vec::new(),
     };
     Event { at: Timestamp(n), what }
 }
@@ -223,7 +225,7 @@ fn fields_that_are_not_known_are_ignored_and_an_events_text_is_kept() {
     assert_eq!(doc.version(), Version::Named);
     assert_eq!((doc.seq, doc.published, doc.tail_from), (11, 8, 10));
     assert_eq!(doc.snapshot, Some(Snapshot { key: "t.0".into(), size: 900, seq: 9 }));
-    let resumed = Event { at: Timestamp(6), what: What::RunResumed { op: "o".into() } };
+    let resumed = Event { at: Timestamp(6), what: What::RunResumed { op: "o".into(), body: None } };
     assert_eq!(doc.tail[1].event, resumed);
     let texts = |doc: &Document| doc.after(9).map(|(_, kept)| kept.json().into_owned()).collect::<Vec<_>>();
     assert_eq!(texts(&doc), [KNOWN, MORE]);

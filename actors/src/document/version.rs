@@ -37,6 +37,25 @@ pub enum Said<'a> {
 pub fn version_for(said: Said<'_>) -> Version {
     match said {
         Said::Event(event) => match &event.what {
+            What::StepCompleted { error: Some(error), .. } | What::StepFailed { error, .. }
+                if error.details.is_some() =>
+            {
+                Version::Named
+            }
+            // What an operation asked.
+            What::RunCreated { body: Some(_), .. }
+            | What::StepCompleted { body: Some(_), .. }
+            | What::StepFailed { body: Some(_), .. }
+            | What::SignalReceived { body: Some(_), .. }
+            | What::RunPaused { body: Some(_), .. }
+            | What::RunResumed { body: Some(_), .. }
+            | What::RunRerun { body: Some(_), .. }
+            | What::RunCancelled { body: Some(_), .. } => Version::Named,
+            What::StepCompleted { fallbacks, .. } | What::StepFailed { fallbacks, .. }
+                if !fallbacks.is_empty() =>
+            {
+                Version::Named
+            }
             What::RunCreated { .. }
             | What::StepStarted { .. }
             | What::StepCompleted { .. }
@@ -60,6 +79,7 @@ pub fn version_for(said: Said<'_>) -> Version {
             | What::RunPurging {} => Version::Positional,
         },
         Said::Agent(run) if run.task.as_ref().is_some_and(|task| task.pin.is_some()) => Version::Named,
+        Said::Agent(run) if !run.fallbacks.is_empty() => Version::Named,
         Said::Agent(run) => match &run.phase {
             Phase::Idle
             | Phase::Reserving

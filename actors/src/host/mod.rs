@@ -4,7 +4,10 @@
 //! whatever another app sent (see `door`).
 
 mod actors;
+mod cloud_event;
+mod dead;
 mod door;
+mod early;
 mod topics;
 
 use crate::{
@@ -59,6 +62,8 @@ struct Inner {
     agents: Agents,
     tasks: Tasks,
     here: bus::Here,
+    /// Messages that came too early.
+    waiting: early::Waiting,
 }
 
 impl Host {
@@ -86,7 +91,8 @@ impl Host {
             types.push(Arc::new(agents.clone()));
         }
         let types = ActorTypes::new(types);
-        Self(Arc::new(Inner { services, roles, types, workflows, agents, tasks, here }))
+        let waiting = early::Waiting::new(services.clone());
+        Self(Arc::new(Inner { services, roles, types, workflows, agents, tasks, here, waiting }))
     }
 
     /// Returns the routes that the sidecar calls.
@@ -118,6 +124,7 @@ impl Host {
         if self.0.roles.workflow {
             alarms::start(&self.0.workflows, &self.0.tasks);
             sweeper::start(self.0.services.clone(), &self.0.tasks);
+            self.0.waiting.start(&self.0.tasks);
         }
     }
 

@@ -1,24 +1,30 @@
 //! Messages from the bus: tasks for agents, commands and workers' answers for runs. Each is handed to its actor
 //! through the sidecar.
 //!
-//! A message is dropped when it can never be handled, tried again when it can't be handled now.
+//! A message is tried again when it can't be handled now; it waits when it came before what it is for (`early`), and is a dead
+//! letter, with the reason, when it can never be handled (`dead`).
 
-use super::Host;
+use super::{
+    Host,
+    cloud_event::{self, Event, Message, Messages, Refused},
+    dead, early,
+};
 use crate::{
     AGENT, WORKFLOW, events,
     failpoint::failpoint,
     live::bus,
     protocol::{
-        self, Message, Unanswered,
+        self, Message as _, Unanswered,
         agent::TaskReady,
         run::{Finished, Start},
         sealed,
     },
     trace, workflow,
 };
-use axum::{Json, body::Bytes, extract::State};
+use axum::{Json, body::Bytes, extract::State, http::HeaderMap};
+use callboard_catalog::EarlyMessage;
 use callboard_core::{
-    Hash,
+    Code, Hash,
     id::{AgentId, RunId},
     json,
     workflow::StepKey,
@@ -32,15 +38,9 @@ pub const COMMANDS_ROUTE: &str = "/events/commands";
 pub const RESULTS_ROUTE: &str = "/events/results";
 pub const LIVE_ROUTE: &str = "/events/live";
 
-/// An event's id, source and type, in bytes.
-const NAME: usize = 1024;
-
-/// A CloudEvent as far as it is read here.
+/// A CloudEvent of our own, as far as it is read here.
 #[derive(Deserialize)]
 struct CloudEvent<D> {
-    id: String,
-    #[serde(default)]
-    source: String,
     r#type: String,
     #[serde(default)]
     time: Option<String>,
@@ -71,6 +71,28 @@ pub struct Ruling {
     status: Verdict,
 }
 
+/// Verdicts as the sidecar reads them: one, or one for each entry of a bulk delivery.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Rulings {
+    One(Ruling),
+    Each { statuses: Vec<Entry> },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    entry_id: String,
+    status: Verdict,
+}
+
+/// Why a message was not taken.
+enum Untaken {
+    /// Nobody could take it now.
+    Later,
+    Refused(Refused),
+}
+
 /// What a sidecar is told of a topic that is wanted here.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -92,7 +114,7 @@ pub async fn subscriptions(State(host): State<Host>) -> Json<Vec<Subscription>> 
     let subscription = |topic: &'static str, route: &'static str| Subscription {
         pubsubname: pubsub.clone(),
         topic,
-        dead_letter_topic: Some(format!("{topic}.dead")),
+        dead_letter_topic: Some(dead::topic_of(topic)),
         routes: Routes { default: route },
     };
     let mut all = Vec::new();
@@ -146,18 +168,75 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
     verdict(done)
 }
 
-/// Gives a command to its run.
-pub async fn command(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
-    let Some(event) = read(&body) else { return verdict(Verdict::Drop) };
-    let Some((_, method)) = workflow::COMMANDS.iter().find(|(kind, _)| *kind == event.r#type) else {
-        tracing::warn!(id = event.id, kind = event.r#type, "a command that nobody knows is dropped");
-        return verdict(Verdict::Drop);
-    };
-    to_run(&host, event, method).await
+/// Gives commands to their runs.
+pub async fn command(State(host): State<Host>, headers: HeaderMap, body: Bytes) -> Json<Rulings> {
+    take(&host, events::COMMANDS, &headers, &body).await
 }
 
-/// Gives a worker's answer to its run.
-pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
+/// Gives workers' answers to their runs.
+pub async fn result(State(host): State<Host>, headers: HeaderMap, body: Bytes) -> Json<Rulings> {
+    take(&host, events::RESULTS, &headers, &body).await
+}
+
+/// Takes all messages of a delivery. A batch is delivered again as a whole if one of it is: what was done is not done again.
+async fn take(host: &Host, topic: &'static str, headers: &HeaderMap, body: &Bytes) -> Json<Rulings> {
+    Json(match cloud_event::read(headers, body) {
+        Messages::One(message) => Rulings::One(Ruling { status: taken(host, topic, message).await }),
+        Messages::Batch(batch) => {
+            let mut all = Verdict::Success;
+            for message in batch {
+                match taken(host, topic, message).await {
+                    Verdict::Success => {}
+                    Verdict::Retry => all = Verdict::Retry,
+                    // It would bury the others with it.
+                    Verdict::Drop => tracing::error!(topic, "a message of a batch is lost"),
+                }
+            }
+            Rulings::One(Ruling { status: all })
+        }
+        Messages::Bulk(entries) => {
+            let mut statuses = Vec::with_capacity(entries.len());
+            for (entry_id, message) in entries {
+                statuses.push(Entry { entry_id, status: taken(host, topic, message).await });
+            }
+            Rulings::Each { statuses }
+        }
+    })
+}
+
+/// Takes one message, or makes a dead letter of it.
+async fn taken(host: &Host, topic: &'static str, message: Message) -> Verdict {
+    let Message { original, event } = message;
+    let taken = match event {
+        Ok(event) if topic == events::RESULTS => answered(host, event, &original).await,
+        Ok(event) => commanded(host, event, &original).await,
+        Err(refused) => Err(Untaken::Refused(refused)),
+    };
+    match taken {
+        Ok(()) => Verdict::Success,
+        Err(Untaken::Later) => Verdict::Retry,
+        Err(Untaken::Refused(why)) => {
+            tracing::warn!(topic, code = %why.code, detail = why.detail, "a message is refused");
+            match dead::bury(&host.0.services, topic, &original, &why).await {
+                Ok(()) => Verdict::Success,
+                // The sidecar buries it without the reason, which is better than not at all.
+                Err(error) => {
+                    tracing::debug!(topic, %error, "a dead letter can't be published");
+                    Verdict::Drop
+                }
+            }
+        }
+    }
+}
+
+async fn commanded(host: &Host, event: Event, original: &Bytes) -> Result<(), Untaken> {
+    match workflow::COMMANDS.iter().find(|(kind, _)| *kind == event.kind) {
+        Some((_, method)) => to_run(host, event, method, original).await,
+        None => Err(unknown(&event)),
+    }
+}
+
+async fn answered(host: &Host, mut event: Event, original: &Bytes) -> Result<(), Untaken> {
     /// What a token is over.
     #[derive(Deserialize)]
     struct Answered {
@@ -165,65 +244,69 @@ pub async fn result(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
         step: StepKey,
         attempt: u32,
     }
-    let Some(mut event) = read(&body) else { return verdict(Verdict::Drop) };
-    if event.r#type != events::TASK_FINISHED {
-        tracing::warn!(id = event.id, kind = event.r#type, "a result that nobody knows is dropped");
-        return verdict(Verdict::Drop);
+    if event.kind != events::TASK_FINISHED {
+        return Err(unknown(&event));
     }
-    let token =
-        event.data.as_object_mut().and_then(|data| data.remove("token")).filter(|token| !token.is_null());
+    let token = event.data.shift_remove("token").filter(|token| !token.is_null());
     // One that says not even what it answers is refused by its run.
     if let Ok(Answered { run_id, step, attempt }) = Answered::deserialize(&event.data) {
         let token = token.as_ref().map(|token| token.as_str().unwrap_or_default());
-        if sealed::open_result(&host.0.services, &run_id, &step, attempt, token).await.is_err() {
-            return verdict(Verdict::Drop);
-        }
+        let opened = sealed::open_result(&host.0.services, &run_id, &step, attempt, token).await;
+        opened.map_err(|fault| Untaken::Refused(fault.into()))?;
     }
-    to_run(&host, event, Finished::METHOD).await
+    to_run(host, event, Finished::METHOD, original).await
 }
 
-/// Reads an event whose names are as long as names are.
-fn read(body: &[u8]) -> Option<CloudEvent<Value>> {
-    let event = serde_json::from_slice::<CloudEvent<Value>>(body);
-    let event = event
-        .inspect_err(|error| tracing::warn!(%error, "a message that is no CloudEvent is dropped"))
-        .ok()?;
-    if let Some(long) = [&event.id, &event.source, &event.r#type].into_iter().find(|name| name.len() > NAME) {
-        tracing::warn!(
-            bytes = long.len(),
-            most = NAME,
-            "an event with too long an id, source or type is dropped"
-        );
-        return None;
-    }
-    Some(event)
+fn unknown(event: &Event) -> Untaken {
+    let kind: String = event.kind.chars().take(100).collect();
+    refused(cloud_event::UNKNOWN_TYPE, format!("nothing here has the type {kind:?}"))
 }
 
-/// Hands an event's data to a method of the run it names.
-async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Ruling> {
-    let trace = event.trace();
-    let Value::Object(mut data) = event.data else {
-        tracing::warn!(id = event.id, kind = event.r#type, "an event without an object as data is dropped");
-        return verdict(Verdict::Drop);
-    };
+fn refused(code: &'static str, detail: impl Into<String>) -> Untaken {
+    Untaken::Refused(Refused { code: code.into(), detail: detail.into() })
+}
+
+/// Hands an event's data to a method of the run it names. One that comes too early waits.
+async fn to_run(host: &Host, event: Event, method: &str, original: &Bytes) -> Result<(), Untaken> {
+    let Event { id, source, mut data, trace, .. } = event;
     // The event's identity is the operation's: delivered again, it does nothing again.
-    let identity = Hash::chain(&[event.source.as_bytes(), event.id.as_bytes()]);
-    let run = match data.remove("run_id") {
+    let identity = Hash::chain(&[source.as_bytes(), id.as_bytes()]);
+    let run = match data.shift_remove("run_id") {
         Some(Value::String(run)) => run,
-        None if method == Start::METHOD => identity.to_string(),
-        _ => {
-            tracing::warn!(id = event.id, kind = event.r#type, "an event without a run_id is dropped");
-            return verdict(Verdict::Drop);
-        }
+        None | Some(Value::Null) if method == Start::METHOD => identity.to_string(),
+        _ => return Err(refused(cloud_event::MISSING_RUN_ID, "data has no `run_id`, which is a text")),
     };
-    let Ok(run) = RunId::from_outside(&run) else {
-        tracing::warn!(id = event.id, kind = event.r#type, "an event with an invalid run_id is dropped");
-        return verdict(Verdict::Drop);
-    };
+    let run = RunId::from_outside(&run)
+        .map_err(|error| refused(Code::InvalidId.as_str(), format!("`run_id`: {error}")))?;
     data.insert("op".into(), identity.to_string().into());
     let span = tracing::info_span!("event", otel.kind = "consumer", %run, method);
     let data = Bytes::from(Value::Object(data).to_string());
-    verdict(trace::within(trace, span, hand_over(host, WORKFLOW, run.as_str(), method, data)).await)
+    let handed = protocol::hand_over(&host.0.services, WORKFLOW, run.as_str(), method, data.clone());
+    match trace::within(trace, span, handed).await {
+        Ok(()) => Ok(()),
+        Err(Unanswered::Refused(fault)) if fault.early => {
+            // Another body under the same name waits beside the first: the run refuses it when both have come.
+            let id = Hash::chain(&[run.as_str().as_bytes(), method.as_bytes(), &data]).to_string();
+            let (method, came_at) = (method.to_owned(), host.0.services.clock.now());
+            let message = EarlyMessage { id, run, method, message: data, event: original.clone(), came_at };
+            match host.0.waiting.keep(message).await {
+                Ok(true) => Ok(()),
+                Ok(false) => {
+                    let detail = format!("{}, and {} messages wait already", fault.detail, early::MOST);
+                    Err(refused(cloud_event::TOO_MANY_EARLY, detail))
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a message that came early can't be kept now");
+                    Err(Untaken::Later)
+                }
+            }
+        }
+        Err(Unanswered::Refused(fault)) => Err(Untaken::Refused(fault.into())),
+        Err(Unanswered::Silent(why)) => {
+            tracing::debug!(%run, method, why, "a message is tried again");
+            Err(Untaken::Later)
+        }
+    }
 }
 
 /// Takes in what other processes say, and who listens there. Nothing of it is worth a second delivery.

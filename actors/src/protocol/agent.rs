@@ -9,7 +9,7 @@ use callboard_core::{
         run::Ending,
         task::{Origin, Task},
     },
-    call::Usage,
+    call::{Fallback, Usage},
     id::{AgentId, RunId},
     workflow::{StepKey, event::Failure},
 };
@@ -138,6 +138,9 @@ pub struct AgentView {
     /// Its name in the agents' file.
     pub agent: Option<String>,
     pub usage: Usage,
+    /// Models that gave no answer, and which was asked next.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -24,13 +24,16 @@ pub struct Fault {
     pub detail: String,
     #[serde(default)]
     pub problems: Vec<Problem>,
+    /// What it refers to may come yet: a little later the same call may be right.
+    #[serde(default)]
+    pub early: bool,
 }
 
 pub type Reply = Result<Value, Fault>;
 
 impl Fault {
     pub fn new(status: u16, code: Code, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), problems: Vec::new() }
+        Self { status, code, detail: detail.into(), problems: Vec::new(), early: false }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -38,7 +41,7 @@ impl Fault {
     }
 
     pub fn not_found(run: &RunId) -> Self {
-        Self::new(404, Code::UnknownRun, format!("there is no run {run}"))
+        Self { early: true, ..Self::new(404, Code::UnknownRun, format!("there is no run {run}")) }
     }
 
     /// Too much is computed already.
@@ -92,9 +95,12 @@ impl Fault {
             detail: &'a str,
             #[serde(skip_serializing_if = "<[Problem]>::is_empty")]
             problems: &'a [Problem],
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            early: bool,
         }
-        let Self { status, code, detail, problems } = self;
-        let error = Error { code: *code, status: *status, title: self.title(), detail, problems };
+        let Self { status, code, detail, problems, early } = self;
+        let (title, early) = (self.title(), *early);
+        let error = Error { code: *code, status: *status, title, detail, problems, early };
         // Its keys are texts, so it always serializes.
         serde_json::to_value(Told { error }).unwrap_or_default()
     }
@@ -108,7 +114,7 @@ impl From<Refusal> for Fault {
             RefusalKind::Invalid => 422,
             RefusalKind::TooMany => 429,
         };
-        Self::new(status, refusal.code, refusal.message)
+        Self { early: refusal.early, ..Self::new(status, refusal.code, refusal.message) }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::WORKFLOW;
 use callboard_core::{
     Span,
     agent::run::Ending,
-    call::Usage,
+    call::{Fallback, Usage},
     id::{OperationId, RunId, WorkflowId},
     workflow::{StepKey, event::Reserved, view::RunView},
 };
@@ -22,6 +22,8 @@ pub struct Start {
     pub workflow_id: Option<WorkflowId>,
     pub version: Option<u32>,
     pub definition: Option<Value>,
+    /// `null` is an input, too.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
     /// The id was made for this start: nobody can have used it before.
     pub first: bool,
@@ -62,8 +64,28 @@ pub struct Approve {
 pub struct Rerun {
     pub op: Option<OperationId>,
     pub from: String,
+    /// `null` is an input, too.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,
 }
+
+/// What may be named over its repetitions.
+pub trait Named: Serialize {
+    /// The name its caller gave it.
+    fn op(&mut self) -> &mut Option<OperationId>;
+}
+
+macro_rules! named {
+    ($($message:ident)*) => {
+        $(impl Named for $message {
+            fn op(&mut self) -> &mut Option<OperationId> {
+                &mut self.op
+            }
+        })*
+    };
+}
+
+named!(Operation Signal Approve Rerun);
 
 /// What a worker outside says about a task; either an output or an error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -137,6 +159,9 @@ pub struct Answer {
     pub attempt: u32,
     pub outcome: Ending,
     pub usage: Usage,
+    /// Models that gave no answer before this one did, or failed for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
 }
 
 /// May this activation make the call of an `at_most_once` step?

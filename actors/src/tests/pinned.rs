@@ -261,6 +261,7 @@ async fn put(world: &World, run: &str, definition: Value) {
         plan: Datum::inline(definition),
         input: Datum::inline(json!({})),
         settings,
+        body: None,
     };
     let mut doc = Document::empty();
     doc.push(Event { at: Timestamp(1_790_000_000_000), what });

@@ -150,6 +150,7 @@ pub(super) fn state_references(run: &Run) -> Vec<ValueRef> {
         if let StepState::Completed { output, .. } = &step.state {
             data.push(output);
         }
+        data.extend(step.error.as_ref().and_then(|error| error.details.as_ref()));
         data.extend(step.iterations.iter().flat_map(|i| i.outputs.values()));
     }
     if let Some(Ending::Completed(output)) = run.ended.as_ref().map(|e| &e.how) {

@@ -4,20 +4,24 @@ use super::{
     Workflows,
     reason::{Done, Turn},
 };
-use crate::protocol::{Fault, Message, Reply, Taken, parse, reply, run as message};
+use crate::protocol::{
+    Fault, Message, Reply, Taken, parse, reply,
+    run::{self as message, Named},
+};
 use callboard_core::{
     Code, Datum,
     agent::run::Ending,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{OperationId, RunId},
     workflow::{
-        Input, Outcome, Status,
+        Fingerprint, Input, Op, Outcome, Status,
         definition::EffectMode,
         event::RunError,
         run::StepState,
         view::{RunView, Summary},
     },
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Bytes that the values in one answer may have together.
@@ -47,11 +51,6 @@ pub const COMMANDS: [(&str, &str); 6] = [
 impl Workflows {
     /// Calls a method by name.
     pub(super) async fn call_method(&self, run: &RunId, method: &str, body: &[u8]) -> Reply {
-        let op = |given: Option<OperationId>| match given {
-            // An operation without a name can't be told from its repetition: each one counts.
-            None => Ok(OperationId::new(format!("{:x}", self.services.clock.id()))),
-            Some(op) => bounded("op", op, NAME),
-        };
         let input = match method {
             message::Start::METHOD => {
                 let done = self.start(run, parse(body)?).await?;
@@ -67,10 +66,10 @@ impl Workflows {
                 self.turn(run, Turn::Sweep).await?;
                 return reply(Ok(Taken {}));
             }
-            "cancel" => Input::Cancel { op: op(parse::<message::Operation>(body)?.op)? },
-            "pause" => Input::Pause { op: op(parse::<message::Operation>(body)?.op)? },
+            "cancel" => Input::Cancel { op: self.op(method, parse::<message::Operation>(body)?)?.0 },
+            "pause" => Input::Pause { op: self.op(method, parse::<message::Operation>(body)?)?.0 },
             "resume" => {
-                let input = Input::Resume { op: op(parse::<message::Operation>(body)?.op)? };
+                let input = Input::Resume { op: self.op(method, parse::<message::Operation>(body)?)?.0 };
                 if self.marks.is_set_aside(run) {
                     self.marks.lift(run);
                     tracing::warn!(%run, "the run that was set aside is tried again");
@@ -83,15 +82,11 @@ impl Workflows {
                 input
             }
             message::Signal::METHOD => {
-                let b: message::Signal = parse(body)?;
-                Input::Signal {
-                    op: op(b.op)?,
-                    name: bounded("name", b.name, NAME)?,
-                    data: Datum::inline(b.data),
-                }
+                let (op, b) = self.op::<message::Signal>(method, parse(body)?)?;
+                Input::Signal { op, name: bounded("name", b.name, NAME)?, data: Datum::inline(b.data) }
             }
             message::Approve::METHOD => {
-                let b: message::Approve = parse(body)?;
+                let (op, b) = self.op::<message::Approve>(method, parse(body)?)?;
                 if self.services.settings.require_hash && b.approved && b.args_hash.is_none() {
                     let message = format!(
                         "an approval names what it approves (`approvals.require_hash`): give the `args_hash` of the step \
@@ -100,7 +95,7 @@ impl Workflows {
                     return Err(Fault::new(422, Code::ArgsHashRequired, message));
                 }
                 Input::Approve {
-                    op: op(b.op)?,
+                    op,
                     node: bounded("node", b.node, NAME)?,
                     generation: b.generation,
                     iteration: b.iteration.map(|path| at_most("iteration", path, PATH)).transpose()?,
@@ -110,12 +105,13 @@ impl Workflows {
                 }
             }
             message::Rerun::METHOD => {
-                let b: message::Rerun = parse(body)?;
-                Input::Rerun {
-                    op: op(b.op)?,
-                    from: bounded("from", b.from, NAME)?,
-                    input: b.input.map(Datum::inline),
-                }
+                let (op, b) = self.op::<message::Rerun>(method, parse(body)?)?;
+                let from = bounded("from", b.from, NAME)?;
+                let input = match b.input {
+                    Some(input) => self.input_of_rerun(run, &op.id, input).await?,
+                    None => None,
+                };
+                Input::Rerun { op, from, input: input.map(Datum::inline) }
             }
             _ => {
                 return Err(Fault::new(404, Code::UnknownMethod, format!("Workflow has no method {method}")));
@@ -127,6 +123,40 @@ impl Workflows {
             self.marks.lift(run);
         }
         reply(self.show(run, &done).await)
+    }
+
+    /// Returns an operation's name and what it asks. One without a name can't be told from its repetition: each one counts.
+    fn op<B: Named>(&self, method: &str, mut body: B) -> Result<(Op, B), Fault> {
+        let Some(id) = body.op().take() else { return Ok((self.unnamed(), body)) };
+        let id = bounded("op", id, NAME)?;
+        if id.is_unrepeated() {
+            return Ok((Op::unnamed(id), body));
+        }
+        let asked =
+            serde_json::to_value(&body).map_err(|e| Fault::new(500, Code::Internal, e.to_string()))?;
+        Ok((Op::named(id, Fingerprint::of(method, &asked)), body))
+    }
+
+    /// Names an operation that its caller did not.
+    pub(super) fn unnamed(&self) -> Op {
+        Op::unnamed(OperationId::unrepeated(format_args!("{:x}", self.services.clock.id())))
+    }
+
+    /// Returns the input of a rerun as that of a start is taken. A repetition changes nothing, and a run that goes on is not
+    /// rerun: neither needs a check.
+    async fn input_of_rerun(
+        &self,
+        run: &RunId,
+        op: &OperationId,
+        input: Value,
+    ) -> Result<Option<Value>, Fault> {
+        let seen = self.turn(run, Turn::Look).await?.run;
+        match &seen.plan {
+            Some(plan) if seen.ended.is_some() && !seen.knows(op) => {
+                self.input_of(plan, Some(input)).await.map(Some)
+            }
+            Some(_) | None => Ok(Some(input)),
+        }
     }
 
     /// Returns the run; one that left the state store is answered from the catalog.
@@ -149,7 +179,10 @@ impl Workflows {
     /// Answers with a run and its seq.
     async fn show(&self, run: &RunId, done: &Done) -> Result<RunView, Fault> {
         match &done.summary {
-            Some(summary) => Ok(RunView { seq: Some(done.seq), ..self.resolve(run, summary).await? }),
+            Some(summary) => {
+                let view = self.resolve(run, summary).await?;
+                Ok(RunView { seq: Some(done.seq), replayed: done.replayed, ..view })
+            }
             None => Err(Fault::not_found(run)),
         }
     }
@@ -192,9 +225,11 @@ impl Workflows {
                 Outcome::Failed(CallError::permanent("agent_cancelled", "the agent was told to stop"))
             }
         };
-        let message::Answer { step, attempt, usage, .. } = body;
+        let message::Answer { step, attempt, usage, mut fallbacks, .. } = body;
         let usage = usage.believed();
-        match self.turn(run, Turn::Input(Input::AgentAnswer { step, attempt, outcome, usage })).await {
+        fallbacks.truncate(Fallback::LIMIT);
+        let input = Input::AgentAnswer { step, attempt, outcome, usage, fallbacks };
+        match self.turn(run, Turn::Input(input)).await {
             Ok(_) => Ok(Taken {}),
             Err(fault) if matches!(fault.code, Code::UnknownRun | Code::RunArchived) => Ok(Taken {}),
             Err(fault) => Err(self.refused("answer", run, fault)),

@@ -32,6 +32,8 @@ pub struct Done {
     pub seq: u64,
     /// `None` for a run that was never created.
     pub summary: Option<Summary>,
+    /// What was asked had been done before.
+    pub replayed: bool,
 }
 
 /// What ends a pass before its end.
@@ -80,6 +82,33 @@ impl Turn {
         match self {
             Turn::Input(input) => input.is_operation(),
             Turn::Start { .. } | Turn::Tick | Turn::Sweep | Turn::Go | Turn::Look => false,
+        }
+    }
+
+    /// Whether what is asked was done before, as far as this state says.
+    pub fn is_known_to(&self, run: &Run) -> bool {
+        match self {
+            Turn::Start { .. } => run.created.is_some(),
+            Turn::Input(
+                Input::Signal { op, .. }
+                | Input::Approve { op, .. }
+                | Input::Cancel { op }
+                | Input::Pause { op }
+                | Input::Resume { op }
+                | Input::Rerun { op, .. },
+            ) => run.knows(&op.id),
+            Turn::Input(
+                Input::Start { .. }
+                | Input::Answer { .. }
+                | Input::AgentAnswer { .. }
+                | Input::Grant { .. }
+                | Input::Reserve { .. }
+                | Input::Tick,
+            )
+            | Turn::Tick
+            | Turn::Sweep
+            | Turn::Go
+            | Turn::Look => false,
         }
     }
 

@@ -7,14 +7,13 @@ use super::{
 };
 use crate::{
     pins::Pinned,
-    protocol::{Fault, run::Start},
+    protocol::{Fault, Message, run::Start},
 };
 use callboard_core::{
-    Code, Datum, Problem,
+    Code, Datum, Hash, Problem,
     agent::spec::Agents,
-    id::{OperationId, RunId, WorkflowId},
-    schema,
-    workflow::{Input, Pin, Plan, event::RunSettings, plan::Surroundings},
+    id::{RunId, WorkflowId},
+    workflow::{Fingerprint, Input, Op, Pin, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
@@ -36,35 +35,49 @@ const PLANS: usize = 128;
 impl Workflows {
     /// Starts the run `run`. The same start again is the same run; another start under its id is a conflict.
     pub async fn start(&self, run: &RunId, body: Start) -> Result<Done, Fault> {
+        let refused = match self.begin(run, &body).await {
+            Ok(done) => return Ok(done),
+            Err(fault) => fault,
+        };
+        // What was right when the run began may be wrong by now: the workflow is gone, or a later version of it wants
+        // another input. That does not undo the start.
+        let may_be_known = body.op.is_some() && !body.first && matches!(refused.status, 404 | 409 | 422);
+        if may_be_known && let Some(done) = self.begun(run, &body).await {
+            return Ok(done);
+        }
+        Err(refused)
+    }
+
+    /// Returns the run if this very start has begun it, as far as that can be told without its definition.
+    async fn begun(&self, run: &RunId, body: &Start) -> Option<Done> {
+        let done = self.turn(run, Turn::Look).await.ok()?;
+        let (created, op) = (done.run.created.as_ref()?, body.op.as_ref()?);
+        let same = body.workflow_id.is_some()
+            && created.workflow_id == body.workflow_id
+            && body.version.is_none_or(|version| version == created.version);
+        let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
+        if !(same && done.run.knows(op)) {
+            return None;
+        }
+        let inputs = self.as_recorded(run, body, input, &done).await;
+        self.is_one_of(run, &created.input, &inputs).await.then_some(Done { replayed: true, ..done })
+    }
+
+    async fn begin(&self, run: &RunId, body: &Start) -> Result<Done, Fault> {
         if self.tasks.is_stopping() {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
-        let (definition, version) = self.definition(run, &body).await?;
-        let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
+        let (definition, version) = self.definition(run, body).await?;
         let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
-        if plan.definition.input.is_some() {
-            let (plan, input) = (Arc::clone(&plan), input.clone());
-            let fits = move || match &plan.definition.input {
-                Some(expected) => schema::validate(expected, &input),
-                None => Ok(()),
-            };
-            // A schema and an input may take long, so this is done off the reactor.
-            self.tasks.pool.check(fits).await.map_err(Fault::busy)?.map_err(|problems| {
-                let problems = problems.into_iter().map(|p| Problem {
-                    path: if p.path.is_empty() { "input".into() } else { format!("input.{}", p.path) },
-                    ..p
-                });
-                Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
-                    .with_problems(problems.collect())
-            })?;
-        }
-        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
-            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
-        }
+        let input = self.input_of(&plan, body.input.clone()).await?;
         let op = match &body.op {
-            Some(op) => bounded("op", op.clone(), NAME)?,
-            None => OperationId::new(format!("{:x}", self.services.clock.id())),
+            // Its body is compared with what the run recorded of it. Here it only says that it is a start.
+            Some(op) if !op.is_unrepeated() => {
+                Op::named(bounded("op", op.clone(), NAME)?, Fingerprint::of(Start::METHOD, &Value::Null))
+            }
+            Some(op) => Op::unnamed(bounded("op", op.clone(), NAME)?),
+            None => self.unnamed(),
         };
         let max_tokens: BTreeMap<String, u32> = match (&plan.definition.settings.budget, &agents) {
             (Some(budget), Some(pinned)) if budget.tokens.is_some() => {
@@ -92,8 +105,46 @@ impl Workflows {
         };
         let turn = Turn::Start { input: Box::new(start), plan: Arc::clone(&plan), first: body.first };
         let done = self.turn(run, turn).await?;
-        is_same(run, &body, &input, (&plan, &document), &done)?;
+        let inputs = self.as_recorded(run, body, input, &done).await;
+        self.is_same(run, body, &inputs, (&plan, &document), &done).await?;
         Ok(done)
+    }
+
+    /// Returns what a run that this very body began may have recorded as its input. The workflow's schema may give other
+    /// defaults by now, so the run's own counts, too; earlier versions recorded what was given.
+    async fn as_recorded(&self, run: &RunId, body: &Start, input: Value, done: &Done) -> Vec<Value> {
+        let is_recorded = match &done.run.created {
+            Some(created) => self.is_value(run, &created.input, &input).await,
+            None => true,
+        };
+        let mut inputs = vec![input];
+        if !is_recorded {
+            inputs.push(body.input.clone().unwrap_or_else(|| Value::Object(Default::default())));
+            if let Some(plan) = &done.run.plan {
+                inputs.extend(self.input_of(plan, body.input.clone()).await.ok());
+            }
+        }
+        inputs
+    }
+
+    /// Returns the input that a run is recorded with: checked, and with the defaults of its schema.
+    pub(super) async fn input_of(&self, plan: &Arc<Plan>, given: Option<Value>) -> Result<Value, Fault> {
+        let input = match plan.definition.input {
+            None => plan.input_of(given),
+            Some(_) => {
+                let plan = Arc::clone(plan);
+                // A schema and an input may take long, so this is done off the reactor.
+                self.tasks.pool.check(move || plan.input_of(given)).await.map_err(Fault::busy)?
+            }
+        };
+        let input = input.map_err(|problems| {
+            Fault::new(422, Code::InvalidInput, "the input does not fit the workflow's schema")
+                .with_problems(problems)
+        })?;
+        if callboard_core::value::json_len(&input) > callboard_core::value::VALUE_LIMIT {
+            return Err(Fault::new(413, Code::ValueTooLarge, "the input is larger than 16 MiB"));
+        }
+        Ok(input)
     }
 
     /// Finds the definition: given with the call, or the catalog's.
@@ -147,47 +198,69 @@ impl Workflows {
         }
         Ok(compiled)
     }
-}
 
-/// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
-fn is_same(
-    run: &RunId,
-    body: &Start,
-    input: &Value,
-    (plan, document): (&Plan, &Value),
-    done: &Done,
-) -> Result<(), Fault> {
-    let Some(created) = &done.run.created else { return Ok(()) };
-    let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
-    // Which version is the latest may change between a start and its repetition.
-    let same_definition = match &body.workflow_id {
-        Some(_) => {
-            created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
+    /// Checks that a run that exists was begun by this very start: it answers that one again, and no other.
+    async fn is_same(
+        &self,
+        run: &RunId,
+        body: &Start,
+        inputs: &[Value],
+        (plan, document): (&Plan, &Value),
+        done: &Done,
+    ) -> Result<(), Fault> {
+        let Some(created) = &done.run.created else { return Ok(()) };
+        let known = body.op.as_ref().is_some_and(|op| done.run.knows(op));
+        // Which version is the latest may change between a start and its repetition.
+        let same_definition = match &body.workflow_id {
+            Some(_) => {
+                created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
+            }
+            None => {
+                // It may have begun with other agents.
+                let defined = done.run.plan.as_ref().map(|plan| &plan.definition);
+                created.workflow_id.is_none()
+                    && (defined == Some(&plan.definition)
+                        || self.is_value(run, &created.plan, document).await)
+            }
+        };
+        if same_definition && self.is_one_of(run, &created.input, inputs).await {
+            return Ok(());
         }
-        None => {
-            // It may have begun with other agents.
-            let defined = done.run.plan.as_ref().map(|plan| &plan.definition);
-            created.workflow_id.is_none()
-                && (is_value(&created.plan, document) || defined == Some(&plan.definition))
+        if known {
+            let message = format!(
+                "run {run} was started by this operation with another body: use another id for another start"
+            );
+            return Err(Fault::new(422, Code::IdempotencyKeyReused, message));
         }
-    };
-    if same_definition && is_value(&created.input, input) {
-        return Ok(());
+        Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
     }
-    if known {
-        let message = format!(
-            "run {run} was started by this operation with another body: use another id for another start"
-        );
-        return Err(Fault::new(422, Code::IdempotencyKeyReused, message));
-    }
-    Err(Fault::new(409, Code::RunExists, format!("run {run} exists already and was started otherwise")))
-}
 
-/// Whether recorded data is this value; stored data is compared by hash.
-fn is_value(datum: &Datum, value: &Value) -> bool {
-    match datum {
-        Datum::Inline(known) => **known == *value,
-        Datum::Stored(r) => r.hash == callboard_core::Hash::of(value.to_string().as_bytes()),
+    async fn is_one_of(&self, run: &RunId, datum: &Datum, values: &[Value]) -> bool {
+        for value in values {
+            if self.is_value(run, datum, value).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether recorded data is this value. Stored data is compared by its hash, and where that differs as JSON: the order
+    /// of an object's fields says nothing.
+    async fn is_value(&self, run: &RunId, datum: &Datum, value: &Value) -> bool {
+        let reference = match datum {
+            Datum::Inline(known) => return **known == *value,
+            Datum::Stored(reference) => reference,
+        };
+        let text = value.to_string();
+        if reference.hash == Hash::of(text.as_bytes()) {
+            return true;
+        }
+        // Another order of the same fields is as long.
+        if reference.size != text.len() as u64 {
+            return false;
+        }
+        let found = self.fetch(run, std::slice::from_ref(reference)).await;
+        found.is_ok_and(|found| found.get(&reference.key).is_some_and(|known| **known == *value))
     }
 }
 

@@ -92,13 +92,15 @@ impl Workflows {
             return Ok(done(actor.mem.as_ref(), run));
         }
         let mut refused = Vec::new();
+        let mut written = false;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 tokio::time::sleep(self.backoff(attempt)).await;
             }
             let source = source(actor, turn, attempt);
-            match self.pass(actor, run, turn, source, &mut refused).await {
-                Ok(done) => return Ok(done),
+            match self.pass(actor, run, turn, source, &mut refused, &mut written).await {
+                // What an earlier pass wrote, of unknown outcome, may be what this one knows.
+                Ok(done) => return Ok(Done { replayed: done.replayed && !written, ..done }),
                 Err(Cut::Fault(fault)) => return Err(fault),
                 Err(Cut::Unknown) => {}
             }
@@ -115,6 +117,7 @@ impl Workflows {
         turn: &Turn,
         source: Source,
         refused: &mut Vec<Refused>,
+        written: &mut bool,
     ) -> Result<Done, Cut> {
         // Load.
         let mem = self.obtain(actor, run, turn, source, refused).await?;
@@ -130,12 +133,14 @@ impl Workflows {
         }
         // This is looked at before the commit, to see whether the turn wakes a run that rested.
         let rested = mem.run.pending().is_empty();
+        let replayed = turn.is_known_to(&mem.run);
         let begun = begun(&events);
 
         // Commit, and arm the reminder beside it; without events only that.
         if events.is_empty() {
             self.arm(actor, run, &mem.run, turn.is_wake()).await;
         } else if let Err(lost) = self.commit(actor, run, &mut mem, events, adopted).await {
+            *written = true;
             // `actor.mem` stays empty: after a write of unknown outcome the state in memory is worth nothing.
             self.services.metrics.conflicts.inc();
             refused.extend(lost);
@@ -160,7 +165,7 @@ impl Workflows {
 
         // Answer.
         failpoint!("turn.before_answer");
-        Ok(self.finish(actor, run, turn, mem))
+        Ok(Done { replayed, ..self.finish(actor, run, turn, mem) })
     }
 
     /// Keeps the state for the next turn and returns what the caller sees.
@@ -298,7 +303,10 @@ fn begin(actor: &mut Actor, run: &RunId, plan: &Arc<Plan>) -> Mem {
 /// Returns what a caller sees of a run; without a state an empty one.
 fn done(mem: Option<&Mem>, run: &RunId) -> Done {
     match mem {
-        Some(mem) => Done { run: mem.run.clone(), seq: mem.doc.seq, summary: Summary::of(&mem.run) },
-        None => Done { run: Run::new(run), seq: 0, summary: None },
+        Some(mem) => {
+            let summary = Summary::of(&mem.run);
+            Done { run: mem.run.clone(), seq: mem.doc.seq, summary, replayed: false }
+        }
+        None => Done { run: Run::new(run), seq: 0, summary: None, replayed: false },
     }
 }

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod remote;
+
 use crate::config::address;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
@@ -22,12 +24,38 @@ pub enum Command {
     Run(Run),
     /// Checks workflows, agents and settings
     Check(Check),
+    /// Workflows on a server: list, show, create, replace, delete, start …
+    Workflows(remote::Workflows),
+    /// Runs on a server: list, show, follow, cancel, signal, rerun …
+    Runs(remote::Runs),
+    /// What waits for a person: list, show, approve, reject
+    Approvals(remote::Approvals),
+    /// Makes the workflows of a server as the files of a folder say
+    Apply(remote::Apply),
+    /// Shows how files differ from the workflows of a server; exits 1 if they do
+    Diff(remote::Diff),
+    /// Writes the workflows of a server to a folder
+    Export(remote::Export),
+    /// Saves definitions on a server: new workflows, or the next versions of those of the same names
+    Import(remote::Import),
+    /// Keeps the address of a server and your key for it
+    Login(remote::Login),
+    /// Forgets a server and its key
+    Logout(remote::Logout),
+    /// Lists the servers you have logged in to
+    Contexts(remote::Contexts),
+    /// Chooses the server that commands speak to
+    Use(remote::Use),
+    /// Says whether the server answers and is ready
+    Status(remote::Status),
     /// Trusts what the files of a folder say when a command is given there
     Trust(Trust),
     /// Brings the catalog up to date, and finishes an update
     Migrate(Migrate),
     /// Changes keys of the installation
     Keys(Keys),
+    /// Prints what a shell needs to complete these commands
+    Completions(remote::Completions),
     /// Prints the description of the API, as docs/openapi.json has it
     #[command(hide = true)]
     Openapi,

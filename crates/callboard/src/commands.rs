@@ -1,20 +1,29 @@
 //! The subcommands: each decides what is asked of the parts that `assembly` makes, and how it ends.
 
-mod api;
+mod approvals;
 mod check;
+mod completions;
+mod contexts;
 mod dev;
+mod files;
+mod follow;
 mod installation;
 mod keys;
 mod migrate;
 mod openapi;
 mod progress;
+mod remote;
 mod run;
+mod runs;
 mod serve;
 mod signals;
 mod trust;
+mod verdict;
+mod workflows;
 
 use crate::{
     cli::{Cli, Command},
+    client,
     config::Mistakes,
     private,
     say::say,
@@ -29,6 +38,8 @@ pub enum Exit {
     Cancelled,
     /// Bad usage, or a definition with problems.
     Usage,
+    /// No server answers, or it can't work now: nothing is known of what was asked.
+    Unavailable,
 }
 
 /// What is wrong with what the user gave, in words for the user.
@@ -45,6 +56,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Cancelled => 2,
             Exit::Usage => 64,
+            Exit::Unavailable => 69,
         })
     }
 }
@@ -66,6 +78,19 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Serve(serve) => serve::perform(serve).await,
             Command::Run(run) => run::perform(run).await,
             Command::Check(check) => check::perform(check),
+            Command::Workflows(asked) => workflows::perform(asked).await,
+            Command::Runs(asked) => runs::perform(asked).await,
+            Command::Approvals(asked) => approvals::perform(asked).await,
+            Command::Apply(asked) => files::apply(asked).await,
+            Command::Diff(asked) => files::diff(asked).await,
+            Command::Export(asked) => files::export(asked).await,
+            Command::Import(asked) => files::import(asked).await,
+            Command::Login(asked) => contexts::login(asked).await,
+            Command::Logout(asked) => contexts::logout(asked),
+            Command::Contexts(asked) => contexts::list(&asked),
+            Command::Use(asked) => contexts::choose(&asked),
+            Command::Status(asked) => contexts::status(asked).await,
+            Command::Completions(asked) => completions::perform(&asked),
             Command::Trust(trust) => trust::perform(&trust),
             Command::Migrate(migrate) => migrate::perform(migrate).await,
             Command::Keys(keys) => keys::perform(keys).await,
@@ -77,6 +102,17 @@ pub fn perform(cli: Cli) -> Exit {
     ended.unwrap_or_else(|error| {
         say!("callboard: {error:#}");
         let misused = error.is::<Misuse>() || error.is::<Mistakes>();
-        if misused { Exit::Usage } else { Exit::Failed }
+        let refused = error.downcast_ref::<client::Error>().map(of);
+        if misused { Exit::Usage } else { refused.unwrap_or(Exit::Failed) }
     })
+}
+
+/// How a command ends that a server did not do.
+fn of(error: &client::Error) -> Exit {
+    match error.status() {
+        _ if error.may_pass() => Exit::Unavailable,
+        // What was given is wrong.
+        Some(400 | 413 | 415 | 422) => Exit::Usage,
+        Some(_) | None => Exit::Failed,
+    }
 }

@@ -53,13 +53,16 @@ pub fn text(file: &Path) -> anyhow::Result<String> {
 /// Parses a file's text in the language its name says: JSON if it ends in `.json`, else YAML. Standard input has no name:
 /// what can be read as JSON is JSON.
 pub fn read(file: &Path, text: &str) -> Result<Value, String> {
-    let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    if file.as_os_str() == STDIN
-        && let Ok(value) = parse(text, Format::Json)
-    {
-        return Ok(value);
-    }
-    parse(text, if is_json { Format::Json } else { Format::Yaml }).map_err(|problem| problem.message)
+    parse(text, language(file, text)).map_err(|problem| problem.message)
+}
+
+/// Returns the language of a file's text, by the same rule.
+pub fn language(file: &Path, text: &str) -> Format {
+    let is_json = match file.as_os_str() == STDIN {
+        true => parse(text, Format::Json).is_ok(),
+        false => file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")),
+    };
+    if is_json { Format::Json } else { Format::Yaml }
 }
 
 /// Reads agents: of the file given, else of `config/agents.yaml` if there is one, else the built-in ones.

@@ -8,6 +8,8 @@ mod body;
 mod error;
 mod events;
 mod health;
+mod key;
+mod language;
 mod limits;
 mod metrics;
 pub mod openapi;
@@ -52,6 +54,7 @@ impl Gateway {
     pub fn router(self) -> Router {
         let api = Router::new()
             .route("/api/v1/workflows", get(workflows::list).post(workflows::create))
+            .route("/api/v1/workflows/check", post(workflows::check))
             .route(
                 "/api/v1/workflows/{id}",
                 get(workflows::read).put(workflows::update).delete(workflows::delete),
@@ -67,6 +70,8 @@ impl Gateway {
             .route("/api/v1/runs/{id}/signal", post(runs::signal))
             .route("/api/v1/runs/{id}/approve", post(runs::approve))
             .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
+            .route("/api/v1/node-kinds", get(language::node_kinds))
+            .route("/api/v1/expressions/evaluate", post(language::evaluate))
             .route("/api/v1/openapi.json", get(openapi::text))
             .route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
         self.finish(api)

@@ -6,13 +6,16 @@
 
 pub mod assembly;
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod config;
+pub mod contexts;
 pub mod document;
 pub mod gateway;
 pub mod operations;
 pub mod private;
 pub mod say;
 pub mod telemetry;
+pub mod terminal;
 pub mod trust;
 pub mod user;

@@ -9,6 +9,8 @@ mod definitions;
 mod feed;
 mod heavy;
 mod history;
+mod language;
+mod once;
 mod operate;
 mod page;
 mod projection;
@@ -29,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
+pub use language::{Evaluate, Evaluated, NodeKindView};
+pub use once::{Answered, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
@@ -37,7 +41,7 @@ pub use request::{Key, Request, read};
 pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
 pub use start::{Start, StartInline, Started, StartedView, wait};
 pub use steps::{Changes, StepsPage};
-pub use workflows::{Saved, Text, WorkflowLine, WorkflowView};
+pub use workflows::{CheckedView, Saved, Text, WorkflowLine, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.
 pub type Watch = Arc<dyn Fn(&RunId) -> broadcast::Receiver<Recorded> + Send + Sync>;

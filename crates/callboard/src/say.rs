@@ -24,9 +24,16 @@ pub fn line(text: fmt::Arguments<'_>) {
 /// Writes a result and a line break to standard output. A reader who left has read enough; a result that can't be
 /// written for another reason, as on a full disk, is lost, which is an error.
 pub fn result(text: &str) -> anyhow::Result<()> {
+    part(text).map(drop)
+}
+
+/// Writes a part of a result and a line break in the same way. Returns whether somebody still reads: if not, what makes
+/// the rest may end.
+pub fn part(text: &str) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("standard output"),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("standard output"),
     }
 }

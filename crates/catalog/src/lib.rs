@@ -8,6 +8,7 @@
 mod append;
 mod definition;
 mod keys;
+mod once;
 mod postgres;
 mod run;
 mod sql;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use keys::{InternalKey, Signing};
+pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
@@ -152,10 +154,42 @@ pub trait Pins: Send + Sync + 'static {
     async fn forget_pins(&self, project: &ProjectId, now: Timestamp) -> Result<u64, Error>;
 }
 
+/// Changes that are asked for under a key: each is made once, however often it is asked for.
+#[async_trait]
+pub trait Idempotency: Send + Sync + 'static {
+    /// Returns what was answered under a key, if that was not too long ago. `Once::Made` is not among the answers.
+    async fn answered(&self, request: &Request) -> Result<Option<Once>, Error>;
+
+    /// Makes a change and remembers what is answered, both or neither. Where that was done before nothing is changed; whoever
+    /// asks while it is being done waits for it. A change that fails is not remembered.
+    async fn once(&self, request: Request, change: Change, answer: Answering) -> Result<Once, Error>;
+
+    /// Forgets answers that were given before that time, so many at most. Returns how many went.
+    async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
+}
+
+/// Messages that came too early. They are kept until they can be delivered, or too long.
+#[async_trait]
+pub trait Early: Send + Sync + 'static {
+    /// Keeps a message that is due at that time, unless so many are kept already; then false. One that is kept already stays as
+    /// it is.
+    async fn keep_early(&self, message: EarlyMessage, due: Timestamp, most: u32) -> Result<bool, Error>;
+
+    /// Returns messages whose time has come, in the order they came, and moves their time to `then` in the same statement.
+    async fn early(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<EarlyMessage>, Error>;
+
+    /// Has a message tried again at that time.
+    async fn early_again(&self, id: &str, due: Timestamp) -> Result<(), Error>;
+
+    /// Forgets a message. False if somebody did already.
+    async fn forget_early(&self, id: &str) -> Result<bool, Error>;
+}
+
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Journal + Keys + Pins + Sweep {
-    /// Fails if the database does not answer.
+pub trait Catalog: Definitions + Early + Idempotency + Journal + Keys + Pins + Sweep {
+    /// Fails if the database does not answer, or takes no write: it tries one, which leaves nothing behind. The error says
+    /// what is wrong in words for an operator.
     async fn health(&self) -> Result<(), Error>;
 
     /// Finishes the writes that were handed in and lets go of the database. Every later call is `Unavailable`.

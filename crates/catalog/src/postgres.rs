@@ -7,13 +7,16 @@
 
 mod append;
 mod definitions;
+mod early;
 mod journal;
 mod keys;
 mod link;
 mod lists;
 mod moment;
 mod months;
+mod once;
 mod pins;
+mod probe;
 mod rows;
 mod schema;
 mod sweep;
@@ -63,6 +66,7 @@ impl PostgresCatalog {
 #[async_trait]
 impl Catalog for PostgresCatalog {
     async fn health(&self) -> Result<(), Error> {
+        link::within(probe::write(&self.connections)).await?;
         link::within(months::check(&self.connections)).await
     }
 

@@ -4,17 +4,21 @@
 //! their own and never wait for writes.
 
 mod definitions;
+mod early;
 mod journal;
 mod keys;
 mod lists;
+mod once;
 mod pins;
+mod probe;
 mod runs;
 mod sweep;
 mod writer;
 
 use crate::{
-    Append, AppendError, Catalog, Definitions, Entry, Error, Journal, Keys, NewVersion, NewWorkflow, OpenRun,
-    Pins, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
+    Answering, Append, AppendError, Catalog, Change, Definitions, Early, EarlyMessage, Entry, Error,
+    Idempotency, Journal, Keys, NewVersion, NewWorkflow, Once, OpenRun, Pins, Request, RunFilter, RunRow,
+    Signing, Sweep, Tip, Workflow,
     sql::{LIMIT, run_id, signed},
 };
 use async_trait::async_trait;
@@ -47,6 +51,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(2, "projects", include_str!("../../../migrations/sqlite/0002_projects.sql")),
         migration(3, "internal keys", include_str!("../../../migrations/sqlite/0003_internal_keys.sql")),
         migration(4, "pins", include_str!("../../../migrations/sqlite/0004_pins.sql")),
+        migration(5, "repeated", include_str!("../../../migrations/sqlite/0005_repeated.sql")),
     ])
 });
 
@@ -58,7 +63,6 @@ fn migration(version: i64, name: &'static str, sql: &'static str) -> Migration {
 const BEGIN: &str = "begin immediate";
 const COMMIT: &str = "commit";
 const ROLLBACK: &str = "rollback";
-const PING: &str = "select count(*) from (select 1 from runs limit 1)";
 
 /// The catalog in one file. Dropping it finishes what was handed in, as `close` does, without waiting for it.
 pub struct SqliteCatalog {
@@ -297,20 +301,55 @@ impl Keys for SqliteCatalog {
 }
 
 #[async_trait]
+impl Idempotency for SqliteCatalog {
+    async fn answered(&self, request: &Request) -> Result<Option<Once>, Error> {
+        once::answered(&self.readers, request).await
+    }
+
+    async fn once(&self, request: Request, change: Change, answer: Answering) -> Result<Once, Error> {
+        self.writer.job(move |c| Box::pin(once::once(c, request, change, answer))).await
+    }
+
+    async fn forget_answers(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        self.writer.job(move |c| Box::pin(once::forget(c, before, limit))).await
+    }
+}
+
+#[async_trait]
+impl Early for SqliteCatalog {
+    async fn keep_early(&self, message: EarlyMessage, due: Timestamp, most: u32) -> Result<bool, Error> {
+        self.writer.job(move |c| Box::pin(early::keep(c, message, due, most))).await
+    }
+
+    async fn early(&self, now: Timestamp, then: Timestamp, limit: u32) -> Result<Vec<EarlyMessage>, Error> {
+        // Most of the time there is none, and nothing is written.
+        if !early::any(&self.readers, now).await? {
+            return Ok(Vec::new());
+        }
+        self.writer.job(move |c| Box::pin(early::due(c, now, then, limit.min(LIMIT)))).await
+    }
+
+    async fn early_again(&self, id: &str, due: Timestamp) -> Result<(), Error> {
+        let id = id.to_owned();
+        self.writer.job(move |c| Box::pin(early::again(c, id, due))).await
+    }
+
+    async fn forget_early(&self, id: &str) -> Result<bool, Error> {
+        let id = id.to_owned();
+        self.writer.job(move |c| Box::pin(early::forget(c, id))).await
+    }
+}
+
+#[async_trait]
 impl Catalog for SqliteCatalog {
     async fn health(&self) -> Result<(), Error> {
-        self.writer.job(|c: &mut SqliteConnection| Box::pin(ping(c))).await
+        self.writer.job(|c: &mut SqliteConnection| Box::pin(probe::write(c))).await
     }
 
     async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
     }
-}
-
-async fn ping(connection: &mut SqliteConnection) -> Result<(), Error> {
-    sqlx::query(PING).execute(connection).await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod definitions;
 mod documents;
 mod journal;
 mod keys;
+mod once;
 mod pins;
 mod projects;
 pub mod random;
@@ -35,7 +36,7 @@ macro_rules! cases {
 }
 
 /// Every case but the last, which closes the catalog.
-pub const CASES: [Case; 80] = cases! {
+pub const CASES: [Case; 88] = cases! {
     definitions:
         a_workflow_reads_as_it_was_saved,
         versions_stay_readable_and_conflicts_are_told,
@@ -125,6 +126,15 @@ pub const CASES: [Case; 80] = cases! {
         a_key_is_made_once_and_two_are_valid,
         keys_that_are_made_at_once_have_each_a_number,
         signatures_once_required_stay_so;
+    once:
+        a_change_under_a_key_is_made_once_and_answered_the_same,
+        every_kind_of_change_is_made_once,
+        another_body_under_a_key_changes_nothing,
+        a_change_that_fails_is_not_remembered,
+        whoever_asks_meanwhile_waits_for_the_first,
+        an_answer_is_forgotten_after_a_day,
+        an_early_message_is_kept_until_somebody_forgets_it,
+        no_more_early_messages_are_kept_than_may_be;
 };
 
 /// Runs the whole suite, and closes the catalog.

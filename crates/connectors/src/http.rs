@@ -5,8 +5,14 @@
 //! status counts as success is for the caller (`node`) to say.
 
 mod address;
+mod answer;
 pub(crate) mod body;
+mod build;
+mod charset;
+mod coding;
+mod content_type;
 pub(crate) mod errors;
+mod multipart;
 pub mod node;
 mod resolver;
 pub(crate) mod room;
@@ -206,7 +212,7 @@ impl Guarded {
         self.client(port)?
             .request(request.method.clone(), url.clone())
             .headers(request.headers.clone())
-            .header(header::ACCEPT_ENCODING, "gzip")
+            .header(header::ACCEPT_ENCODING, coding::ACCEPTED)
             .timeout(end.saturating_duration_since(Instant::now()))
             .body(request.body.clone())
             .send()

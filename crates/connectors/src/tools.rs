@@ -18,13 +18,16 @@ use callboard_core::{
         message::ToolSpec,
         spec::{Tool, ToolKind},
     },
-    expr, request,
+    expr, request, value,
 };
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+
+/// Bytes of a failed call's answer that a model is told.
+const TOLD: usize = 2 << 10;
 
 /// The one door to tools. What they are is said with each call: by whoever the agent was when its run began.
 #[derive(Clone)]
@@ -77,7 +80,7 @@ impl Tools {
                 let rendered = request::render(config, &context).map_err(|e| unusable(e.to_string()))?;
                 let call =
                     Call { node: config, request: &rendered, secrets: names, idempotency_key, timeout };
-                node::perform(&self.guarded, &*self.secrets, call).await
+                node::perform(&self.guarded, &*self.secrets, call).await.map_err(told)
             }
         }
     }
@@ -86,6 +89,31 @@ impl Tools {
 fn evaluated(expression: &str, args: &Value) -> Result<Answer, CallError> {
     let output = expr::evaluate(expression, &json!({ "args": args })).map_err(|e| unusable(e.to_string()))?;
     Ok(Answer { output, held: Held::default() })
+}
+
+/// Returns a failure as a model is told of it: its tokens are paid for, and of what came only the body may help it.
+fn told(mut error: CallError) -> CallError {
+    let Some(details) = &mut error.details else { return error };
+    let (body, status) = (details["body"].take(), details["status"].take());
+    let text = match body {
+        Value::String(text) => text,
+        // Bytes say nothing to a model.
+        Value::Object(mut file) if file.contains_key("base64") => {
+            file.remove("base64");
+            Value::Object(file).to_string()
+        }
+        body if value::json_len(&body) <= TOLD => {
+            **details = json!({"status": status, "body": body});
+            return error;
+        }
+        body => body.to_string(),
+    };
+    let end = text.floor_char_boundary(TOLD);
+    **details = json!({"status": status, "body": text[..end]});
+    if end < text.len() {
+        details["cut"] = true.into();
+    }
+    error
 }
 
 fn unusable(message: String) -> CallError {

@@ -5,6 +5,7 @@
 use crate::Span;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Why a call has no answer, and what may help.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,30 @@ pub struct CallError {
     /// while the call is made and never after that, so it is not recorded.
     #[serde(skip)]
     pub elsewhere: bool,
+    /// What came all the same: of an http call `{status, headers, body}`. Whoever records the failure says how.
+    #[serde(skip)]
+    pub details: Option<Box<Value>>,
+}
+
+/// A model that gave no answer, and which was asked in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fallback {
+    /// The model that was asked, as the agent names it.
+    pub model: String,
+    /// Why it gave no answer: `model_quota`, `model_refused`, ….
+    pub code: String,
+    /// A sentence for people; of a long one the beginning.
+    pub message: String,
+    /// The model that was asked next. The one of the last fallback is the one that answered, or failed for good.
+    pub next: String,
+}
+
+/// What came with the end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// Nothing where no call was made.
+    pub usage: Option<Usage>,
+    pub fallbacks: Vec<Fallback>,
 }
 
 /// What calls used.
@@ -45,6 +70,7 @@ impl CallError {
             retryable: false,
             retry_after: None,
             elsewhere: false,
+            details: None,
         }
     }
 
@@ -64,6 +90,32 @@ impl CallError {
             self.code.as_str(),
             "timeout" | "http_timeout" | "http_broken" | "model_timeout" | "agent_cancelled"
         )
+    }
+}
+
+// === impl Fallback ===
+
+impl Fallback {
+    /// Characters of a message that are kept.
+    const MESSAGE: usize = 300;
+    /// How many of one attempt are believed.
+    pub const LIMIT: usize = 32;
+
+    /// Says that `next` was asked because `model` failed.
+    pub fn new(model: &str, error: &CallError, next: &str) -> Self {
+        let message = match error.message.char_indices().nth(Self::MESSAGE) {
+            Some((at, _)) => format!("{}…", &error.message[..at]),
+            None => error.message.clone(),
+        };
+        Self { model: model.to_owned(), code: error.code.clone(), message, next: next.to_owned() }
+    }
+}
+
+// === impl Spent ===
+
+impl From<Usage> for Spent {
+    fn from(usage: Usage) -> Self {
+        Self { usage: Some(usage), fallbacks: Vec::new() }
     }
 }
 

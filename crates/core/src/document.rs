@@ -43,6 +43,19 @@ pub fn parse(text: &str, format: Format) -> Result<Value, Problem> {
     }
 }
 
+/// Writes a value as a document that reads as the same value. What YAML can't hold is written as JSON, which is YAML, too.
+pub fn write(value: &Value, format: Format) -> String {
+    let json = || serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
+    match format {
+        Format::Json => json(),
+        Format::Yaml => {
+            let written = serde_saphyr::to_string(value).ok();
+            let same = |text: &String| parse(text, Format::Yaml).is_ok_and(|read| read == *value);
+            written.filter(same).unwrap_or_else(json)
+        }
+    }
+}
+
 /// Bounds on what a YAML text may unfold to; anchors and aliases are the danger.
 fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! {
@@ -79,4 +92,66 @@ fn syntax(line: u64, column: u64, message: &str) -> Problem {
         [" at line ", ", set "].iter().fold(first, |text, end| text.split(end).next().unwrap_or(text));
     let message = format!("line {line}, column {column}: {}", first.trim_end_matches('.'));
     Problem::new(format!("{line}:{column}"), "syntax", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_written_reads_as_the_same() {
+        let words = [
+            "yes",
+            "no",
+            "null",
+            "~",
+            "1",
+            "1e3",
+            "0x1f",
+            "12:30",
+            "2027-01-01",
+            "- a",
+            "a: b",
+            "# c",
+            " x ",
+            "",
+            "a\nb",
+            "a\n",
+            "\n\na\n\n",
+            "tab\tand \u{1b}[31m",
+            "\u{9b}31m",
+            "😀",
+            "{{ input.a }}",
+            "!t",
+            "&a",
+            "*a",
+            "'",
+            "\"",
+            "%",
+            "@",
+            "`",
+            "[",
+            "}",
+            "trailing \nspace",
+            "  indented\n    more\n",
+            "\u{2028}",
+            "a\r\nb",
+        ];
+        let long = "word ".repeat(60);
+        for word in words.into_iter().chain([&*long]) {
+            for value in
+                [json!(word), json!({word: [word, {"a": word}]}), json!([[word], {}, [], null, 1, 1.5, true])]
+            {
+                for format in [Format::Yaml, Format::Json] {
+                    let text = write(&value, format);
+                    assert_eq!(parse(&text, format).ok().as_ref(), Some(&value), "{text}");
+                }
+            }
+        }
+        // As YAML, and not by way of JSON.
+        let text =
+            write(&json!({"name": "haiku", "nodes": [{"id": "a", "n": 1}], "t": "one\ntwo\n"}), Format::Yaml);
+        assert!(text.starts_with("name: haiku\nnodes:\n"), "{text}");
+    }
 }

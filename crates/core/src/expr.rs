@@ -28,10 +28,12 @@ mod timed;
 pub use engine::{Context, Expression, Fuel, Use};
 pub use error::Error;
 pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
+pub(crate) use marks::Printed;
 pub use meter::{Brake, Meter};
 pub use reads::Reads;
 pub use references::References;
 
+use crate::value::{VALUE_LIMIT, json_len};
 use serde_json::{Map, Value};
 
 /// Units of work that one evaluation may do. An instruction is one, and so are 64 bytes that are made or read.
@@ -42,6 +44,16 @@ pub const OUTPUT_LIMIT: usize = 1 << 20;
 pub const COLLECTION_LIMIT: usize = 100_000;
 /// Levels of lists and objects.
 pub const DEPTH_LIMIT: usize = 64;
+
+/// What templates see. It is turned into the language's own values only where something is calculated.
+pub(crate) struct Scene<'v> {
+    seen: &'v Value,
+    context: Option<Context>,
+    /// What may still be passed on.
+    room: passed::Room,
+    /// Bytes that were made, not passed on.
+    made: usize,
+}
 
 /// Checks an expression and returns what it reads.
 pub fn check_expression(source: &str) -> Result<Reads, Error> {
@@ -71,7 +83,7 @@ pub fn evaluate(source: &str, context: &Value) -> Result<Value, Error> {
 pub fn evaluate_under(meter: &Meter<'_>, source: &str, context: &Value) -> Result<Value, Error> {
     meter.enter(context)?;
     if let Some(found) = passed::along(source, context) {
-        found.iter().for_each(|value| meter.leave(crate::value::json_len(value)));
+        found.iter().for_each(|value| meter.leave(json_len(value)));
         return found;
     }
     let context = Context::new(context)?;
@@ -98,14 +110,10 @@ pub fn render(template: &Value, context: &Value) -> Result<Value, Error> {
 /// The same, with the work counted in `meter`, too.
 pub fn render_under(meter: &Meter<'_>, template: &Value, context: &Value) -> Result<Value, Error> {
     meter.enter(context)?;
-    let context = Context::new(context)?;
+    let mut scene = Scene::new(context);
     let mut fuel = Fuel::default().under(meter);
-    let rendered = render_in(template, &context, &mut fuel, 0)?;
-    // Each text is bounded by itself; together they must be, too. A template larger than the limit may still come out
-    // as it is.
-    if crate::value::json_len(&rendered) > OUTPUT_LIMIT.max(2 * crate::value::json_len(template)) {
-        return Err(Error::Limit(format!("the result is larger than {OUTPUT_LIMIT} bytes")));
-    }
+    let rendered = render_in(template, &mut scene, &mut fuel, 0)?;
+    scene.within(&rendered, template)?;
     Ok(rendered)
 }
 
@@ -117,7 +125,7 @@ pub fn render_text(template: &str, context: &Value) -> Result<String, Error> {
 /// The same, with the work counted in `meter`, too.
 pub fn render_text_under(meter: &Meter<'_>, template: &str, context: &Value) -> Result<String, Error> {
     meter.enter(context)?;
-    engine::text(template, &Context::new(context)?, &mut Fuel::default().under(meter))
+    text_in(template, &mut Scene::new(context), &mut Fuel::default().under(meter))
 }
 
 /// Returns the source of `template` if it is exactly one `{{ … }}`, which keeps its value's type.
@@ -144,7 +152,7 @@ pub(crate) fn each_text(template: &Value, f: &mut impl FnMut(&str)) {
 /// Renders what lies `depth` levels inside a template.
 pub(crate) fn render_in(
     template: &Value,
-    context: &Context,
+    scene: &mut Scene<'_>,
     fuel: &mut Fuel<'_>,
     depth: usize,
 ) -> Result<Value, Error> {
@@ -155,19 +163,84 @@ pub(crate) fn render_in(
         // Without a tag there is nothing to compile, and no fuel to pay.
         Value::String(text) if !scan::is_template(text) => Value::String(text.clone()),
         Value::String(text) => match whole(text) {
-            Some(source) => Expression::unchecked(source)?.evaluate(context, fuel)?,
-            None => Value::String(engine::text(text, context, fuel)?),
+            Some(source) => match passed::whole(source, scene.seen, &mut scene.room) {
+                Some(found) => {
+                    let found = found?;
+                    fuel.leave(json_len(&found));
+                    found
+                }
+                None => {
+                    let made = Expression::unchecked(source)?.evaluate(scene.context()?, fuel)?;
+                    scene.made += json_len(&made);
+                    made
+                }
+            },
+            None => Value::String(text_in(text, scene, fuel)?),
         },
         Value::Array(items) => Value::Array(
-            items.iter().map(|v| render_in(v, context, fuel, depth + 1)).collect::<Result<_, _>>()?,
+            items.iter().map(|v| render_in(v, scene, fuel, depth + 1)).collect::<Result<_, _>>()?,
         ),
         Value::Object(map) => Value::Object(
             map.iter()
-                .map(|(k, v)| Ok((k.clone(), render_in(v, context, fuel, depth + 1)?)))
+                .map(|(k, v)| Ok((k.clone(), render_in(v, scene, fuel, depth + 1)?)))
                 .collect::<Result<Map<_, _>, Error>>()?,
         ),
         Value::Null | Value::Bool(_) | Value::Number(_) => template.clone(),
     })
+}
+
+/// Renders one text.
+fn text_in(template: &str, scene: &mut Scene<'_>, fuel: &mut Fuel<'_>) -> Result<String, Error> {
+    if scan::is_template(template) {
+        bounds::template(template)?;
+        let print = |text: &str, out: &mut String| out.push_str(text);
+        if let Some(text) = passed::text(template, scene.seen, &mut scene.room, print) {
+            let text = text?;
+            fuel.leave(text.len());
+            return Ok(text);
+        }
+    }
+    let text = engine::text(template, scene.context()?, fuel)?;
+    scene.made += text.len();
+    Ok(text)
+}
+
+// === impl Scene ===
+
+impl<'v> Scene<'v> {
+    /// What the object `seen` has is what templates see.
+    pub fn new(seen: &'v Value) -> Self {
+        Self { seen, context: None, room: passed::Room::new(), made: 0 }
+    }
+
+    /// Begins another part, which has the whole room again.
+    pub fn begin(&mut self) {
+        self.room = passed::Room::new();
+        self.made = 0;
+    }
+
+    /// Returns the language's own form of what is seen. Errs if a value in it is nested too deep, or has too many items.
+    pub fn context(&mut self) -> Result<&Context, Error> {
+        let context = match self.context.take() {
+            Some(context) => context,
+            None => Context::new(self.seen)?,
+        };
+        Ok(self.context.insert(context))
+    }
+
+    /// Errs if what a template came to is more than a value may be. What was only passed on is bounded as a value is, what was
+    /// made of it as a result is: each text by itself, and all of them together. A template larger than that limit may still
+    /// come out as it is.
+    pub fn within(&self, rendered: &Value, template: &Value) -> Result<(), Error> {
+        if self.made > OUTPUT_LIMIT.max(2 * json_len(template)) {
+            return Err(Error::Limit(format!("the result is larger than {OUTPUT_LIMIT} bytes")));
+        }
+        let bytes = json_len(rendered);
+        if bytes > VALUE_LIMIT {
+            return Err(Error::Limit(format!("the result has {bytes} bytes, more than {VALUE_LIMIT}")));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@
 //!     history.extend(events);
 //! };
 //! let start = Input::Start {
-//!     op: OperationId::new("start"),
+//!     op: "start".into(),
 //!     workflow_id: None,
 //!     version: 0,
 //!     plan: Datum::inline(plan.document().expect("JSON")),
@@ -53,8 +53,8 @@
 //! let pending = run.pending();
 //! let [Effect::StartAgent { step, attempt, .. }] = &pending[..] else { panic!("{pending:?}") };
 //! let outcome = Outcome::Done(Datum::inline(json!("Good morning, Ada.")));
-//! let answer =
-//!     Input::AgentAnswer { step: step.clone(), attempt: *attempt, outcome, usage: Usage::default() };
+//! let (step, attempt) = (step.clone(), *attempt);
+//! let answer = Input::AgentAnswer { step, attempt, outcome, usage: Usage::default(), fallbacks: vec![] };
 //! take(&mut run, 2_000, answer.clone());
 //! assert_eq!(run.status(), Status::Completed);
 //! assert!(run.pending().is_empty());

@@ -6,11 +6,11 @@
 //! secret.
 
 mod check;
+mod form;
 
 use crate::{
-    expr::{self, Context, Fuel, Meter},
+    expr::{self, Fuel, Meter, Printed, Scene},
     secret::{self, Place},
-    value::json_len,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeSet, fmt};
 
 pub(crate) use check::{WITHOUT_HOSTS, mistakes};
+pub use form::{Answer, As, Content, File, Form, each_value, file};
 
 /// The largest answer that is read where a node or tool does not say otherwise, in bytes.
 pub const USUAL_BODY: u64 = 1 << 20;
@@ -33,11 +34,13 @@ pub struct Template {
     pub method: Method,
     /// Template.
     pub url: String,
-    /// Templates; `secret://name` is resolved right before the call.
+    /// Templates; `secret://name` is resolved right before the call. A list is sent as several headers of the name.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub headers: Map<String, Value>,
+    /// Parameters of the URL, behind those that stand in it. A list repeats the name, null leaves it out.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub query: Map<String, Value>,
+    /// A text is sent as it is, anything else as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
     /// Status codes that count as success; default: any 2xx.
@@ -47,6 +50,24 @@ pub struct Template {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 16777216))]
     pub max_body: Option<u64>,
+    /// A body that is JSON whatever its type, texts included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Value>,
+    /// A body that is a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<Value>,
+    /// A body as `application/x-www-form-urlencoded`: an object of fields, or a template of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Value>,
+    /// A body as `multipart/form-data`: an object of fields and files, or a template of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipart: Option<Value>,
+    /// A body of bytes: base64, or an object with `base64` and `type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<Value>,
+    /// How the answer is read; default: as its content type says.
+    #[serde(default, skip_serializing_if = "Answer::is_default")]
+    pub answer: Answer,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -78,12 +99,15 @@ pub struct Request {
     /// version recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secrets: Option<Vec<Place>>,
+    /// How the body goes out; left out where a text goes as it is and anything else as JSON.
+    #[serde(default, rename = "body_as", skip_serializing_if = "Form::is_usual")]
+    pub form: Form,
 }
 
 /// A configuration that can't be rendered with this data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unusable {
-    /// `url`, `headers`, `query` or `body`.
+    /// `url`, `headers`, `query`, or that of the body.
     pub field: &'static str,
     pub error: expr::Error,
 }
@@ -116,35 +140,34 @@ pub fn render(call: &Template, context: &Value) -> Result<Request, Unusable> {
 pub fn render_under(meter: &Meter<'_>, call: &Template, context: &Value) -> Result<Request, Unusable> {
     let in_field = |field| move |error| Unusable { field, error };
     meter.enter(context).map_err(in_field("url"))?;
-    let context = &Context::new(context).map_err(in_field("url"))?;
+    let mut scene = Scene::new(context);
     // Each part has the fuel of one evaluation; the meter counts them together.
     let fuel = || Fuel::default().under(meter);
-    let url = expr::render_url(&call.url, context, &mut fuel()).map_err(in_field("url"))?;
+    let url = expr::render_url(&call.url, &mut scene, &mut fuel()).map_err(in_field("url"))?;
     // The rendered URL is checked, since its segments are not known before.
     check_segments(&url.text, &url.data).map_err(in_field("url"))?;
     let mut secrets: Vec<Place> =
         url.secrets.into_iter().map(|(from, name)| Place { at: "/url".into(), from, name }).collect();
-    let mut part = |field: &'static str, template: &Value| {
-        let mut rendering = Rendering { context, fuel: fuel(), secrets: &mut secrets };
-        let rendered = rendering.value(template, &format!("/{field}"), 0).map_err(in_field(field))?;
-        // Each text is bounded by itself; together they must be, too. A template larger than the limit may still come
-        // out as it is.
-        if json_len(&rendered) > expr::OUTPUT_LIMIT.max(2 * json_len(template)) {
-            let message = format!("the result is larger than {} bytes", expr::OUTPUT_LIMIT);
-            return Err(in_field(field)(expr::Error::Limit(message)));
-        }
+    let mut part = |field: &'static str, at: &str, template: &Value| {
+        scene.begin();
+        let mut rendering = Rendering { scene: &mut scene, fuel: fuel(), secrets: &mut secrets };
+        let rendered = rendering.value(template, at, 0).map_err(in_field(field))?;
+        scene.within(&rendered, template).map_err(in_field(field))?;
         Ok(rendered)
     };
-    let mut object = |field, map: &Map<String, Value>| match part(field, &Value::Object(map.clone()))? {
+    let mut object = |field, at, map: &Map<String, Value>| match part(field, at, &Value::Object(map.clone()))?
+    {
         Value::Object(map) => Ok(map),
         _ => Ok(Map::new()),
     };
-    let headers = object("headers", &call.headers)?;
-    let query = object("query", &call.query)?;
-    let body = call.body.as_ref().map(|body| part("body", body)).transpose()?;
+    let headers = object("headers", "/headers", &call.headers)?;
+    let query = object("query", "/query", &call.query)?;
+    let given = call.bodies().next();
+    let body = given.map(|(field, _, body)| part(field, "/body", body)).transpose()?;
+    let form = given.map_or(Form::Usual, |(_, form, _)| form);
     // A request that names no secret is recorded without the field, as it was before there was one.
     let secrets = (!references(call).is_empty()).then_some(secrets);
-    Ok(Request { method: call.method, url: url.text, headers, query, body, secrets })
+    Ok(Request { method: call.method, url: url.text, headers, query, body, secrets, form })
 }
 
 /// Returns the names of all secrets that a configuration itself refers to.
@@ -187,29 +210,37 @@ pub fn is_reserved(header: &str) -> bool {
 /// Calls `f` with every text of a configuration that is a template.
 fn each_template(call: &Template, f: &mut impl FnMut(&str)) {
     f(&call.url);
-    call.headers.values().chain(call.query.values()).chain(&call.body).for_each(|v| expr::each_text(v, f));
+    let bodies = call.bodies().map(|(_, _, body)| body);
+    call.headers.values().chain(call.query.values()).chain(bodies).for_each(|v| expr::each_text(v, f));
 }
 
-/// Errs if data makes `.` or `..` a segment of the path. Readers of the URL would follow it to another path, also
-/// where its dots are encoded.
-fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr::Error> {
+/// Errs if data makes a segment of the path `.`, `..` or nothing. Readers of the URL would follow the first two to another
+/// path, also where the dots are encoded, and take `/users//` for `/users/`.
+fn check_segments(url: &str, data: &[Printed]) -> Result<(), expr::Error> {
     let from = url.find("://").map_or(0, |at| at + 3);
     let end = url[from..].find(['?', '#']).map_or(url.len(), |n| from + n);
+    // What stands before the first one is the host.
+    let path = url[from..end].find(['/', '\\']).map_or(end, |n| from + n + 1);
     let mut start = from;
     for segment in url[from..end].split(['/', '\\']) {
         let stop = start + segment.len();
-        let touched = data.iter().any(|range| range.start <= stop && range.end >= start);
-        if touched {
-            // Readers of URLs drop these characters before they look for dots.
-            let plain: String = segment.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
-            let plain = plain.trim_matches(|c: char| c <= ' ').to_ascii_lowercase().replace("%2e", ".");
-            if matches!(plain.as_str(), "." | "..") {
-                let message = format!(
-                    "data makes `{plain}` a segment of the path, which would lead to another path; check it before, \
-                     for instance by a `pattern` in the schema"
-                );
-                return Err(expr::Error::Evaluation(message));
-            }
+        let mut touched = data.iter().filter(|printed| printed.at.start <= stop && printed.at.end >= start);
+        // Readers of URLs drop these characters before they look for dots.
+        let plain: String = segment.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect();
+        let plain = plain.trim_matches(|c: char| c <= ' ').to_ascii_lowercase().replace("%2e", ".");
+        let refused = match plain.as_str() {
+            "." | ".." => touched.next().is_some(),
+            // Who prints a part of a path as it is may print none.
+            "" => start >= path && touched.any(|printed| !printed.raw),
+            _ => false,
+        };
+        if refused {
+            let what = if plain.is_empty() { "an empty text".to_owned() } else { format!("`{plain}`") };
+            let message = format!(
+                "data makes {what} a segment of the path, which would lead to another path; check it before, for \
+                 instance by a `pattern` in the schema"
+            );
+            return Err(expr::Error::Evaluation(message));
         }
         start = stop + 1;
     }
@@ -217,13 +248,13 @@ fn check_segments(url: &str, data: &[std::ops::Range<usize>]) -> Result<(), expr
 }
 
 /// A rendering of one part of a request.
-struct Rendering<'a> {
-    context: &'a Context,
+struct Rendering<'a, 'v> {
+    scene: &'a mut Scene<'v>,
     fuel: Fuel<'a>,
     secrets: &'a mut Vec<Place>,
 }
 
-impl Rendering<'_> {
+impl Rendering<'_, '_> {
     /// Renders a template `depth` levels inside its part; `at` is the JSON pointer to it.
     fn value(&mut self, template: &Value, at: &str, depth: usize) -> Result<Value, expr::Error> {
         if depth > expr::DEPTH_LIMIT {
@@ -233,10 +264,10 @@ impl Rendering<'_> {
         Ok(match template {
             // Its result is data as a whole, so there is no reference of the template's in it.
             Value::String(text) if expr::whole(text).is_some() => {
-                expr::render_in(template, self.context, &mut self.fuel, depth)?
+                expr::render_in(template, self.scene, &mut self.fuel, depth)?
             }
             Value::String(text) => {
-                let rendered = expr::render_marked(text, self.context, &mut self.fuel)?;
+                let rendered = expr::render_marked(text, self.scene, &mut self.fuel)?;
                 let places = rendered.secrets.into_iter();
                 self.secrets.extend(places.map(|(from, name)| Place { at: at.to_owned(), from, name }));
                 Value::String(rendered.text)

@@ -4,7 +4,9 @@
 //! too much work is refused before it is begun (`cost`): this is the one door to the validator.
 
 mod cost;
+mod defaults;
 mod explain;
+mod parts;
 mod pattern;
 pub(crate) mod shape;
 
@@ -29,7 +31,7 @@ pub const TOO_COSTLY: &str = "schema_too_costly";
 #[derive(Debug)]
 pub struct Validator {
     compiled: jsonschema::Validator,
-    graph: cost::Graph,
+    graph: parts::Graph,
 }
 
 // === impl Validator ===
@@ -55,11 +57,8 @@ impl Validator {
         }
         // The graph is measured before the schema is compiled, which takes memory for each part and pattern.
         let graph =
-            cost::Graph::new(schema).map_err(|why| vec![Problem::new("", TOO_COSTLY, why.to_string())])?;
-        let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_CACHE);
-        jsonschema::options()
-            .with_pattern_options(patterns)
-            .offline()
+            parts::Graph::new(schema).map_err(|why| vec![Problem::new("", TOO_COSTLY, why.to_string())])?;
+        options()
             .build(schema)
             .map(|compiled| Self { compiled, graph })
             .map_err(|e| refused(format!("the schema can't be used: {e}")))
@@ -84,6 +83,15 @@ impl Validator {
         Err(errors.flat_map(|e| explain::problems(&e)).take(PROBLEMS).collect())
     }
 
+    /// Returns `value` with the schema's defaults for what is left out of it, unchecked.
+    pub fn filled(&self, value: Option<Value>) -> Result<Value, Vec<Problem>> {
+        let nothing =
+            || self.graph.default_of_all().cloned().unwrap_or_else(|| Value::Object(Default::default()));
+        let mut value = value.unwrap_or_else(nothing);
+        self.graph.fill(&mut value)?;
+        Ok(value)
+    }
+
     /// Whether the schema allows `value`. A value that would take too much work to check counts as wrong.
     pub fn is_valid(&self, value: &Value) -> bool {
         self.graph.weigh(value) && self.compiled.is_valid(value)
@@ -93,6 +101,29 @@ impl Validator {
 /// Whether a schema, or a value under one, was refused for the work it would take.
 pub fn is_too_costly(problems: &[Problem]) -> bool {
     problems.iter().any(|p| p.code == TOO_COSTLY)
+}
+
+/// How every schema is compiled: nothing is fetched, and patterns run in linear time.
+fn options<'i>() -> jsonschema::ValidationOptions<'i> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_LIMIT).dfa_size_limit(PATTERN_CACHE);
+    jsonschema::options().with_pattern_options(patterns).offline()
+}
+
+/// Returns what is wrong with a schema whose defaults are applied: with the schema itself, or with a default that does not fit
+/// where it stands. Paths are inside the schema.
+pub fn mistakes(schema: &Value) -> Vec<Problem> {
+    match Validator::new(schema) {
+        Ok(_) => defaults::mistakes(schema),
+        Err(problems) => problems,
+    }
+}
+
+/// Returns `value` with the defaults of `schema` for what is left out of it; what nobody gave is the schema's own default, or
+/// else an empty object. Errs with what the schema does not allow in that.
+pub fn filled(schema: &Value, value: Option<Value>) -> Result<Value, Vec<Problem>> {
+    let validator = Validator::new(schema)?;
+    let value = validator.filled(value)?;
+    validator.validate(&value).map(|()| value)
 }
 
 /// Checks `value` against `schema`. To check many values, keep a `Validator`.

@@ -15,7 +15,7 @@ mod figures;
 mod openapi;
 mod postgres;
 mod releases;
-mod sdk;
+pub mod sdk;
 mod start;
 mod target;
 

@@ -3,17 +3,22 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a step that fails is a failed test")]
 
 pub mod api;
+mod arrivals;
 mod bad_input;
 mod bad_model;
+mod client;
 mod command_line;
 mod crash;
+mod data;
 mod four_ways;
 mod history;
+mod http;
 mod kinds;
 mod large;
 mod pinned;
 mod places;
 mod providers;
+mod readiness;
 mod runs;
 mod tracing;
 mod words;

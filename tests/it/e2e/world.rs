@@ -230,8 +230,12 @@ fn agents_of(upstream: &str) -> Value {
         "lead": {"model": "test", "allow_delegation": true, "delegate_to": ["quick", "once", "research"],
             "limits": {"repeats": 100}, "retry_policy": never},
         "backed": {"model": "test", "fallback_models": ["spare"], "retry_policy": never},
+        "scaler": {"model": "test", "tools": ["scale"], "retry_policy": never},
     });
+    let scaled = json!({"type": "object", "required": ["a", "by"],
+        "properties": {"a": {"type": "number"}, "by": {"type": "number", "default": 10}}});
     let tools = json!({
+        "scale": {"description": "Multiplies.", "parameters": scaled, "type": "expression", "config": {"value": "args.a * args.by"}},
         "add": {"description": "Adds.", "parameters": numbers, "type": "expression", "config": {"value": "args.a + args.b"}},
         "lookup": {"description": "Looks up.", "parameters": word, "type": "http",
             "config": {"url": format!("{upstream}/lookup"), "query": {"q": "{{ args.q }}"}}},

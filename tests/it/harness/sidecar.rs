@@ -73,6 +73,8 @@ pub struct Sidecar {
     pub http_port: u16,
     pub grpc_port: u16,
     pub metrics_port: u16,
+    /// What it asks of its callers, where its environment says so.
+    api_token: Option<String>,
 }
 
 impl Sidecar {
@@ -102,9 +104,11 @@ impl Sidecar {
             .args(&spec.args)
             // The address that other sidecars are told; finding one fails on some networks.
             .env("DAPR_HOST_IP", "127.0.0.1");
+        let token = spec.env.iter().find(|(name, _)| name == "DAPR_API_TOKEN");
+        let api_token = token.map(|(_, value)| value.clone());
         launch.env.extend(spec.env);
         let process = Process::start(launch, cluster.dir.path());
-        Self { process, app_id: spec.app_id, http_port, grpc_port, metrics_port }
+        Self { process, app_id: spec.app_id, http_port, grpc_port, metrics_port, api_token }
     }
 
     /// Returns the base of its HTTP API.
@@ -146,7 +150,11 @@ impl Sidecar {
     /// Returns what it says about itself.
     pub async fn metadata(&self) -> Result<Value, String> {
         let url = format!("{}/v1.0/metadata", self.http());
-        let answer = http().get(url).timeout(Duration::from_secs(5)).send().await;
+        let mut request = http().get(url).timeout(Duration::from_secs(5));
+        if let Some(token) = &self.api_token {
+            request = request.header("dapr-api-token", token);
+        }
+        let answer = request.send().await;
         answer.map_err(|error| format!("{error:?}"))?.json().await.map_err(|error| format!("{error:?}"))
     }
 

@@ -26,36 +26,38 @@ actors/src/agent/mod.rs
     Target: run step
 crates/core/src/workflow/snapshot.rs
     Head: created generations steps signals ops paused paused_for usage reserved wrap_up cut ended abandoned purging \
-        archived
+        archived bodies?
 crates/core/src/workflow/event.rs
     Event: at what
     StepKey: generation node iteration
-    What::RunCreated: op workflow_id version plan input settings
+    What::RunCreated: op workflow_id version plan input settings body?
     What::StepStarted: step attempt input deadline reserved
-    What::StepCompleted: step attempt output branch usage error op signal
-    What::StepFailed: step attempt error retry_at usage op
+    What::StepCompleted: step attempt output branch usage error op signal body? fallbacks?
+    What::StepFailed: step attempt error retry_at usage op body? fallbacks?
     What::StepSkipped: step
     What::StepCancelled: step
     What::StepUnknown: step attempt
     What::StepGranted: step attempt activation
     What::IterationStarted: step index
     What::IterationEnded: step index output of
-    What::SignalReceived: op name data
+    What::SignalReceived: op name data body?
     What::BudgetReserved: step attempt reserved op
     What::BudgetBreached: limit
-    What::RunPaused: op
-    What::RunResumed: op
-    What::RunRerun: op from input
+    What::RunPaused: op body?
+    What::RunResumed: op body?
+    What::RunRerun: op from input body?
     What::RunCompleted: output
     What::RunFailed: error
-    What::RunCancelled: op
+    What::RunCancelled: op body?
     What::DecisionCut:
     What::RunPurging:
     Reserved: calls tokens
-    Failure: code message
+    Failure: code message details?
     RunError: code message node
     RunSettings: dispatch retention max_tokens otherwise?
     Otherwise: failed cancelled
+crates/core/src/workflow/op.rs
+    Fingerprint: u32
 crates/core/src/workflow/run.rs
     Created: at workflow_id version plan input settings
     Generation: at from input used_before paused_before
@@ -75,7 +77,7 @@ crates/core/src/workflow/run.rs
     Archived::Step: StepKey Step
     Archived::Output: StepKey u32 Datum
 crates/core/src/agent/run.rs
-    Run: task accepted_at phase messages iterations failures strikes model usage repeats delivered children?
+    Run: task accepted_at phase messages iterations failures strikes model usage repeats delivered children? fallbacks?
     Phase::Idle:
     Phase::Reserving:
     Phase::Thinking: not_before
@@ -92,6 +94,7 @@ crates/core/src/agent/task.rs
     Origin: depth agent iteration call
 crates/core/src/call.rs
     CallError: code message retryable retry_after
+    Fallback: model code message next
     Usage: calls prompt_tokens completion_tokens estimated?
 crates/core/src/value.rs
     Datum::Inline: Arc<Value>

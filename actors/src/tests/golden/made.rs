@@ -12,11 +12,11 @@ use callboard_core::{
         run::{Ending, Phase, Run as AgentRun},
         task::{Origin, Task},
     },
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{OperationId, WorkflowId},
     value::ValueRef,
     workflow::{
-        Event, Run, StepKey, What,
+        Event, Fingerprint, Run, StepKey, What,
         event::{Failure, Otherwise, Reserved, RunError, RunSettings},
         run::Archived,
     },
@@ -46,7 +46,7 @@ fn usage(estimated: bool) -> Usage {
 }
 
 fn failure() -> Failure {
-    Failure { code: "http_status".into(), message: "it answered 500".into() }
+    Failure { code: "http_status".into(), message: "it answered 500".into(), details: None }
 }
 
 fn settings(full: bool) -> RunSettings {
@@ -70,6 +70,7 @@ pub fn events() -> Vec<Event> {
             plan: inline(),
             input: Datum::null(),
             settings: settings(false),
+            body: None,
         },
         What::RunCreated {
             op: op(),
@@ -78,6 +79,7 @@ pub fn events() -> Vec<Event> {
             plan: stored(),
             input: stored(),
             settings: settings(true),
+            body: None,
         },
         What::StepStarted {
             step: step("a", ""),
@@ -102,6 +104,8 @@ pub fn events() -> Vec<Event> {
             error: None,
             op: None,
             signal: None,
+            body: None,
+            fallbacks: Vec::new(),
         },
         What::StepCompleted {
             step: step("a", "3.17"),
@@ -112,6 +116,8 @@ pub fn events() -> Vec<Event> {
             error: Some(failure()),
             op: Some(op()),
             signal: Some("payment".into()),
+            body: None,
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", ""),
@@ -120,6 +126,8 @@ pub fn events() -> Vec<Event> {
             retry_at: None,
             usage: None,
             op: None,
+            body: None,
+            fallbacks: Vec::new(),
         },
         What::StepFailed {
             step: step("b", "0"),
@@ -128,6 +136,8 @@ pub fn events() -> Vec<Event> {
             retry_at: Some(Timestamp(99)),
             usage: Some(usage(false)),
             op: Some(op()),
+            body: None,
+            fallbacks: Vec::new(),
         },
         What::StepSkipped { step: step("c", "") },
         What::StepCancelled { step: step("c", "1") },
@@ -141,17 +151,17 @@ pub fn events() -> Vec<Event> {
             output: Some(inline()),
             of: Some(step("a", "5")),
         },
-        What::SignalReceived { op: op(), name: "payment".into(), data: inline() },
+        What::SignalReceived { op: op(), name: "payment".into(), data: inline(), body: None },
         What::BudgetReserved { step: step("a", ""), attempt: 1, reserved, op: op() },
         What::BudgetBreached { limit: "calls".into() },
-        What::RunPaused { op: op() },
-        What::RunResumed { op: op() },
-        What::RunRerun { op: op(), from: "b".into(), input: None },
-        What::RunRerun { op: op(), from: "b".into(), input: Some(stored()) },
+        What::RunPaused { op: op(), body: None },
+        What::RunResumed { op: op(), body: None },
+        What::RunRerun { op: op(), from: "b".into(), input: None, body: None },
+        What::RunRerun { op: op(), from: "b".into(), input: Some(stored()), body: None },
         What::RunCompleted { output: inline() },
         What::RunFailed { error: RunError { code: "c".into(), message: "m".into(), node: None } },
         What::RunFailed { error: RunError { code: "c".into(), message: "m".into(), node: Some("b".into()) } },
-        What::RunCancelled { op: op() },
+        What::RunCancelled { op: op(), body: None },
         What::DecisionCut {},
         What::RunPurging {},
     ];
@@ -209,6 +219,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
         retryable: true,
         retry_after: Some(Span(5)),
         elsewhere: false,
+        details: None,
     };
     let phases = vec![
         Phase::Idle,
@@ -241,6 +252,7 @@ fn agents(v: Version, secrets: &[&str], pin: Option<Hash>) -> Vec<AgentDocument>
             delivered: false,
             children: if full { vec!["r.a.1._.d.2.0".parse().expect("an id")] } else { Vec::new() },
             profile: None,
+            fallbacks: Vec::new(),
         };
         let target = full.then(|| Target { run: run_id("r"), step: step("a", "3.17") });
         AgentDocument { v, run, target }
@@ -283,6 +295,146 @@ pub fn pinned(v: Version) -> BTreeMap<String, Vec<u8>> {
     let all = agents(v, &[], hash).into_iter().chain(agents(v, &["tok"], hash)).enumerate();
     let pinned = all.filter(|(_, agent)| agent.run.task.as_ref().is_some_and(|task| task.pin.is_some()));
     pinned.map(|(n, agent)| (format!("agent-pinned-{n:02}"), document::encode(&agent, v))).collect()
+}
+
+/// What came with models that were asked in place of others: events of steps, and agents at work.
+pub fn fallen(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let fallback = |model: &str, next: &str| Fallback {
+        model: model.into(),
+        code: "model_quota".into(),
+        message: "the account is used up: é".into(),
+        next: next.into(),
+    };
+    let fallbacks = || vec![fallback("gpt", "local/small"), fallback("local/small", "m")];
+    let ends = [
+        What::StepCompleted {
+            step: step("a", "3"),
+            attempt: 1,
+            output: inline(),
+            branch: None,
+            usage: Some(usage(false)),
+            error: None,
+            op: None,
+            signal: None,
+            body: None,
+            fallbacks: fallbacks(),
+        },
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 2,
+            error: failure(),
+            retry_at: None,
+            usage: None,
+            op: None,
+            body: None,
+            fallbacks: fallbacks(),
+        },
+    ];
+    let mut doc = empty(v);
+    for what in ends {
+        doc.push(Event { at: Timestamp(1_790_000_000_000), what });
+    }
+    let fallen = agents(v, &[], None)
+        .into_iter()
+        .map(|agent| AgentDocument { run: AgentRun { fallbacks: fallbacks(), ..agent.run }, ..agent });
+    let agents = fallen.enumerate();
+    let mut all: BTreeMap<String, Vec<u8>> =
+        agents.map(|(n, agent)| (format!("agent-fallbacks-{n:02}"), document::encode(&agent, v))).collect();
+    all.insert("document-fallbacks".into(), doc.encode());
+    all
+}
+
+/// What version 1 can't say: failures with what came all the same, in the event, under a key of their own, beside a default.
+pub fn detailed() -> BTreeMap<String, Vec<u8>> {
+    let v = Version::Named;
+    let failed = |details: Datum| Failure { details: Some(details), ..failure() };
+    let small = Datum::inline(
+        json!({"status": 422, "headers": {"x-request-id": "r-1"}, "body": {"field": ["é", 1.0]}}),
+    );
+    let all = [
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 1,
+            error: failed(small.clone()),
+            retry_at: Some(Timestamp(99)),
+            usage: None,
+            op: None,
+            body: None,
+            fallbacks: Vec::new(),
+        },
+        What::StepFailed {
+            step: step("b", ""),
+            attempt: 2,
+            error: failed(stored()),
+            retry_at: None,
+            usage: Some(usage(false)),
+            op: None,
+            body: None,
+            fallbacks: Vec::new(),
+        },
+        What::StepCompleted {
+            step: step("c", ""),
+            attempt: 1,
+            output: inline(),
+            branch: None,
+            usage: None,
+            error: Some(failed(small)),
+            op: None,
+            signal: None,
+            body: None,
+            fallbacks: Vec::new(),
+        },
+    ];
+    let events: Vec<Event> = all
+        .into_iter()
+        .zip(1_790_000_000_000..)
+        .map(|(what, at)| Event { at: Timestamp(at), what })
+        .collect();
+    let mut doc = empty(v);
+    events.iter().for_each(|event| drop(doc.push(event.clone())));
+    let mut all = BTreeMap::from([("document-detailed".to_owned(), doc.encode())]);
+    for n in 1..=events.len() {
+        let run = Run::fold(&run_id("r"), &events[..n]);
+        let rest: Vec<Archived> = run.archive.iter().cloned().collect();
+        all.insert(format!("page-detailed-{n}"), document::encode(&rest, v));
+        let part = HeadPart { head: run.head(), pages: Vec::new(), rest };
+        all.insert(format!("head-detailed-{n}"), document::encode(&part, v));
+    }
+    all
+}
+
+/// Each kind of event that an operation makes, with what the operation asked.
+fn asked_events() -> Vec<Event> {
+    let all = events().into_iter().filter_map(|Event { at, mut what }| {
+        let body = match &mut what {
+            What::RunCreated { body, .. }
+            | What::StepCompleted { body, op: Some(_), .. }
+            | What::StepFailed { body, op: Some(_), .. }
+            | What::SignalReceived { body, .. }
+            | What::RunPaused { body, .. }
+            | What::RunResumed { body, .. }
+            | What::RunRerun { body, .. }
+            | What::RunCancelled { body, .. } => body,
+            _ => return None,
+        };
+        *body = Some(Fingerprint(u32::MAX - 1));
+        Some(Event { at, what })
+    });
+    all.collect()
+}
+
+/// What version 1 can't say: operations with what they asked, in events and in the state.
+pub fn asked(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let mut doc = empty(v);
+    asked_events().into_iter().for_each(|event| drop(doc.push(event)));
+    let mut all = BTreeMap::from([("document-asked".to_owned(), doc.encode())]);
+    for (n, _) in asked_events().iter().enumerate() {
+        let run = Run::fold(&run_id("r"), &asked_events()[..=n]);
+        let part =
+            HeadPart { head: run.head(), pages: Vec::new(), rest: run.archive.iter().cloned().collect() };
+        all.insert(format!("head-asked-{n:02}"), document::encode(&part, v));
+    }
+    all
 }
 
 /// The version that bytes claim to be of.

@@ -1,9 +1,10 @@
 //! Recorded data is held: what a released version wrote is read, folded and written again the same.
 //!
 //! `actors/golden/1` has files of version 1 as its first release wrote them; `1b` and `1c` have what later releases say in
-//! version 1 besides; `2` has files of version 2, `2b` what only that can say. There are two kinds. `made` are values written out in `made.rs`: each kind of event
-//! and each optional part of a document, given and not given. `run-*` were recorded by real runs: the history, the
-//! values, the document, its snapshot and pages, the agents' documents, and the state that they gave.
+//! version 1 besides; `2` has files of version 2, `2b` and the others what only that can say. There are two kinds. `made`
+//! are values written out in `made.rs`: each kind of event and each optional part of a document, given and not given.
+//! `run-*` were recorded by real runs: the history, the values, the document, its snapshot and pages, the agents'
+//! documents, and the state that they gave.
 //!
 //! The files are never made anew for a version that was released: a change that cannot read them is the mistake. To add
 //! a case: write it, in a folder of its own where one was released, then
@@ -45,12 +46,15 @@ struct Line {
 }
 
 /// The folders, and the version of what is in each.
-const SETS: [(&str, Version); 5] = [
+const SETS: [(&str, Version); 8] = [
     ("1", Version::Positional),
     ("1b", Version::Positional),
     ("1c", Version::Positional),
     ("2", Version::Named),
     ("2b", Version::Named),
+    ("2c", Version::Named),
+    ("2d", Version::Named),
+    ("2e", Version::Named),
 ];
 /// Those with each kind of event and of run; the others have what came later.
 const WHOLE: [&str; 2] = ["1", "2"];
@@ -158,6 +162,9 @@ fn made(set: &str, v: Version) -> BTreeMap<String, Vec<u8>> {
         // Of runs that are pinned the document is as any other.
         "1c" => BTreeMap::new(),
         "2b" => made::pinned(v),
+        "2c" => made::detailed(),
+        "2d" => made::asked(v),
+        "2e" => made::fallen(v),
         _ => made::documents(v).into_iter().chain(made::later(v)).collect(),
     }
 }

@@ -141,7 +141,9 @@ async fn record(at: &Recorder, name: &str, start: Value, then: &[(&str, &str, Va
 const SCRIPT: &str = "rules:
 - {when: {system: Lead}, replies: [
     {tool_calls: [{name: add}, {name: delegate, arguments: {agent: clerk, task: count}}]}, {text: two}]}
-- {when: {system: Clerk}, replies: [{tool_calls: [{name: add}]}, {text: one}]}";
+- {when: {system: Clerk}, replies: [{tool_calls: [{name: add}]}, {text: one}]}
+- {when: {model: away}, replies: [{error: {code: model_rate_limited, message: too many calls, retryable: true}}]}
+- {when: {system: Backed}, replies: [{text: done}]}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "writes golden files that are missing"]
@@ -154,11 +156,21 @@ async fn record_runs() {
             record_each(&at).await;
         }
         at.world.stop().await;
-        if set != "1" {
+        if set == "2c" {
+            let temporary = tempfile::tempdir().expect("a folder");
+            let server = refusing().await;
+            let exempt = vec![server.parse().expect("an origin")];
+            let world = World::reaching(temporary.path(), settings(), exempt, BTreeMap::new()).await;
+            let at = Recorder { world, set };
+            record_refused(&at, &server).await;
+            at.world.stop().await;
+        } else if set != "1" {
             let temporary = tempfile::tempdir().expect("a folder");
             let at = Recorder { world: with_secrets(temporary.path(), settings()).await, set };
             match set {
                 "1c" | "2b" => record_pinned(&at).await,
+                "2d" => record_asked(&at).await,
+                "2e" => record_fallbacks(&at).await,
                 _ => record_secrets(&at).await,
             }
             at.world.stop().await;
@@ -166,11 +178,42 @@ async fn record_runs() {
     }
 }
 
+/// A server that refuses everything, and says why at length or in short.
+async fn refusing() -> String {
+    let app = axum::Router::new()
+        .route("/short", axum::routing::any(|| async { (http::StatusCode::CONFLICT, "taken") }))
+        .fallback(|| async {
+            let why = json!({"errors": [{"field": "sku", "message": "é".repeat(800)}]});
+            (http::StatusCode::UNPROCESSABLE_ENTITY, axum::Json(why))
+        });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// A run whose calls were refused: one is tried again, one has a default, and a branch reads why.
+async fn record_refused(at: &Recorder, server: &str) {
+    let url = |path: &str| format!("http://{server}/{path}");
+    let retry = json!({"max_retries": 1, "backoff": "constant", "initial": "50ms", "jitter": false});
+    let short = json!({"id": "short", "type": "http", "config": {"url": url("short")}, "retry": retry, "on_error": "branch"});
+    let long =
+        json!({"id": "long", "type": "http", "config": {"url": url("long")}, "on_error": {"default": null}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let definition = json!({
+        "name": "refused",
+        "nodes": [short, long, go],
+        "edges": [{"source": "short", "target": "long", "config": {"branch": "error"}}, {"source": "long", "target": "go"}],
+    });
+    record(at, "refused", json!({"definition": definition}), &[], "waiting").await;
+}
+
 async fn with_secrets(folder: &Path, settings: Settings) -> World {
     let agents = json!({
         "agents": {
             "lead": {"model": "scripted", "role": "Lead", "tools": ["add"], "allow_delegation": true, "delegate_to": ["clerk"]},
-            "clerk": {"model": "scripted", "role": "Clerk", "tools": ["add"]}
+            "clerk": {"model": "scripted", "role": "Clerk", "tools": ["add"]},
+            "backed": {"model": "away", "fallback_models": ["spare"], "retry_policy": {"max_retries": 0}, "role": "Backed"}
         },
         "tools": {"add": {"description": "Adds.", "type": "expression", "config": {"value": "1 + 1"}}}
     });
@@ -195,6 +238,28 @@ async fn record_pinned(at: &Recorder) {
     let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
     let start = json!({"definition": linear("pinned", vec![lead, go])});
     record(at, "pinned", start, &[], "waiting").await;
+}
+
+/// A run whose operations were named: beside each stands what it asked, in the events and in the state.
+async fn record_asked(at: &Recorder) {
+    let ok = json!({"id": "ok", "type": "approval", "config": {"title": "Sure?"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let start = json!({"definition": linear("asked", vec![go, ok]), "op": "start"});
+    let pause = ("waiting", "pause", json!({"op": "pause"}));
+    let resume = ("paused", "resume", json!({"op": "resume"}));
+    let signal = ("waiting", "signal", json!({"op": "signal", "name": "go", "data": {"paid": true}}));
+    let approve = ("waiting", "approve", json!({"op": "approve", "node": "ok", "approved": true}));
+    let rerun = ("completed", "rerun", json!({"op": "rerun", "from": "ok", "input": {"other": 1}}));
+    let cancel = ("waiting", "cancel", json!({"op": "cancel"}));
+    record(at, "asked", start, &[pause, resume, signal, approve, rerun, cancel], "cancelled").await;
+}
+
+/// A run with an agent whose first model gives no answer.
+async fn record_fallbacks(at: &Recorder) {
+    let ask = json!({"id": "ask", "type": "agent", "config": {"agent": "backed", "prompt": "do it"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let start = json!({"definition": linear("fallbacks", vec![ask, go])});
+    record(at, "fallbacks", start, &[], "waiting").await;
 }
 
 async fn record_each(at: &Recorder) {

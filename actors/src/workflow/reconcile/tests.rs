@@ -12,7 +12,7 @@ fn document(from: u64, to: u64, branch: &str) -> Document {
     let mut doc = Document::empty();
     for n in 1..=to {
         let op = OperationId::new(if n > 2 { branch } else { "" });
-        doc.push(Event { at: Timestamp(n as i64), what: What::RunPaused { op } });
+        doc.push(Event { at: Timestamp(n as i64), what: What::RunPaused { op, body: None } });
     }
     doc.drop_until(from);
     doc

@@ -149,7 +149,7 @@ impl Parts {
                 told,
                 stop: self.stop.clone(),
             },
-            readiness: Readiness { sidecar, catalog, stop: self.stop.clone() },
+            readiness: Readiness::new(sidecar, catalog, &Settings::default().statestore, self.stop.clone()),
             limits: Limits::new(config.server.concurrency, config.server.streams),
             metrics: HttpMetrics::new(&self.registry)?,
             registry: self.registry.clone(),

@@ -1,14 +1,14 @@
 //! What a run's events look like while it runs: a spinner per running step on a terminal, plain lines otherwise.
 
-use super::api::Event;
-use crate::say::say;
+use crate::{
+    client::shapes,
+    say::say,
+    terminal::{plain, took},
+};
+use callboard_core::workflow::view::EventView as Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
-use std::{
-    collections::HashMap,
-    io::IsTerminal,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, io::IsTerminal, time::Duration};
 
 /// Spinners at once; further steps only show their end.
 const SPINNERS: usize = 24;
@@ -20,7 +20,8 @@ pub struct Progress {
 }
 
 struct Step {
-    since: Instant,
+    /// By the history, in milliseconds: what is told may have happened long ago.
+    since: Option<i64>,
     bar: Option<ProgressBar>,
     /// Iterations begun and ended.
     begun: u64,
@@ -43,16 +44,18 @@ impl Progress {
             "step.retrying" => self.line(&format!("↻ {name}: {}, trying again", failure(&event.data))),
             "step.completed" => {
                 let tokens = usage(&event.data);
-                let took = self.end(&name);
+                let took = self.end(&name, event);
+                self.fallbacks(&event.data);
                 self.line(&format!("✓ {name}{took}{tokens}"));
             }
             "step.failed" => {
-                let took = self.end(&name);
+                let took = self.end(&name, event);
+                self.fallbacks(&event.data);
                 self.line(&format!("✗ {name}{took}: {}", failure(&event.data)));
             }
             "step.skipped" => self.line(&format!("- {name} skipped")),
             "step.cancelled" => {
-                self.end(&name);
+                self.end(&name, event);
                 self.line(&format!("- {name} cancelled"));
             }
             "step.unknown" => {
@@ -67,11 +70,23 @@ impl Progress {
         }
     }
 
+    /// Says why other models were asked.
+    fn fallbacks(&self, data: &Value) {
+        for fallback in data["fallbacks"].as_array().into_iter().flatten() {
+            let part = |name: &str| text(fallback, name).unwrap_or_default();
+            let (model, next, code, message) =
+                (part("/model"), part("/next"), part("/code"), part("/message"));
+            self.line(&format!("  {model} gave no answer ({code}: {message}), {next} was asked"));
+        }
+    }
+
     /// Shows a line of its own.
     pub fn line(&self, text: &str) {
+        // Messages and titles are somebody else's.
+        let text = plain(text);
         match &self.screen {
             Some(screen) => {
-                let _ = screen.println(text);
+                let _ = screen.println(&text);
             }
             None => say!("{text}"),
         }
@@ -120,7 +135,7 @@ impl Progress {
                 None
             }
         };
-        self.steps.insert(name.to_owned(), Step { since: Instant::now(), bar, begun: 0, ended: 0 });
+        self.steps.insert(name.to_owned(), Step { since: instant(event), bar, begun: 0, ended: 0 });
     }
 
     fn iterations(&mut self, name: &str, count: impl FnOnce(&mut Step)) {
@@ -132,12 +147,15 @@ impl Progress {
     }
 
     /// Ends a step's line and returns how long it took.
-    fn end(&mut self, name: &str) -> String {
+    fn end(&mut self, name: &str, event: &Event) -> String {
         let Some(step) = self.steps.remove(name) else { return String::new() };
         if let Some(bar) = step.bar {
             bar.finish_and_clear();
         }
-        format!(" {:.1}s", step.since.elapsed().as_secs_f64())
+        step.since
+            .zip(instant(event))
+            .map(|(began, ended)| format!(" {}", took(ended - began)))
+            .unwrap_or_default()
     }
 }
 
@@ -153,9 +171,13 @@ fn name(event: &Event) -> String {
         name.push_str(&format!("[{iteration}]"));
     }
     match event.generation {
-        Some(generation) if generation > 1 => format!("{name} (rerun {})", generation - 1),
-        _ => name,
+        Some(generation) if generation > 1 => format!("{} (rerun {})", plain(&name), generation - 1),
+        _ => plain(&name).into_owned(),
     }
+}
+
+fn instant(event: &Event) -> Option<i64> {
+    shapes::instant(Some(&event.at))
 }
 
 fn text<'v>(data: &'v Value, pointer: &str) -> Option<&'v str> {

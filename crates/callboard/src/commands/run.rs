@@ -4,21 +4,17 @@
 //! the API. Should the engine go away in the middle (it may belong to another `callboard run` that is done), the
 //! folder is free, and we go on with an engine of our own: the run is in the folder, not in the process.
 
-use super::{
-    Exit, Misuse,
-    api::{Api, CallError},
-    progress::Progress,
-    signals,
-};
+use super::{Exit, Misuse, progress::Progress, remote::data, signals, verdict::report};
 use crate::{
     assembly::{Embedded, Locked, Ports, take},
     cli::Run,
+    client::{Client, Error, Event},
     config::Config,
     document,
-    say::{self, say},
+    say::say,
     telemetry::{Telemetry, Voice},
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use callboard_core::{
     id::RunId,
     schema,
@@ -53,7 +49,7 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
         return Err(Misuse("standard input can be the workflow or its input, not both".into()).into());
     }
     let definition = document::definition(&run.file).map_err(misuse)?;
-    let input = run.input.as_deref().map(input).transpose().map_err(misuse)?;
+    let input = run.input.as_deref().map(|text| data("--input", text)).transpose().map_err(misuse)?;
     if !is_fine(&run.file, &definition, input.as_ref(), &config)? {
         return Ok(Exit::Usage);
     }
@@ -76,12 +72,14 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
         engine.stop().await;
         match ended {
             Ok(run) => return report(&run),
-            Err(CallError::Gone(error)) => tracing::debug!(%error, "the engine went away"),
-            Err(CallError::Refused { detail, problems, .. }) => {
-                say!("callboard: {detail}");
-                problems.iter().for_each(|problem| say!("  {problem}"));
-                return Ok(Exit::Usage);
-            }
+            Err(error) => match error.downcast_ref::<Error>() {
+                Some(Error::Refused(refused)) if !matches!(refused.status, 429 | 502 | 503 | 504) => {
+                    say!("callboard: {refused}");
+                    return Ok(Exit::Usage);
+                }
+                Some(_) => tracing::debug!(%error, "the engine went away"),
+                None => return Err(error),
+            },
         }
     }
     bail!("no engine stayed to finish the run; it goes on with the next one on {}", config.data.dir)
@@ -89,18 +87,6 @@ pub async fn perform(run: Run) -> anyhow::Result<Exit> {
 
 fn misuse(error: anyhow::Error) -> Misuse {
     Misuse(format!("{error:#}"))
-}
-
-/// Reads `--input`: JSON, or the name of a file of JSON or YAML after an `@`; `@-` and `-` are standard input.
-fn input(text: &str) -> anyhow::Result<Value> {
-    let file = text.strip_prefix('@').or((text == document::STDIN).then_some(text));
-    match file {
-        Some(file) => {
-            let text = document::text(Path::new(file)).context("--input")?;
-            document::read(Path::new(file), &text).map_err(|error| anyhow::anyhow!("--input {file}: {error}"))
-        }
-        None => serde_json::from_str(text).context("--input is not JSON"),
-    }
 }
 
 /// Checks before anything is started; says everything that is wrong.
@@ -115,42 +101,18 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
     if !problems.is_empty() {
         return Ok(false);
     }
-    let nothing = Value::Object(Default::default());
     let wrong = match definition.get("input").filter(|schema| !schema.is_null()) {
-        Some(expected) => schema::validate(expected, input.unwrap_or(&nothing)).err().unwrap_or_default(),
+        Some(expected) => schema::filled(expected, input.cloned()).err().unwrap_or_default(),
         None => Vec::new(),
     };
     wrong.iter().for_each(|problem| say!("--input: {problem}"));
     Ok(wrong.is_empty())
 }
 
-/// Prints what came of the run.
-fn report(run: &Value) -> anyhow::Result<Exit> {
-    let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    match text("/status") {
-        "completed" => {
-            say::result(&serde_json::to_string_pretty(&run["output"])?)?;
-            Ok(Exit::Done)
-        }
-        "cancelled" => {
-            say!("callboard: the run was cancelled");
-            Ok(Exit::Cancelled)
-        }
-        _ => {
-            let node = match text("/error/node") {
-                "" => String::new(),
-                node => format!(" in node {node}"),
-            };
-            say!("callboard: the run failed{node}: {} [{}]", text("/error/message"), text("/error/code"));
-            Ok(Exit::Failed)
-        }
-    }
-}
-
 /// Who runs the run.
 enum Engine {
-    Ours(Box<Embedded>, Api),
-    Theirs(Api),
+    Ours(Box<Embedded>, Client),
+    Theirs(Client),
 }
 
 // === impl Engine ===
@@ -167,12 +129,12 @@ impl Engine {
                     if engine.scripted {
                         say!("(scripted answers: no model is configured)");
                     }
-                    let api = Api::new(&engine.url)?;
+                    let api = Client::once(engine.url.parse()?)?;
                     return Ok(Self::Ours(Box::new(engine), api));
                 }
                 Locked::Theirs(Some(url)) => {
                     say!("(using the server at {url}: its agents and models answer)");
-                    return Ok(Self::Theirs(Api::new(&url)?));
+                    return Ok(Self::Theirs(Client::once(url.parse()?)?));
                 }
                 Locked::Theirs(None) if tokio::time::Instant::now() >= until => {
                     bail!("another callboard holds the data folder {} and serves nothing", config.data.dir)
@@ -183,7 +145,7 @@ impl Engine {
         }
     }
 
-    fn api(&self) -> &Api {
+    fn api(&self) -> &Client {
         match self {
             Self::Ours(_, api) | Self::Theirs(api) => api,
         }
@@ -215,12 +177,14 @@ struct Following {
 // === impl Following ===
 
 impl Following {
-    async fn follow(&mut self, engine: &Engine) -> Result<Value, CallError> {
+    async fn follow(&mut self, engine: &Engine) -> anyhow::Result<Value> {
         let api = engine.api();
         let run = match self.run.clone() {
             Some(run) => run,
             None => {
-                let run = api.start(&self.definition, self.input.as_ref(), &self.key).await?;
+                let started = api.start_inline(&self.definition, self.input.as_ref(), &self.key).await?;
+                let id = started.get("run_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+                let run: RunId = id.ok_or_else(|| anyhow!("the server answered no run id"))?;
                 say!("run {run}");
                 self.run = Some(run.clone());
                 run
@@ -235,21 +199,22 @@ impl Following {
                     () = stop.cancelled(), if !asked => {
                         asked = true;
                         self.progress.line("cancelling; once more to leave at once");
-                        api.cancel(&run).await?;
+                        api.operate(&run, "cancel", &serde_json::json!({})).await?;
                         continue;
                     }
                 };
                 let Some(event) = event else { break };
-                self.seq = event.seq;
-                self.progress.show(&event);
+                self.seq = event.view.seq;
+                self.progress.show(&event.view);
                 self.hint(api, &run, &event);
             }
         }
-        api.run(&run).await
+        Ok(api.run(&run).await?)
     }
 
     /// Says how a person answers a step that waits for one.
-    fn hint(&self, api: &Api, run: &RunId, event: &super::api::Event) {
+    fn hint(&self, api: &Client, run: &RunId, event: &Event) {
+        let event = &event.view;
         let (Some(node), "step.started") = (&event.node, &*event.r#type) else { return };
         let started = self.checked.all_nodes().into_iter().find(|(started, _)| *started.id == **node);
         let (path, body) = match started.and_then(|(started, _)| started.kind.waits()) {
@@ -257,7 +222,7 @@ impl Following {
             Some(Waits::Signal(signal)) => ("signal", serde_json::json!({"name": signal.name, "data": {}})),
             Some(Waits::Time(_)) | None => return,
         };
-        let url = format!("{}/api/v1/runs/{run}/{path}", api.url());
+        let url = format!("{}/api/v1/runs/{run}/{path}", api.address());
         self.progress
             .line(&format!("  {node} waits: curl {url} -H 'content-type: application/json' -d '{body}'"));
     }

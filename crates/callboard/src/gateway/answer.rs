@@ -4,8 +4,19 @@ use super::Error;
 use crate::operations::Turn;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+
+/// Of an answer to what was done before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Marks an answer, if what it answers was done before.
+pub fn replayed(mut response: Response, is: bool) -> Response {
+    if is {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
 
 /// Of an answer that holds a place, at a time.
 const PIECE: usize = 64 << 10;

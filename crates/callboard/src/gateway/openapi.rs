@@ -48,6 +48,7 @@ pub fn document() -> Value {
         "tags": [
             {"name": "workflows", "description": "Definitions and their versions"},
             {"name": "runs", "description": "Executions, and what may be done to them"},
+            {"name": "language", "description": "What definitions are written in; nothing is saved"},
             {"name": "server", "description": "The server itself"},
         ],
         "paths": paths,

@@ -1,6 +1,12 @@
 //! `/api/v1/runs`: one run, its steps, and what may be done to it.
 
-use super::{Error, Gateway, Id, PROJECT, answer::answer, body, params::Params, starts::idempotency_key};
+use super::{
+    Error, Gateway, Id, PROJECT,
+    answer::{answer, replayed},
+    body,
+    key::key,
+    params::Params,
+};
 use crate::operations::{
     Approve, Call, Changes, Filter, Items, Nothing, Page, Request, Rerun, RunItem, Signal, Trace,
     read as read_body,
@@ -44,36 +50,41 @@ pub async fn steps(
 
 /// `POST /api/v1/runs/{id}/cancel`.
 pub async fn cancel(State(gateway): State<Gateway>, asked: Asked<Nothing>) -> Answered {
-    Ok(Json(gateway.operations.cancel(asked.call, &asked.body).await?))
+    answered(gateway.operations.cancel(asked.call, &asked.body).await?)
 }
 
 /// `POST /api/v1/runs/{id}/pause`.
 pub async fn pause(State(gateway): State<Gateway>, asked: Asked<Nothing>) -> Answered {
-    Ok(Json(gateway.operations.pause(asked.call, &asked.body).await?))
+    answered(gateway.operations.pause(asked.call, &asked.body).await?)
 }
 
 /// `POST /api/v1/runs/{id}/resume`.
 pub async fn resume(State(gateway): State<Gateway>, asked: Asked<Nothing>) -> Answered {
-    Ok(Json(gateway.operations.resume(asked.call, &asked.body).await?))
+    answered(gateway.operations.resume(asked.call, &asked.body).await?)
 }
 
 /// `POST /api/v1/runs/{id}/signal`.
 pub async fn signal(State(gateway): State<Gateway>, asked: Asked<Signal>) -> Answered {
-    Ok(Json(gateway.operations.signal(asked.call, &asked.body).await?))
+    answered(gateway.operations.signal(asked.call, &asked.body).await?)
 }
 
 /// `POST /api/v1/runs/{id}/approve`.
 pub async fn approve(State(gateway): State<Gateway>, asked: Asked<Approve>) -> Answered {
-    Ok(Json(gateway.operations.approve(asked.call, &asked.body).await?))
+    answered(gateway.operations.approve(asked.call, &asked.body).await?)
 }
 
 /// `POST /api/v1/runs/{id}/rerun`.
 pub async fn rerun(State(gateway): State<Gateway>, asked: Asked<Rerun>) -> Answered {
-    Ok(Json(gateway.operations.rerun(asked.call, &asked.body).await?))
+    answered(gateway.operations.rerun(asked.call, &asked.body).await?)
 }
 
 /// An operation answers with the run.
-type Answered = Result<Json<RunView>, Error>;
+type Answered = Result<Response, Error>;
+
+fn answered(run: RunView) -> Answered {
+    let again = run.replayed;
+    Ok(replayed(Json(RunView { replayed: false, ..run }).into_response(), again))
+}
 
 /// An operation on a run, its body read.
 pub struct Asked<T> {
@@ -91,7 +102,7 @@ impl<T: Request> FromRequest<Gateway> for Asked<T> {
         let Id(run) = Id::<RunId>::from_request_parts(&mut parts, gateway).await?;
         let Ok(trace) = Trace::from_request_parts(&mut parts, gateway).await;
         let read = async {
-            let key = idempotency_key(&parts.headers)?;
+            let key = key(&parts.headers)?;
             let body = read_body(body::json(body, &parts.headers, body::CALL).await?)?;
             Ok::<_, Error>(Self { call: Call { trace, run, key }, body })
         };

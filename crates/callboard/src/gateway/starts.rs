@@ -1,7 +1,7 @@
 //! Starting runs: of a stored workflow, or of a definition that comes along.
 
-use super::{Error, Gateway, Id, PROJECT, body, limits::Place, params::Params};
-use crate::operations::{self, Key, Start, StartInline, Started, Trace};
+use super::{Error, Gateway, Id, PROJECT, answer::replayed, body, key::key, limits::Place, params::Params};
+use crate::operations::{self, Start, StartInline, Started, Trace};
 use axum::{
     Extension, Json,
     body::Body,
@@ -31,7 +31,7 @@ pub async fn start(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let (key, wait) = (idempotency_key(&headers)?, wait.span()?);
+    let (key, wait) = (key(&headers)?, wait.span()?);
     let start: Start = operations::read(body::json(body, &headers, body::CALL).await?)?;
     let started = gateway.operations.start(&PROJECT, &trace, &workflow, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
@@ -46,7 +46,7 @@ pub async fn run(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let (key, wait) = (idempotency_key(&headers)?, wait.span()?);
+    let (key, wait) = (key(&headers)?, wait.span()?);
     let start: StartInline = operations::read(body::json(body, &headers, body::THROUGH_SIDECAR).await?)?;
     let started = gateway.operations.start_inline(&PROJECT, &trace, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
@@ -61,6 +61,7 @@ async fn answer(
     wait: Option<Duration>,
 ) -> Result<Response, Error> {
     let location = HeaderValue::try_from(format!("/api/v1/runs/{}", started.view.run_id));
+    let again = started.replayed;
     let mut response = match wait {
         None => Json(started.view).into_response(),
         Some(wait) => {
@@ -71,45 +72,11 @@ async fn answer(
     if let Ok(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    Ok(response)
-}
-
-/// Reads the one `Idempotency-Key` of a request, if it has one.
-pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<Key>, Error> {
-    let mut given = headers.get_all("idempotency-key").iter();
-    let Some(value) = given.next() else { return Ok(None) };
-    match (value.to_str().ok().and_then(Key::parse), given.next()) {
-        (Some(key), None) => Ok(Some(key)),
-        (Some(_) | None, _) => {
-            let detail = "there is one Idempotency-Key, of 1 to 255 visible ASCII characters";
-            Err(Error::bad_request("invalid_idempotency_key", detail))
-        }
-    }
+    Ok(replayed(response, again))
 }
 
 impl Wait {
     fn span(&self) -> Result<Option<Duration>, Error> {
         Ok(self.wait.as_deref().map(operations::wait).transpose()?)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_one_and_not_blank() {
-        let key = |values: &[&str]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append("idempotency-key", HeaderValue::from_str(value).expect("a value"));
-            }
-            let key = idempotency_key(&headers).map(|key| key.map(|key| key.as_str().to_owned()));
-            key.map_err(|error| (error.status.as_u16(), error.code))
-        };
-        assert_eq!((key(&[]), key(&[" k "])), (Ok(None), Ok(Some("k".into()))));
-        for wrong in [&[""][..], &["  "], &["k", "k"], &["k", "l"], &["\u{e9}"], &[&"x".repeat(256)]] {
-            assert_eq!(key(wrong), Err((400, "invalid_idempotency_key".into())), "{wrong:?}");
-        }
     }
 }

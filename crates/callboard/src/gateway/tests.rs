@@ -21,6 +21,8 @@ use tower::ServiceExt;
 
 mod described;
 mod doors;
+mod language;
+mod promises;
 
 struct Api {
     router: Router,
@@ -77,7 +79,7 @@ impl Api {
                 told: Told::Here,
                 stop: stop.clone(),
             },
-            readiness: Readiness { sidecar, catalog: catalog.clone(), stop },
+            readiness: Readiness::new(sidecar, catalog.clone(), "statestore", stop),
             limits,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
@@ -165,6 +167,9 @@ async fn problems_are_listed_and_a_draft_keeps_them() {
     let refused = api.post("/api/v1/workflows", wrong.clone()).await;
     is_problem(&refused, 422, "invalid_definition");
     assert_eq!(refused.body["problems"][0]["node"], "a", "{}", refused.body);
+    let checked = api.post("/api/v1/workflows/check", wrong.clone()).await;
+    assert_eq!((checked.status, &checked.body["problems"]), (200, &refused.body["problems"]));
+    assert_eq!(api.get("/api/v1/workflows").await.body["items"], json!([]), "a check saves nothing");
     let draft = api.post("/api/v1/workflows?draft=true", wrong).await;
     assert_eq!((draft.status, draft.body["problems"].as_array().map(Vec::len)), (201, Some(1)));
 }
@@ -392,6 +397,7 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             plan: Datum::inline(definition),
             input: Datum::null(),
             settings,
+            body: None,
         },
         What::StepStarted {
             step: step.clone(),
@@ -409,6 +415,8 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
             error: None,
             op: None,
             signal: None,
+            body: None,
+            fallbacks: Vec::new(),
         },
         What::RunCompleted { output: Datum::Stored(stored) },
     ];

@@ -1,15 +1,16 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
-use super::{Error, Gateway, Id, PROJECT, body, params::Params};
-use crate::operations::{Items, Page, Saved, Text, WorkflowLine};
+use super::{Error, Gateway, Id, PROJECT, answer::replayed, body, key::key, params::Params};
+use crate::operations::{Answered, CheckedView, Items, Key, Naming, Page, Saved, Text, WorkflowLine};
 use axum::{
     Json,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},
 };
-use callboard_core::id::WorkflowId;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use callboard_catalog::Answer;
+use callboard_core::{Hash, document::Format, id::WorkflowId};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,13 +29,27 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let saved = gateway.operations.create_workflow(&PROJECT, text(&saving, &headers, body).await?).await?;
-    let location = HeaderValue::try_from(format!("/api/v1/workflows/{}", saved.id));
-    let mut response = saved_as(StatusCode::CREATED, saved);
-    if let Ok(location) = location {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    let key = key(&headers)?;
+    let text = text(&saving, &headers, body).await?;
+    let naming = key.map(|key| naming(key, "POST /workflows", "", &headers, &text));
+    let created = |saved: Option<&Saved>| {
+        let location = saved.map(|saved| format!("/api/v1/workflows/{}", saved.id));
+        let located = location.map(|path| (header::LOCATION.as_str().to_owned(), path));
+        let mut answer = told(StatusCode::CREATED, saved);
+        answer.headers.extend(located);
+        answer
+    };
+    answer_again(gateway.operations.create_workflow(&PROJECT, naming, text, created).await?)
+}
+
+/// `POST /api/v1/workflows/check`.
+pub async fn check(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<CheckedView>, Error> {
+    let text = text(&Saving { draft: true }, &headers, body).await?;
+    Ok(Json(gateway.operations.check_workflow(text).await?))
 }
 
 /// `PUT /api/v1/workflows/{id}`: the next version.
@@ -45,9 +60,11 @@ pub async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
+    let (key, expected) = (key(&headers)?, expected(&headers)?);
     let text = text(&saving, &headers, body).await?;
-    let saved = gateway.operations.update_workflow(&PROJECT, &id, expected(&headers)?, text).await?;
-    Ok(saved_as(StatusCode::OK, saved))
+    let naming = key.map(|key| naming(key, "PUT /workflows/{id}", id.as_str(), &headers, &text));
+    let changed = |saved: Option<&Saved>| told(StatusCode::OK, saved);
+    answer_again(gateway.operations.update_workflow(&PROJECT, &id, naming, expected, text, changed).await?)
 }
 
 /// `GET /api/v1/workflows/{id}`: the definition, with what the server knows about it.
@@ -57,9 +74,15 @@ pub async fn read(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Res
 }
 
 /// `DELETE /api/v1/workflows/{id}`.
-pub async fn delete(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Result<StatusCode, Error> {
-    gateway.operations.delete_workflow(&PROJECT, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+pub async fn delete(
+    State(gateway): State<Gateway>,
+    Id(id): Id<WorkflowId>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let body = Hash::of(id.as_str().as_bytes());
+    let naming = key(&headers)?.map(|key| Naming { key, route: "DELETE /workflows/{id}", body });
+    let hidden = |_: Option<&Saved>| Answer { status: StatusCode::NO_CONTENT.as_u16(), ..Answer::default() };
+    answer_again(gateway.operations.delete_workflow(&PROJECT, &id, naming, hidden).await?)
 }
 
 /// `GET /api/v1/workflows`.
@@ -93,6 +116,38 @@ fn tag(version: u32) -> String {
     format!("\"{version}\"")
 }
 
-fn saved_as(status: StatusCode, saved: Saved) -> Response {
-    (status, [(header::ETAG, tag(saved.version))], Json(saved)).into_response()
+/// Names a change of a definition, by everything that decides what is saved.
+fn naming(key: Key, route: &'static str, path: &str, headers: &HeaderMap, text: &Text) -> Naming {
+    let expected = headers.get(header::IF_MATCH).map_or(&[][..], HeaderValue::as_bytes);
+    let format: &[u8] = match text.format {
+        Format::Json => b"json",
+        Format::Yaml => b"yaml",
+    };
+    let draft = [u8::from(text.draft)];
+    Naming { key, route, body: Hash::chain(&[path.as_bytes(), expected, format, &draft, &text.bytes]) }
+}
+
+/// Answers with what was saved.
+fn told(status: StatusCode, saved: Option<&Saved>) -> Answer {
+    let Some(saved) = saved else { return Answer { status: status.as_u16(), ..Answer::default() } };
+    let headers = vec![
+        (header::CONTENT_TYPE.as_str().to_owned(), "application/json".to_owned()),
+        (header::ETAG.as_str().to_owned(), tag(saved.version)),
+    ];
+    // Its keys are texts, so it always serializes.
+    let body = serde_json::to_vec(saved).unwrap_or_default().into();
+    Answer { status: status.as_u16(), headers, body }
+}
+
+/// Gives an answer, perhaps once more.
+fn answer_again(answered: Answered) -> Result<Response, Error> {
+    let Answered { answer, replayed: is_replayed } = answered;
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| Error::internal())?;
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(replayed(response, is_replayed))
 }

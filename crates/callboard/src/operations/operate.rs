@@ -107,11 +107,14 @@ impl Operations {
     /// Calls the method of the run's actor, whose body is the request and the operation's id.
     async fn perform(&self, call: Call, method: &str, body: &impl Serialize) -> Result<RunView, Refusal> {
         let Call { trace, run, key } = call;
+        let named = key.is_some();
         let mut body = serde_json::to_value(body).map_err(|error| {
             tracing::error!(%run, method, %error, "an operation can't be written");
             Refusal::internal()
         })?;
         body["op"] = Key::or_fresh(key).as_str().into();
-        self.runs.operate(&trace, &run, method, &body).await
+        let done = self.runs.operate(&trace, &run, method, &body).await?;
+        // What had no key may have been sent twice on its way, but nobody asked for it twice.
+        Ok(RunView { replayed: done.replayed && named, ..done })
     }
 }

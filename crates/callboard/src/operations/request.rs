@@ -22,9 +22,15 @@ pub struct Key(String);
 // === impl Key ===
 
 impl Key {
-    /// Reads a key of 1 to 255 bytes, blanks around it left out.
+    /// Reads a key: 1 to 255 visible ASCII characters. In quotes, as a string of RFC 9651, it is what stands in them.
     pub fn parse(text: &str) -> Option<Self> {
-        Some(text.trim()).filter(|text| (1..=255).contains(&text.len())).map(|text| Self(text.to_owned()))
+        let text = text.trim_matches([' ', '\t']);
+        let text = match text.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted)?,
+            None => text.to_owned(),
+        };
+        let fits = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then_some(Self(text))
     }
 
     pub fn as_str(&self) -> &str {
@@ -33,7 +39,19 @@ impl Key {
 
     /// Returns the id of an operation: the caller's key, or a fresh one.
     pub fn or_fresh(key: Option<Self>) -> OperationId {
-        OperationId::new(key.map_or_else(|| Uuid::now_v7().to_string(), |key| key.0))
+        key.map_or_else(|| OperationId::unrepeated(Uuid::now_v7()), |key| OperationId::new(key.0))
+    }
+}
+
+/// Reads a string up to the quote that ends it, which nothing follows. Only quotes and backslashes are escaped.
+fn unquoted(text: &str) -> Option<String> {
+    let (mut out, mut rest) = (String::new(), text.chars());
+    loop {
+        match rest.next()? {
+            '"' => return rest.as_str().is_empty().then_some(out),
+            '\\' => out.push(rest.next().filter(|c| matches!(c, '"' | '\\'))?),
+            c => out.push(c),
+        }
     }
 }
 
@@ -127,9 +145,52 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_not_blank() {
-        assert_eq!(Key::parse(" k ").as_ref().map(Key::as_str), Some("k"));
-        assert_eq!((Key::parse("  "), Key::parse(&"x".repeat(256))), (None, None));
-        assert_ne!(Key::or_fresh(None), Key::or_fresh(None));
+    fn a_key_is_visible_ascii_with_or_without_quotes() {
+        let key = |text: &str| Key::parse(text).map(|key| key.as_str().to_owned());
+        let (most, more) = ("x".repeat(255), "x".repeat(256));
+        for (given, read) in [
+            ("k", "k"),
+            (" k\t", "k"),
+            ("\"k\"", "k"),
+            ("\"8e03978e-40d5-43dd-bc93-6894a57f9324\"", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+            (r#""a\"b\\c""#, r#"a"b\c"#),
+            (r#"a"b\c"#, r#"a"b\c"#),
+            ("!~;=,:/", "!~;=,:/"),
+            (&most, &most),
+        ] {
+            assert_eq!(key(given).as_deref(), Some(read), "{given}");
+        }
+        for wrong in [
+            "",
+            " ",
+            "\t",
+            "a b",
+            "a\tb",
+            "a, b",
+            "\"\"",
+            "\" \"",
+            "\"a b\"",
+            "\"",
+            "\"k",
+            "\"k\"x",
+            "\"k\";p=1",
+            "\"k\", \"l\"",
+            r#""a\b""#,
+            r#""k\""#,
+            "\u{e9}",
+            "k\u{7f}",
+            "k\0",
+            &more,
+        ] {
+            assert_eq!(key(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_can_name_an_operation_as_we_name_one_that_has_no_name() {
+        let ours = Key::or_fresh(None);
+        assert!(ours.is_unrepeated() && ours != Key::or_fresh(None));
+        assert_eq!(Key::parse(ours.as_str()), None);
+        assert!(!Key::or_fresh(Key::parse("once")).is_unrepeated());
     }
 }

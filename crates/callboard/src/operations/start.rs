@@ -59,6 +59,8 @@ pub struct StartedView {
 /// A run that was started.
 pub struct Started {
     pub view: StartedView,
+    /// It had begun before.
+    pub replayed: bool,
     /// From before the start, so that none is missed.
     notices: broadcast::Receiver<Recorded>,
 }
@@ -105,14 +107,15 @@ impl Operations {
             return Err(Refusal::unavailable("stopping", detail, 5));
         }
         let notices = self.runs.watch(&run);
-        let status = self.runs.start(trace, &run, &start).await?.status;
+        let named = start.get("first").is_none();
+        let RunView { status, replayed, .. } = self.runs.start(trace, &run, &start).await?;
         let view = StartedView { run_id: run, workflow_id: workflow.cloned(), status };
-        Ok(Started { view, notices })
+        Ok(Started { view, replayed: replayed && named, notices })
     }
 
     /// Returns the whole run when it has ended, or as it is when the time is up or the server stops.
     pub async fn end_of(&self, trace: &Trace, started: Started, wait: Duration) -> Result<RunItem, Refusal> {
-        let Started { view: StartedView { run_id, status, .. }, mut notices } = started;
+        let Started { view: StartedView { run_id, status, .. }, mut notices, .. } = started;
         let mut running = !Status::is_final(&status);
         let until = tokio::time::Instant::now() + wait;
         let seen = loop {

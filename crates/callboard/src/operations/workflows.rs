@@ -1,13 +1,14 @@
 //! Definitions and their versions.
 
 use super::{
-    Items, Operations, Page, Refusal, Turn,
+    Answered, Items, Naming, Operations, Page, Refusal, Turn,
     definitions::{self, Checked},
     now, off_the_reactor,
+    once::Answering,
     page::page,
 };
 use bytes::Bytes;
-use callboard_catalog::{NewVersion, NewWorkflow, Workflow};
+use callboard_catalog::{Change, NewVersion, NewWorkflow, Workflow};
 use callboard_core::{
     Problem,
     document::Format,
@@ -39,6 +40,15 @@ pub struct Saved {
     pub version: u32,
     /// That of its latest run; `draft` before the first.
     pub status: String,
+    pub problems: Vec<Problem>,
+}
+
+/// What a check finds.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CheckedWorkflow")]
+pub struct CheckedView {
+    pub name: String,
+    /// Everything that is wrong with it; it could be saved and started if this is empty.
     pub problems: Vec<Problem>,
 }
 
@@ -78,7 +88,16 @@ pub struct WorkflowView {
 
 impl Operations {
     /// Saves a definition as version 1 of a new workflow.
-    pub async fn create_workflow(&self, project: &ProjectId, text: Text) -> Result<Saved, Refusal> {
+    pub async fn create_workflow(
+        &self,
+        project: &ProjectId,
+        naming: Option<Naming>,
+        text: Text,
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        if let Some(answered) = self.answered(project, naming.as_ref()).await? {
+            return Ok(answered);
+        }
         let Accepted { checked, metadata, turn, .. } = self.accepted(text).await?;
         let new = NewWorkflow {
             project: project.clone(),
@@ -90,9 +109,21 @@ impl Operations {
             metadata,
             at: now(),
         };
-        let saved = self.catalog.create_workflow(new).await?;
+        let answered = match &naming {
+            Some(naming) => self.once(project, naming, Change::CreateWorkflow(new), answer).await?,
+            None => {
+                let saved = Saved::from(&self.catalog.create_workflow(new).await?);
+                Answered::now(answer(Some(&saved)))
+            }
+        };
         drop(turn);
-        Ok(saved.into())
+        Ok(answered)
+    }
+
+    /// Says everything that is wrong with a definition; saves nothing.
+    pub async fn check_workflow(&self, text: Text) -> Result<CheckedView, Refusal> {
+        let Accepted { checked, .. } = self.accepted(Text { draft: true, ..text }).await?;
+        Ok(CheckedView { name: checked.name, problems: checked.problems })
     }
 
     /// Saves the next version; running runs keep theirs. Without `expected` the definition itself may name the version
@@ -101,9 +132,14 @@ impl Operations {
         &self,
         project: &ProjectId,
         id: &WorkflowId,
+        naming: Option<Naming>,
         expected: Option<u32>,
         text: Text,
-    ) -> Result<Saved, Refusal> {
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        if let Some(answered) = self.answered(project, naming.as_ref()).await? {
+            return Ok(answered);
+        }
         let Accepted { checked, metadata, version, turn } = self.accepted(text).await?;
         let change = NewVersion {
             expected: expected.or(version),
@@ -114,9 +150,18 @@ impl Operations {
             metadata,
             at: now(),
         };
-        let saved = self.catalog.update_workflow(project, id, change).await?;
+        let answered = match &naming {
+            Some(naming) => {
+                let change = Change::UpdateWorkflow { project: project.clone(), id: id.clone(), change };
+                self.once(project, naming, change, answer).await?
+            }
+            None => {
+                let saved = Saved::from(&self.catalog.update_workflow(project, id, change).await?);
+                Answered::now(answer(Some(&saved)))
+            }
+        };
         drop(turn);
-        Ok(saved.into())
+        Ok(answered)
     }
 
     /// Returns the latest version.
@@ -138,9 +183,19 @@ impl Operations {
     }
 
     /// Hides a workflow; its runs go on.
-    pub async fn delete_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<(), Refusal> {
+    pub async fn delete_workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        naming: Option<Naming>,
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        if let Some(naming) = &naming {
+            let change = Change::HideWorkflow { project: project.clone(), id: id.clone() };
+            return self.once(project, naming, change, answer).await;
+        }
         match self.catalog.hide_workflow(project, id).await? {
-            true => Ok(()),
+            true => Ok(Answered::now(answer(None))),
             false => Err(Refusal::not_found("workflow", id)),
         }
     }
@@ -198,11 +253,11 @@ fn status(workflow: &Workflow) -> String {
     workflow.status.clone().unwrap_or_else(|| "draft".into())
 }
 
-impl From<Workflow> for Saved {
-    fn from(workflow: Workflow) -> Self {
-        let status = status(&workflow);
+impl From<&Workflow> for Saved {
+    fn from(workflow: &Workflow) -> Self {
+        let status = status(workflow);
         let Workflow { id, name, version, problems, .. } = workflow;
-        Self { id, name, version, status, problems }
+        Self { id: id.clone(), name: name.clone(), version: *version, status, problems: problems.clone() }
     }
 }
 

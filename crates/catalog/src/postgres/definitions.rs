@@ -98,38 +98,11 @@ struct Saved<'a> {
 #[async_trait]
 impl Definitions for PostgresCatalog {
     async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error> {
-        let NewWorkflow { project, id, name, description, definition, problems, metadata, at } = new;
-        let uuid = uuid_of(&id).ok_or_else(|| no_uuid(&id))?;
-        let workflow = Workflow {
-            id,
-            version: 1,
-            name,
-            description,
-            definition,
-            problems,
-            metadata,
-            created_at: at,
-            updated_at: at,
-            hidden: false,
-            status: None,
-        };
+        let project = new.project.clone();
         within(async {
             let mut tx = self.connections.begin(Role::Api(&project)).await?;
-            let create = sqlx::query(CREATE)
-                .bind(project.as_str())
-                .bind(uuid)
-                .bind(text(&workflow.name))
-                .bind(workflow.description.as_deref().map(text))
-                .bind(Moment(at))
-                .bind(looked_into(&workflow.metadata)?);
-            if tx.execute(create).await?.rows_affected() == 0 {
-                tx.rollback().await?;
-                let id = workflow.id.to_string();
-                return Err(Error::Conflict { what: "workflow", id, current: None });
-            }
-            Saved { project: &project, id: uuid, workflow: &workflow }.insert(&mut tx).await?;
-            tx.commit().await?;
-            Ok(workflow)
+            let created = create(&mut tx, new).await;
+            tx.end(created).await
         })
         .await
     }
@@ -140,48 +113,10 @@ impl Definitions for PostgresCatalog {
         id: &WorkflowId,
         change: NewVersion,
     ) -> Result<Workflow, Error> {
-        let none = || Error::NotFound { what: "workflow", id: id.to_string() };
-        let uuid = uuid_of(id).ok_or_else(none)?;
         within(async {
             let mut tx = self.connections.begin(Role::Api(project)).await?;
-            let current = sqlx::query_as(CURRENT).bind(project.as_str()).bind(uuid);
-            let current: Option<(i32, Moment)> = tx.first(current).await?;
-            let Some((version, created_at)) = current else {
-                tx.rollback().await?;
-                return Err(none());
-            };
-            let version: u32 = unsigned(version.into())?;
-            if change.expected.is_some_and(|expected| expected != version) {
-                tx.rollback().await?;
-                return Err(Error::Conflict { what: "workflow", id: id.to_string(), current: Some(version) });
-            }
-            let workflow = Workflow {
-                id: id.clone(),
-                version: version.saturating_add(1),
-                name: change.name,
-                description: change.description,
-                definition: change.definition,
-                problems: change.problems,
-                metadata: change.metadata,
-                created_at: created_at.0,
-                updated_at: change.at,
-                hidden: false,
-                status: None,
-            };
-            let update = sqlx::query(UPDATE)
-                .bind(project.as_str())
-                .bind(uuid)
-                .bind(text(&workflow.name))
-                .bind(workflow.description.as_deref().map(text))
-                .bind(Moment(workflow.updated_at))
-                .bind(looked_into(&workflow.metadata)?)
-                .bind(number(workflow.version));
-            tx.execute(update).await?;
-            Saved { project, id: uuid, workflow: &workflow }.insert(&mut tx).await?;
-            let read = sqlx::query_as(READ).bind(project.as_str()).bind(uuid).bind(number(workflow.version));
-            let saved: Option<Row> = tx.first(read).await?;
-            tx.commit().await?;
-            Ok(Workflow { status: saved.and_then(|row| row.0.status), ..workflow })
+            let updated = update(&mut tx, project, id, change).await;
+            tx.end(updated).await
         })
         .await
     }
@@ -204,12 +139,10 @@ impl Definitions for PostgresCatalog {
     }
 
     async fn hide_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<bool, Error> {
-        let uuid = uuid_of(id);
         within(async {
             let mut tx = self.connections.begin(Role::Api(project)).await?;
-            let hidden = tx.execute(sqlx::query(HIDE).bind(project.as_str()).bind(uuid)).await?;
-            tx.commit().await?;
-            Ok(hidden.rows_affected() == 1)
+            let hidden = hide(&mut tx, project, id).await;
+            tx.end(hidden).await
         })
         .await
     }
@@ -233,6 +166,91 @@ impl Definitions for PostgresCatalog {
         })
         .await
     }
+}
+
+/// Creates a workflow within a transaction of its project.
+pub(super) async fn create<C: AsConnection>(tx: &mut Tx<C>, new: NewWorkflow) -> Result<Workflow, Error> {
+    let NewWorkflow { project, id, name, description, definition, problems, metadata, at } = new;
+    let uuid = uuid_of(&id).ok_or_else(|| no_uuid(&id))?;
+    let workflow = Workflow {
+        id,
+        version: 1,
+        name,
+        description,
+        definition,
+        problems,
+        metadata,
+        created_at: at,
+        updated_at: at,
+        hidden: false,
+        status: None,
+    };
+    let create = sqlx::query(CREATE)
+        .bind(project.as_str())
+        .bind(uuid)
+        .bind(text(&workflow.name))
+        .bind(workflow.description.as_deref().map(text))
+        .bind(Moment(at))
+        .bind(looked_into(&workflow.metadata)?);
+    if tx.execute(create).await?.rows_affected() == 0 {
+        return Err(Error::Conflict { what: "workflow", id: workflow.id.to_string(), current: None });
+    }
+    Saved { project: &project, id: uuid, workflow: &workflow }.insert(tx).await?;
+    Ok(workflow)
+}
+
+/// Saves the next version within a transaction of its project.
+pub(super) async fn update<C: AsConnection>(
+    tx: &mut Tx<C>,
+    project: &ProjectId,
+    id: &WorkflowId,
+    change: NewVersion,
+) -> Result<Workflow, Error> {
+    let none = || Error::NotFound { what: "workflow", id: id.to_string() };
+    let uuid = uuid_of(id).ok_or_else(none)?;
+    let current = sqlx::query_as(CURRENT).bind(project.as_str()).bind(uuid);
+    let current: Option<(i32, Moment)> = tx.first(current).await?;
+    let (version, created_at) = current.ok_or_else(none)?;
+    let version: u32 = unsigned(version.into())?;
+    if change.expected.is_some_and(|expected| expected != version) {
+        return Err(Error::Conflict { what: "workflow", id: id.to_string(), current: Some(version) });
+    }
+    let workflow = Workflow {
+        id: id.clone(),
+        version: version.saturating_add(1),
+        name: change.name,
+        description: change.description,
+        definition: change.definition,
+        problems: change.problems,
+        metadata: change.metadata,
+        created_at: created_at.0,
+        updated_at: change.at,
+        hidden: false,
+        status: None,
+    };
+    let update = sqlx::query(UPDATE)
+        .bind(project.as_str())
+        .bind(uuid)
+        .bind(text(&workflow.name))
+        .bind(workflow.description.as_deref().map(text))
+        .bind(Moment(workflow.updated_at))
+        .bind(looked_into(&workflow.metadata)?)
+        .bind(number(workflow.version));
+    tx.execute(update).await?;
+    Saved { project, id: uuid, workflow: &workflow }.insert(tx).await?;
+    let read = sqlx::query_as(READ).bind(project.as_str()).bind(uuid).bind(number(workflow.version));
+    let saved: Option<Row> = tx.first(read).await?;
+    Ok(Workflow { status: saved.and_then(|row| row.0.status), ..workflow })
+}
+
+/// Hides a workflow within a transaction of its project. False if there was none to hide.
+pub(super) async fn hide<C: AsConnection>(
+    tx: &mut Tx<C>,
+    project: &ProjectId,
+    id: &WorkflowId,
+) -> Result<bool, Error> {
+    let hide = sqlx::query(HIDE).bind(project.as_str()).bind(uuid_of(id));
+    Ok(tx.execute(hide).await?.rows_affected() == 1)
 }
 
 // === impl Saved ===

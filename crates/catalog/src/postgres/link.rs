@@ -241,6 +241,16 @@ impl<C: AsConnection> Tx<C> {
         Ok(self.connection.take().expect("it was there a line before"))
     }
 
+    /// Ends it by what was done in it: a refusal undoes it. After an error of the database it is dropped, with its connection.
+    pub async fn end<T>(self, done: Result<T, Error>) -> Result<T, Error> {
+        match &done {
+            Ok(_) => drop(self.commit().await?),
+            Err(Error::Conflict { .. } | Error::NotFound { .. }) => drop(self.rollback().await?),
+            Err(Error::Corrupt { .. } | Error::Lacking(_) | Error::Unavailable(_)) => {}
+        }
+        done
+    }
+
     /// Undoes it, and gives the connection back.
     pub async fn rollback(mut self) -> Result<C, sqlx::Error> {
         self.connection().execute(ROLLBACK).await?;

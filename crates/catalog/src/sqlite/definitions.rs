@@ -96,6 +96,14 @@ impl FromRow<'_, SqliteRow> for Row {
 }
 
 pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) -> Result<Workflow, Error> {
+    let mut tx = connection.begin_with(BEGIN).await?;
+    let workflow = create_within(&mut tx, new).await?;
+    tx.commit().await?;
+    Ok(workflow)
+}
+
+/// The same, within somebody's transaction.
+pub(super) async fn create_within(tx: &mut SqliteConnection, new: NewWorkflow) -> Result<Workflow, Error> {
     let NewWorkflow { project, id, name, description, definition, problems, metadata, at } = new;
     let workflow = Workflow {
         id,
@@ -110,7 +118,6 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
         hidden: false,
         status: None,
     };
-    let mut tx = connection.begin_with(BEGIN).await?;
     let inserted = sqlx::query(CREATE)
         .bind(project.as_str())
         .bind(workflow.id.as_str())
@@ -123,8 +130,7 @@ pub(super) async fn create(connection: &mut SqliteConnection, new: NewWorkflow) 
     if inserted.rows_affected() == 0 {
         return Err(Error::Conflict { what: "workflow", id: workflow.id.to_string(), current: None });
     }
-    insert_version(&mut tx, &workflow).await?;
-    tx.commit().await?;
+    insert_version(tx, &workflow).await?;
     Ok(workflow)
 }
 
@@ -135,6 +141,18 @@ pub(super) async fn update(
     change: NewVersion,
 ) -> Result<Workflow, Error> {
     let mut tx = connection.begin_with(BEGIN).await?;
+    let workflow = update_within(&mut tx, project, id, change).await?;
+    tx.commit().await?;
+    Ok(workflow)
+}
+
+/// The same, within somebody's transaction.
+pub(super) async fn update_within(
+    tx: &mut SqliteConnection,
+    project: ProjectId,
+    id: WorkflowId,
+    change: NewVersion,
+) -> Result<Workflow, Error> {
     let query = sqlx::query_as(CURRENT).bind(project.as_str()).bind(id.as_str());
     let current: Option<(u32, i64)> = query.fetch_optional(&mut *tx).await?;
     let Some((version, created_at)) = current else {
@@ -167,10 +185,9 @@ pub(super) async fn update(
         hidden: false,
         status: None,
     };
-    insert_version(&mut tx, &workflow).await?;
+    insert_version(tx, &workflow).await?;
     let query = sqlx::query_as(READ).bind(project.as_str()).bind(workflow.id.as_str()).bind(version);
     let row: Row = query.fetch_one(&mut *tx).await?;
-    tx.commit().await?;
     Ok(Workflow { status: row.status, ..workflow })
 }
 

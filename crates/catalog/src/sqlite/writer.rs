@@ -43,7 +43,8 @@ enum Command {
     Job(Job),
 }
 
-type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, ()> + Send>;
+/// Says whether the connection can be used on.
+type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, bool> + Send>;
 
 /// A write that shares its commit with others.
 enum Step {
@@ -109,8 +110,11 @@ impl Writer {
         let job: Job = Box::new(move |connection| {
             let work = work(connection);
             Box::pin(async move {
+                let done = work.await;
+                let usable = !matches!(done, Err(Error::Unavailable(_)));
                 // A caller that went away does not need the answer.
-                let _ = reply.send(work.await);
+                let _ = reply.send(done);
+                usable
             })
         });
         self.send(Command::Job(job)).await;
@@ -179,8 +183,10 @@ impl Task {
 
     /// Runs a job; without a connection the job is dropped, which its caller sees as "unavailable".
     async fn perform(&mut self, job: Job) {
-        if let Ok(connection) = self.connection().await {
-            job(connection).await;
+        let Ok(connection) = self.connection().await else { return };
+        // A transaction that the database could not end, on a full disk for example, stays open: every later one would fail.
+        if !job(connection).await {
+            self.connection = None;
         }
     }
 

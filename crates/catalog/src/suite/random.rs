@@ -4,7 +4,10 @@
 //! paged by runs that are there or not. What is compared is the whole answer, errors by their kind.
 
 use super::{at, batch, hash};
-use crate::{Append, AppendError, Catalog, Error, NewVersion, NewWorkflow, RunFilter};
+use crate::{
+    Answer, Answering, Append, AppendError, Catalog, Change, EarlyMessage, Error, NewVersion, NewWorkflow,
+    Request, RunFilter,
+};
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
@@ -132,7 +135,7 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
     }
     let (run, project, workflow) = (chance.run(), chance.project(), chance.workflow());
     let limit = u32::try_from(chance.roll(6)).unwrap();
-    match chance.roll(22) {
+    match chance.roll(26) {
         0..=7 => {
             let end = one.tip(&run, None).await.ok().flatten().map_or(0, |tip| tip.seq);
             let append = chance.append(run, end);
@@ -199,6 +202,19 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
             let change = change(chance, expected);
             both!(format!("update {project} {workflow} {expected:?}"), c => c.update_workflow(&project, &workflow, change.clone()))
         }
+        21 | 22 => {
+            let asked = request(chance, &project);
+            let change = named(chance, project, workflow);
+            both!(format!("once {asked:?} {change:?}"), c => c.once(asked.clone(), change.clone(), answering()))
+        }
+        23 => {
+            let asked = request(chance, &project);
+            let before = Timestamp(chance.instant().0 - i64::try_from(chance.roll(3)).unwrap() * 86_400_000);
+            let answered = both!(format!("answered {asked:?}"), c => c.answered(&asked));
+            let gone = both!(format!("forget {before:?}"), c => c.forget_answers(before, 10_000));
+            [0, 1].map(|n| format!("{} {}", answered[n], gone[n]))
+        }
+        24 => early(chance, run, one, other).await,
         _ => match chance.roll(3) {
             0 if chance.one_in(6) => {
                 both!(format!("hide {project} {workflow}"), c => c.hide_workflow(&project, &workflow))
@@ -213,6 +229,67 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
             }
         },
     }
+}
+
+/// Messages that came too early, kept, taken out and forgotten.
+async fn early(chance: &mut Chance, run: RunId, one: &dyn Catalog, other: &dyn Catalog) -> [String; 2] {
+    let id = format!("source {}", chance.roll(12));
+    let (now, then) = (chance.instant(), chance.instant());
+    let (kind, number) = (chance.roll(5), u32::try_from(chance.roll(9)).unwrap());
+    let mut answers = [String::new(), String::new()];
+    for (catalog, answer) in [one, other].into_iter().zip(&mut answers) {
+        let what = match kind {
+            0 | 1 => {
+                let message = EarlyMessage {
+                    id: id.clone(),
+                    run: run.clone(),
+                    method: "signal".to_owned(),
+                    message: Bytes::from(format!("message {number}")),
+                    event: Bytes::from_static(b"{}"),
+                    came_at: now,
+                };
+                told(catalog.keep_early(message, then, number).await)
+            }
+            // As a list of what they say: only their ids show.
+            2 => told(catalog.early(now, then, number).await.map(|early| {
+                let whole = |m: EarlyMessage| (m.id, m.run, m.method, m.message, m.event, m.came_at);
+                early.into_iter().map(whole).collect::<Vec<_>>()
+            })),
+            3 => told(catalog.early_again(&id, then).await),
+            _ => told(catalog.forget_early(&id).await),
+        };
+        *answer = format!("early {kind} {id} {run} {now:?} {then:?} {number}: {what}");
+    }
+    answers
+}
+
+fn request(chance: &mut Chance, project: &ProjectId) -> Request {
+    let days = i64::try_from(chance.roll(2)).unwrap();
+    Request {
+        project: project.clone(),
+        route: "POST /workflows",
+        key: format!("key {}", chance.roll(12)),
+        body: Hash::of(&[u8::from(chance.one_in(4))]),
+        at: Timestamp(chance.instant().0 + days * 86_400_000),
+    }
+}
+
+fn named(chance: &mut Chance, project: ProjectId, id: WorkflowId) -> Change {
+    match chance.roll(4) {
+        0 => Change::HideWorkflow { project, id },
+        1 => Change::CreateWorkflow(new(chance, project, id)),
+        _ => {
+            let expected = chance.one_in(2).then(|| u32::try_from(chance.roll(4)).unwrap());
+            Change::UpdateWorkflow { project, id, change: change(chance, expected) }
+        }
+    }
+}
+
+fn answering() -> Answering {
+    Box::new(|workflow| {
+        let body = workflow.map(|workflow| format!("{workflow:?}")).unwrap_or_default();
+        Answer { status: 200, headers: vec![("etag".to_owned(), "\"1\"".to_owned())], body: body.into() }
+    })
 }
 
 fn new(chance: &mut Chance, project: ProjectId, id: WorkflowId) -> NewWorkflow {

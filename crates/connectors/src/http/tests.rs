@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod answers;
 mod calls;
+mod codings;
 mod corpus;
+mod requests;
 
 use super::*;
 use axum::Router;

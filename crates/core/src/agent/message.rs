@@ -110,6 +110,8 @@ pub enum Finish {
     Filtered,
     /// The model said that it won't, in these words.
     Refused(String),
+    /// The model thought, and said nothing after it.
+    Thought,
 }
 
 // === impl Message ===

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Datum, Hash, Machine, Span, Stop, Timestamp, Values,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::AgentId,
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,9 @@ pub struct Run {
     /// The actors that answered what was delegated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<AgentId>,
+    /// Models of this task that gave no answer, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     /// Who the agent is. The shell attaches it; `None` if there is no such agent.
     #[serde(skip)]
     pub profile: Option<Arc<Profile>>,
@@ -225,6 +228,13 @@ impl Machine for Run {
 // === impl Run ===
 
 impl Run {
+    /// Returns the name of the model of an index: 0 is the agent's own, then its fallbacks.
+    pub fn model_name(&self, model: usize) -> &str {
+        let Some(profile) = self.profile.as_deref() else { return "" };
+        let spec = &profile.spec;
+        model.checked_sub(1).and_then(|n| spec.fallback_models.get(n)).unwrap_or(&spec.model)
+    }
+
     fn may_delegate(&self) -> bool {
         let (Some(profile), Some(task)) = (&self.profile, &self.task) else { return false };
         profile.may_delegate(task)
@@ -277,8 +287,12 @@ impl Run {
                 }
                 self.phase = Phase::Acting { calls: calls.clone(), results: BTreeMap::new() };
             }
-            Event::ModelFailed { model, retry_at, usage, .. } => {
+            Event::ModelFailed { error, model, retry_at, usage } => {
                 self.usage += *usage;
+                if *model != self.model {
+                    let fallback = Fallback::new(self.model_name(self.model), error, self.model_name(*model));
+                    self.fallbacks.push(fallback);
+                }
                 // Each model has retries of its own.
                 self.failures = if *model == self.model { self.failures + 1 } else { 0 };
                 self.model = *model;

@@ -2,10 +2,14 @@
 
 use super::{
     COLLECTION_LIMIT, DEPTH_LIMIT, Error, OUTPUT_LIMIT,
-    error::{UNDEFINED, error},
+    error::{UNDEFINED, error, failed},
 };
-use minijinja::value::{Value as Jinja, ValueKind};
+use minijinja::{
+    ErrorKind, State,
+    value::{Value as Jinja, ValueKind},
+};
 use serde_json::{Map, Number, Value, map::Entry};
+use std::borrow::Cow;
 
 /// Turns JSON into a value of the language.
 pub(super) fn from_json(value: &Value) -> Result<Jinja, Error> {
@@ -47,6 +51,28 @@ pub(super) fn to_json_sized(value: &Jinja) -> Result<(Value, usize), Error> {
     let mut walk = Walk { bytes: OUTPUT_LIMIT };
     let json = walk.json(value, 0)?;
     Ok((json, OUTPUT_LIMIT - walk.bytes))
+}
+
+/// Returns a value as it is printed.
+pub(super) fn printable(value: &Jinja) -> Result<Cow<'_, str>, minijinja::Error> {
+    Ok(match value.kind() {
+        ValueKind::Undefined => Cow::Borrowed(""),
+        ValueKind::String => Cow::Borrowed(value.as_str().unwrap_or_default()),
+        _ => Cow::Owned(to_json(value).map_err(failed)?.to_string()),
+    })
+}
+
+/// A text as it is, anything else as JSON, as templates print it.
+pub(super) fn string(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
+    match value.kind() {
+        ValueKind::String => Ok(value.clone()),
+        ValueKind::Undefined => Err(minijinja::Error::from(ErrorKind::UndefinedError)),
+        _ => {
+            let text = printable(value)?;
+            state.consume_fuel(text.len() as u64 / 64)?;
+            Ok(Jinja::from(text.as_ref()))
+        }
+    }
 }
 
 /// A walk over a value that ends when no bytes are left. A value may hold the same list many times, so its JSON can
@@ -152,7 +178,9 @@ fn number(value: &Jinja) -> Result<Number, Error> {
 
 fn within(len: usize) -> Result<(), Error> {
     if len > COLLECTION_LIMIT {
-        return Err(Error::Limit(format!("a collection has more than {COLLECTION_LIMIT} items")));
+        return Err(Error::Limit(format!(
+            "a list or object has {len} entries, more than {COLLECTION_LIMIT}"
+        )));
     }
     Ok(())
 }

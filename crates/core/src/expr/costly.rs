@@ -1,9 +1,10 @@
 //! Filters that work longer on each byte or item than the fuel minijinja takes for it says. They do the same as
 //! minijinja's, and pay before they begin.
 
+use super::convert;
 use minijinja::{
     Error, ErrorKind, State, filters,
-    value::{Kwargs, Rest, StringInput, Value},
+    value::{Kwargs, Rest, StringInput, Value, ValueKind},
 };
 use std::borrow::Cow;
 
@@ -73,7 +74,19 @@ pub(super) fn join(
     named: Kwargs,
 ) -> Result<Value, Error> {
     look(state, value)?;
-    filters::join(state, value, joiner, attribute, named)
+    // Items that are no texts are joined as templates print them. What has an attribute, or is no list, is minijinja's.
+    let plain = attribute.is_none()
+        && !named.has("attribute")
+        && matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable);
+    if !plain {
+        return filters::join(state, value, joiner, attribute, named);
+    }
+    let texts = value.try_iter()?.map(|item| match item.kind() {
+        ValueKind::Undefined => Ok(item),
+        _ => convert::string(state, &item),
+    });
+    let texts: Vec<Value> = texts.collect::<Result<_, _>>()?;
+    filters::join(state, &Value::from(texts), joiner, attribute, named)
 }
 
 /// One unit more for each item.

@@ -9,6 +9,7 @@ use super::{
 };
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
+    syntax::SyntaxConfig,
     value::{Kwargs, Value as Jinja, ValueKind},
 };
 use serde_json::Value;
@@ -77,6 +78,9 @@ fn environment(
     env.set_recursion_limit(RECURSION);
     env.set_fuel(Some(FUEL));
     env.set_formatter(format);
+    // A text arrives as it was written, the line break at its end included.
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    env.set_syntax(syntax.expect("the usual delimiters differ from each other"));
     // Assigning to a namespace inside a loop nests values without bound; the others are for debugging.
     for name in ["namespace", "debug"] {
         env.remove_global(name);
@@ -88,6 +92,7 @@ fn environment(
     env.add_filter("measured__", measure::measured);
     env.add_filter("scalar__", measure::scalar);
     env.add_filter("factor__", measure::factor);
+    env.add_filter("joined__", joined);
     env.add_filter("path__", optional::path);
     env.add_filter("needed__", optional::needed);
     env.add_filter("chain", measure::chain);
@@ -106,6 +111,7 @@ fn environment(
     env.add_filter("sum", ordered::sum);
     env.add_filter("int", ordered::int);
     env.add_filter("float", ordered::float);
+    env.add_filter("string", convert::string);
     env.add_filter("tojson", to_json);
     env.add_filter("fromjson", from_json);
     env.add_filter("escape", escape);
@@ -127,6 +133,7 @@ fn environment(
 pub(super) fn plain() -> Environment<'static> {
     let mut env = VALUE.clone();
     env.set_undefined_behavior(UndefinedBehavior::Lenient);
+    env.add_filter("joined__", measure::measured);
     env.set_fuel(None);
     env
 }
@@ -317,7 +324,7 @@ impl<'m> Fuel<'m> {
     }
 
     /// Counts a result.
-    fn leave(&self, bytes: usize) {
+    pub(super) fn leave(&self, bytes: usize) {
         if let Some(meter) = self.meter {
             meter.leave(bytes);
         }
@@ -377,7 +384,7 @@ impl<'m> Fuel<'m> {
 
 /// Strings as they are, everything else as JSON.
 fn print(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
-    write(out, &printable(value)?)
+    write(out, &convert::printable(value)?)
 }
 
 fn print_unmarked(
@@ -386,23 +393,21 @@ fn print_unmarked(
     value: &Jinja,
 ) -> Result<(), minijinja::Error> {
     let mut text = String::new();
-    marks::escape(&printable(value)?, &mut text);
+    marks::escape(&convert::printable(value)?, &mut text);
     write(out, &text)
 }
 
 fn print_in_url(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Jinja) -> Result<(), minijinja::Error> {
     // `urlencode` and `raw_url` say by this that their result is part of a URL already.
     let encoded = value.kind() == ValueKind::String && value.is_safe();
-    write(out, &marks::in_url(&printable(value)?, encoded))
+    write(out, &marks::in_url(&convert::printable(value)?, encoded))
 }
 
-/// Returns a value as it is printed.
-fn printable(value: &Jinja) -> Result<Cow<'_, str>, minijinja::Error> {
-    Ok(match value.kind() {
-        ValueKind::Undefined => Cow::Borrowed(""),
-        ValueKind::String => Cow::Borrowed(value.as_str().unwrap_or_default()),
-        _ => Cow::Owned(convert::to_json(value).map_err(failed)?.to_string()),
-    })
+/// Behind the operands of `~`: what is joined is written as a template prints it.
+fn joined(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
+    let value = measure::measured(state, value)?;
+    // What is missing is for the operator to refuse.
+    if value.is_undefined() { Ok(value) } else { convert::string(state, &value) }
 }
 
 fn write(out: &mut Output<'_>, text: &str) -> Result<(), minijinja::Error> {
@@ -447,7 +452,7 @@ fn escape(state: &mut State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::
 fn url_encode(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Error> {
     let mut out = String::new();
     let mut encode = |value: &Jinja, after: Option<char>| -> Result<(), minijinja::Error> {
-        let text = printable(value)?;
+        let text = convert::printable(value)?;
         state.consume_fuel(text.len() as u64 / 8 + 1)?;
         out.extend(after);
         marks::percent_encode(&text, &mut out);
@@ -471,7 +476,7 @@ fn raw_url(state: &State<'_, '_>, value: &Jinja) -> Result<Jinja, minijinja::Err
     if value.is_undefined() {
         return Err(minijinja::Error::from(ErrorKind::UndefinedError));
     }
-    let text = printable(value)?;
+    let text = convert::printable(value)?;
     state.consume_fuel(text.len() as u64 / 64)?;
     Ok(Jinja::from_safe_string(text.into_owned()))
 }

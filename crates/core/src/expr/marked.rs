@@ -4,8 +4,9 @@
 //! cannot make a mark, so a reference is one only where the template itself has it.
 
 use super::{
-    Context, Error, Fuel, engine,
-    marks::{self, Marked},
+    Error, Fuel, Scene, bounds, engine,
+    marks::{self, Marked, Printed},
+    passed,
     scan::{Kind, Piece, is_template, pieces, tokens},
 };
 use crate::secret;
@@ -25,16 +26,27 @@ pub enum Misplaced {
 }
 
 /// Renders a text and tells where its own references stand.
-pub fn render_marked(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Marked, Error> {
+pub fn render_marked(template: &str, scene: &mut Scene<'_>, fuel: &mut Fuel<'_>) -> Result<Marked, Error> {
     if !is_template(template) {
         let secrets = secret::places(template).map(|(at, name)| (at, name.to_owned())).collect();
         return Ok(Marked { text: template.to_owned(), secrets, data: vec![] });
     }
-    Ok(marks::read(&engine::printed(&engine::MARKED, &marked(template), context, fuel)?))
+    bounds::template(template)?;
+    let template = marked(template);
+    if let Some(text) = passed::text(&template, scene.seen, &mut scene.room, marks::escape) {
+        let text = marks::read(&text?);
+        fuel.leave(text.text.len());
+        return Ok(text);
+    }
+    let text = marks::read(&engine::printed(&engine::MARKED, &template, scene.context()?, fuel)?);
+    scene.made += text.text.len();
+    Ok(text)
 }
 
 /// Renders a URL: what its tags print is percent-encoded, unless the first one stands at the very start.
-pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Result<Marked, Error> {
+pub fn render_url(template: &str, scene: &mut Scene<'_>, fuel: &mut Fuel<'_>) -> Result<Marked, Error> {
+    // A block text of YAML ends with a line break, which is no part of an address.
+    let template = template.trim_end_matches(['\n', '\r']);
     if captured(&pieces(template)).is_some() {
         let message = "a block `{% set %}` can't stand in a URL; write `{% set name = … %}`";
         return Err(Error::Syntax(message.into()));
@@ -43,32 +55,36 @@ pub fn render_url(template: &str, context: &Context, fuel: &mut Fuel<'_>) -> Res
     let mut url = match base {
         Some(source) => {
             // What a tag prints is data, so the base has no references of the template's own.
-            let text = engine::text(&format!("{{{{{source}}}}}"), context, fuel)?;
+            let text = engine::text(&format!("{{{{{source}}}}}"), scene.context()?, fuel)?;
             Marked { text, ..Marked::default() }
         }
         None => Marked::default(),
     };
     let rest = if is_template(rest) {
-        marks::read(&engine::printed(&engine::URL, &marked(rest), context, fuel)?)
+        marks::read(&engine::printed(&engine::URL, &marked(rest), scene.context()?, fuel)?)
     } else {
-        render_marked(rest, context, fuel)?
+        render_marked(rest, scene, fuel)?
     };
     // The places in the rest move by the length of the base.
     let from = url.text.len();
     url.text.push_str(&rest.text);
     url.secrets.extend(rest.secrets.into_iter().map(|(at, name)| (at + from, name)));
-    url.data.extend(rest.data.into_iter().map(|range| range.start + from..range.end + from));
+    let moved = |Printed { at, raw }| Printed { at: at.start + from..at.end + from, raw };
+    url.data.extend(rest.data.into_iter().map(moved));
     Ok(url)
 }
 
-/// Splits off the source of a tag that stands at the very start: what it prints is the base of the URL.
+/// Splits off the source of a tag that stands at the very start: what it prints is the base of the URL. Where the template
+/// goes on with its own scheme or host, the tag is a part of these.
 fn split_base(template: &str) -> (Option<&str>, &str) {
     let pieces = pieces(template);
     let [Piece::Inert(""), Piece::Tag { block: false, open, body, close }, ..] = pieces.as_slice() else {
         return (None, template);
     };
     let rest = &template[open.len() + body.len() + close.len()..];
-    (Some(body), if body.ends_with('-') { rest.trim_start() } else { rest })
+    let rest = if body.ends_with('-') { rest.trim_start() } else { rest };
+    // A base that data chose could end the URL before what follows: `{{ scheme }}://api.example.com/`.
+    if rest.starts_with([':', '.', '@']) { (None, template) } else { (Some(body), rest) }
 }
 
 /// Returns the names that the template itself refers to.

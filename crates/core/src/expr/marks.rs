@@ -12,6 +12,7 @@ const MARK: char = '\u{fdd0}';
 const ITSELF: char = '0';
 const SECRET: char = 's';
 const DATA: char = 'd';
+const RAW: char = 'r';
 const END: char = 'e';
 
 /// A rendered text, and what stands where in it.
@@ -21,7 +22,15 @@ pub struct Marked {
     /// The template's own references: where each begins, and its name.
     pub secrets: Vec<(usize, String)>,
     /// What data printed; only in a URL.
-    pub data: Vec<Range<usize>>,
+    pub data: Vec<Printed>,
+}
+
+/// What data printed into a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    pub at: Range<usize>,
+    /// The template says that it is encoded already.
+    pub raw: bool,
 }
 
 /// Writes a reference of the template's own.
@@ -44,7 +53,7 @@ pub(super) fn escape(text: &str, out: &mut String) {
 /// Writes what data prints into a URL. A text that is encoded already stays as it is.
 pub(super) fn in_url(text: &str, encoded: bool) -> String {
     let mut out = String::with_capacity(text.len() + 8);
-    out.extend([MARK, DATA]);
+    out.extend([MARK, if encoded { RAW } else { DATA }]);
     if encoded {
         escape(text, &mut out)
     } else {
@@ -85,8 +94,11 @@ pub(super) fn read(text: &str) -> Marked {
                 out.text.push_str(name);
                 rest = after.strip_prefix(END).unwrap_or(after);
             }
-            Some(DATA) => open = Some(out.text.len()),
-            Some(END) => out.data.extend(open.take().map(|from| from..out.text.len())),
+            Some(kind @ (DATA | RAW)) => open = Some((out.text.len(), kind == RAW)),
+            Some(END) => {
+                let printed = open.take().map(|(from, raw)| Printed { at: from..out.text.len(), raw });
+                out.data.extend(printed);
+            }
             Some(_) | None => {}
         }
     }

@@ -1,6 +1,8 @@
 //! Finds the operands of a source, and puts there what makes them pay (`measure`), what compares them (`compared`) and
 //! what lets their paths lead nowhere (`optional`): one pass over the tokens for all three.
 
+use std::mem;
+
 use super::{
     bounds::block_name,
     compared::{Comparisons, Edit},
@@ -103,6 +105,8 @@ struct Operand {
     /// `*` stands before it.
     times: bool,
     minus: bool,
+    /// The first byte of the operator before it; 0 without one.
+    before: u8,
     /// What it leads to so far may be missing.
     unsure: bool,
     /// The filter that holds the other steps of its path is open.
@@ -116,10 +120,80 @@ struct Opened {
     start: usize,
     /// The operand that it continues (`a[…]`), or none that it begins.
     operand: Option<Operand>,
-    times: bool,
-    minus: bool,
+    signs: Signs,
     /// It is a step of a path and becomes an argument.
     step: bool,
+}
+
+/// Where the walk over the tokens stands.
+#[derive(Default)]
+struct Walk {
+    /// The token that comes next.
+    at: usize,
+    open: Vec<Opened>,
+    operand: Option<Operand>,
+    comparisons: Comparisons,
+    /// `*` or `-` stands before the operand that comes.
+    times: bool,
+    minus: bool,
+    /// The first byte of the operator before it; 0 without one.
+    before: u8,
+}
+
+/// What stands before an operand.
+#[derive(Clone, Copy, Default)]
+struct Signs {
+    times: bool,
+    minus: bool,
+    before: u8,
+}
+
+impl Walk {
+    /// Returns the signs before what comes, which it takes with it.
+    fn signs(&mut self) -> Signs {
+        Signs {
+            times: mem::take(&mut self.times),
+            minus: mem::take(&mut self.minus),
+            before: mem::take(&mut self.before),
+        }
+    }
+
+    /// An operand begins.
+    fn begins(&mut self, token: Token, text: &str) {
+        let constant = token.kind != Kind::Word || CONSTANTS.contains(&text);
+        let free = constant || text == "loop";
+        let Signs { times, minus, before } = self.signs();
+        self.operand = Some(Operand {
+            free,
+            word: token.kind == Kind::Word,
+            times,
+            minus,
+            before,
+            unsure: !free && !ROOTS.contains(&text),
+            ..operand_at(token.start, token.end)
+        });
+        self.comparisons.take(&token);
+    }
+
+    /// A sign stands behind the operand, or before the next one.
+    fn operator(&mut self, token: Token, text: &str) {
+        let lone = self.operand.is_none();
+        match text {
+            "," | ":" | "=" => self.comparisons.boundary(),
+            "<" | "<=" | ">" | ">=" | "==" | "!=" => {
+                self.comparisons.operator(text, token.start, token.end);
+            }
+            // Before an operand they spread arguments.
+            "*" | "**" if lone && self.comparisons.at_start() => {}
+            "*" | "**" if lone => self.comparisons.malformed(),
+            _ => self.comparisons.take(&token),
+        }
+        self.times = text == "*" && !lone || self.times && lone;
+        self.minus = lone && (self.minus || text == "-");
+        if !lone {
+            self.before = text.as_bytes().first().copied().unwrap_or(0);
+        }
+    }
 }
 
 struct Operands<'a> {
@@ -173,150 +247,141 @@ impl<'a> Operands<'a> {
         self.tokens.get(at).map_or("", |t| &self.source[t.start..t.end])
     }
 
+    /// Walks over the tokens once.
     fn find(&mut self) -> Comparisons {
-        let mut open: Vec<Opened> = vec![];
-        let mut operand: Option<Operand> = None;
-        let mut comparisons = Comparisons::default();
-        let (mut times, mut minus) = (false, false);
-        let mut at = 0;
-        while let Some(token) = self.tokens.get(at) {
-            let text = self.text(at);
-            at += 1;
-            match (token.kind, &mut operand) {
-                (Kind::Open, continued) => {
-                    let mut before = continued.take();
-                    let mut step = false;
-                    if let Some(before) = &mut before {
-                        step = text == "[" && self.subscript(before, at);
-                        if !step {
-                            self.end_path(before);
-                        }
-                    }
-                    comparisons.open(token);
-                    open.push(Opened { start: token.start, operand: before, times, minus, step });
-                    (times, minus) = (false, false);
-                }
-                (Kind::Close, _) => {
-                    self.end(operand.take(), "");
-                    comparisons.close(token);
-                    let opened = open.pop();
-                    if opened.as_ref().is_some_and(|opened| opened.step) {
-                        self.paths.push(Edit::new(token.start, 1, ""));
-                    }
-                    operand = Some(match opened {
-                        Some(Opened { operand: Some(before), .. }) => {
-                            Operand { end: token.end, word: false, unsure: true, ..before }
-                        }
-                        Some(Opened { start, times, minus, .. }) => {
-                            Operand { times, minus, ..operand_at(start, token.end) }
-                        }
-                        None => operand_at(token.start, token.end),
-                    });
-                    (times, minus) = (false, false);
-                }
+        let mut walk = Walk::default();
+        while let Some(&token) = self.tokens.get(walk.at) {
+            let text = self.text(walk.at);
+            walk.at += 1;
+            match (token.kind, walk.operand) {
+                (Kind::Open, _) => self.opens(&mut walk, token),
+                (Kind::Close, _) => self.closes(&mut walk, token),
                 // Where an operand is due, the other words that join are names like any other.
-                (Kind::Word, None) if text == "in" && at > 1 && self.text(at - 2) == "not" => {
-                    comparisons.operator("not in", self.tokens[at - 2].start, token.end);
+                (Kind::Word, None) if text == "in" && walk.at > 1 && self.text(walk.at - 2) == "not" => {
+                    let not = self.tokens[walk.at - 2].start;
+                    walk.comparisons.operator("not in", not, token.end);
                 }
                 (Kind::Word, None) if text == "not" => {
-                    if comparisons.at_start() {
-                        comparisons.boundary();
-                    } else if self.text(at) != "in" {
-                        comparisons.malformed();
+                    if walk.comparisons.at_start() {
+                        walk.comparisons.boundary();
+                    } else if self.text(walk.at) != "in" {
+                        walk.comparisons.malformed();
                     }
                 }
-                (Kind::Word | Kind::Number | Kind::Text, None) => {
-                    let constant = token.kind != Kind::Word || CONSTANTS.contains(&text);
-                    let free = constant || text == "loop";
-                    operand = Some(Operand {
-                        free,
-                        word: token.kind == Kind::Word,
-                        times,
-                        minus,
-                        unsure: !free && !ROOTS.contains(&text),
-                        ..operand_at(token.start, token.end)
-                    });
-                    comparisons.take(token);
-                    (times, minus) = (false, false);
-                }
+                (Kind::Word | Kind::Number | Kind::Text, None) => walk.begins(token, text),
                 (Kind::Sign, Some(current)) if matches!(text, "." | "|") => {
-                    let Some(name) = self.tokens.get(at) else { break };
-                    comparisons.take(token);
-                    comparisons.take(name);
-                    if text == "." {
-                        self.attribute(current, token, name);
-                    } else {
-                        self.end_path(current);
-                        current.ended = true;
-                        if !current.free && UNASKING.contains(&self.text(at)) {
-                            self.paths.push(Edit::new(current.end, 0, "|needed__"));
-                        }
-                    }
-                    current.end = name.end;
-                    current.word = false;
-                    current.unsure = true;
-                    // A constant with a filter can be anything.
-                    current.free &= text == "." || self.tokens[at - 2].kind == Kind::Word;
-                    at += 1;
+                    self.goes_on(&mut walk, token, current);
                 }
-                (Kind::Word, Some(_)) if text == "is" => {
-                    comparisons.take(token);
-                    self.end(operand.take(), "");
-                    at += usize::from(self.text(at) == "not");
-                    let Some(name) = self.tokens.get(at) else { break };
-                    comparisons.take(name);
-                    at += 1;
-                    // The answer has no size, but brackets or an operand may follow the name.
-                    let bare = self.tokens.get(at).is_some_and(|next| match next.kind {
-                        Kind::Word => !JOINING.contains(&self.text(at)) && self.text(at) != "is",
-                        Kind::Number | Kind::Text => true,
-                        Kind::Open => self.text(at) != "(",
-                        Kind::Close | Kind::Sign => false,
-                    });
-                    if !bare {
-                        operand =
-                            Some(Operand { free: true, ended: true, ..operand_at(name.start, name.end) });
-                    }
+                (Kind::Word, Some(current)) if text == "is" => {
+                    walk.comparisons.take(&token);
+                    self.end(Some(current), "");
+                    self.tests(&mut walk);
                 }
                 (Kind::Sign, Some(current)) if text == "=" && current.word => {
-                    operand = None;
-                    comparisons.boundary();
+                    walk.operand = None;
+                    walk.comparisons.boundary();
                 }
                 (Kind::Sign, _) => {
-                    let lone = operand.is_none();
-                    match text {
-                        "," | ":" | "=" => comparisons.boundary(),
-                        "<" | "<=" | ">" | ">=" | "==" | "!=" => {
-                            comparisons.operator(text, token.start, token.end);
-                        }
-                        // Before an operand they spread arguments.
-                        "*" | "**" if lone && comparisons.at_start() => {}
-                        "*" | "**" if lone => comparisons.malformed(),
-                        _ => comparisons.take(token),
-                    }
-                    times = text == "*" && !lone || times && lone;
-                    minus = lone && (minus || text == "-");
-                    self.end(operand.take(), text);
+                    walk.operator(token, text);
+                    self.end(walk.operand.take(), text);
                 }
                 // Texts side by side are one.
-                (Kind::Text, Some(current)) if self.tokens[at - 2].kind == Kind::Text => {
-                    comparisons.take(token);
-                    current.end = token.end
+                (Kind::Text, Some(current)) if self.tokens[walk.at - 2].kind == Kind::Text => {
+                    walk.comparisons.take(&token);
+                    walk.operand = Some(Operand { end: token.end, ..current });
                 }
                 (Kind::Word | Kind::Number | Kind::Text, Some(_)) => {
                     match text {
-                        "in" => comparisons.operator(text, token.start, token.end),
+                        "in" => walk.comparisons.operator(text, token.start, token.end),
                         // It is looked at with the next token.
-                        "not" if self.text(at) == "in" => {}
-                        "and" | "or" | "if" | "else" | "recursive" => comparisons.boundary(),
-                        _ => comparisons.malformed(),
+                        "not" if self.text(walk.at) == "in" => {}
+                        "and" | "or" | "if" | "else" | "recursive" => walk.comparisons.boundary(),
+                        _ => walk.comparisons.malformed(),
                     }
-                    self.end(operand.take(), text);
+                    self.end(walk.operand.take(), text);
                 }
             }
         }
-        self.end(operand, "");
-        comparisons
+        self.end(walk.operand, "");
+        walk.comparisons
+    }
+
+    /// A bracket opens: a call, a step of a path, or what stands alone.
+    fn opens(&mut self, walk: &mut Walk, token: Token) {
+        let mut before = walk.operand.take();
+        let mut step = false;
+        if let Some(before) = &mut before {
+            step = self.text(walk.at - 1) == "[" && self.subscript(before, walk.at);
+            if !step {
+                self.end_path(before);
+            }
+        }
+        walk.comparisons.open(&token);
+        let signs = walk.signs();
+        walk.open.push(Opened { start: token.start, operand: before, signs, step });
+    }
+
+    /// A bracket closes: what it continued goes on behind it.
+    fn closes(&mut self, walk: &mut Walk, token: Token) {
+        self.end(walk.operand.take(), "");
+        walk.comparisons.close(&token);
+        let opened = walk.open.pop();
+        if opened.as_ref().is_some_and(|opened| opened.step) {
+            self.paths.push(Edit::new(token.start, 1, ""));
+        }
+        walk.operand = Some(match opened {
+            Some(Opened { operand: Some(before), .. }) => {
+                Operand { end: token.end, word: false, unsure: true, ..before }
+            }
+            Some(Opened { start, signs: Signs { times, minus, before }, .. }) => {
+                Operand { times, minus, before, ..operand_at(start, token.end) }
+            }
+            None => operand_at(token.start, token.end),
+        });
+        walk.signs();
+    }
+
+    /// `.` or `|` stands behind an operand: a name follows, or nothing that can be read.
+    fn goes_on(&mut self, walk: &mut Walk, token: Token, mut current: Operand) {
+        let Some(&name) = self.tokens.get(walk.at) else { return };
+        walk.comparisons.take(&token);
+        walk.comparisons.take(&name);
+        let dot = self.text(walk.at - 1) == ".";
+        if dot {
+            self.attribute(&mut current, &token, &name);
+        } else {
+            self.end_path(&mut current);
+            current.ended = true;
+            if !current.free && UNASKING.contains(&self.text(walk.at)) {
+                self.paths.push(Edit::new(current.end, 0, "|needed__"));
+            }
+        }
+        current.end = name.end;
+        current.word = false;
+        current.unsure = true;
+        // A constant with a filter can be anything.
+        current.free &= dot || self.tokens[walk.at - 2].kind == Kind::Word;
+        walk.at += 1;
+        walk.operand = Some(current);
+    }
+
+    /// `is` stands behind an operand: the name of a test follows, and perhaps what it is given.
+    fn tests(&mut self, walk: &mut Walk) {
+        walk.operand = None;
+        walk.at += usize::from(self.text(walk.at) == "not");
+        let Some(&name) = self.tokens.get(walk.at) else { return };
+        walk.comparisons.take(&name);
+        walk.at += 1;
+        // The answer has no size, but brackets or an operand may follow the name.
+        let bare = self.tokens.get(walk.at).is_some_and(|next| match next.kind {
+            Kind::Word => !JOINING.contains(&self.text(walk.at)) && self.text(walk.at) != "is",
+            Kind::Number | Kind::Text => true,
+            Kind::Open => self.text(walk.at) != "(",
+            Kind::Close | Kind::Sign => false,
+        });
+        if !bare {
+            walk.operand = Some(Operand { free: true, ended: true, ..operand_at(name.start, name.end) });
+        }
     }
 
     /// Takes `.name` up into a path, unless what it is a step from is surely there.
@@ -420,10 +485,17 @@ impl<'a> Operands<'a> {
             self.paths.push(Edit::new(operand.start, 0, "("));
             self.paths.push(Edit::new(operand.end, 0, "|factor__)"));
         }
+        // `~` binds stronger than `+` and `-`, and less than the other signs that calculate.
+        let stronger = |sign: u8| matches!(sign, b'*' | b'/' | b'%');
+        let joined = operand.before == b'~' && !next.bytes().next().is_some_and(stronger)
+            || next == "~" && !stronger(operand.before);
+        let is_constant = operand.word && CONSTANTS.contains(&&self.source[operand.start..operand.end]);
         let filter = match operand {
+            Operand { free: true, .. } if joined && is_constant => "|joined__",
             Operand { times, free: true, .. } if times || next == "*" => "|scalar__",
             Operand { free: true, .. } => return,
             Operand { times, .. } if times || next == "*" => "|factor__",
+            Operand { .. } if joined => "|joined__",
             Operand { .. } => "|measured__",
         };
         self.measures.push((operand.start, Edit::new(operand.end, 0, filter)));
@@ -439,6 +511,7 @@ fn operand_at(start: usize, end: usize) -> Operand {
         word: false,
         times: false,
         minus: false,
+        before: 0,
         unsure: true,
         path: false,
         ended: false,

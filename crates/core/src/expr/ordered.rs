@@ -7,7 +7,7 @@ use super::{
 };
 use minijinja::{
     Error, ErrorKind, State, filters,
-    value::{Kwargs, Value},
+    value::{Kwargs, Value, ValueKind},
 };
 
 /// What a filter does with the items.
@@ -118,7 +118,7 @@ pub(super) fn int(
     let otherwise = default.clone().or(named.get("default")?);
     match number(value) {
         Err(e) => otherwise.ok_or(e),
-        Ok(()) => filters::int(state, value, default, base, named),
+        Ok(()) => filters::int(state, value, default, base, named).map_err(|e| unread(value, e)),
     }
 }
 
@@ -131,7 +131,18 @@ pub(super) fn float(
     let otherwise = default.clone().or(named.get("default")?);
     match number(value) {
         Err(e) => otherwise.ok_or(e),
-        Ok(()) => filters::float(state, value, default, named),
+        Ok(()) => filters::float(state, value, default, named).map_err(|e| unread(value, e)),
+    }
+}
+
+/// Names the text that is no number, which minijinja does not.
+fn unread(value: &Value, error: Error) -> Error {
+    match value.kind() {
+        ValueKind::String => {
+            let message = format!("{} is not a number", shown(value));
+            Error::new(ErrorKind::InvalidOperation, message)
+        }
+        _ => error,
     }
 }
 

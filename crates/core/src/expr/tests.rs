@@ -37,13 +37,14 @@ fn what_a_source_reads_is_known() {
 mod bombs;
 mod compared;
 mod optional;
+mod passing;
 mod timed;
 mod unchanged;
 
 #[test]
 fn measuring_stands_behind_every_operand() {
     let cases = [
-        ("a.b + c[d]|f(e, g=h) ~ 1", "a.b|M + c[d|M]|f(e|M, g=h|M)|M ~ 1"),
+        ("a.b + c[d]|f(e, g=h) ~ 1", "a.b|M + c[d|M]|f(e|M, g=h|M)|J ~ 1"),
         ("not a and c not in [1, 'x']", "not a|M and c|M not in [1, 'x']|M"),
         ("a * -b ** 2", "a|F * -b|F ** 2"),
         ("2 * (a or [1])", "2|S * (a|M or [1]|M)|F"),
@@ -51,19 +52,23 @@ fn measuring_stands_behind_every_operand() {
             "a is defined and b is not odd or c is divisibleby 3",
             "a|M is defined and b|M is not odd or c|M is divisibleby 3",
         ),
-        ("a is eq(b) ~ {'x': y}", "a|M is eq(b|M) ~ {'x': y|M}|M"),
+        ("a is eq(b) ~ {'x': y}", "a|M is eq(b|M) ~ {'x': y|M}|J"),
         ("f(*a, **b)", "f(*a|M, **b|M)|M"),
         ("x if y else z.1.0", "x|M if y|M else z.1.0|M"),
-        ("a[1:b]~'x'|upper", "(a|M(1,b|M))|M~'x'|upper|M"),
+        ("a[1:b]~'x'|upper", "(a|M(1,b|M))|J~'x'|upper|J"),
         ("()", "()|M"),
     ];
-    let short =
-        |text: String| text.replace("measured__", "M").replace("scalar__", "S").replace("factor__", "F");
+    let short = |text: String| {
+        text.replace("measured__", "M")
+            .replace("joined__", "J")
+            .replace("scalar__", "S")
+            .replace("factor__", "F")
+    };
     for (source, expected) in cases {
         assert_eq!(short(operands::plain_expression(source)), expected, "{source}");
     }
     let template = "{{- a -}} {# {{ b }} #}{% raw %}{{ c }}{% endraw %}{% for x, y in z if x %}{{ loop.index }}{% endfor -%}{% set q = r %}{% set s %}t{% endset %}{{ {'a': {'b': u}} }}{% if v %}{ {% elif w ~ 1 %}{% endif %}";
-    let expected = "{{- a|M -}} {# {{ b }} #}{% raw %}{{ c }}{% endraw %}{% for x, y in z|M if x|M %}{{ loop.index }}{% endfor -%}{% set q = r|M %}{% set s %}t{% endset %}{{ {'a': {'b': u|M}|M}|M }}{% if v|M %}{ {% elif w|M ~ 1 %}{% endif %}";
+    let expected = "{{- a|M -}} {# {{ b }} #}{% raw %}{{ c }}{% endraw %}{% for x, y in z|M if x|M %}{{ loop.index }}{% endfor -%}{% set q = r|M %}{% set s %}t{% endset %}{{ {'a': {'b': u|M}|M}|M }}{% if v|M %}{ {% elif w|J ~ 1 %}{% endif %}";
     assert_eq!(short(operands::plain_template(template)), expected);
 }
 

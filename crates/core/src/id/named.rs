@@ -44,6 +44,22 @@ macro_rules! named {
 
 named!(WorkflowId OperationId);
 
+/// What no caller's key begins with: a key has no blank.
+const UNREPEATED: &str = "once ";
+
+impl OperationId {
+    /// Names an operation that its caller has not named, by something that nothing else is named by. It may be sent again
+    /// on its way, but nobody asks for it again.
+    pub fn unrepeated(unique: impl std::fmt::Display) -> Self {
+        Self::new(format!("{UNREPEATED}{unique}"))
+    }
+
+    /// Whether nobody asks for it again, so that what it asked need not be remembered.
+    pub fn is_unrepeated(&self) -> bool {
+        self.as_str().starts_with(UNREPEATED)
+    }
+}
+
 impl From<&str> for OperationId {
     fn from(text: &str) -> Self {
         Self::new(text)

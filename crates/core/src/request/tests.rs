@@ -135,6 +135,14 @@ fn dots_of_data_lead_nowhere() {
         ("https://h/a/{{ input.x | raw_url }}", "b/%2E%2e/c"),
         ("https://h/a/{{ input.x | raw_url }}", ".\t."),
         ("{{ input.base | default('https://h', true) }}/{{ input.x }}", ".."),
+        // A path without its last part is another path, too.
+        ("https://h/users/{{ input.x }}", ""),
+        ("https://h/users/{{ input.x }}/meta", ""),
+        ("https://h/users/{{ input.x }}?q=1", ""),
+        ("https://h/users/{{ input.x | trim }}#f", " "),
+        ("https://h/users/{{ input.x }}{{ input.x }}", ""),
+        ("https://h\\users\\{{ input.x }}", ""),
+        ("{{ input.base | default('https://h', true) }}/{{ input.x }}/a", ""),
     ] {
         let got = render(&node(json!({"url": template})), &json!({"input": {"x": x, "base": ""}}));
         let error = got.map(|r| r.url).unwrap_err().to_string();
@@ -143,6 +151,165 @@ fn dots_of_data_lead_nowhere() {
     assert_eq!(url("https://h/a/../{{ input.x }}", json!("...")).unwrap(), "https://h/a/../...");
     assert_eq!(url("https://h/a?p=/{{ input.x }}", json!("..")).unwrap(), "https://h/a?p=/..");
     assert_eq!(url("https://h/v{{ input.x }}", json!("1..2")).unwrap(), "https://h/v1..2");
+    // An empty part is fine where it is none by itself, and where the template says so.
+    assert_eq!(url("https://h/v{{ input.x }}/", json!("")).unwrap(), "https://h/v/");
+    assert_eq!(url("https://h/a?q={{ input.x }}", json!("")).unwrap(), "https://h/a?q=");
+    assert_eq!(url("https://h/a/{{ input.x | raw_url }}", json!("")).unwrap(), "https://h/a/");
+    assert_eq!(url("https://h//a/{{ input.x }}", json!("b")).unwrap(), "https://h//a/b");
+    assert_eq!(
+        url("https://h/a/{% if input.x %}{{ input.x }}{% endif %}", json!("")).unwrap(),
+        "https://h/a/"
+    );
+}
+
+#[test]
+fn data_at_the_start_is_a_base_unless_the_template_goes_on_with_its_own() {
+    for (template, x, expected) in [
+        ("{{ input.x }}", "https://b.example/v1?k=a b#f", "https://b.example/v1?k=a b#f"),
+        ("{{ input.x }}/{{ input.x }}", "https://b", "https://b/https%3A%2F%2Fb"),
+        ("{{ input.x }}?q=1", "https://b", "https://b?q=1"),
+        ("{{ input.x }}v1/items", "https://b/", "https://b/v1/items"),
+        // Scheme, host, or what stands before a host: no more than that.
+        ("{{ input.x }}://h/v1", "https", "https://h/v1"),
+        ("{{ input.x }}://h/v1", "https://evil/?", "https%3A%2F%2Fevil%2F%3F://h/v1"),
+        ("{{- input.x -}} ://h/v1", "https://evil/?", "https%3A%2F%2Fevil%2F%3F://h/v1"),
+        ("{{ input.x }}.example.com/v1", "https://evil/?", "https%3A%2F%2Fevil%2F%3F.example.com/v1"),
+        ("{{ input.x }}@h/", "https://evil/?", "https%3A%2F%2Fevil%2F%3F@h/"),
+    ] {
+        assert_eq!(url(template, json!(x)).unwrap(), expected, "{template}");
+    }
+}
+
+#[test]
+fn a_body_is_rendered_in_its_form() {
+    let context = json!({"input": {"x": "a", "o": {"k": [1.0]}, "none": null}});
+    for (config, body, form) in [
+        (json!({"body": {"a": "{{ input.x }}"}}), json!({"a": "a"}), Form::Usual),
+        (json!({"json": "{{ input.x }}"}), json!("a"), Form::Json),
+        (json!({"text": "{{ input.x }}!"}), json!("a!"), Form::Text),
+        (json!({"form": "{{ input.o }}"}), json!({"k": [1.0]}), Form::Form),
+        (json!({"multipart": {"f": "{{ input.o }}"}}), json!({"f": {"k": [1.0]}}), Form::Multipart),
+        (json!({"bytes": "{{ input.none }}"}), Value::Null, Form::Bytes),
+    ] {
+        let mut config = config;
+        config["url"] = json!("https://h");
+        let request = render(&node(config.clone()), &context).unwrap();
+        assert_eq!((request.body.clone(), request.form), (Some(body), form), "{config}");
+        // What is recorded says the same.
+        let again: Request = serde_json::from_value(serde_json::to_value(&request).unwrap()).unwrap();
+        assert_eq!(again.form, form);
+    }
+    let config =
+        json!({"url": "https://h", "form": {"t": "secret://tok"}, "headers": {"x": ["secret://a", "b"]}});
+    let places: Vec<String> =
+        render(&node(config), &context).unwrap().secrets.unwrap().into_iter().map(|p| p.at).collect();
+    assert_eq!(places, ["/headers/x/0", "/body/t"]);
+    let large = "x".repeat(expr::OUTPUT_LIMIT);
+    let context = json!({"input": {"file": {"base64": large}}});
+    let sent = |bytes: &str| {
+        let config = json!({"url": "https://h", "multipart": {"a": bytes, "b": [bytes]}});
+        render(&node(config), &context).map(|request| crate::value::json_len(&request.body.unwrap()))
+    };
+    assert!(sent("{{ input.file }}").unwrap() > 2 * expr::OUTPUT_LIMIT, "it is only passed on");
+    assert!(sent("{{ input.file.base64 ~ '' }}").is_err());
+}
+
+#[test]
+fn one_body_is_sent_and_it_is_of_its_form() {
+    for (config, expected) in [
+        (
+            json!({"body": 1, "form": {}, "bytes": "YQ=="}),
+            &["form conflicting_body", "bytes conflicting_body"][..],
+        ),
+        (json!({"json": 1, "text": "x"}), &["text conflicting_body"]),
+        (json!({"form": [1]}), &["form invalid_body"]),
+        (json!({"form": "a=1&b={{ input.x }}"}), &["form invalid_body"]),
+        (
+            json!({"form": {"f": {"base64": "YQ=="}, "l": ["a", {"base64": "YQ=="}]}}),
+            &["form.f invalid_body", "form.l[1] invalid_body"],
+        ),
+        (json!({"multipart": 5}), &["multipart invalid_body"]),
+        (
+            json!({"multipart": {"f": {"base64": "a%"}, "g": [{"base64": "abcde"}]}}),
+            &["multipart.f.base64 invalid_body", "multipart.g[0].base64 invalid_body"],
+        ),
+        (json!({"bytes": 5}), &["bytes invalid_body"]),
+        (json!({"bytes": {"type": "image/png"}}), &["bytes invalid_body"]),
+        (json!({"bytes": "not base64!"}), &["bytes invalid_body"]),
+        (json!({"text": {"a": 1}}), &["text invalid_body"]),
+        (
+            json!({"multipart": {}, "headers": {"Content-Type": "text/plain"}}),
+            &["headers.Content-Type invalid_header"],
+        ),
+        (
+            json!({"multipart": {}, "headers": {"content-type": "multipart/form-data; boundary=x"}}),
+            &["headers.content-type invalid_header"],
+        ),
+        (json!({"body": {"form": 1, "bytes": [2]}}), &[]),
+        (json!({"form": "{{ input.fields }}"}), &[]),
+        (
+            json!({"multipart": {"f": "{{ input.file }}", "o": {"a": {"base64": 1}}}, "headers": {"content-type": "multipart/related"}}),
+            &[],
+        ),
+        (json!({"bytes": "aGV\nsbG8"}), &[]),
+        (json!({"bytes": {"base64": "{{ input.x }}", "type": "image/png"}}), &[]),
+        (json!({"bytes": "secret://blob"}), &[]),
+        (json!({"text": "x", "headers": {"content-type": "text/xml"}}), &[]),
+    ] {
+        let mut whole = config.clone();
+        whole["url"] = json!("https://h");
+        let found: Vec<String> =
+            problems(whole).into_iter().map(|(field, code)| format!("{field} {code}")).collect();
+        assert_eq!(found, expected, "{config}");
+    }
+}
+
+#[test]
+fn headers_that_cannot_be_sent_are_told_with_their_places() {
+    let headers = json!({
+        "a b": "x", ":path": "x", "": "x", "ok": ["a", 1, true], "é": "x",
+        "line": "a\r\nb: c", "lines": ["a", "b\n"], "zero": "a\u{0}", "del": "{{ input.x }}\u{7f}",
+        "none": null, "deep": [["a"]], "object": {"a": 1}, "block": "{{ input.x }}\n", "tab": "a\tb", "word": "é",
+        "Transfer-Encoding": "chunked", "Content-Length": 5, "Connection": "close", "HTTP2-Settings": "x",
+    });
+    let found: Vec<String> = problems(json!({"url": "https://h", "headers": headers}))
+        .into_iter()
+        .map(|(field, code)| format!("{field} {code}"))
+        .collect();
+    let expected = [
+        "headers.a b invalid_header",
+        "headers.:path invalid_header",
+        "headers. invalid_header",
+        "headers.é invalid_header",
+        "headers.line invalid_header",
+        "headers.lines[1] invalid_header",
+        "headers.zero invalid_header",
+        "headers.del invalid_header",
+        "headers.none invalid_header",
+        "headers.deep[0] invalid_header",
+        "headers.object invalid_header",
+        "headers.Transfer-Encoding reserved_header",
+        "headers.Content-Length reserved_header",
+        "headers.Connection reserved_header",
+        "headers.HTTP2-Settings reserved_header",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_file_is_one_by_its_fields_alone() {
+    for (value, is) in [
+        (json!({"base64": "YQ=="}), true),
+        (json!({"base64": "YQ==", "type": "a/b", "name": "n", "size": 1}), true),
+        (json!({"text": "x", "name": "n"}), true),
+        (json!({"text": "x"}), false),
+        (json!({"base64": "YQ==", "other": 1}), false),
+        (json!({"base64": 1}), false),
+        (json!({"base64": "", "text": "", "name": ""}), false),
+        (json!("YQ=="), false),
+    ] {
+        assert_eq!(file(&value).is_some(), is, "{value}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What schemas refuse, and how it is told.
 
 mod bombs;
+mod defaults;
 
 use super::*;
 use serde_json::json;

@@ -9,3 +9,35 @@ pub fn args_hash(input: &Datum) -> String {
         Datum::Stored(reference) => reference.hash.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const PAGE: &str = include_str!("../../../../docs/api.md");
+
+    #[test]
+    fn the_example_of_the_page_is_right_and_made_as_the_page_says() {
+        let (_, example) = PAGE.split_once("\ntext='").expect("the example");
+        let (text, rest) = example.split_once("'\n").expect("its end");
+        let (_, hash) = rest.split_once("# ").expect("the hash");
+        let hash = hash.split(';').next().expect("the hash");
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        assert_eq!(args_hash(&Datum::inline(value)), hash);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&32_u64.to_le_bytes()).update(text.as_bytes());
+        assert_eq!(&hasher.finalize().to_hex()[..32], hash);
+    }
+
+    #[test]
+    fn what_is_hashed_is_written_as_the_page_says() {
+        let text = "é\u{1f600}\u{7f}\u{0}\u{1f}\"\\/\t\n\r\u{8}\u{c}\u{2028}";
+        let value = json!({"b": text, "a": [u64::MAX, i64::MIN, 1.0, -0.0, 0.1, 0.00001, 0.000001, 1e15, 1e16, 1e300, 5e-324]});
+        let written = concat!(
+            "{\"b\":\"é\u{1f600}\u{7f}\\u0000\\u001f\\\"\\\\/\\t\\n\\r\\b\\f\u{2028}\",\"a\":[18446744073709551615,",
+            "-9223372036854775808,1.0,-0.0,0.1,0.00001,1e-6,1000000000000000.0,1e+16,1e+300,5e-324]}",
+        );
+        assert_eq!(value.to_string(), written);
+    }
+}

@@ -8,16 +8,16 @@ use super::{
     effects::{self, Effect},
     event::{Event, Failure, Input, Refusal, Reserved, RunError, StepKey, What},
     kinds::Branch,
+    op::{Fingerprint, Op},
     plan::{NodeIx, Plan},
     run::Run,
 };
 use crate::{
     Code, Datum, Machine, Missing, Stop, Timestamp, ValueRef, Values,
-    call::{CallError, Usage},
+    call::{CallError, Spent},
     expr::Meter,
-    id::OperationId,
     retry,
-    value::json_len,
+    value::{VALUE_LIMIT, json_len},
 };
 use std::sync::Arc;
 
@@ -25,6 +25,9 @@ mod advance;
 mod answers;
 mod context;
 mod ops;
+mod seen;
+
+pub use seen::Place;
 
 /// Events after which a decision stops; the next turn goes on from the state that they give.
 const MAX_EVENTS: usize = 64;
@@ -62,6 +65,19 @@ pub(super) struct Decision<'a> {
     probing: bool,
     /// Whether another step may be dispatched, and how many events there were when that was found out.
     room: std::cell::Cell<Option<(usize, bool)>>,
+}
+
+/// Errs if a value is larger than one may be. `what` says which it is.
+fn within(what: &str, datum: &Datum) -> Result<(), CallError> {
+    let bytes = match datum {
+        Datum::Inline(value) => json_len(value) as u64,
+        Datum::Stored(stored) => stored.size,
+    };
+    if bytes <= VALUE_LIMIT as u64 {
+        return Ok(());
+    }
+    let message = format!("{what}: it has {bytes} bytes as JSON, more than {VALUE_LIMIT} (16 MiB)");
+    Err(CallError::permanent("value_too_large", message))
 }
 
 impl Machine for Run {
@@ -106,18 +122,20 @@ impl Run {
         {
             let mut d = Decision::new(self.clone(), at, values, meter)?;
             d.put(What::RunCreated {
-                op: op.clone(),
+                op: op.id.clone(),
                 workflow_id: workflow_id.clone(),
                 version: *version,
                 plan: plan.clone(),
                 input: input.clone(),
                 settings: settings.clone(),
+                body: op.body,
             });
             d.advance()?;
             return Ok(d.events);
         }
         if self.created.is_none() {
-            return Err(Refusal::not_found(Code::UnknownRun, format!("there is no run {}", self.id)).into());
+            let message = format!("there is no run {}", self.id);
+            return Err(Refusal::not_found(Code::UnknownRun, message).early().into());
         }
         // The decision works on a copy, so that `self` is unchanged if it is refused or a value is missing. The maps
         // of a run are persistent, so the copy is cheap.
@@ -214,11 +232,12 @@ impl<'a> Decision<'a> {
             // the time.
             Input::Start { .. } | Input::Tick => Ok(()),
             Input::Answer { step, attempt, outcome, usage } => {
-                self.answer(step, *attempt, outcome, *usage);
+                self.answer(step, *attempt, outcome, (*usage).into());
                 Ok(())
             }
-            Input::AgentAnswer { step, attempt, outcome, usage } => {
-                self.agent_answer(step, *attempt, outcome, *usage)
+            Input::AgentAnswer { step, attempt, outcome, usage, fallbacks } => {
+                let spent = Spent { usage: Some(*usage), fallbacks: fallbacks.clone() };
+                self.agent_answer(step, *attempt, outcome, spent)
             }
             Input::Grant { step, attempt, activation } => {
                 self.grant(step, *attempt, activation);
@@ -227,19 +246,25 @@ impl<'a> Decision<'a> {
             Input::Reserve { op, step, attempt, reserved } => {
                 self.reserve(op, step, *attempt, *reserved).map_err(Into::into)
             }
-            // A repeated operation was recorded under the same `op`. It succeeds again and changes nothing.
+            // A repeated operation was recorded under the same `op`. It succeeds again and changes nothing, unless it asks
+            // something else.
             Input::Signal { op, .. }
             | Input::Approve { op, .. }
             | Input::Cancel { op }
             | Input::Pause { op }
             | Input::Resume { op }
-            | Input::Rerun { op, .. } => {
-                if self.run.knows(op) {
-                    Ok(())
-                } else {
-                    self.operate(input).map_err(Into::into)
+            | Input::Rerun { op, .. } => match self.run.remembered(&op.id) {
+                Some(known) if Fingerprint::fits(known.body, op.body) => Ok(()),
+                Some(_) => {
+                    let message = format!(
+                        "run {} has taken another operation under this id, or this one with another body: use \
+                             another id for another operation",
+                        self.run.id
+                    );
+                    Err(Refusal::invalid(Code::IdempotencyKeyReused, message).into())
                 }
-            }
+                None => self.operate(input).map_err(Into::into),
+            },
         }
     }
 
@@ -269,8 +294,12 @@ impl<'a> Decision<'a> {
         attempt: u32,
         output: Datum,
         branch: Option<Branch>,
-        usage: Option<Usage>,
+        spent: Spent,
     ) {
+        let Spent { usage, fallbacks } = spent;
+        if let Err(error) = within("output", &output) {
+            return self.fail(key, attempt, error, Spent { usage, fallbacks });
+        }
         self.put(What::StepCompleted {
             step: key.clone(),
             attempt,
@@ -280,23 +309,19 @@ impl<'a> Decision<'a> {
             error: None,
             op: None,
             signal: None,
+            body: None,
+            fallbacks,
         });
     }
 
     /// Records a failed attempt and what follows from it: another attempt, another output, or the end.
-    pub fn fail(&mut self, key: &StepKey, attempt: u32, error: CallError, usage: Option<Usage>) {
-        self.fail_as(key, attempt, error, usage, None);
+    pub fn fail(&mut self, key: &StepKey, attempt: u32, error: CallError, spent: Spent) {
+        self.fail_as(key, attempt, error, spent, None);
     }
 
     /// The same, said by a person in the operation `op`.
-    pub fn fail_as(
-        &mut self,
-        key: &StepKey,
-        attempt: u32,
-        error: CallError,
-        usage: Option<Usage>,
-        op: Option<OperationId>,
-    ) {
+    pub fn fail_as(&mut self, key: &StepKey, attempt: u32, error: CallError, spent: Spent, op: Option<&Op>) {
+        let Spent { usage, fallbacks } = spent;
         let plan = self.plan.clone();
         let Some(ix) = plan.by_id.get(&*key.node) else { return };
         let node = &plan.node(*ix).node;
@@ -309,9 +334,20 @@ impl<'a> Decision<'a> {
             .then(|| retry::delay(&policy, attempt, &seed, error.retry_after))
             .flatten();
         let failure = Failure::from(error);
+        let (op, body) = (op.map(|op| op.id.clone()), op.and_then(|op| op.body));
         if let Some(delay) = delay {
             let retry_at = Some(self.at + delay);
-            self.put(What::StepFailed { step: key.clone(), attempt, error: failure, retry_at, usage, op });
+            let step = key.clone();
+            self.put(What::StepFailed {
+                step,
+                attempt,
+                error: failure,
+                retry_at,
+                usage,
+                op,
+                body,
+                fallbacks,
+            });
             return;
         }
         // The error is recorded beside the default, so that people see why the output is not the node's own.
@@ -325,6 +361,8 @@ impl<'a> Decision<'a> {
                 error: Some(failure),
                 op,
                 signal: None,
+                body,
+                fallbacks,
             });
             return;
         }
@@ -335,6 +373,8 @@ impl<'a> Decision<'a> {
             retry_at: None,
             usage,
             op,
+            body,
+            fallbacks,
         });
         if !self.handled(*ix) {
             self.fail_scope(key, *ix, failure);
@@ -368,9 +408,15 @@ impl<'a> Decision<'a> {
                 let attempt = self.run.steps.get(&owner).map_or(1, |s| s.attempt);
                 let message =
                     format!("node {} in iteration {}: {}", key.node, key.iteration, failure.message);
+                // What was just recorded is not moved out yet.
+                let details = failure.details.and_then(|details| match details {
+                    Datum::Inline(details) => Some(Box::new((*details).clone())),
+                    Datum::Stored(_) => None,
+                });
                 // The error is permanent, because another attempt of the owner would repeat the iterations that
                 // succeeded, too.
-                self.fail(&owner, attempt, CallError::permanent(&failure.code, message), None);
+                let error = CallError { details, ..CallError::permanent(&failure.code, message) };
+                self.fail(&owner, attempt, error, Spent::default());
             }
         }
     }

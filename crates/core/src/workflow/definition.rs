@@ -76,15 +76,28 @@ pub struct Position {
 /// What a node does, with its configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "config", rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a definition has 1,000 nodes at most, and each is matched everywhere"
+)]
 pub enum NodeKind {
+    /// Asks an agent, or offers a task to a worker outside, and completes with the answer.
     Agent(AgentNode),
+    /// Makes a value of what is there already.
     Transform(TransformNode),
+    /// Ends by the branch `true` or `false`.
     Condition(ConditionNode),
+    /// Runs its body once for each item of a list, several at a time.
     ForEach(ForEachNode),
+    /// Runs its body again and again until a condition holds.
     Loop(LoopNode),
+    /// Waits for a span of time, or until an instant.
     Wait(WaitNode),
+    /// Waits for a signal, and completes with its data.
     Signal(SignalNode),
+    /// Asks a person, and ends by the branch `approved` or `rejected`.
     Approval(ApprovalNode),
+    /// Calls a server, and completes with its answer.
     Http(request::Template),
 }
 

@@ -2,10 +2,14 @@
 //!
 //! Events are recorded for ever: fields are only ever added, at the end, with a default.
 
-use super::{args::args_hash, definition::Retention};
+use super::{
+    args::args_hash,
+    definition::Retention,
+    op::{Fingerprint, Op},
+};
 use crate::{
     Code, Datum, Span, Timestamp,
-    call::{CallError, Usage},
+    call::{CallError, Fallback, Usage},
     id::{AgentId, OperationId, RunId, WorkflowId},
 };
 use schemars::JsonSchema;
@@ -44,6 +48,9 @@ pub enum What {
         plan: Datum,
         input: Datum,
         settings: RunSettings,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// `input` is given on the first attempt only.
     StepStarted {
@@ -64,6 +71,12 @@ pub enum What {
         op: Option<OperationId>,
         /// The early or awaited signal that this step took.
         signal: Option<String>,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
+        /// Models that gave no answer in this attempt, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fallbacks: Vec<Fallback>,
     },
     /// With `retry_at` another attempt follows; without it the failure is final.
     StepFailed {
@@ -73,6 +86,12 @@ pub enum What {
         retry_at: Option<Timestamp>,
         usage: Option<Usage>,
         op: Option<OperationId>,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
+        /// Models that gave no answer in this attempt, in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fallbacks: Vec<Fallback>,
     },
     /// No edge to the node was taken, or the run wraps up.
     StepSkipped {
@@ -113,6 +132,9 @@ pub enum What {
         op: OperationId,
         name: String,
         data: Datum,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// A looping agent may make the calls that it asked for.
     BudgetReserved {
@@ -127,15 +149,24 @@ pub enum What {
     },
     RunPaused {
         op: OperationId,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     RunResumed {
         op: OperationId,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// The run starts again at the node `from`, with `input` in place of its input if there is one.
     RunRerun {
         op: OperationId,
         from: String,
         input: Option<Datum>,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     RunCompleted {
         output: Datum,
@@ -145,6 +176,9 @@ pub enum What {
     },
     RunCancelled {
         op: OperationId,
+        /// What the operation asks, where its caller named it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Fingerprint>,
     },
     /// The decision was cut at its limit; the next turn goes on.
     DecisionCut {},
@@ -160,10 +194,13 @@ pub struct Reserved {
 }
 
 /// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub code: String,
     pub message: String,
+    /// What came all the same: of an http call `{status, headers, body}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Datum>,
 }
 
 /// Why a run failed.
@@ -201,7 +238,7 @@ pub struct Otherwise {
 pub enum Input {
     /// Begins the run. A repeated one changes nothing.
     Start {
-        op: OperationId,
+        op: Op,
         workflow_id: Option<WorkflowId>,
         version: u32,
         plan: Datum,
@@ -222,17 +259,18 @@ pub enum Input {
         attempt: u32,
         outcome: Outcome,
         usage: Usage,
+        fallbacks: Vec<Fallback>,
     },
     /// Something happened outside that a step waits for, or will.
     Signal {
-        op: OperationId,
+        op: Op,
         name: String,
         data: Datum,
     },
     /// A person answers an approval, or says whether an unknown step was performed. Without `generation` and
     /// `iteration` the one open step of the node is meant.
     Approve {
-        op: OperationId,
+        op: Op,
         node: String,
         generation: Option<u32>,
         iteration: Option<String>,
@@ -241,16 +279,16 @@ pub enum Input {
         args_hash: Option<String>,
     },
     Cancel {
-        op: OperationId,
+        op: Op,
     },
     Pause {
-        op: OperationId,
+        op: Op,
     },
     Resume {
-        op: OperationId,
+        op: Op,
     },
     Rerun {
-        op: OperationId,
+        op: Op,
         from: String,
         input: Option<Datum>,
     },
@@ -308,6 +346,8 @@ pub struct Refusal {
     pub kind: RefusalKind,
     pub code: Code,
     pub message: String,
+    /// What it refers to may come yet: a little later the same input may be right.
+    pub early: bool,
 }
 
 /// The kinds of refusals, by what the caller can do about them.
@@ -342,6 +382,9 @@ impl fmt::Display for StepKey {
         write!(f, "{}/{}/{}", self.generation, self.node, self.iteration)
     }
 }
+
+/// Where the details of a failure stand in an event.
+pub(crate) const DETAILS: &str = "error.details";
 
 // === impl What ===
 
@@ -447,10 +490,14 @@ impl What {
             What::RunCreated { plan, input, .. } => vec![plan, input],
             What::StepStarted { input, .. } | What::RunRerun { input, .. } => input.iter_mut().collect(),
             What::IterationEnded { output, .. } => output.iter_mut().collect(),
-            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![output],
+            What::StepCompleted { output, error, .. } => {
+                let details = error.as_mut().and_then(|error| error.details.as_mut());
+                std::iter::once(output).chain(details).collect()
+            }
+            What::StepFailed { error, .. } => error.details.iter_mut().collect(),
+            What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
-            What::StepFailed { .. }
-            | What::StepSkipped { .. }
+            What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
             | What::StepGranted { .. }
@@ -471,7 +518,7 @@ impl What {
         self.named_data().into_iter().map(|(_, datum)| datum).collect()
     }
 
-    /// The same, each with the name of its field.
+    /// The same, each with the name of its field, or of the one that it stands in.
     pub(crate) fn named_data(&self) -> Vec<(&'static str, &Datum)> {
         match self {
             What::RunCreated { plan, input, .. } => vec![("plan", plan), ("input", input)],
@@ -479,10 +526,16 @@ impl What {
                 input.iter().map(|input| ("input", input)).collect()
             }
             What::IterationEnded { output, .. } => output.iter().map(|output| ("output", output)).collect(),
-            What::StepCompleted { output, .. } | What::RunCompleted { output } => vec![("output", output)],
+            What::StepCompleted { output, error, .. } => {
+                let details = error.as_ref().and_then(|error| error.details.as_ref());
+                std::iter::once(("output", output)).chain(details.map(|details| (DETAILS, details))).collect()
+            }
+            What::StepFailed { error, .. } => {
+                error.details.iter().map(|details| (DETAILS, details)).collect()
+            }
+            What::RunCompleted { output } => vec![("output", output)],
             What::SignalReceived { data, .. } => vec![("data", data)],
-            What::StepFailed { .. }
-            | What::StepSkipped { .. }
+            What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
             | What::StepGranted { .. }
@@ -517,26 +570,36 @@ impl RunSettings {
 // === impl Refusal ===
 
 impl Refusal {
+    fn new(kind: RefusalKind, code: Code, message: impl Into<String>) -> Self {
+        Self { kind, code, message: message.into(), early: false }
+    }
+
+    /// The same, of something that may come yet.
+    pub fn early(self) -> Self {
+        Self { early: true, ..self }
+    }
+
     /// The state forbids the input now (409).
     pub fn conflict(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Conflict, code, message: message.into() }
+        Self::new(RefusalKind::Conflict, code, message)
     }
     /// There is no such run or node (404).
     pub fn not_found(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::NotFound, code, message: message.into() }
+        Self::new(RefusalKind::NotFound, code, message)
     }
     /// The input itself is wrong (422).
     pub fn invalid(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Invalid, code, message: message.into() }
+        Self::new(RefusalKind::Invalid, code, message)
     }
     /// Too many of these are kept already (429).
     pub fn too_many(code: Code, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::TooMany, code, message: message.into() }
+        Self::new(RefusalKind::TooMany, code, message)
     }
 }
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        Self { code: error.code, message: error.message }
+        let details = error.details.map(|details| Datum::inline(*details));
+        Self { code: error.code, message: error.message, details }
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(super) use schemas::placeholder;
-pub use schemas::schemas;
+pub use schemas::{Described, all, schemas};
 
 /// What becomes of a node that is started.
 #[derive(Debug, Clone, Copy)]
@@ -81,13 +81,13 @@ pub enum Branch {
 impl NodeKind {
     /// Every kind as `type` writes it, in the order of the enum.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        schemas::all().iter().map(|kind| kind.name.as_str())
+        all().iter().map(|kind| kind.name.as_str())
     }
 
     /// Finds a kind by its name, with the least configuration: what does not depend on that can be asked of it. None for a
     /// name that only a later version knows.
     pub fn named(name: &str) -> Option<&'static NodeKind> {
-        schemas::all().iter().find(|kind| kind.name == name).and_then(|kind| kind.example.as_ref())
+        all().iter().find(|kind| kind.name == name).and_then(|kind| kind.example.as_ref())
     }
 
     /// The kind as `type` writes it.

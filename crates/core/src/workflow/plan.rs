@@ -20,6 +20,7 @@ use crate::{
     Problem,
     document::{self, Format},
     expr::Reads,
+    schema,
 };
 use serde_json::Value;
 use std::{
@@ -130,6 +131,20 @@ impl Plan {
     /// read.
     pub fn compile_text(text: &str, format: Format, around: &Surroundings) -> Result<Plan, Vec<Problem>> {
         Self::compile_value(document::parse(text, format).map_err(|p| vec![p])?, around)
+    }
+
+    /// Returns the input that a run is recorded with: what was given, with the defaults of the definition's schema for what
+    /// was left out. Nothing given is the schema's own default, or `{}`. Errs with what the schema does not allow.
+    ///
+    /// Whatever hands an input to a run takes it from here, and whatever compares one with a recorded one, too.
+    pub fn input_of(&self, given: Option<Value>) -> Result<Value, Vec<Problem>> {
+        let Some(schema) = &self.definition.input else {
+            return Ok(given.unwrap_or_else(|| Value::Object(Default::default())));
+        };
+        schema::filled(schema, given).map_err(|problems| {
+            let at = |path: &str| if path.is_empty() { "input".to_owned() } else { format!("input.{path}") };
+            problems.into_iter().map(|p| Problem { path: at(&p.path), ..p }).collect()
+        })
     }
 
     /// Returns a node. `ix` must be one of this plan's.

@@ -7,6 +7,7 @@ mod node_states;
 
 use super::{
     event::{Event, Failure, Reserved, RunError, RunSettings},
+    op::Fingerprint,
     plan::Plan,
 };
 use crate::{
@@ -41,8 +42,8 @@ pub struct Run {
     pub open: OrdSet<StepKey>,
     /// Early signals by name, oldest first.
     pub signals: OrdMap<String, Vector<Datum>>,
-    /// Hashes of the last operations, oldest first: one that is repeated is known by them.
-    pub ops: Vector<u64>,
+    /// The last operations, oldest first: one that is repeated is known by them.
+    pub ops: Vector<Remembered>,
     /// Since when the run is paused.
     pub paused: Option<Timestamp>,
     /// Milliseconds spent paused before the current pause.
@@ -66,6 +67,15 @@ pub struct Run {
     pub ahead: Span,
     /// Finished work in the order it finished; append-only, so that its pages are written once.
     pub archive: Vector<Archived>,
+}
+
+/// An operation that a run has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// Of its id, the first 64 bits of the hash.
+    pub op: u64,
+    /// What it asked; unknown of what we named ourselves, and of what an earlier release recorded.
+    pub body: Option<Fingerprint>,
 }
 
 /// How a run began: what the start pinned into it.
@@ -254,7 +264,13 @@ impl Run {
 
     /// Whether this operation is already in.
     pub fn knows(&self, op: &OperationId) -> bool {
-        self.ops.contains(&apply::op_hash(op))
+        self.remembered(op).is_some()
+    }
+
+    /// Returns what is known of an operation that is in.
+    pub fn remembered(&self, op: &OperationId) -> Option<Remembered> {
+        let hash = apply::op_hash(op);
+        self.ops.iter().rev().find(|known| known.op == hash).copied()
     }
 
     /// Returns the status, which is worked out each time and stored nowhere.

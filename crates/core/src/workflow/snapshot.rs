@@ -5,7 +5,8 @@
 
 use super::{
     event::{Reserved, StepKey},
-    run::{Archived, Created, Ended, Generation, Run, Step},
+    op::Fingerprint,
+    run::{Archived, Created, Ended, Generation, Remembered, Run, Step},
 };
 use crate::{Datum, Timestamp, call::Usage, id::RunId};
 use imbl::Vector;
@@ -30,6 +31,9 @@ pub struct Head {
     purging: bool,
     /// How many archived items belong to it.
     pub archived: u64,
+    /// What each of `ops` asked; nothing where that is known of none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bodies: Vec<Option<Fingerprint>>,
 }
 
 impl Run {
@@ -52,7 +56,7 @@ impl Run {
             generations: self.generations.iter().cloned().collect(),
             steps: steps.collect(),
             signals: self.signals.iter().map(|(n, q)| (n.clone(), q.iter().cloned().collect())).collect(),
-            ops: self.ops.iter().copied().collect(),
+            ops: self.ops.iter().map(|known| known.op).collect(),
             paused: self.paused,
             paused_for: self.paused_for,
             usage: self.usage,
@@ -63,6 +67,10 @@ impl Run {
             abandoned: self.abandoned.iter().map(|(k, a)| (k.clone(), *a)).collect(),
             purging: self.purging,
             archived: self.archive.len() as u64,
+            bodies: match self.ops.iter().any(|known| known.body.is_some()) {
+                true => self.ops.iter().map(|known| known.body).collect(),
+                false => Vec::new(),
+            },
         }
     }
 
@@ -88,11 +96,12 @@ impl Run {
                 iterations.outputs.insert(*index, output.clone());
             }
         }
+        let bodies = head.bodies.into_iter().chain(std::iter::repeat(None));
         Run {
             created: head.created,
             generations: head.generations.into_iter().collect(),
             signals: head.signals.into_iter().map(|(n, q)| (n, Vector::from(q))).collect(),
-            ops: head.ops.into_iter().collect(),
+            ops: head.ops.into_iter().zip(bodies).map(|(op, body)| Remembered { op, body }).collect(),
             paused: head.paused,
             paused_for: head.paused_for,
             usage: head.usage,

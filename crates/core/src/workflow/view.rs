@@ -86,6 +86,10 @@ pub struct RunView {
     /// Of its last event, where the run itself was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
+    /// The operation that was asked for had been done before. The API says it in a header.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(skip)]
+    pub replayed: bool,
 }
 
 // === impl Summary ===
@@ -145,6 +149,7 @@ impl Summary {
             ended_at: self.ended_at.map(|t| t.to_string()),
             run_id: None,
             seq: None,
+            replayed: false,
         }
     }
 }

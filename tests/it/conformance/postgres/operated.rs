@@ -3,11 +3,11 @@
 use super::Database;
 use crate::harness::{Postgres, connect, eventually};
 use callboard_catalog::{
-    AppendError, Catalog, Definitions, Error, Journal, Link, NewVersion, NewWorkflow, PostgresCatalog,
-    SchemaError, Sweep, suite,
+    Answer, AppendError, Catalog, Change, Definitions, Error, Idempotency, Journal, Link, NewVersion,
+    NewWorkflow, Once, PostgresCatalog, Request, SchemaError, Sweep, Workflow, suite,
 };
 use callboard_core::{
-    Timestamp,
+    Hash, Timestamp,
     id::{ProjectId, RunId, WorkflowId},
 };
 use serde_json::{Map, json};
@@ -151,6 +151,7 @@ async fn the_api_s_role_sees_its_project_and_nothing_by_another_name() {
     for refused in [
         format!("select count(*) from {month}"),
         "select secret from internal_keys".to_owned(),
+        "select event from early_messages".to_owned(),
         "update runs set status = 'mine'".to_owned(),
         "insert into workflows (id, name, project) values (gen_random_uuid(), 'x', 'theirs')".to_owned(),
         "select make_partitions(1)".to_owned(),
@@ -178,6 +179,56 @@ async fn a_login_without_any_right_of_its_own_is_enough_for_a_process() {
     assert_eq!(catalog.history(&run, 0, 10).await.unwrap().len(), 2);
     catalog.create_workflow(workflow(&DEFAULT, "one")).await.unwrap();
     catalog.health().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_healthy_where_it_can_be_written_and_says_what_is_wrong_where_not() {
+    let database = Database::make().await;
+    let catalog = database.open().await;
+    let all = futures::future::join_all((0..6).map(|_| catalog.health())).await;
+    assert!(all.iter().all(Result::is_ok), "nobody is in another one's way: {all:?}");
+    let mut owner = database.owner().await;
+    assert_eq!(number(&mut owner, "select count(*) from answers").await, 0, "nothing stays");
+    let read_only = format!("alter database {} set default_transaction_read_only = on", database.name);
+    owner.execute(AssertSqlSafe(read_only)).await.unwrap();
+    let told = database.open().await.health().await.err().map(|error| error.to_string());
+    assert!(told.as_ref().is_some_and(|told| told.contains("it is read-only")), "{told:?}");
+    let lost = "drop table early_messages, answers";
+    owner.execute(AssertSqlSafe(format!("set default_transaction_read_only = off; {lost}"))).await.unwrap();
+    let told = catalog.health().await.err().map(|error| error.to_string());
+    assert!(told.as_ref().is_some_and(|told| told.contains("can't be written")), "{told:?}");
+}
+
+/// Whoever makes the change holds its key, in whichever process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_under_a_key_is_made_once_by_several_processes() {
+    let database = Database::make().await;
+    let catalogs = [database.open().await, database.open().await, database.open().await];
+    for round in 0..10 {
+        let asked = catalogs.iter().cycle().take(12).map(|catalog| {
+            let request = Request {
+                project: DEFAULT,
+                route: "POST /workflows",
+                key: format!("key {round}"),
+                body: Hash::of(b"body"),
+                at: suite::at(1),
+            };
+            let told = |workflow: Option<&Workflow>| Answer {
+                status: 201,
+                headers: Vec::new(),
+                body: workflow.map(|workflow| workflow.id.to_string()).unwrap_or_default().into(),
+            };
+            catalog.once(request, Change::CreateWorkflow(workflow(&DEFAULT, "one")), Box::new(told))
+        });
+        let done: Vec<Once> =
+            futures::future::join_all(asked).await.into_iter().map(|done| done.unwrap()).collect();
+        let (made, known): (Vec<&Once>, Vec<&Once>) =
+            done.iter().partition(|once| matches!(once, Once::Made(_)));
+        let [Once::Made(answer)] = made[..] else { panic!("made {} times", made.len()) };
+        assert!(known.iter().all(|once| **once == Once::Known(answer.clone())), "{known:?}");
+    }
+    let mut owner = database.owner().await;
+    assert_eq!(number(&mut owner, "select count(*) from workflows").await, 10);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

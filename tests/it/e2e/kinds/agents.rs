@@ -69,7 +69,7 @@ async fn tools_are_called_and_their_answers_told(w: World) {
     let answers = told(&calls[1]);
     assert_eq!(answers[0], "5");
     assert!(answers[1].contains("a harbour town"), "{answers:?}");
-    assert!(w.served("/lookup").iter().any(|r| r.target == "/lookup?q=L%C3%BCbeck+%26+more"));
+    assert!(w.served("/lookup").iter().any(|r| r.target == "/lookup?q=L%C3%BCbeck%20%26%20more"));
     assert_ne!(calls[0].idempotency_key(), calls[1].idempotency_key());
 }
 

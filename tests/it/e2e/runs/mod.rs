@@ -2,6 +2,7 @@
 
 mod commands;
 mod operations;
+mod repeated;
 mod rerun;
 mod stream;
 
@@ -18,5 +19,8 @@ async fn every_operation_does_what_it_says_beside_real_dapr() {
 }
 
 fn all() -> Vec<(&'static str, Case)> {
-    [operations::all(), rerun::all(), commands::all(), stream::all()].into_iter().flatten().collect()
+    [operations::all(), repeated::all(), rerun::all(), commands::all(), stream::all()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -123,6 +123,7 @@ pub const MISTAKES: &[&str] = &[
     "not_known_yet",
     "invalid_schema",
     "schema_too_costly",
+    "invalid_default",
     "invalid_url",
     "invalid_header",
     "reserved_header",

@@ -8,8 +8,8 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, Changes, Filter, Items, Nothing, Page, Rerun, RunItem, Saved, Signal, Start, StartInline,
-    StartedView, StepsPage, WorkflowLine, WorkflowView,
+    Approve, Changes, CheckedView, Evaluate, Evaluated, Filter, Items, NodeKindView, Nothing, Page, Rerun,
+    RunItem, Saved, Signal, Start, StartInline, StartedView, StepsPage, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -73,15 +73,19 @@ pub enum Content {
 pub const HEADERS: [(&str, &str); 3] = [
     (
         "Idempotency-Key",
-        "Names the operation: 1 to 255 visible ASCII characters. The same key does the same thing once.",
+        "Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done \
+         once, and answered again; another one is 422 `idempotency_key_reused`.",
     ),
     ("If-Match", "The version that the change was made on, such as `\"3\"`."),
     ("Last-Event-ID", "Resumes a stream after this seq; wins over `after`."),
 ];
 
 /// Headers of answers, by name.
-pub const ANSWERED: [(&str, &str); 2] =
-    [("ETag", "The version, such as `\"3\"`."), ("Location", "The path of what was made.")];
+pub const ANSWERED: [(&str, &str); 3] = [
+    ("ETag", "The version, such as `\"3\"`."),
+    ("Location", "The path of what was made."),
+    ("Idempotency-Replayed", "`true` where this was done before, under the same key; absent otherwise."),
+];
 
 const fn of<T: JsonSchema>() -> Of {
     |generator| generator.subschema_for::<T>()
@@ -93,7 +97,9 @@ const fn ok(description: &'static str, content: Content) -> Answer {
 
 const KEY: &[&str] = &["Idempotency-Key"];
 const TAG: &[&str] = &["ETag"];
-const PLACED: &[&str] = &["Location"];
+const PLACED: &[&str] = &["Location", REPLAYED];
+const AGAIN: &[&str] = &[REPLAYED];
+const REPLAYED: &str = "Idempotency-Replayed";
 const NO_QUERY: &[Of] = &[];
 const PAGED: &[Of] = &[of::<Page>()];
 const WAITING: &[Of] = &[of::<Wait>()];
@@ -102,7 +108,12 @@ const SAVES: &[u16] = &[408, 409, 413, 415, 422];
 const STARTS: &[u16] = &[404, 408, 409, 413, 415, 422, 429];
 const OPERATES: &[u16] = &[404, 408, 409, 410, 413, 415, 422, 429];
 
-const RUN: &[Answer] = &[ok("The run, as the operation leaves it.", Content::Json(of::<RunView>()))];
+const RUN: &[Answer] = &[Answer {
+    status: 200,
+    description: "The run, as the operation leaves it; repeated, as it is now.",
+    content: Content::Json(of::<RunView>()),
+    headers: AGAIN,
+}];
 const STARTED: &[Answer] = &[Answer {
     status: 200,
     description: "The run is recorded; with `wait` the whole run.",
@@ -161,15 +172,30 @@ pub const ROUTES: &[Route] = &[
         id: "createWorkflow",
         summary: "Saves a definition as a new workflow",
         query: SAVING,
-        headers: &[],
+        headers: KEY,
         body: Body::Definition(of::<Definition>()),
         answers: &[Answer {
             status: 201,
             description: "Version 1 is saved.",
             content: Content::Json(of::<Saved>()),
-            headers: &["ETag", "Location"],
+            headers: &["ETag", "Location", REPLAYED],
         }],
         refusals: SAVES,
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/workflows/check",
+        tag: "workflows",
+        id: "checkWorkflow",
+        summary: "Says everything that is wrong with a definition; saves nothing",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[ok(
+            "It was looked at; `problems` says what is wrong.",
+            Content::Json(of::<CheckedView>()),
+        )],
+        refusals: &[408, 413, 415, 422],
     },
     read(
         "/api/v1/workflows/{id}",
@@ -191,13 +217,13 @@ pub const ROUTES: &[Route] = &[
         id: "updateWorkflow",
         summary: "Saves the next version; runs keep theirs",
         query: SAVING,
-        headers: &["If-Match"],
+        headers: &["Idempotency-Key", "If-Match"],
         body: Body::Definition(of::<Definition>()),
         answers: &[Answer {
             status: 200,
             description: "The next version is saved.",
             content: Content::Json(of::<Saved>()),
-            headers: TAG,
+            headers: &["ETag", REPLAYED],
         }],
         refusals: SAVES,
     },
@@ -208,15 +234,15 @@ pub const ROUTES: &[Route] = &[
         id: "deleteWorkflow",
         summary: "Hides a workflow; its runs go on",
         query: NO_QUERY,
-        headers: &[],
+        headers: KEY,
         body: Body::None,
         answers: &[Answer {
             status: 204,
             description: "It is hidden.",
             content: Content::None,
-            headers: &[],
+            headers: AGAIN,
         }],
-        refusals: &[415],
+        refusals: &[415, 422],
     },
     Route {
         method: "post",
@@ -304,6 +330,26 @@ pub const ROUTES: &[Route] = &[
         of::<Rerun>(),
         true,
     ),
+    read(
+        "/api/v1/node-kinds",
+        "language",
+        "listNodeKinds",
+        "The kinds of nodes, each with the schema of its `config`",
+        NO_QUERY,
+        &[ok("All of them.", Content::Json(of::<Items<NodeKindView>>()))],
+    ),
+    Route {
+        method: "post",
+        path: "/api/v1/expressions/evaluate",
+        tag: "language",
+        id: "evaluateExpression",
+        summary: "Evaluates an expression or a template over data, or over a run's",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Json { of: of::<Evaluate>(), required: true },
+        answers: &[ok("What it gave.", Content::Json(of::<Evaluated>()))],
+        refusals: &[404, 408, 409, 410, 413, 415, 422],
+    },
     read(
         "/api/v1/openapi.json",
         "server",

@@ -3,8 +3,9 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Append, AppendError, Definitions, Entry, Error as CatalogError, Journal, Keys, NO_HASH, NewVersion,
-    NewWorkflow, OpenRun, Pins, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    Answering, Append, AppendError, Change, Definitions, Early, EarlyMessage, Entry, Error as CatalogError,
+    Idempotency, Journal, Keys, NO_HASH, NewVersion, NewWorkflow, Once, OpenRun, Pins, RunFilter,
+    RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -36,17 +37,19 @@ fn completed(n: u64) -> What {
         error: None,
         op: None,
         signal: None,
+        body: None,
+        fallbacks: Vec::new(),
     }
 }
 
-fn entry(seq: u64, what: What) -> Entry {
+pub(super) fn entry(seq: u64, what: What) -> Entry {
     let event = Event { at: Timestamp(0), what };
     let event = serde_json::to_string(&event).expect("JSON");
     Entry { seq, at: Timestamp(0), hash: Hash::of(&seq.to_le_bytes()), event }
 }
 
 /// Appends entries of a run that has ended, so that no actor is asked.
-async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &str) {
+pub(super) async fn ended(catalog: &dyn Catalog, run: &str, entries: Vec<Entry>, summary: &str) {
     let last = entries.len() as u64;
     let run: RunId = run.parse().expect("an id");
     let append = Append {
@@ -250,6 +253,45 @@ impl Keys for Growing {
     }
     async fn require_signatures(&self) -> Result<bool, CatalogError> {
         Ok(false)
+    }
+}
+
+#[async_trait]
+impl Idempotency for Growing {
+    async fn answered(&self, _: &callboard_catalog::Request) -> Result<Option<Once>, CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn once(
+        &self,
+        _: callboard_catalog::Request,
+        _: Change,
+        _: Answering,
+    ) -> Result<Once, CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn forget_answers(&self, _: Timestamp, _: u32) -> Result<u64, CatalogError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Early for Growing {
+    async fn keep_early(&self, _: EarlyMessage, _: Timestamp, _: u32) -> Result<bool, CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn early(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<EarlyMessage>, CatalogError> {
+        Ok(Vec::new())
+    }
+
+    async fn early_again(&self, _: &str, _: Timestamp) -> Result<(), CatalogError> {
+        unreachable!("nothing is changed")
+    }
+
+    async fn forget_early(&self, _: &str) -> Result<bool, CatalogError> {
+        unreachable!("nothing is changed")
     }
 }
 

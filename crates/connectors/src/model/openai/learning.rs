@@ -53,82 +53,131 @@ impl Learnt {
     }
 }
 
+impl Change {
+    fn of(what: &'static str, abilities: Abilities) -> Self {
+        Self { abilities, dropped: BTreeSet::new(), what, is_guess: false, once: false }
+    }
+}
+
 /// Returns what to change after a refusal, if anything may help.
 pub(super) fn change(now: &Dialect, fixed: &Abilities, sent: &Sent, refusal: &Refusal) -> Option<Change> {
-    let says = |words: &[&str]| words.iter().any(|word| refusal.text.contains(word));
-    let change =
-        |what, abilities| Change { abilities, dropped: BTreeSet::new(), what, is_guess: false, once: false };
+    let refused = Refused { now, fixed, sent, text: &refusal.text };
     if refusal.is_of_stream() {
-        let plain = Abilities { stream: Some(false), ..Abilities::default() };
-        return (sent.stream && fixed.stream.is_none()).then(|| change("stream", plain));
+        return refused.stream();
     }
     if !refusal.is_of_request() {
         return None;
     }
-    let unknown = says(&UNKNOWN);
-    let named: BTreeSet<String> =
-        sent.extras.iter().filter(|name| says(&[&name.to_ascii_lowercase()])).cloned().collect();
-    if !named.is_empty() && fixed.send_back.is_none() {
-        return Some(Change { dropped: named, ..change("fields of its answers", Abilities::default()) });
+    refused
+        .extras()
+        .or_else(|| refused.stream_usage())
+        .or_else(|| refused.format())
+        .or_else(|| refused.limit())
+        .or_else(|| refused.temperature())
+        .or_else(|| refused.instructions())
+        // It does not say what it does not like. What is best effort goes first, what can be said otherwise then.
+        .or_else(|| {
+            let change = refused.stream()?;
+            Some(Change { is_guess: !refused.says(&["stream"]), ..change })
+        })
+        .or_else(|| refused.any_format())
+}
+
+/// A request that was refused. Each function has one thing that may be done otherwise, if the settings leave it open.
+struct Refused<'a> {
+    now: &'a Dialect,
+    fixed: &'a Abilities,
+    sent: &'a Sent,
+    /// What the endpoint says, in lower case.
+    text: &'a str,
+}
+
+impl Refused<'_> {
+    fn says(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.text.contains(word))
     }
-    if sent.stream
-        && now.stream_usage
-        && fixed.stream_usage.is_none()
-        && says(&["stream_options", "include_usage"])
-    {
+
+    fn stream(&self) -> Option<Change> {
+        let plain = Abilities { stream: Some(false), ..Abilities::default() };
+        (self.sent.stream && self.fixed.stream.is_none()).then(|| Change::of("stream", plain))
+    }
+
+    fn extras(&self) -> Option<Change> {
+        let is_named = |name: &&String| self.says(&[&name.to_ascii_lowercase()]);
+        let dropped: BTreeSet<String> = self.sent.extras.iter().filter(is_named).cloned().collect();
+        (!dropped.is_empty() && self.fixed.send_back.is_none())
+            .then(|| Change { dropped, ..Change::of("fields of its answers", Abilities::default()) })
+    }
+
+    fn stream_usage(&self) -> Option<Change> {
         let abilities = Abilities { stream_usage: Some(false), ..Abilities::default() };
-        return Some(change("stream_options", abilities));
+        (self.sent.stream
+            && self.now.stream_usage
+            && self.fixed.stream_usage.is_none()
+            && self.says(&["stream_options", "include_usage"]))
+        .then(|| Change::of("stream_options", abilities))
     }
-    if sent.format && says(&FORMAT) {
-        if sent.tools && fixed.structured_with_tools.is_none() && says(&["tool", "function call"]) {
+
+    fn format(&self) -> Option<Change> {
+        if !(self.sent.format && self.says(&FORMAT)) {
+            return None;
+        }
+        let with_tools = self.sent.tools && self.fixed.structured_with_tools.is_none();
+        if with_tools && self.says(&["tool", "function call"]) {
             let abilities = Abilities { structured_with_tools: Some(false), ..Abilities::default() };
-            return Some(change("response_format beside tools", abilities));
+            return Some(Change::of("response_format beside tools", abilities));
         }
-        if let Some(lower) = lower(now, fixed) {
-            let once = says(&["invalid schema", "invalid_json_schema"]);
-            return Some(Change { once, ..change("response_format", lower) });
-        }
+        let once = self.says(&["invalid schema", "invalid_json_schema"]);
+        Some(Change { once, ..Change::of("response_format", lower(self.now, self.fixed)?) })
     }
-    if sent.limit && unknown && fixed.token_limit.is_none() && says(&["max_tokens", "max_completion_tokens"])
-    {
-        let limit = match now.token_limit {
+
+    fn limit(&self) -> Option<Change> {
+        let is_open = self.sent.limit && self.fixed.token_limit.is_none();
+        if !(is_open && self.is_unknown() && self.says(&["max_tokens", "max_completion_tokens"])) {
+            return None;
+        }
+        let limit = match self.now.token_limit {
             TokenLimit::MaxTokens => TokenLimit::MaxCompletionTokens,
             TokenLimit::MaxCompletionTokens | TokenLimit::None => TokenLimit::MaxTokens,
         };
-        if limit != sent.first_limit {
-            let abilities = Abilities { token_limit: Some(limit), ..Abilities::default() };
-            return Some(change("the token limit's name", abilities));
-        }
+        let abilities = Abilities { token_limit: Some(limit), ..Abilities::default() };
+        (limit != self.sent.first_limit).then(|| Change::of("the token limit's name", abilities))
     }
-    if sent.temperature && unknown && fixed.temperature.is_none() && says(&["temperature"]) {
+
+    fn temperature(&self) -> Option<Change> {
         let abilities = Abilities { temperature: Some(false), ..Abilities::default() };
-        return Some(change("temperature", abilities));
+        (self.sent.temperature
+            && self.fixed.temperature.is_none()
+            && self.is_unknown()
+            && self.says(&["temperature"]))
+        .then(|| Change::of("temperature", abilities))
     }
-    if sent.instructions
-        && fixed.instructions.is_none()
-        && says(&["role", "system", "developer"])
-        && (unknown || says(&["one of"]))
-    {
-        let instructions = match now.instructions {
-            Instructions::System => Some(Instructions::User),
-            Instructions::Developer => Some(Instructions::System),
-            Instructions::User => None,
-        };
-        if instructions.is_some() {
-            let abilities = Abilities { instructions, ..Abilities::default() };
-            return Some(change("the role of the instructions", abilities));
+
+    fn instructions(&self) -> Option<Change> {
+        let is_open = self.sent.instructions && self.fixed.instructions.is_none();
+        let is_meant =
+            self.says(&["role", "system", "developer"]) && (self.is_unknown() || self.says(&["one of"]));
+        if !(is_open && is_meant) {
+            return None;
         }
+        let instructions = match self.now.instructions {
+            Instructions::System => Instructions::User,
+            Instructions::Developer => Instructions::System,
+            Instructions::User => return None,
+        };
+        let abilities = Abilities { instructions: Some(instructions), ..Abilities::default() };
+        Some(Change::of("the role of the instructions", abilities))
     }
-    // It does not say what it does not like. What is best effort goes first, what can be said otherwise then.
-    if sent.stream && fixed.stream.is_none() {
-        let abilities = Abilities { stream: Some(false), ..Abilities::default() };
-        return Some(Change { is_guess: !says(&["stream"]), ..change("stream", abilities) });
-    }
-    if sent.format && fixed.structured.is_none() {
+
+    fn any_format(&self) -> Option<Change> {
         let abilities = Abilities { structured: Some(Structured::Prompt), ..Abilities::default() };
-        return Some(Change { is_guess: true, ..change("response_format", abilities) });
+        (self.sent.format && self.fixed.structured.is_none())
+            .then(|| Change { is_guess: true, ..Change::of("response_format", abilities) })
     }
-    None
+
+    fn is_unknown(&self) -> bool {
+        self.says(&UNKNOWN)
+    }
 }
 
 /// The next way to hold an answer to its schema.

@@ -28,6 +28,8 @@ pub(super) struct Gathered {
     /// Without what was thought aloud.
     text: String,
     aloud: Aloud,
+    /// It has reasoning beside its text.
+    thought: bool,
     refusal: String,
     /// Bytes of all texts, those of thinking included: they are paid for.
     written: usize,
@@ -109,7 +111,9 @@ impl Gathered {
             self.written += refusal.len();
         }
         for name in ["reasoning_content", "reasoning"] {
-            self.written += piece.get(name).and_then(Value::as_str).map_or(0, str::len);
+            let thought = piece.get(name).and_then(Value::as_str).map_or(0, str::len);
+            self.written += thought;
+            self.thought |= thought > 0;
         }
         let calls = match piece.get("tool_calls") {
             Some(Value::Array(calls)) => calls.as_slice(),
@@ -155,7 +159,10 @@ impl Gathered {
                         (None, Some("refusal")) => {
                             self.refusal.push_str(part["refusal"].as_str().unwrap_or_default())
                         }
-                        (None, Some(_)) => self.written += part.to_string().len(),
+                        (None, Some(kind)) => {
+                            self.written += part.to_string().len();
+                            self.thought |= matches!(kind, "thinking" | "reasoning" | "redacted_thinking");
+                        }
                     }
                 }
                 shown
@@ -238,9 +245,9 @@ impl Gathered {
     pub fn reply(mut self, request: &ModelRequest) -> Result<ModelReply, CallError> {
         let rest = self.aloud.finish();
         self.text.push_str(&rest);
-        if let Some(answer) = thinking::without_head(&self.text) {
-            self.text = answer.to_owned();
-        }
+        let headless = thinking::without_head(&self.text).map(str::to_owned);
+        let (text, headless) = headless.map_or((self.text, false), |answer| (answer, true));
+        self.text = text;
         let kept: Vec<usize> = (0..self.calls.len()).filter(|at| !self.calls[*at].name.is_empty()).collect();
         let tool_calls: Vec<ToolCall> = self
             .calls
@@ -263,6 +270,13 @@ impl Gathered {
                 Finish::Refused(self.refusal.chars().take(REFUSAL).collect())
             }
             Some(End::Done) | None => Finish::Complete,
+        };
+        let thought = self.thought || self.aloud.thought || headless;
+        let finish = match finish {
+            Finish::Complete if thought && self.text.trim().is_empty() && tool_calls.is_empty() => {
+                Finish::Thought
+            }
+            finish => finish,
         };
         if finish == Finish::Complete && self.text.is_empty() && tool_calls.is_empty() {
             return Err(invalid("the answer is empty", true));

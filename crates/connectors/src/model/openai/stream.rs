@@ -12,6 +12,7 @@ use crate::{
     model::{OnDelta, invalid},
 };
 use callboard_core::agent::message::{ModelReply, ModelRequest};
+use serde_json::Value;
 use std::time::Duration;
 
 /// How long a stream whose answer is complete is waited for: its use of tokens may follow.
@@ -38,7 +39,7 @@ pub(super) async fn read(
 ) -> Result<ModelReply, Unread> {
     let mut gathered = Gathered::default();
     let mut events = Events::default();
-    let (mut received, mut said) = (0, 0);
+    let (mut received, mut said) = (0, Said(0));
     let mut whole: Option<Vec<u8>> = None;
     loop {
         let chunk = match gathered.is_finished() {
@@ -61,23 +62,8 @@ pub(super) async fn read(
             }
             continue;
         }
-        for event in events.add(&chunk)? {
-            let Some(answer) = event else { return Ok(gathered.reply(request)?) };
-            let text = match gathered.add(&answer) {
-                // What goes wrong behind a complete answer changes nothing about it.
-                Err(_) if gathered.is_finished() => return Ok(gathered.reply(request)?),
-                added => added?,
-            };
-            // What stands around each word is many times as long as the word.
-            said += text.len();
-            if said > ANSWER {
-                return Err(invalid("the answer is too long", false).into());
-            }
-            if let Some(on_delta) = on_delta
-                && !text.is_empty()
-            {
-                on_delta(&text);
-            }
+        if said.take(&mut gathered, events.add(&chunk)?, on_delta)? {
+            return Ok(gathered.reply(request)?);
         }
     }
     if let Some(body) = whole {
@@ -93,6 +79,38 @@ pub(super) async fn read(
         return Err(invalid("the stream was cut", true).into());
     }
     Ok(gathered.reply(request)?)
+}
+
+/// How many bytes of an answer were read so far: what stands around each word is many times as long as the word.
+struct Said(usize);
+
+impl Said {
+    /// Takes what came in at once, and returns whether the answer has ended.
+    fn take(
+        &mut self,
+        gathered: &mut Gathered,
+        events: Vec<Option<Value>>,
+        on_delta: OnDelta<'_>,
+    ) -> Result<bool, CallError> {
+        for event in events {
+            let Some(answer) = event else { return Ok(true) };
+            let text = match gathered.add(&answer) {
+                // What goes wrong behind a complete answer changes nothing about it.
+                Err(_) if gathered.is_finished() => return Ok(true),
+                added => added?,
+            };
+            self.0 += text.len();
+            if self.0 > ANSWER {
+                return Err(invalid("the answer is too long", false));
+            }
+            if let Some(on_delta) = on_delta
+                && !text.is_empty()
+            {
+                on_delta(&text);
+            }
+        }
+        Ok(false)
+    }
 }
 
 fn broken(error: &reqwest::Error) -> CallError {

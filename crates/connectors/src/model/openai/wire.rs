@@ -11,7 +11,7 @@ use async_openai::types::chat::{
     ChatCompletionTool, ChatCompletionTools, CreateChatCompletionRequest, FunctionCall, FunctionObject,
     ResponseFormat, ResponseFormatJsonSchema,
 };
-use callboard_core::agent::message::{Message, ModelRequest, Role, ToolCall};
+use callboard_core::agent::message::{Message, ModelRequest, Role, ToolCall, ToolSpec};
 use serde_json::Value;
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -37,34 +37,9 @@ pub(super) fn request(
     stream: bool,
     first_limit: TokenLimit,
 ) -> serde_json::Result<Sent> {
-    let tools: Vec<_> = request
-        .tools
-        .iter()
-        .map(|tool| {
-            ChatCompletionTools::Function(ChatCompletionTool {
-                function: FunctionObject {
-                    name: tool.name.clone(),
-                    description: Some(tool.description.clone()),
-                    parameters: Some(tool.parameters.clone()),
-                    strict: None,
-                },
-            })
-        })
-        .collect();
+    let tools: Vec<_> = request.tools.iter().map(tool).collect();
     let structured = dialect.structured(request);
-    let format =
-        structured.zip(request.output_schema.as_ref()).and_then(|(structured, schema)| match structured {
-            Structured::JsonSchema => Some(ResponseFormat::JsonSchema {
-                json_schema: ResponseFormatJsonSchema {
-                    description: None,
-                    name: "answer".to_owned(),
-                    schema: schema.clone(),
-                    strict: None,
-                },
-            }),
-            Structured::JsonObject => Some(ResponseFormat::JsonObject),
-            Structured::Prompt => None,
-        });
+    let format = structured.zip(request.output_schema.as_ref()).and_then(format);
     let asked = asked(request, structured, dialect.instructions);
     let has_tools = !tools.is_empty();
     let temperature = request.temperature.filter(|_| dialect.temperature);
@@ -101,6 +76,33 @@ pub(super) fn request(
         instructions: asked.iter().any(|message| message.role == Role::System),
         extras: sent_back,
     })
+}
+
+fn tool(tool: &ToolSpec) -> ChatCompletionTools {
+    ChatCompletionTools::Function(ChatCompletionTool {
+        function: FunctionObject {
+            name: tool.name.clone(),
+            description: Some(tool.description.clone()),
+            parameters: Some(tool.parameters.clone()),
+            strict: None,
+        },
+    })
+}
+
+/// Returns what holds an answer to its schema, unless the prompt does.
+fn format((structured, schema): (Structured, &Value)) -> Option<ResponseFormat> {
+    match structured {
+        Structured::JsonSchema => Some(ResponseFormat::JsonSchema {
+            json_schema: ResponseFormatJsonSchema {
+                description: None,
+                name: "answer".to_owned(),
+                schema: schema.clone(),
+                strict: None,
+            },
+        }),
+        Structured::JsonObject => Some(ResponseFormat::JsonObject),
+        Structured::Prompt => None,
+    }
 }
 
 /// Returns the conversation with the schema in its instructions, where it is nowhere else, and the instructions where they

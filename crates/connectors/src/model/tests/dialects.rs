@@ -75,6 +75,7 @@ fn shown(reply: &Result<ModelReply, CallError>) -> Value {
     match &reply.finish {
         Finish::Complete => {}
         Finish::Cut => all["finish"] = "cut".into(),
+        Finish::Thought => all["finish"] = "thought".into(),
         Finish::Filtered => all["finish"] = "filtered".into(),
         Finish::Refused(words) => all["finish"] = format!("refused: {words}").into(),
     }

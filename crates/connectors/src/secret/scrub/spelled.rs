@@ -68,6 +68,12 @@ pub(super) fn edges(text: &[u8], at: usize, f: &mut impl FnMut(Edge)) {
             if let (0xc2 | 0xc3, Some(&next @ 0x80..=0xbf)) = (byte, text.get(at + 1)) {
                 f(Edge::new(&[(byte & 0x03) << 6 | next & 0x3f], at + 2));
             }
+            // The same for windows-1252, which is what most readers take for Latin-1.
+            if matches!(byte, 0xc5 | 0xc6 | 0xcb | 0xe2)
+                && let Some((byte, length)) = of_windows(&text[at..])
+            {
+                f(Edge::new(&[byte], at + length));
+            }
         }
         b'%' | b'\\' | b'&' | b'=' => {
             if byte == b'=' {
@@ -95,6 +101,19 @@ pub(super) fn edges(text: &[u8], at: usize, f: &mut impl FnMut(Edge)) {
         }
         _ => {}
     }
+}
+
+/// Returns the byte that a character at the beginning is in windows-1252, where Latin-1 has none, and its length in UTF-8.
+fn of_windows(text: &[u8]) -> Option<(u8, usize)> {
+    /// From 0x80 on; those that are left out are nothing there.
+    const CHARS: [char; 32] = [
+        '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘', '’',
+        '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+    ];
+    let length = if text.first() == Some(&0xe2) { 3 } else { 2 };
+    let c = std::str::from_utf8(text.get(..length)?).ok()?.chars().next()?;
+    let place = CHARS.iter().position(|known| *known == c)?;
+    Some((0x80 + place as u8, length))
 }
 
 fn edge(unit: Unit, to: usize) -> Edge {

@@ -74,7 +74,8 @@ pub fn check_call<'p>(profile: &'p Profile, call: &ToolCall) -> Result<(&'p Tool
     };
     let arguments = json::read(call.arguments.as_bytes(), &json::Limits::default())
         .map_err(|e| CallError::permanent("invalid_arguments", format!("the arguments are not JSON: {e}")))?;
-    schema::validate(&tool.parameters, &arguments)
+    // What the model left out is what the tool's schema says.
+    let arguments = schema::filled(&tool.parameters, Some(arguments))
         .map_err(|problems| CallError::permanent("invalid_arguments", listed(&problems)))?;
     Ok((tool, arguments))
 }

@@ -172,7 +172,7 @@ impl Run {
                 let message = format!("called {tool} with the same arguments {times} times");
                 self.end(Ending::Failed(CallError::permanent("loop_detected", message)), put);
             } else {
-                self.check_limits(profile, put);
+                self.check_limits(profile, self.iterations, put);
             }
             return;
         }
@@ -194,11 +194,12 @@ impl Run {
                 };
                 let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
                 let complaint = Message::new(Role::User, text);
+                let round = self.iterations;
                 put(
                     self,
                     Event::AnswerRejected { message: datum(&answer), complaint: datum(&complaint), usage },
                 );
-                self.check_limits(profile, put);
+                self.check_limits(profile, round, put);
             }
             Err(Unfit::Answer(complaint)) => {
                 let message = format!("the answer does not fit the output schema: {complaint}");
@@ -248,11 +249,12 @@ impl Run {
         })
     }
 
-    /// Ends the task if it passed a limit of its agent.
-    fn check_limits(&mut self, profile: &Profile, put: &mut impl FnMut(&mut Run, Event)) {
+    /// Ends the task if it passed a limit of its agent. `round` is the one whose reply was no answer: a call of tools, or an
+    /// answer that does not fit. After as many of them as are allowed the model may answer once more.
+    fn check_limits(&mut self, profile: &Profile, round: u32, put: &mut impl FnMut(&mut Run, Event)) {
         let limits = &profile.spec.limits;
-        if self.iterations > limits.iterations {
-            let breach = format!("{} rounds of model and tool calls", limits.iterations);
+        if round > limits.iterations {
+            let breach = format!("{} rounds of tool calls and rejected answers", limits.iterations);
             self.end(Ending::Failed(over(&breach)), put);
         } else {
             self.check_use(profile, put);
@@ -303,6 +305,11 @@ fn unfinished(profile: &Profile, reply: &ModelReply) -> Option<CallError> {
         Finish::Refused(words) => {
             Some(CallError::elsewhere("model_refused", format!("the model refuses to answer: {words}")))
         }
+        // It may come to an answer the next time.
+        Finish::Thought => Some(CallError::transient(
+            "model_no_answer",
+            "the model only thought: its reply has reasoning and no answer behind it",
+        )),
     }
 }
 
@@ -314,7 +321,10 @@ fn over(limit: &str) -> CallError {
 fn tool_message(id: &str, result: &Result<Value, CallError>) -> Datum {
     let text = match result {
         Ok(value) => value.clone(),
-        Err(e) => json!({"error": {"code": e.code, "message": e.message}}),
+        Err(e) => match &e.details {
+            Some(details) => json!({"error": {"code": e.code, "message": e.message, "details": details}}),
+            None => json!({"error": {"code": e.code, "message": e.message}}),
+        },
     };
     datum(&Message { tool_call_id: Some(id.to_owned()), ..Message::new(Role::Tool, plain(&text)) })
 }

@@ -207,7 +207,7 @@ impl Spec {
 impl Tool {
     /// Checks the parameters and what the tool does.
     fn check(&self, path: &str, problems: &mut Vec<Problem>) {
-        check_schema(&self.parameters, &join(path, "parameters"), problems);
+        check_parameters(&self.parameters, &join(path, "parameters"), problems);
         let config = join(path, "config");
         match &self.kind {
             ToolKind::Expression { value } => {
@@ -227,7 +227,7 @@ fn check_http(http: &request::Template, config: &str, problems: &mut Vec<Problem
     }
     let headers = http.headers.iter().map(|(k, v)| (format!("headers.{k}"), v));
     let query = http.query.iter().map(|(k, v)| (format!("query.{k}"), v));
-    let body = http.body.iter().map(|v| ("body".to_owned(), v));
+    let body = http.bodies().map(|(field, _, v)| (field.to_owned(), v));
     let url = Value::String(http.url.clone());
     for (field, template) in headers.chain(query).chain(body).chain([("url".to_owned(), &url)]) {
         expr::each_text(template, &mut |text| {
@@ -273,6 +273,11 @@ fn check_schema(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
     if let Err(found) = Validator::new(schema) {
         problems.extend(found.into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
     }
+}
+
+/// The same of a schema whose defaults are applied.
+fn check_parameters(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
+    problems.extend(schema::mistakes(schema).into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
 }
 
 fn check_id(id: &str, path: &str, problems: &mut Vec<Problem>) {

@@ -191,7 +191,7 @@ fn a_text_is_no_number() {
     fails("input.score is even", &["null is not a number"]);
     fails("input.mixed | select('odd') | list", &["the text \"10\""]);
     fails("input.amount + 1", &["string and number", "`| int`", "`~`"]);
-    fails("'n/a' | int", &["invalid"]);
+    fails("'n/a' | int", &["the text \"n/a\" is not a number"]);
     for filter in ["int", "float"] {
         fails(&format!("input.score | {filter}"), &["null is not a number", "`| default(0, true)`"]);
         fails(&format!("'inf' | {filter}"), &["the text \"inf\" is not a number"]);

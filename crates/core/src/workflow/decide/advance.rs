@@ -11,10 +11,10 @@ mod guard;
 mod prepare;
 mod room;
 
-use super::{Decision, Halt, context::Scope};
+use super::{Decision, Halt, context::Scope, within};
 use crate::{
     Datum, Stop,
-    call::CallError,
+    call::{CallError, Spent},
     workflow::{
         definition::Join,
         event::{StepKey, What},
@@ -127,7 +127,12 @@ impl Decision<'_> {
                         Ready::Never => {
                             // It never started, but it fails like a first attempt, so that `on_error` applies.
                             let message = "too few of the edges its join waits for were taken";
-                            self.fail(&key, 1, CallError::permanent("join_unsatisfied", message), None);
+                            self.fail(
+                                &key,
+                                1,
+                                CallError::permanent("join_unsatisfied", message),
+                                Spent::default(),
+                            );
                         }
                     }
                 }
@@ -228,11 +233,16 @@ impl Decision<'_> {
         let prepared = self.prepare(&node.node.kind, &context);
         match self.guarded(scope, ix, prepared)? {
             Ok(Prepared::Ended { output, branch }) => {
-                self.complete(key, 1, Datum::inline(output), branch, None);
+                self.complete(key, 1, Datum::inline(output), branch, Spent::default());
                 Ok(true)
             }
             Ok(Prepared::Open { input, deadline }) => {
-                let input = Some(Datum::inline(input));
+                let input = Datum::inline(input);
+                if let Err(error) = within("input", &input) {
+                    self.fail(key, 1, error, Spent::default());
+                    return Ok(true);
+                }
+                let input = Some(input);
                 // The budget did not allow it. What that means is recorded already.
                 let Some(reserved) = self.reservation(key, ix, input.as_ref()) else { return Ok(false) };
                 let deadline = deadline.or(node.node.timeout.map(|t| self.at + t));
@@ -244,7 +254,7 @@ impl Decision<'_> {
                 Ok(false)
             }
             Err(error) => {
-                self.fail(key, 1, error, None);
+                self.fail(key, 1, error, Spent::default());
                 Ok(true)
             }
         }

@@ -5,7 +5,7 @@
 use super::{Decision, Halt};
 use crate::{
     Code,
-    call::Usage,
+    call::Spent,
     id::OperationId,
     schema::Validator,
     workflow::{
@@ -22,14 +22,14 @@ const OP_LIMIT: usize = 4096;
 
 impl Decision<'_> {
     /// Takes an answer to the attempt that is open. Any other is late and yields nothing.
-    pub(super) fn answer(&mut self, key: &StepKey, attempt: u32, outcome: &Outcome, usage: Usage) {
+    pub(super) fn answer(&mut self, key: &StepKey, attempt: u32, outcome: &Outcome, spent: Spent) {
         if !self.is_open_for(key, attempt) {
             return;
         }
         match outcome {
-            Outcome::Done(output) => self.complete(key, attempt, output.clone(), None, Some(usage)),
+            Outcome::Done(output) => self.complete(key, attempt, output.clone(), None, spent),
             Outcome::Failed(error) if !(error.leaves_unknown() && self.is_at_most_once(key)) => {
-                self.fail(key, attempt, error.clone(), Some(usage));
+                self.fail(key, attempt, error.clone(), spent);
             }
             // The call may have been performed, and may not be performed again: only a person can say what follows.
             Outcome::Failed(_) | Outcome::Unknown => {
@@ -47,7 +47,7 @@ impl Decision<'_> {
         key: &StepKey,
         attempt: u32,
         outcome: &Outcome,
-        usage: Usage,
+        spent: Spent,
     ) -> Result<(), Halt> {
         let plan = self.plan.clone();
         // This comes before the look at the state: what nobody can have been asked for is refused even where a late
@@ -77,7 +77,7 @@ impl Decision<'_> {
             }
             Outcome::Failed(_) | Outcome::Unknown => {}
         }
-        self.answer(key, attempt, outcome, usage);
+        self.answer(key, attempt, outcome, spent);
         Ok(())
     }
 

@@ -29,7 +29,6 @@ impl Scope {
         Self { graph: 0, path: String::new() }
     }
 
-    /// Returns the path of the enclosing scope and this iteration's index.
     /// Returns the path of the enclosing scope and this iteration's index; nothing for the workflow's own graph.
     pub fn split(&self) -> Option<(&str, u32)> {
         let (outer, index) = self.path.rsplit_once('.').unwrap_or(("", &self.path));
@@ -97,7 +96,11 @@ impl Decision<'_> {
             }
             // A step that completed with a default output has its error, too.
             if let Some(error) = &step.error {
-                seen.insert("error".into(), json!(error));
+                let mut told = json!({"code": error.code, "message": error.message});
+                if let Some(details) = &error.details {
+                    told["details"] = (*load(details)).clone();
+                }
+                seen.insert("error".into(), told);
             }
             steps.insert(id.clone(), Value::Object(seen));
         }

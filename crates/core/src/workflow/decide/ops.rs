@@ -3,12 +3,12 @@
 use super::Decision;
 use crate::{
     Code, Datum,
-    call::CallError,
-    id::OperationId,
+    call::{CallError, Spent},
     workflow::{
         args_hash,
         event::{Input, Refusal, StepKey, What},
         kinds::Branch,
+        op::Op,
         run::StepState,
     },
 };
@@ -36,20 +36,21 @@ impl Decision<'_> {
                     let message = format!("run {run} already keeps {MAX_SIGNALS} signals that nobody took");
                     return Err(Refusal::too_many(Code::TooManySignals, message));
                 }
-                self.put(What::SignalReceived { op: op.clone(), name: name.clone(), data: data.clone() });
+                let (id, body) = (op.id.clone(), op.body);
+                self.put(What::SignalReceived { op: id, name: name.clone(), data: data.clone(), body });
             }
-            Input::Cancel { op } => self.put(What::RunCancelled { op: op.clone() }),
+            Input::Cancel { op } => self.put(What::RunCancelled { op: op.id.clone(), body: op.body }),
             Input::Pause { op } => {
                 if self.run.paused.is_some() {
                     return Err(Refusal::conflict(Code::RunPaused, format!("run {run} is paused already")));
                 }
-                self.put(What::RunPaused { op: op.clone() });
+                self.put(What::RunPaused { op: op.id.clone(), body: op.body });
             }
             Input::Resume { op } => {
                 if self.run.paused.is_none() {
                     return Err(Refusal::conflict(Code::RunNotPaused, format!("run {run} is not paused")));
                 }
-                self.put(What::RunResumed { op: op.clone() });
+                self.put(What::RunResumed { op: op.id.clone(), body: op.body });
             }
             Input::Approve { op, node, generation, iteration, approved, comment, args_hash } => {
                 let key = self.asked(node, *generation, iteration.as_deref())?;
@@ -99,10 +100,15 @@ impl Decision<'_> {
         });
         match (found.next(), found.next()) {
             (Some(key), None) => Ok(key.clone()),
-            (None, _) => Err(Refusal::conflict(
-                Code::NotWaiting,
-                format!("node {node} of run {run} does not wait for an approval"),
-            )),
+            (None, _) => {
+                let message = format!("node {node} of run {run} does not wait for an approval");
+                let refusal = Refusal::conflict(Code::NotWaiting, message);
+                // Who approves what was never asked may only be too early. What was asked once, or is asked again and
+                // again in a body, is not answered ahead: nobody has seen the next question.
+                let unasked =
+                    self.plan.node(*ix).graph == 0 && !self.run.steps.keys().any(|key| &*key.node == node);
+                Err(if is_approval && unasked { refusal.early() } else { refusal })
+            }
             (Some(_), Some(_)) => {
                 let message =
                     format!("node {node} of run {run} waits in several iterations: name the iteration");
@@ -114,7 +120,7 @@ impl Decision<'_> {
     /// Records what a person says about an open step. `hash` names the arguments that the person saw.
     fn approve(
         &mut self,
-        op: &OperationId,
+        op: &Op,
         key: &StepKey,
         approved: bool,
         comment: Option<String>,
@@ -137,13 +143,12 @@ impl Decision<'_> {
             );
             return Err(Refusal::invalid(Code::ArgsHashRequired, message));
         }
-        let op = Some(op.clone());
         if step.state == StepState::Unknown && !approved {
             let error = CallError::permanent(
                 "unknown_outcome",
                 "nobody knows whether it was performed; a person said it was not",
             );
-            self.fail_as(key, step.attempt, error, None, op);
+            self.fail_as(key, step.attempt, error, Spent::default(), Some(op));
             return Ok(());
         }
         // To approve an unknown step means that it was performed. It completes without a branch, as it would have by
@@ -157,14 +162,16 @@ impl Decision<'_> {
             branch,
             usage: None,
             error: None,
-            op,
+            op: Some(op.id.clone()),
             signal: None,
+            body: op.body,
+            fallbacks: Vec::new(),
         });
         Ok(())
     }
 
     /// Begins a new generation at the node `from`. Errs if the run goes on, or its state is being deleted.
-    fn rerun(&mut self, op: &OperationId, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
+    fn rerun(&mut self, op: &Op, from: &str, input: Option<Datum>) -> Result<(), Refusal> {
         let run = &self.run.id;
         if self.run.ended.is_none() {
             return Err(Refusal::conflict(
@@ -186,7 +193,7 @@ impl Decision<'_> {
             let message = format!("node {from} is inside a body: rerun from the node that holds it");
             return Err(Refusal::invalid(Code::NodeInBody, message));
         }
-        self.put(What::RunRerun { op: op.clone(), from: from.to_owned(), input });
+        self.put(What::RunRerun { op: op.id.clone(), from: from.to_owned(), input, body: op.body });
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     call::{CallError, Usage},
     id::{OperationId, RunId},
     workflow::{
-        Definition, Effect, Event, Input, Outcome, Plan, Run, Status, StepKey, What,
+        Definition, Effect, Event, Input, Op, Outcome, Plan, Run, Status, StepKey, What,
         event::{Reserved, RunSettings},
         plan::Surroundings,
         run::{Ending, StepState},
@@ -17,6 +17,7 @@ use std::sync::Arc;
 mod answers;
 mod bounds;
 mod guards;
+mod repeated;
 mod retention;
 mod times;
 mod workers;
@@ -98,9 +99,9 @@ impl World {
         Ok(all)
     }
 
-    fn op(&mut self) -> OperationId {
+    fn op(&mut self) -> Op {
         self.ops += 1;
-        OperationId::new(format!("op{}", self.ops))
+        OperationId::new(format!("op{}", self.ops)).into()
     }
 
     fn pending(&self) -> Vec<String> {
@@ -443,7 +444,7 @@ fn waits_signals_and_approvals_wait() {
     w.pass(Span::secs(10));
     assert!(matches!(w.step("go"), StepState::Completed { .. }));
     assert!(w.run.signals.is_empty());
-    let approve = |op: OperationId, approved, hash: Option<&str>| Input::Approve {
+    let approve = |op: Op, approved, hash: Option<&str>| Input::Approve {
         op,
         node: "ok".into(),
         generation: None,

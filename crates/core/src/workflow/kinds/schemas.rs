@@ -7,11 +7,13 @@ use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, io, sync::LazyLock};
 
 /// A kind by itself, without a node.
-pub(super) struct Described {
+pub struct Described {
     /// As `type` writes it.
     pub name: String,
+    /// What it is for, in a sentence or two.
+    pub description: String,
     /// The schema of its `config`, complete with what it refers to.
-    config: Value,
+    pub config: Value,
     /// With the least configuration that can be read. Every kind has one; a test holds that.
     pub example: Option<NodeKind>,
 }
@@ -22,16 +24,17 @@ static ALL: LazyLock<Vec<Described>> = LazyLock::new(|| {
     let variants = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
     let kinds = variants.iter().filter_map(|variant| {
         let name = variant["properties"]["type"]["const"].as_str()?.to_owned();
+        let description = variant["description"].as_str().unwrap_or_default().to_owned();
         let mut config = resolved(&schema, &variant["properties"]["config"]).clone();
         let example = serde_json::from_value(json!({"type": name, "config": least(&schema, &config)}));
         config["$defs"] = schema["$defs"].clone();
-        Some(Described { name, config, example: example.ok() })
+        Some(Described { name, description, config, example: example.ok() })
     });
     kinds.collect()
 });
 
 /// Returns every kind, in the order of the enum.
-pub(super) fn all() -> &'static [Described] {
+pub fn all() -> &'static [Described] {
     &ALL
 }
 

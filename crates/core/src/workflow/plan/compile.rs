@@ -154,7 +154,7 @@ fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Probl
     }
     // A definition that is pinned keeps its schema, even if a later version would refuse it.
     if let Some(schema) = definition.input.as_ref().filter(|_| fresh) {
-        node::check_schema(schema, "input", problems);
+        node::check_input(schema, "input", problems);
     }
     if let Some(budget) = &definition.settings.budget {
         for (name, limit) in [("calls", budget.calls), ("tokens", budget.tokens), ("seconds", budget.seconds)]

@@ -8,16 +8,16 @@ use super::{
 };
 use crate::{
     Problem, Timestamp,
-    expr::{self, Reads},
+    expr::Reads,
     id::is_id,
     request,
-    schema::{Validator, join},
+    schema::{self, Validator, join},
     transform::Change,
     workflow::definition::{
         AgentNode, ApprovalNode, Delay, EffectMode, Join, LoopNode, NodeKind, TransformNode, WaitNode, Worker,
     },
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// One node under check.
 struct Check<'a> {
@@ -81,6 +81,11 @@ pub(super) fn check_schema(schema: &Value, path: &str, problems: &mut Vec<Proble
     if let Err(why) = Validator::new(schema) {
         problems.extend(why.into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
     }
+}
+
+/// The same of a schema whose defaults are applied.
+pub(super) fn check_input(schema: &Value, path: &str, problems: &mut Vec<Problem>) {
+    problems.extend(schema::mistakes(schema).into_iter().map(|p| Problem { path: join(path, &p.path), ..p }));
 }
 
 /// A join that needs more edges than there are would wait for ever.
@@ -225,12 +230,14 @@ impl Check<'_> {
             let message = format!("`{}` does not begin with http:// or https://", node.url);
             self.problem("url", "invalid_url", message);
         }
-        self.headers(&node.headers);
+        for (name, value) in &node.headers {
+            self.template(value, &format!("headers.{name}"));
+        }
         for (name, value) in &node.query {
             self.template(value, &format!("query.{name}"));
         }
-        if let Some(body) = &node.body {
-            self.template(body, "body");
+        for (field, _, body) in node.bodies() {
+            self.template(body, field);
         }
         for (i, status) in node.expect.iter().enumerate() {
             if !(100..=599).contains(status) {
@@ -243,29 +250,6 @@ impl Check<'_> {
             for mistake in request::mistakes(node, &around.bound_secrets) {
                 self.problem(&mistake.field, mistake.code, mistake.message);
             }
-        }
-    }
-
-    fn headers(&mut self, headers: &Map<String, Value>) {
-        // The characters of a `token` in RFC 9110.
-        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        for (name, value) in headers {
-            let field = format!("headers.{name}");
-            if name.is_empty() || !name.bytes().all(token) {
-                self.problem(&field, "invalid_header", format!("`{name}` is not the name of a header"));
-            }
-            match value {
-                // A line break would begin another header. Only a template that is one `{{ … }}` may end with one, as
-                // YAML writes it; it is no part of the result.
-                Value::String(text) if text.contains(['\r', '\n', '\0']) && expr::whole(text).is_none() => {
-                    self.problem(&field, "invalid_header", format!("the value of `{name}` has a line break"));
-                }
-                Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
-                Value::Null | Value::Array(_) | Value::Object(_) => {
-                    self.problem(&field, "invalid_header", format!("the value of `{name}` must be a text"));
-                }
-            }
-            self.template(value, &field);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! How events change a run. No rule lives here, only bookkeeping: recorded events fold the same in every later version.
 
-use super::{Archived, Created, Ended, Ending, Generation, Run, Step, StepState};
+use super::{Archived, Created, Ended, Ending, Generation, Remembered, Run, Step, StepState};
 use crate::{
     Datum, Hash, Timestamp,
     call::Usage,
     id::OperationId,
     workflow::{
         event::{Event, Failure, Reserved, StepKey, What},
+        op::Fingerprint,
         plan::{GraphIx, NodeIx, Plan},
     },
 };
@@ -23,7 +24,7 @@ impl Run {
             self.cut = false;
         }
         match &event.what {
-            What::RunCreated { op, workflow_id, version, plan, input, settings } => {
+            What::RunCreated { op, workflow_id, version, plan, input, settings, body } => {
                 self.created = Some(Created {
                     at,
                     workflow_id: workflow_id.clone(),
@@ -39,7 +40,7 @@ impl Run {
                     used_before: Usage::default(),
                     paused_before: 0,
                 });
-                self.remember(op);
+                self.remember(op, *body);
             }
             What::StepStarted { step, attempt, input, deadline, reserved } => {
                 // A retry keeps what the attempts before it left: the input, the use, the beginning.
@@ -54,14 +55,26 @@ impl Run {
                 self.steps.insert(step.clone(), s);
                 self.note(step);
             }
-            What::StepCompleted { step, attempt, output, branch, usage, error, op, signal } => {
+            // Which models failed before is for people to read: nothing follows from it.
+            What::StepCompleted {
+                step,
+                attempt,
+                output,
+                branch,
+                usage,
+                error,
+                op,
+                signal,
+                body,
+                fallbacks: _,
+            } => {
                 let state = StepState::Completed { output: output.clone(), branch: branch.clone() };
                 // The signal leaves its queue in the same event, so that no second step can have it.
                 signal.iter().for_each(|name| self.take_signal(name));
                 self.end_step(step, *attempt, at, state, *usage, error.clone());
-                op.iter().for_each(|op| self.remember(op));
+                op.iter().for_each(|op| self.remember(op, *body));
             }
-            What::StepFailed { step, attempt, error, retry_at, usage, op } => {
+            What::StepFailed { step, attempt, error, retry_at, usage, op, body, fallbacks: _ } => {
                 let error = Some(error.clone());
                 match retry_at {
                     Some(retry) => {
@@ -78,7 +91,7 @@ impl Run {
                     }
                     None => self.end_step(step, *attempt, at, StepState::Failed, *usage, error),
                 }
-                op.iter().for_each(|op| self.remember(op));
+                op.iter().for_each(|op| self.remember(op, *body));
             }
             // An attempt of 0 leaves the number of the step as it is.
             What::StepSkipped { step } => self.end_step(step, 0, at, StepState::Skipped, None, None),
@@ -123,9 +136,9 @@ impl Run {
                 // The body is dropped last, since the output may be that of one of its steps.
                 self.drop_body(step, Some(*index));
             }
-            What::SignalReceived { op, name, data } => {
+            What::SignalReceived { op, name, data, body } => {
                 self.signals.entry(name.clone()).or_default().push_back(data.clone());
-                self.remember(op);
+                self.remember(op, *body);
             }
             // Looping agents reserve one call after the other; the next `settle` gives all of it back.
             What::BudgetReserved { step, reserved, op, .. } => {
@@ -133,20 +146,21 @@ impl Run {
                     self.reserve(&mut s, *reserved);
                     self.steps.insert(step.clone(), s);
                 }
-                self.remember(op);
+                // Our own agents ask, and one asks the same again.
+                self.remember(op, None);
             }
             What::BudgetBreached { .. } => self.wrap_up = true,
-            What::RunPaused { op } => {
+            What::RunPaused { op, body } => {
                 self.paused = Some(at);
-                self.remember(op);
+                self.remember(op, *body);
             }
-            What::RunResumed { op } => {
+            What::RunResumed { op, body } => {
                 if let Some(since) = self.paused.take() {
                     self.paused_for += at.since(since).0;
                 }
-                self.remember(op);
+                self.remember(op, *body);
             }
-            What::RunRerun { op, from, input } => {
+            What::RunRerun { op, from, input, body } => {
                 self.generations.push_back(Generation {
                     at,
                     from: Some(from.clone()),
@@ -158,15 +172,15 @@ impl Run {
                 self.wrap_up = false;
                 // An agent that was not told by now works on. Its late answer yields nothing.
                 self.abandoned.clear();
-                self.remember(op);
+                self.remember(op, *body);
                 // The generation has changed, and with it the step that counts for each node.
                 self.note_all();
             }
             What::RunCompleted { output } => self.end(at, Ending::Completed(output.clone())),
             What::RunFailed { error } => self.end(at, Ending::Failed(error.clone())),
-            What::RunCancelled { op } => {
+            What::RunCancelled { op, body } => {
                 self.end(at, Ending::Cancelled);
-                self.remember(op);
+                self.remember(op, *body);
             }
             What::DecisionCut {} => self.cut = true,
             What::RunPurging {} => self.purging = true,
@@ -296,8 +310,8 @@ impl Run {
     }
 
     /// Remembers an operation and forgets the oldest, so that the state does not grow with the operations.
-    fn remember(&mut self, op: &OperationId) {
-        self.ops.push_back(op_hash(op));
+    fn remember(&mut self, op: &OperationId, body: Option<Fingerprint>) {
+        self.ops.push_back(Remembered { op: op_hash(op), body });
         if self.ops.len() > REMEMBERED_OPS {
             self.ops.pop_front();
         }

@@ -105,7 +105,11 @@ fn fields(what: &What, telling: &Telling<'_>) -> Value {
         is_told && !LIFTED.contains(&name.as_str()) && !value.is_null()
     });
     for (name, datum) in what.named_data() {
-        let Some(field) = fields.get_mut(name) else { continue };
+        let field = match name.split_once('.') {
+            Some((outer, inner)) => fields.get_mut(outer).and_then(|outer| outer.get_mut(inner)),
+            None => fields.get_mut(name),
+        };
+        let Some(field) = field else { continue };
         // An inline value is written as `{"v": …}`; people see the value alone.
         match datum {
             Datum::Inline(_) => *field = field.get_mut("v").map(Value::take).unwrap_or_default(),
@@ -164,6 +168,8 @@ mod tests {
             error: None,
             op: None,
             signal: None,
+            body: None,
+            fallbacks: Vec::new(),
         });
         assert_eq!(
             item,
@@ -175,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_event_of_the_run_has_no_step() {
-        let item = paged(What::RunPaused { op: OperationId::new("o") });
+        let item = paged(What::RunPaused { op: OperationId::new("o"), body: None });
         assert_eq!((&item["type"], &item["data"]), (&json!("run.paused"), &json!({"op": "o"})));
         assert_eq!(item.get("node"), None);
     }

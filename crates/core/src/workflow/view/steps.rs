@@ -8,7 +8,10 @@ use super::{
     super::{Event, StepKey, What, args_hash, event::Failure},
     Shape, content,
 };
-use crate::{Datum, Hash, Timestamp, ValueRef, call::Usage};
+use crate::{
+    Datum, Hash, Timestamp, ValueRef,
+    call::{Fallback, Usage},
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -31,10 +34,24 @@ pub struct StepView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args_hash: Option<String>,
     pub output: Option<Value>,
-    pub error: Option<Failure>,
+    pub error: Option<FailureView>,
     pub usage: Usage,
+    /// Models that gave no answer in this or an earlier attempt, and which was asked next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
     pub started_at: Option<String>,
     pub ended_at: Option<String>,
+}
+
+/// Why a step failed, or would have.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Failure")]
+pub struct FailureView {
+    pub code: String,
+    pub message: String,
+    /// What came all the same: of an http call `{status, headers, body}`, with `cut` where the body is only its beginning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
 }
 
 /// A step's status as users see it.
@@ -87,6 +104,7 @@ pub struct Line {
     output: Option<Datum>,
     error: Option<Failure>,
     usage: Usage,
+    fallbacks: Vec<Fallback>,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
 }
@@ -156,13 +174,14 @@ impl Steps {
                 line.input = input.clone().or(line.input.take());
                 line.started_at = line.started_at.or(Some(at.at));
             }
-            What::StepCompleted { step, attempt, output, usage, error, .. } => {
+            What::StepCompleted { step, attempt, output, usage, error, fallbacks, .. } => {
                 let Some(line) = self.end(step, *attempt, State::Completed, at) else { return };
                 line.output = Some(output.clone());
                 line.error = error.clone();
                 line.usage += usage.unwrap_or_default();
+                line.fallbacks.extend_from_slice(fallbacks);
             }
-            What::StepFailed { step, attempt, error, retry_at, usage, .. } => {
+            What::StepFailed { step, attempt, error, retry_at, usage, fallbacks, .. } => {
                 let line = match retry_at {
                     Some(_) => self.line(step, at),
                     None => self.end(step, *attempt, State::Failed, at),
@@ -174,6 +193,7 @@ impl Steps {
                 }
                 line.error = Some(error.clone());
                 line.usage += usage.unwrap_or_default();
+                line.fallbacks.extend_from_slice(fallbacks);
             }
             What::StepSkipped { step } => {
                 self.end(step, 0, State::Skipped, at);
@@ -229,8 +249,13 @@ impl Steps {
             input: line.input.as_ref().map(show),
             args_hash: line.input.as_ref().filter(|_| self.is_asked(line)).map(args_hash),
             output: line.output.as_ref().map(show),
-            error: line.error.clone(),
+            error: line.error.as_ref().map(|error| FailureView {
+                code: error.code.clone(),
+                message: error.message.clone(),
+                details: error.details.as_ref().map(show),
+            }),
             usage: line.usage,
+            fallbacks: line.fallbacks.clone(),
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.map(|at| at.to_string()),
         }
@@ -317,6 +342,7 @@ impl Line {
             output: None,
             error: None,
             usage: Usage::default(),
+            fallbacks: Vec::new(),
             started_at: None,
             ended_at: None,
         }
@@ -329,7 +355,8 @@ impl Line {
 
     /// The data that the line shows.
     pub fn data(&self) -> impl Iterator<Item = &Datum> {
-        self.input.iter().chain(&self.output)
+        let details = self.error.as_ref().and_then(|error| error.details.as_ref());
+        self.input.iter().chain(&self.output).chain(details)
     }
 
     fn is_open(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::{Decision, Halt};
 use crate::{
     Datum, Missing,
-    call::CallError,
+    call::{CallError, Spent},
     expr,
     value::{VALUE_LIMIT, json_len},
     workflow::{
@@ -54,10 +54,10 @@ impl Decision<'_> {
         let is_open = self.run.steps.get(key).is_some_and(Step::is_open) && self.run.ended.is_none();
         if is_open && now.open.is_empty() && (now.next >= len || self.run.wrap_up) && !self.is_full() {
             match self.gathered(&now)? {
-                Some(list) => self.complete(key, 1, Datum::inline(list), None, None),
+                Some(list) => self.complete(key, 1, Datum::inline(list), None, Spent::default()),
                 None => {
                     let message = "the list of its outputs is larger than 16 MiB";
-                    self.fail(key, 1, CallError::permanent("value_too_large", message), None);
+                    self.fail(key, 1, CallError::permanent("value_too_large", message), Spent::default());
                 }
             }
         }
@@ -117,7 +117,7 @@ impl Decision<'_> {
                 context.insert("index".into(), (now.next - 1).into());
                 match expr::holds_under(self.meter, until, &Value::Object(context)) {
                     Ok(done) if done || now.next >= max || self.run.wrap_up => {
-                        self.complete(key, 1, last.clone(), None, None);
+                        self.complete(key, 1, last.clone(), None, Spent::default());
                         return Ok(());
                     }
                     Ok(_) => {}
@@ -126,7 +126,7 @@ impl Decision<'_> {
                             key,
                             1,
                             CallError::permanent("expression_error", format!("until: {e}")),
-                            None,
+                            Spent::default(),
                         );
                         return Ok(());
                     }

@@ -3,7 +3,7 @@
 use super::Decision;
 use crate::{
     Datum,
-    call::CallError,
+    call::{CallError, Spent},
     workflow::{
         definition::EffectMode,
         effects,
@@ -77,25 +77,44 @@ impl Decision<'_> {
         match node.kind.work() {
             Work::Waits(Waits::Time(_)) => {
                 let until = step.deadline.unwrap_or(self.at).to_string();
-                self.complete(key, step.attempt, Datum::inline(json!({ "until": until })), None, None);
+                self.complete(
+                    key,
+                    step.attempt,
+                    Datum::inline(json!({ "until": until })),
+                    None,
+                    Spent::default(),
+                );
             }
             // Silence is a rejection, never an approval.
             Work::Waits(Waits::People(_)) => {
                 let output = json!({"approved": false, "comment": null, "expired": true});
-                self.complete(key, step.attempt, Datum::inline(output), Some(Branch::Rejected), None);
+                self.complete(
+                    key,
+                    step.attempt,
+                    Datum::inline(output),
+                    Some(Branch::Rejected),
+                    Spent::default(),
+                );
             }
             Work::Waits(Waits::Signal(signal)) => {
                 let message = format!("no signal {} came in time", signal.name);
-                self.fail(key, step.attempt, CallError::permanent("signal_timeout", message), None);
+                self.fail(
+                    key,
+                    step.attempt,
+                    CallError::permanent("signal_timeout", message),
+                    Spent::default(),
+                );
             }
             // The call may have been performed, so only a person can say what follows.
             Work::Outside(_) if node.effect == EffectMode::AtMostOnce => {
                 self.put(What::StepUnknown { step: key.clone(), attempt: step.attempt });
             }
-            Work::Outside(_) => self.fail(key, step.attempt, CallError::transient("timeout", timeout), None),
+            Work::Outside(_) => {
+                self.fail(key, step.attempt, CallError::transient("timeout", timeout), Spent::default());
+            }
             // An attempt of a body is all of its iterations: it is not tried again.
             Work::Holds(_) | Work::Decided => {
-                self.fail(key, step.attempt, CallError::permanent("timeout", timeout), None);
+                self.fail(key, step.attempt, CallError::permanent("timeout", timeout), Spent::default());
             }
         }
     }
@@ -127,6 +146,8 @@ impl Decision<'_> {
                 error: None,
                 op: None,
                 signal: Some(signal.name.clone()),
+                body: None,
+                fallbacks: Vec::new(),
             });
         }
     }

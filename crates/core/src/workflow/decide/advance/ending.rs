@@ -1,9 +1,9 @@
 //! The end of a graph: its output, and what that ends.
 
-use super::{Decision, Halt};
+use super::{Decision, Halt, within};
 use crate::{
     Datum,
-    call::CallError,
+    call::{CallError, Spent},
     expr,
     workflow::{
         decide::context::Scope,
@@ -40,6 +40,11 @@ impl Decision<'_> {
             }
             None => Ok(self.last_outputs(scope)?),
         };
+        // A value that is too large is refused here: nobody could read it again.
+        let output = output.and_then(|last| match &last {
+            Last::Made(made) => within("output", made).map(|()| last),
+            Last::Of(..) => Ok(last),
+        });
         match (graph.owner, output) {
             (None, Ok(Last::Made(output) | Last::Of(_, output))) => self.put(What::RunCompleted { output }),
             (None, Err(e)) => {
@@ -56,7 +61,7 @@ impl Decision<'_> {
                     Ok(Last::Of(step, _)) => {
                         self.put(What::IterationEnded { step: key, index, output: None, of: Some(step) });
                     }
-                    Err(e) => self.fail(&key, 1, e, None),
+                    Err(e) => self.fail(&key, 1, e, Spent::default()),
                 }
             }
         }

@@ -22,7 +22,13 @@ fn kinds() -> Value {
 
 fn said(node: &str, iteration: &str, outcome: Outcome) -> Input {
     let step = StepKey::new(1, node, iteration);
-    Input::AgentAnswer { step, attempt: 1, outcome, usage: Usage { calls: 1, ..Usage::default() } }
+    Input::AgentAnswer {
+        step,
+        attempt: 1,
+        outcome,
+        usage: Usage { calls: 1, ..Usage::default() },
+        fallbacks: vec![],
+    }
 }
 
 fn done(output: Value) -> Outcome {

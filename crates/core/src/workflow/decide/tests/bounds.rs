@@ -241,3 +241,38 @@ fn work_is_not_done_again_for_each_value_that_is_missing() {
     }
     assert!(work < 40_000_000, "{work} units in {rounds} rounds");
 }
+
+#[test]
+fn an_output_or_input_that_no_value_can_hold_fails_with_its_size() {
+    let limit = crate::value::VALUE_LIMIT;
+    let worker = json!({"id": "w", "type": "agent", "config": {"agent": "a", "prompt": "p"}});
+    let ask = json!({"name": "w", "nodes": [worker]});
+    for (bytes, fits) in [(limit - 1, true), (limit, true), (limit + 1, false)] {
+        let mut w = World::start(ask.clone(), json!({}));
+        w.answer("w", "", json!("x".repeat(bytes - 2)));
+        let failed = w.events.iter().find_map(|event| match &event.what {
+            What::StepFailed { error, .. } => Some((error.code.as_str(), error.message.as_str())),
+            _ => None,
+        });
+        let expected =
+            ("value_too_large", "output: it has 16777217 bytes as JSON, more than 16777216 (16 MiB)");
+        assert_eq!(failed, (!fits).then_some(expected));
+        assert_eq!(w.run.usage.calls, 1, "it is paid for either way");
+
+        // The input of an agent has its name beside the prompt: `{"agent":"a","prompt":""}` are 25 bytes.
+        let ask = json!({"name": "w", "nodes": [{"id": "w", "type": "agent", "config": {"agent": "a", "prompt": "{{ input.t }}"}}]});
+        let w = World::start(ask, json!({"t": "x".repeat(bytes - 25)}));
+        assert_eq!(w.run.open.len(), usize::from(fits), "{bytes}");
+        // The output of the run itself.
+        let out = json!({"name": "w", "nodes": [{"id": "go", "type": "condition", "config": {"if": "true"}}], "output": ["{{ input.t }}"]});
+        let w = World::start(out, json!({"t": "x".repeat(bytes - 4)}));
+        let ended = w.events.iter().find_map(|event| match &event.what {
+            What::RunCompleted { .. } => Some("completed".to_owned()),
+            What::RunFailed { error } => Some(error.message.clone()),
+            _ => None,
+        });
+        let expected =
+            if fits { "completed" } else { "output: the result has 16777217 bytes, more than 16777216" };
+        assert_eq!(ended.as_deref(), Some(expected));
+    }
+}

@@ -36,6 +36,8 @@ fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
         error: None,
         op: None,
         signal: None,
+        body: None,
+        fallbacks: Vec::new(),
     }
 }
 
@@ -43,10 +45,12 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
     What::StepFailed {
         step: StepKey::new(1, node, ""),
         attempt,
-        error: Failure { code: "model_unavailable".into(), message: "gone".into() },
+        error: Failure { code: "model_unavailable".into(), message: "gone".into(), details: None },
         retry_at: retry_at.map(Timestamp),
         usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
         op: None,
+        body: None,
+        fallbacks: Vec::new(),
     }
 }
 
@@ -97,7 +101,7 @@ fn the_end_of_a_run_cancels_what_is_open() {
             (1, started("a", "", 1)),
             (2, completed("a", "", 1, 0)),
             (2, started("b", "", 1)),
-            (3, What::RunCancelled { op: "o".into() }),
+            (3, What::RunCancelled { op: "o".into(), body: None }),
         ],
     );
     assert_eq!(statuses(&steps), json!(["completed", "cancelled"]));

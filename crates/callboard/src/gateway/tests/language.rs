@@ -1,0 +1,155 @@
+//! What is asked about the language of definitions.
+
+use super::{
+    reads::{ended, entry},
+    *,
+};
+use callboard_core::{
+    Datum,
+    id::OperationId,
+    workflow::{
+        StepKey, What,
+        event::{Reserved, RunSettings},
+    },
+};
+
+#[tokio::test]
+async fn every_kind_of_node_is_described() {
+    let api = Api::new().await;
+    let answer = api.get("/api/v1/node-kinds").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let kinds = answer.body["items"].as_array().expect("items");
+    let names: Vec<_> = kinds.iter().filter_map(|kind| kind["name"].as_str()).collect();
+    assert_eq!(names, callboard_core::workflow::NodeKind::names().collect::<Vec<_>>());
+    for kind in kinds {
+        assert!(kind["description"].as_str().is_some_and(|text| text.ends_with('.')), "{kind}");
+        assert_eq!(kind["config"]["type"], "object", "{kind}");
+    }
+    let condition = &kinds[names.iter().position(|name| *name == "condition").expect("a condition")];
+    assert_eq!((&condition["work"], &condition["branches"]), (&json!("decided"), &json!(["true", "false"])));
+}
+
+#[tokio::test]
+async fn an_expression_is_evaluated_over_data() {
+    let api = Api::new().await;
+    let evaluate = async |body: Value| {
+        let answer = api.post("/api/v1/expressions/evaluate", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (answer.body["value"].clone(), answer.body["type"].as_str().expect("a type").to_owned())
+    };
+    let data = json!({"input": {"n": 20, "big": 9007199254740993i64, "names": ["a", "b"]}});
+    for (asked, value, kind) in [
+        (json!({"expression": "input.n + 1"}), json!(21), "number"),
+        (json!({"expression": "input.big"}), json!(9007199254740993i64), "number"),
+        (json!({"expression": "input.names"}), json!(["a", "b"]), "array"),
+        (json!({"expression": "input.n > 5", "condition": true}), json!(true), "boolean"),
+        (json!({"expression": "input.nothing", "condition": true}), json!(false), "boolean"),
+        (json!({"template": "n is {{ input.n }}"}), json!("n is 20"), "string"),
+        (json!({"template": {"a": ["{{ input.names | length }}"]}}), json!({"a": [2]}), "object"),
+        (json!({"template": null}), json!(null), "null"),
+    ] {
+        let mut body = asked.clone();
+        body["data"] = data.clone();
+        assert_eq!(evaluate(body).await, (value, kind.to_owned()), "{asked}");
+    }
+    assert_eq!(evaluate(json!({"expression": "1 + 1"})).await.0, json!(2), "without data");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_expression_is_said() {
+    let api = Api::new().await;
+    let wrong = async |body: Value| {
+        let answer = api.post("/api/v1/expressions/evaluate", body).await;
+        is_problem(&answer, 422, "invalid_body");
+        let problems = answer.body["problems"].as_array().expect("problems").clone();
+        let mut paths: Vec<_> =
+            problems.iter().filter_map(|p| p["path"].as_str().map(str::to_owned)).collect();
+        paths.sort();
+        (paths, problems[0]["message"].as_str().expect("a message").to_owned())
+    };
+    assert_eq!(wrong(json!({})).await.0, ["expression"]);
+    let all = json!({"expression": "1", "template": "x", "condition": true, "data": {}, "run": "r"});
+    assert_eq!(wrong(all).await.0, ["condition", "data", "expression"]);
+    assert_eq!(wrong(json!({"expression": "1", "node": "a"})).await.0, ["node"]);
+    let (paths, message) = wrong(json!({"expression": "input.n > 'a'", "data": {"input": {"n": 1}}})).await;
+    assert!(paths == ["expression"] && message.contains("number"), "{message}");
+    assert_eq!(wrong(json!({"template": {"a": "{{ 1 +"}})).await.0, ["template"]);
+    let (_, message) =
+        wrong(json!({"expression": "range(100000) | map('string') | join('x') * 90000"})).await;
+    assert!(!message.is_empty());
+}
+
+/// A run of `each` over two items, whose body has `work`; then `after`.
+async fn recorded(api: &Api) {
+    let node = |id: &str| json!({"id": id, "type": "transform", "config": {"value": 1}});
+    let each = json!({"id": "each", "type": "for_each", "config": {"items": "input.list", "body": {
+        "nodes": [node("work")], "edges": []}}});
+    let definition = json!({"name": "w", "nodes": [each, node("after")], "edges": []});
+    let completed = |step: StepKey, output: Value| What::StepCompleted {
+        step,
+        attempt: 1,
+        output: Datum::inline(output),
+        branch: None,
+        usage: None,
+        error: None,
+        op: None,
+        signal: None,
+        body: None,
+        fallbacks: Vec::new(),
+    };
+    let started = |step: StepKey, input: Value| What::StepStarted {
+        step,
+        attempt: 1,
+        input: Some(Datum::inline(input)),
+        deadline: None,
+        reserved: Reserved::default(),
+    };
+    let list = json!([{"name": "x"}, {"name": "y"}]);
+    let entries = [
+        What::RunCreated {
+            op: OperationId::new("op"),
+            workflow_id: None,
+            version: 0,
+            plan: Datum::inline(definition),
+            input: Datum::inline(json!({"list": list})),
+            settings: RunSettings {
+                dispatch: 64,
+                retention: 0,
+                max_tokens: Default::default(),
+                otherwise: None,
+            },
+            body: None,
+        },
+        started(StepKey::new(1, "each", ""), list),
+        completed(StepKey::new(1, "after", ""), json!({"ok": true})),
+    ];
+    let entries = (1..).zip(entries).map(|(seq, what)| entry(seq, what)).collect();
+    ended(&*api.catalog, "r", entries, "{}").await;
+}
+
+#[tokio::test]
+async fn an_expression_sees_a_run_as_its_nodes_do() {
+    let api = Api::new().await;
+    recorded(&api).await;
+    let evaluate = async |body: Value| api.post("/api/v1/expressions/evaluate", body).await;
+    for (asked, value) in [
+        (json!({"expression": "input.list | length"}), json!(2)),
+        (json!({"expression": "steps.after.output.ok"}), json!(true)),
+        (json!({"expression": "steps.after.status"}), json!("completed")),
+        (json!({"expression": "item.name", "node": "work", "iteration": "1"}), json!("y")),
+        (json!({"template": "{{ index }}: {{ run.id }}", "node": "work", "iteration": "0"}), json!("0: r")),
+    ] {
+        let mut body = asked.clone();
+        body["run"] = json!("r");
+        let answer = evaluate(body).await;
+        assert_eq!((answer.status, &answer.body["value"]), (200, &value), "{asked}: {}", answer.body);
+    }
+    for (node, iteration) in [("gone", ""), ("work", ""), ("work", "a"), ("work", "0.0"), ("after", "1")] {
+        let answer =
+            evaluate(json!({"expression": "1", "run": "r", "node": node, "iteration": iteration})).await;
+        is_problem(&answer, 422, "invalid_body");
+        assert_eq!(answer.body["problems"][0]["code"], "unknown_node", "{node} {iteration}");
+    }
+    is_problem(&evaluate(json!({"expression": "1", "run": "none"})).await, 404, "unknown_run");
+    is_problem(&evaluate(json!({"expression": "1", "run": "no/id"})).await, 404, "unknown_run");
+}

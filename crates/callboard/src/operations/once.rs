@@ -1,0 +1,84 @@
+//! Changes of the catalog that are asked for under a key: what was answered is answered again.
+
+use super::{Key, Kind, Operations, Refusal, Saved, now};
+use callboard_catalog::{Answer, Change, Once, Request};
+use callboard_core::{Hash, id::ProjectId};
+
+/// Makes the answer of a change; what is hidden has nothing to show.
+pub type Answering = fn(Option<&Saved>) -> Answer;
+
+/// A change as its caller names it.
+pub struct Naming {
+    pub key: Key,
+    /// What is asked for, whoever asks: with the key it names the change.
+    pub route: &'static str,
+    /// Of everything that decides what is done.
+    pub body: Hash,
+}
+
+/// What is answered to a change.
+#[derive(Debug)]
+pub struct Answered {
+    pub answer: Answer,
+    /// It was made before, and answered so.
+    pub replayed: bool,
+}
+
+// === impl Operations ===
+
+impl Operations {
+    /// Returns what was answered when this was asked for before. To be asked first: what was right then may be wrong now.
+    pub(super) async fn answered(
+        &self,
+        project: &ProjectId,
+        naming: Option<&Naming>,
+    ) -> Result<Option<Answered>, Refusal> {
+        let Some(naming) = naming else { return Ok(None) };
+        self.catalog.answered(&naming.request(project)).await?.map(Answered::of).transpose()
+    }
+
+    /// Makes a change that has a key, unless it is made already.
+    pub(super) async fn once(
+        &self,
+        project: &ProjectId,
+        naming: &Naming,
+        change: Change,
+        answer: Answering,
+    ) -> Result<Answered, Refusal> {
+        let answering = move |workflow: Option<&_>| answer(workflow.map(Saved::from).as_ref());
+        Answered::of(self.catalog.once(naming.request(project), change, Box::new(answering)).await?)
+    }
+}
+
+// === impl Naming ===
+
+impl Naming {
+    fn request(&self, project: &ProjectId) -> Request {
+        Request {
+            project: project.clone(),
+            route: self.route,
+            key: self.key.as_str().to_owned(),
+            body: self.body,
+            at: now(),
+        }
+    }
+}
+
+// === impl Answered ===
+
+impl Answered {
+    fn of(once: Once) -> Result<Self, Refusal> {
+        match once {
+            Once::Made(answer) => Ok(Self { answer, replayed: false }),
+            Once::Known(answer) => Ok(Self { answer, replayed: true }),
+            Once::Reused => {
+                let detail = "this Idempotency-Key came with another request before: use another one for another request";
+                Err(Refusal::new(Kind::Invalid, "idempotency_key_reused", detail))
+            }
+        }
+    }
+
+    pub(super) fn now(answer: Answer) -> Self {
+        Self { answer, replayed: false }
+    }
+}
