@@ -128,7 +128,7 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
         return verdict(Verdict::Drop);
     }
     let Ok(task) = serde_json::from_str::<Task>(event.data.get()) else { return verdict(Verdict::Drop) };
-    let Ok(id) = AgentId::from_outside(task.step.agent(&task.run).as_str()) else {
+    let Ok(id) = task.step.agent(&task.run).as_str().parse::<AgentId>() else {
         return verdict(Verdict::Drop);
     };
     let said = json::from_slice::<Value>(event.data.get().as_bytes(), &json::Limits::default());
@@ -216,7 +216,9 @@ async fn to_run(host: &Host, event: CloudEvent<Value>, method: &str) -> Json<Rul
             return verdict(Verdict::Drop);
         }
     };
-    let Ok(run) = RunId::from_outside(&run) else {
+    // Whoever publishes may do so in the projects that are open to any app; the runs of others do not exist for them.
+    let run = run.parse::<RunId>().ok().filter(|run| host.0.services.projects.is_open(run.project()));
+    let Some(run) = run else {
         tracing::warn!(id = event.id, kind = event.r#type, "an event with an invalid run_id is dropped");
         return verdict(Verdict::Drop);
     };

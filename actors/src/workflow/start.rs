@@ -41,7 +41,7 @@ impl Workflows {
         }
         let (definition, version) = self.definition(run, &body).await?;
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
-        let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
+        let compiled = self.compiled(run, body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
         if plan.definition.input.is_some() {
             let (plan, input) = (Arc::clone(&plan), input.clone());
@@ -123,6 +123,7 @@ impl Workflows {
     /// found out once.
     async fn compiled(
         &self,
+        run: &RunId,
         workflow: Option<&WorkflowId>,
         version: u32,
         definition: Value,
@@ -133,7 +134,7 @@ impl Workflows {
         }
         let around = Surroundings {
             agents: self.services.agents.agents.keys().cloned().collect(),
-            bound_secrets: self.services.secrets.hosts().bound(),
+            bound_secrets: self.services.projects.of(run.project()).secrets.hosts().bound(),
         };
         let agents = Arc::clone(&self.services.agents);
         let check = move || check(definition, &around, &agents);

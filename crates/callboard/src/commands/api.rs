@@ -16,6 +16,7 @@ pub use callboard_core::workflow::view::EventView as Event;
 pub struct Api {
     client: Client,
     url: String,
+    credential: Option<String>,
 }
 
 /// Why a call did not do what was asked.
@@ -56,7 +57,12 @@ impl Api {
             .connect_timeout(Duration::from_secs(3))
             .build()
             .context("the HTTP client")?;
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), credential: None })
+    }
+
+    /// The same, with a key or a token to send.
+    pub fn with_credential(self, credential: Option<String>) -> Self {
+        Self { credential, ..self }
     }
 
     pub fn url(&self) -> &str {
@@ -91,7 +97,8 @@ impl Api {
     /// Streams the run's events after `seq`; nothing if all are told.
     pub async fn events(&self, run: &RunId, after: u64) -> Result<Option<Events>, CallError> {
         let request = self.client.get(format!("{}/api/v1/runs/{run}/history?after={after}", self.url));
-        let response = request.header(header::ACCEPT, "text/event-stream").send().await.map_err(gone)?;
+        let response =
+            self.signed(request).header(header::ACCEPT, "text/event-stream").send().await.map_err(gone)?;
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }
@@ -100,8 +107,15 @@ impl Api {
         Ok(Some(Events { body: response.bytes_stream().boxed(), text, ready }))
     }
 
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.credential {
+            Some(credential) => request.bearer_auth(credential.trim()),
+            None => request,
+        }
+    }
+
     async fn json(&self, request: RequestBuilder) -> Result<Value, CallError> {
-        let response = request.timeout(Duration::from_secs(90)).send().await.map_err(gone)?;
+        let response = self.signed(request).timeout(Duration::from_secs(90)).send().await.map_err(gone)?;
         fine(response).await?.json().await.map_err(gone)
     }
 }
@@ -122,6 +136,14 @@ async fn fine(response: reqwest::Response) -> Result<reqwest::Response, CallErro
     let detail = match text(&body, "detail") {
         detail if detail.is_empty() => format!("the server answered {status}"),
         detail => detail,
+    };
+    let detail = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!(
+                "{detail}; the server asks who comes: set CALLBOARD_API_KEY to a key or a token of an editor"
+            )
+        }
+        _ => detail,
     };
     if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         return Err(CallError::Gone(anyhow!(detail)));

@@ -124,6 +124,11 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
     Ok(wrong.is_empty())
 }
 
+/// What a server that asks who comes is sent.
+fn credential() -> Option<String> {
+    std::env::var("CALLBOARD_API_KEY").ok().filter(|key| !key.trim().is_empty())
+}
+
 /// Prints what came of the run.
 fn report(run: &Value) -> anyhow::Result<Exit> {
     let text = |pointer: &str| run.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -167,12 +172,12 @@ impl Engine {
                     if engine.scripted {
                         say!("(scripted answers: no model is configured)");
                     }
-                    let api = Api::new(&engine.url)?;
+                    let api = Api::new(&engine.url)?.with_credential(Some(engine.own.clone()));
                     return Ok(Self::Ours(Box::new(engine), api));
                 }
                 Locked::Theirs(Some(url)) => {
                     say!("(using the server at {url}: its agents and models answer)");
-                    return Ok(Self::Theirs(Api::new(&url)?));
+                    return Ok(Self::Theirs(Api::new(&url)?.with_credential(credential())));
                 }
                 Locked::Theirs(None) if tokio::time::Instant::now() >= until => {
                     bail!("another callboard holds the data folder {} and serves nothing", config.data.dir)

@@ -1,7 +1,10 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
-use super::{Error, Gateway, Id, PROJECT, body, params::Params};
-use crate::operations::{Items, Page, Saved, Text, WorkflowLine};
+use super::{Error, Gateway, Id, access::Change, body, params::Params};
+use crate::{
+    access::Principal,
+    operations::{Items, Page, Saved, Text, WorkflowLine},
+};
 use axum::{
     Json,
     body::Body,
@@ -24,11 +27,12 @@ pub struct Saving {
 /// `POST /api/v1/workflows`.
 pub async fn create(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Params(saving): Params<Saving>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let saved = gateway.operations.create_workflow(&PROJECT, text(&saving, &headers, body).await?).await?;
+    let saved = gateway.operations.create_workflow(&principal, text(&saving, &headers, body).await?).await?;
     let location = HeaderValue::try_from(format!("/api/v1/workflows/{}", saved.id));
     let mut response = saved_as(StatusCode::CREATED, saved);
     if let Ok(location) = location {
@@ -40,34 +44,46 @@ pub async fn create(
 /// `PUT /api/v1/workflows/{id}`: the next version.
 pub async fn update(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Id(id): Id<WorkflowId>,
     Params(saving): Params<Saving>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
     let text = text(&saving, &headers, body).await?;
-    let saved = gateway.operations.update_workflow(&PROJECT, &id, expected(&headers)?, text).await?;
+    let saved = gateway.operations.update_workflow(&principal, &id, expected(&headers)?, text).await?;
     Ok(saved_as(StatusCode::OK, saved))
 }
 
 /// `GET /api/v1/workflows/{id}`: the definition, with what the server knows about it.
-pub async fn read(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Result<Response, Error> {
-    let workflow = gateway.operations.workflow(&PROJECT, &id).await?;
+pub async fn read(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(id): Id<WorkflowId>,
+) -> Result<Response, Error> {
+    let workflow = gateway.operations.workflow(&principal, &id).await?;
     Ok(([(header::ETAG, tag(workflow.version))], Json(workflow)).into_response())
 }
 
 /// `DELETE /api/v1/workflows/{id}`.
-pub async fn delete(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Result<StatusCode, Error> {
-    gateway.operations.delete_workflow(&PROJECT, &id).await?;
-    Ok(StatusCode::NO_CONTENT)
+pub async fn delete(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(id): Id<WorkflowId>,
+) -> Result<Response, Error> {
+    let before = gateway.operations.delete_workflow(&principal, &id).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.extensions_mut().insert(Change { before, ..Change::default() });
+    Ok(response)
 }
 
 /// `GET /api/v1/workflows`.
 pub async fn list(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Params(of): Params<Page>,
 ) -> Result<Json<Items<WorkflowLine>>, Error> {
-    Ok(Json(gateway.operations.list_workflows(&PROJECT, &of).await?))
+    Ok(Json(gateway.operations.list_workflows(&principal, &of).await?))
 }
 
 /// Reads a definition in the language that its content type names.
@@ -94,5 +110,8 @@ fn tag(version: u32) -> String {
 }
 
 fn saved_as(status: StatusCode, saved: Saved) -> Response {
-    (status, [(header::ETAG, tag(saved.version))], Json(saved)).into_response()
+    let (object, before, after) = (Some(saved.id.to_string()), saved.before, Some(saved.after));
+    let mut response = (status, [(header::ETAG, tag(saved.version))], Json(saved)).into_response();
+    response.extensions_mut().insert(Change { object, before, after });
+    response
 }

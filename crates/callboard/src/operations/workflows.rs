@@ -6,13 +6,10 @@ use super::{
     now, off_the_reactor,
     page::page,
 };
+use crate::access::Principal;
 use bytes::Bytes;
 use callboard_catalog::{NewVersion, NewWorkflow, Workflow};
-use callboard_core::{
-    Problem,
-    document::Format,
-    id::{ProjectId, WorkflowId},
-};
+use callboard_core::{Hash, Problem, document::Format, id::WorkflowId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -40,6 +37,13 @@ pub struct Saved {
     /// That of its latest run; `draft` before the first.
     pub status: String,
     pub problems: Vec<Problem>,
+    /// The definition before and after, by its hash.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub before: Option<Hash>,
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub after: Hash,
 }
 
 /// A workflow in a list: without its nodes.
@@ -78,10 +82,10 @@ pub struct WorkflowView {
 
 impl Operations {
     /// Saves a definition as version 1 of a new workflow.
-    pub async fn create_workflow(&self, project: &ProjectId, text: Text) -> Result<Saved, Refusal> {
+    pub async fn create_workflow(&self, principal: &Principal, text: Text) -> Result<Saved, Refusal> {
         let Accepted { checked, metadata, turn, .. } = self.accepted(text).await?;
         let new = NewWorkflow {
-            project: project.clone(),
+            project: principal.project.clone(),
             id: WorkflowId::new(Uuid::now_v7().to_string()),
             name: checked.name,
             description: checked.description,
@@ -99,7 +103,7 @@ impl Operations {
     /// that it was made on.
     pub async fn update_workflow(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         id: &WorkflowId,
         expected: Option<u32>,
         text: Text,
@@ -114,14 +118,17 @@ impl Operations {
             metadata,
             at: now(),
         };
-        let saved = self.catalog.update_workflow(project, id, change).await?;
+        let saved = self.catalog.update_workflow(&principal.project, id, change).await?;
         drop(turn);
-        Ok(saved.into())
+        let before = saved.version.checked_sub(1);
+        // A version never changes, so this is what was there.
+        let before = self.catalog.workflow(&principal.project, id, before).await?;
+        Ok(Saved { before: before.map(|before| content(&before.definition)), ..saved.into() })
     }
 
     /// Returns the latest version.
-    pub async fn workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<WorkflowView, Refusal> {
-        let stored = self.catalog.workflow(project, id, None).await?;
+    pub async fn workflow(&self, principal: &Principal, id: &WorkflowId) -> Result<WorkflowView, Refusal> {
+        let stored = self.catalog.workflow(&principal.project, id, None).await?;
         let stored = stored.ok_or_else(|| Refusal::not_found("workflow", id))?;
         let status = status(&stored);
         let Value::Object(mut definition) = stored.definition else { return Err(Refusal::internal()) };
@@ -137,10 +144,15 @@ impl Operations {
         })
     }
 
-    /// Hides a workflow; its runs go on.
-    pub async fn delete_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<(), Refusal> {
-        match self.catalog.hide_workflow(project, id).await? {
-            true => Ok(()),
+    /// Hides a workflow; its runs go on. Returns the hash of what it was.
+    pub async fn delete_workflow(
+        &self,
+        principal: &Principal,
+        id: &WorkflowId,
+    ) -> Result<Option<Hash>, Refusal> {
+        let before = self.catalog.workflow(&principal.project, id, None).await?;
+        match self.catalog.hide_workflow(&principal.project, id).await? {
+            true => Ok(before.map(|before| content(&before.definition))),
             false => Err(Refusal::not_found("workflow", id)),
         }
     }
@@ -148,11 +160,12 @@ impl Operations {
     /// Returns a page of workflows, newest first.
     pub async fn list_workflows(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         of: &Page,
     ) -> Result<Items<WorkflowLine>, Refusal> {
         let limit = of.limit()?;
-        let found = self.catalog.workflows(project, of.after_workflow()?.as_ref(), limit + 1).await?;
+        let found =
+            self.catalog.workflows(&principal.project, of.after_workflow()?.as_ref(), limit + 1).await?;
         let (found, next) = page(found, limit, |workflow| workflow.id.to_string());
         Ok(Items { items: found.into_iter().map(WorkflowLine::from).collect(), next })
     }
@@ -194,6 +207,11 @@ struct Accepted {
     turn: Turn,
 }
 
+/// Returns the hash of a definition, as the audit has it.
+fn content(definition: &Value) -> Hash {
+    Hash::of(definition.to_string().as_bytes())
+}
+
 fn status(workflow: &Workflow) -> String {
     workflow.status.clone().unwrap_or_else(|| "draft".into())
 }
@@ -201,8 +219,9 @@ fn status(workflow: &Workflow) -> String {
 impl From<Workflow> for Saved {
     fn from(workflow: Workflow) -> Self {
         let status = status(&workflow);
+        let after = content(&workflow.definition);
         let Workflow { id, name, version, problems, .. } = workflow;
-        Self { id, name, version, status, problems }
+        Self { id, name, version, status, problems, before: None, after }
     }
 }
 
