@@ -16,6 +16,7 @@ mod places;
 mod providers;
 mod runs;
 mod tracing;
+mod users;
 mod words;
 mod workers;
 mod world;
