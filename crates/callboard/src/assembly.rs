@@ -17,4 +17,4 @@ pub use beside::Beside;
 pub use embedded::{Embedded, Ports};
 pub use folder::take;
 pub use lock::{Lock, Locked};
-pub use parts::{catalog, catalog_file};
+pub use parts::{Opened, catalog, catalog_file, gatekeeper};

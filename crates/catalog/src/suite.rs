@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+mod access;
 mod definitions;
 mod journal;
 mod keys;
@@ -13,7 +14,7 @@ mod pins;
 mod projects;
 mod sweep;
 
-use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
+use crate::{Access, Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
@@ -22,6 +23,7 @@ use callboard_core::{
 use futures::future::join;
 use std::{fmt::Debug, str::FromStr};
 
+pub(crate) use access::*;
 pub(crate) use definitions::*;
 pub(crate) use journal::*;
 pub(crate) use keys::*;
@@ -71,6 +73,18 @@ pub async fn all(catalog: &dyn Catalog) {
     no_more_early_messages_are_kept_than_may_be(catalog).await;
     catalog.health().await.unwrap();
     closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
+}
+
+/// Runs the part of who may ask. It closes nothing.
+pub async fn access(access: &dyn Access) {
+    a_key_reads_as_it_was_made(access).await;
+    a_renewed_key_has_the_secret_before_until_then(access).await;
+    a_revoked_key_stays_revoked(access).await;
+    keys_are_listed_by_cursor_and_of_one_project(access).await;
+    default_is_there_and_a_projects_id_is_given_once(access).await;
+    a_deleted_project_takes_its_keys_along(access).await;
+    the_audit_is_listed_newest_first_by_cursor(access).await;
+    a_refusal_is_recorded_once_a_minute(access).await;
 }
 
 async fn closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog: &dyn Catalog) {
