@@ -20,6 +20,7 @@ pub mod mutant;
 mod mutant;
 mod pins;
 mod pool;
+mod projects;
 pub mod protocol;
 pub mod services;
 #[cfg(feature = "mutants")]
@@ -37,6 +38,7 @@ pub use keyring::{Keyring, fresh as fresh_key};
 pub use live::{Listening, Live, Recorded, Said};
 pub use metrics::Metrics;
 pub use pool::{Busy, Pool};
+pub use projects::{Grant, Granted, Projects};
 pub use services::{Clock, Services, Settings};
 pub use tasks::Tasks;
 

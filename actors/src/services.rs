@@ -1,8 +1,8 @@
 //! What the actors need of the outside, as fields: no globals.
 
-use crate::{Batcher, Keyring, Live, Metrics, document::Version};
+use crate::{Batcher, Keyring, Live, Metrics, document::Version, projects::Projects};
 use callboard_catalog::Catalog;
-use callboard_connectors::{http::Guarded, model::Models, secret::Secrets};
+use callboard_connectors::model::Models;
 use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
 use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
@@ -22,8 +22,8 @@ pub struct Services {
     pub sidecar: Sidecar,
     pub catalog: Arc<dyn Catalog>,
     pub models: Arc<Models>,
-    pub http: Arc<Guarded>,
-    pub secrets: Arc<dyn Secrets>,
+    /// Secrets and servers, as each project may use them.
+    pub projects: Projects,
     pub agents: Arc<Agents>,
     /// What messages between our processes are signed with.
     pub keyring: Keyring,

@@ -16,7 +16,7 @@ use callboard_catalog::{Journal, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models},
-    secret::{Secret, Secrets},
+    secret::Secret,
 };
 use callboard_core::{Span, agent::spec::Agents, id::RunId, workflow::definition::Retention};
 use callboard_sidecar::{
@@ -114,8 +114,7 @@ impl World {
             sidecar: sidecar.clone(),
             catalog: catalog.clone(),
             models: Arc::new(models),
-            http: Arc::new(Guarded::new(exempt, Vec::new())),
-            secrets: Arc::new(secrets) as Arc<dyn Secrets>,
+            projects: crate::Projects::usual(Arc::new(Guarded::new(exempt, Vec::new())), Arc::new(secrets)),
             agents: Arc::new(agents),
             keyring: keyring.clone(),
             settings,

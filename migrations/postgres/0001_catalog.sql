@@ -1,4 +1,5 @@
--- Definitions, runs, histories, values, keys, pins, answers, early messages and embeddings; who may touch what; the months.
+-- Definitions, runs, histories, values, keys, pins, answers, early messages, the API's keys and
+-- projects, the audit, and embeddings; who may touch what; the months.
 --
 -- Run by the owner, in one transaction. `workflows`, `workflow_nodes`, `workflow_edges` and `embeddings` are asked for by name
 -- and column; what is added to them has a default, so that whoever knows only the columns asked for can still insert.
@@ -184,6 +185,69 @@ create table early_messages (
 );
 create index idx_early_messages_due on early_messages (due_at);
 
+-- ---------------------------------------------------------------- who may ask, and what was changed by whom
+
+-- A project that is deleted keeps its row: its id is never given again, so that nothing of the old one is found by the new.
+create table projects (
+    id         text collate "C" primary key,
+    name       text not null default '',
+    created_at timestamptz not null,
+    deleted_at timestamptz
+);
+insert into projects (id, created_at) values ('default', date_trunc('second', now()));
+
+-- A key's secret is not here: `hash` is an HMAC of it. After a rotation the hash before it is good until `previous_until`.
+create table api_keys (
+    id             text collate "C" primary key,
+    project        text collate "C" not null references projects (id),
+    role           text not null,
+    name           text not null default '',
+    hash           bytea not null check (length(hash) = 32),
+    previous_hash  bytea check (length(previous_hash) = 32),
+    previous_until timestamptz,
+    created_at     timestamptz not null,
+    created_by     text not null,
+    rotated_at     timestamptz,
+    expires_at     timestamptz,
+    revoked_at     timestamptz,
+    last_used_at   timestamptz
+);
+create index idx_api_keys_project on api_keys (project, id);
+
+-- Only added to. A row may go when it is older than 400 days; that and nothing else the triggers let pass, whoever asks.
+-- Rows of refused requests have a `code`, and the start of their minute as `at`: one of a kind is enough for a minute.
+create table audit (
+    seq     bigint primary key generated always as identity,
+    at      timestamptz not null,
+    project text collate "C" not null,
+    subject text not null,
+    via     text not null,
+    route   text not null,
+    object  text,
+    before  bytea,
+    after   bytea,
+    code    text,
+    source  text
+);
+create index idx_audit_project on audit (project, seq);
+create index idx_audit_at on audit (at);
+create unique index idx_audit_refused on audit (source, code, at) where code is not null;
+
+create function audit_stays() returns trigger
+language plpgsql set search_path = pg_catalog, pg_temp as $$
+begin
+    if tg_op = 'DELETE' then
+        if old.at > now() - interval '400 days' then
+            raise exception 'the audit is kept for 400 days' using errcode = 'restrict_violation';
+        end if;
+        return old;
+    end if;
+    raise exception 'the audit is only added to' using errcode = 'restrict_violation';
+end $$;
+create trigger audit_is_not_changed before update on audit for each row execute function audit_stays();
+create trigger audit_is_kept before delete on audit for each row execute function audit_stays();
+create trigger audit_is_not_emptied before truncate on audit for each statement execute function audit_stays();
+
 -- ---------------------------------------------------------------- embeddings
 
 create table embeddings (
@@ -201,12 +265,13 @@ create index idx_embeddings_hnsw on embeddings using hnsw (embedding vector_cosi
 
 -- ---------------------------------------------------------------- who may what
 
--- Two roles that nobody logs in as. A process's login is a member of the first; its transactions take one of the two on.
+-- Three roles that nobody logs in as. A process's login is a member of the first; its transactions take one of the three on. The
+-- first is a member of the others to take them on, and has none of their rights before it does.
 do $$ declare role text; begin
-    foreach role in array array['callboard_engine', 'callboard_api'] loop
+    foreach role in array array['callboard_engine', 'callboard_api', 'callboard_access'] loop
         continue when exists (select from pg_roles where rolname = role);
         begin
-            execute format('create role %I nologin', role);
+            execute format('create role %I nologin noinherit', role);
         exception
             -- Roles are the server's: another database of it is being migrated.
             when duplicate_object or unique_violation then null;
@@ -216,19 +281,21 @@ do $$ declare role text; begin
         end;
     end loop;
 end $$;
-do $$ begin
-    if not pg_has_role('callboard_engine', 'callboard_api', 'member') then
-        grant callboard_api to callboard_engine;
-    end if;
+do $$ declare role text; begin
+    foreach role in array array['callboard_api', 'callboard_access'] loop
+        if not pg_has_role('callboard_engine', role, 'member') then
+            execute format('grant %I to callboard_engine', role);
+        end if;
+    end loop;
 end $$;
 -- The owner's own processes take them on, too.
 do $$ begin
-    execute format('grant callboard_engine, callboard_api to %I', current_user);
+    execute format('grant callboard_engine, callboard_api, callboard_access to %I', current_user);
 exception when insufficient_privilege or invalid_grant_operation then
     -- An administrator made them, and says who is a member.
     null;
 end $$;
-grant usage on schema public to callboard_engine, callboard_api;
+grant usage on schema public to callboard_engine, callboard_api, callboard_access;
 
 -- Rights on parents only: a month has no policy of its own, so nobody may name one.
 do $$ declare t text; begin
@@ -248,6 +315,18 @@ grant insert, update on answers to callboard_api;
 revoke all on early_messages from callboard_api;
 grant select, insert, update, delete on internal_keys, installation to callboard_engine;
 grant select on schema_versions to callboard_engine, callboard_api;
+
+-- Who may ask is asked before a project is known, so this role has the rows of all; of the rest it sees whether a project is empty.
+do $$ declare t text; begin
+    foreach t in array array['projects', 'api_keys', 'audit', 'runs', 'workflows'] loop
+        execute format('alter table %I enable row level security', t);
+        execute format('create policy access on %I to callboard_access using (true) with check (true)', t);
+    end loop;
+end $$;
+grant select, insert, update on projects, api_keys to callboard_access;
+grant select, insert, delete on audit to callboard_access;
+grant select (project) on runs to callboard_access;
+grant select (project, hidden) on workflows to callboard_access;
 
 -- ---------------------------------------------------------------- months
 

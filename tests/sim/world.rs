@@ -9,13 +9,10 @@ use crate::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use callboard_actors::{
-    Batcher, Clock, Host, Keyring, Live, Metrics, Roles, Services, Settings, Tasks, simulated::Process,
+    Batcher, Clock, Host, Keyring, Live, Metrics, Projects, Roles, Services, Settings, Tasks,
+    simulated::Process,
 };
-use callboard_connectors::{
-    http::Guarded,
-    model::Models,
-    secret::{Secret, Secrets},
-};
+use callboard_connectors::{http::Guarded, model::Models, secret::Secret};
 use callboard_core::{Span, Timestamp, agent::spec::Agents, workflow::definition::Retention};
 use callboard_sidecar::Sidecar;
 use parking_lot::Mutex;
@@ -259,8 +256,10 @@ impl World {
             sidecar,
             catalog: Arc::new(crate::catalog::Desk(self.clone())),
             models: Arc::new(Models::only(Arc::new(model::Model(self.clone())))),
-            http: Arc::new(Guarded::standing_in(model::network(self))),
-            secrets: Arc::new(secrets) as Arc<dyn Secrets>,
+            projects: Projects::usual(
+                Arc::new(Guarded::standing_in(model::network(self))),
+                Arc::new(secrets),
+            ),
             agents: self.agents.clone(),
             keyring: Keyring::alone(KEY, !broken::writes_messages_anew()),
             settings: self.settings.clone(),

@@ -44,7 +44,7 @@ impl Agents {
         }
         echo(&mut messages);
         let spec = &profile.spec;
-        let mut tools = self.tools.specs(&profile.tools);
+        let mut tools = self.services.projects.of(id.home().project()).tools.specs(&profile.tools);
         tools.extend(profile.delegate_tool(task));
         Ok(ModelRequest {
             model: run.model_name(model).to_owned(),

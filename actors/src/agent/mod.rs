@@ -24,7 +24,6 @@ use crate::{
     tasks::Tasks,
 };
 use async_trait::async_trait;
-use callboard_connectors::tools::Tools;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
@@ -58,7 +57,6 @@ pub(crate) struct Inner {
     calls: Arc<Semaphore>,
     /// Who the agents of runs are.
     pins: Pins,
-    tools: Tools,
     since: Timestamp,
     ended: Mutex<Ended>,
 }
@@ -149,9 +147,8 @@ impl Agents {
     pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
         let calls = Arc::new(Semaphore::new(services.settings.calls));
-        let tools = Tools::new(services.http.clone(), services.secrets.clone());
         let (since, ended) = (services.clock.now(), Mutex::default());
-        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, tools, since, ended }))
+        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, since, ended }))
     }
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is
@@ -178,22 +175,22 @@ impl ActorType for Agents {
     }
 
     fn is_id(&self, id: &str) -> bool {
-        AgentId::from_outside(id).is_ok()
+        id.parse::<AgentId>().is_ok()
     }
 
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
-        let agent = AgentId::from_outside(id).map_err(|_| no_id(id))?;
+        let agent = id.parse::<AgentId>().map_err(|_| no_id(id))?;
         self.call_method(&agent, method, body).await
     }
 
     async fn wake(&self, id: &str) -> Reply {
-        let agent = AgentId::from_outside(id).map_err(|_| no_id(id))?;
+        let agent = id.parse::<AgentId>().map_err(|_| no_id(id))?;
         self.tick(&agent).await
     }
 
     /// One that calls its model, or delivers, stays: its task is nowhere but here, and it forgets itself when it is through.
     fn deactivate(&self, id: &str) {
-        if let Ok(agent) = AgentId::from_outside(id) {
+        if let Ok(agent) = id.parse::<AgentId>() {
             self.boxes.forget_if(&agent, |actor| actor.in_flight.is_empty());
         }
     }

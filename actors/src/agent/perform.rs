@@ -137,6 +137,16 @@ impl Agents {
     /// Calls the model, and reports what it says.
     async fn think(&self, id: &AgentId, thought: Thought) {
         let Thought { run, contents, target, iteration, model, wait, activation } = thought;
+        let granted = self.services.projects.of(id.home().project());
+        let (attempt_of_task, asked) = (run.task.as_ref().map(|task| task.attempt), run.model_name(model));
+        let provider = self.services.models.provider_of(asked);
+        if let Some(attempt) = attempt_of_task
+            && !granted.may_ask(provider)
+        {
+            let message = format!("the project {} may not ask the provider {provider}", id.home().project());
+            let reply = Err(CallError::elsewhere("provider_not_allowed", message));
+            return self.report(id, Input::Replied { attempt, iteration, reply }).await;
+        }
         let ready = async {
             pause(Duration::from_millis(wait.0)).await;
             // The provider's place first: who waits for a slow one must not hold what others could use.
@@ -168,7 +178,7 @@ impl Agents {
                 return self.report(id, Input::Replied { attempt, iteration, reply: Err(error) }).await;
             }
         };
-        let scrub = match secret::scrub(&self.secrets_of(&run), &*self.services.secrets).await {
+        let scrub = match secret::scrub(&self.secrets_of(&run), &*granted.secrets).await {
             Ok(scrub) => scrub,
             Err(error) => {
                 return self.report(id, Input::Replied { attempt, iteration, reply: Err(error) }).await;
@@ -242,7 +252,7 @@ impl Agents {
         }
         let key = format!("{key}/{}/{}", run.iterations, call.id);
         let around = Around { names: &self.secrets_of(run), idempotency_key: &key, timeout: left };
-        self.tools.call(&tool, &arguments, around).await
+        self.services.projects.of(id.home().project()).tools.call(&tool, &arguments, around).await
     }
 
     /// Returns the names of all secrets that may come back: those of the run, and of the agent's tools.

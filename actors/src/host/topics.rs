@@ -150,7 +150,7 @@ pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
         return verdict(Verdict::Drop);
     }
     let Ok(task) = serde_json::from_str::<Task>(event.data.get()) else { return verdict(Verdict::Drop) };
-    let Ok(id) = AgentId::from_outside(task.step.agent(&task.run).as_str()) else {
+    let Ok(id) = task.step.agent(&task.run).as_str().parse::<AgentId>() else {
         return verdict(Verdict::Drop);
     };
     let said = json::from_slice::<Value>(event.data.get().as_bytes(), &json::Limits::default());
@@ -276,8 +276,13 @@ async fn to_run(host: &Host, event: Event, method: &str, original: &Bytes) -> Re
         None | Some(Value::Null) if method == Start::METHOD => identity.to_string(),
         _ => return Err(refused(cloud_event::MISSING_RUN_ID, "data has no `run_id`, which is a text")),
     };
-    let run = RunId::from_outside(&run)
+    let run = run
+        .parse::<RunId>()
         .map_err(|error| refused(Code::InvalidId.as_str(), format!("`run_id`: {error}")))?;
+    // Whoever publishes may do so in the projects that are open to any app; the runs of others do not exist for them.
+    if !host.0.services.projects.is_open(run.project()) {
+        return Err(refused(Code::UnknownRun.as_str(), format!("there is no run {run}")));
+    }
     data.insert("op".into(), identity.to_string().into());
     let span = tracing::info_span!("event", otel.kind = "consumer", %run, method);
     let data = Bytes::from(Value::Object(data).to_string());

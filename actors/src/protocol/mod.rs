@@ -6,10 +6,12 @@
 //! signed (`sealed`).
 
 pub mod agent;
+mod caller;
 mod fault;
 pub mod run;
 pub mod sealed;
 
+pub use caller::{Caller, NotCalled};
 pub use fault::{Fault, Reply, parse, response};
 
 use crate::{services::Services, trace};

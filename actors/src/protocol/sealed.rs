@@ -22,7 +22,7 @@ use bytes::Bytes;
 use callboard_catalog::Keys;
 use callboard_core::{
     Code,
-    id::{AgentId, RunId},
+    id::{AgentId, ProjectId, RunId},
     workflow::StepKey,
 };
 use serde_json::Value;
@@ -60,6 +60,17 @@ impl<'t> To<'t> {
         methods.contains(&self.method) || self.id.contains('.')
     }
 
+    /// Returns the project it is about; that of what has no id is nobody's.
+    fn project(self) -> Option<ProjectId> {
+        self.id.parse::<AgentId>().ok().map(|id| id.home().project().clone())
+    }
+
+    /// Whether it is about a project other than `default`: what our processes send there is always signed, since such a
+    /// project may answer to nothing else.
+    fn is_elsewhere(self) -> bool {
+        self.project().is_some_and(|project| !project.is_default())
+    }
+
     /// Whether the release before takes it with a MAC: it refuses a worker's result that has a field it does not know.
     fn is_known_before(self) -> bool {
         self.method != Finished::METHOD
@@ -82,9 +93,11 @@ impl<'t> To<'t> {
     }
 }
 
-/// Signs a call that only our own processes make; anything else stays as it is.
+/// Signs a call that only our own processes make, or that is about another project than `default`; anything else stays
+/// as it is.
 pub fn seal(keyring: &Keyring, to: To<'_>, body: Bytes) -> (Bytes, Option<Mac>) {
-    if !to.is_internal() || !(to.is_known_before() || keyring.is_required()) {
+    let is_elsewhere = to.is_elsewhere();
+    if !is_elsewhere && (!to.is_internal() || !(to.is_known_before() || keyring.is_required())) {
         return (body, None);
     }
     let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
@@ -92,14 +105,24 @@ pub fn seal(keyring: &Keyring, to: To<'_>, body: Bytes) -> (Bytes, Option<Mac>) 
     (with(body, &mac), Some(Mac(mac)))
 }
 
-/// Takes the MAC off a call, which is refused where it must have a fitting one. Public calls pass as they are.
+/// Takes the MAC off a call, which is refused where it must have a fitting one. Public calls of projects that are open to
+/// any app pass as they are, but for a MAC of ours.
 pub async fn open(services: &Services, to: To<'_>, body: Bytes) -> Result<(Bytes, Option<Mac>), Fault> {
-    if !to.is_internal() {
+    let is_public = !to.is_internal() && !is_closed(services, to);
+    if is_public && !to.is_elsewhere() {
         return Ok((body, None));
     }
-    let (body, mac, fit) = fit(&services.keyring, &*services.catalog, to, body).await;
+    let (opened, mac, fit) = fit(&services.keyring, &*services.catalog, to, body.clone()).await;
+    if is_public {
+        return Ok(if fit == Fit::Fits { (opened, mac) } else { (body, None) });
+    }
     admit(services, to, fit)?;
-    Ok((body, mac))
+    Ok((opened, mac))
+}
+
+/// Whether only our own processes may speak of this project at all.
+fn is_closed(services: &Services, to: To<'_>) -> bool {
+    to.project().is_some_and(|project| !services.projects.is_open(&project))
 }
 
 /// Takes the MAC off a call; it is returned where it fits.
@@ -122,14 +145,41 @@ pub fn seal_answer(keyring: &Keyring, to: To<'_>, mac: &Mac, answer: Bytes) -> B
 
 /// Takes the MAC off an answer; nothing where it must have a fitting one: then somebody else has answered.
 pub async fn open_answer(services: &Services, to: To<'_>, mac: &Mac, answer: Bytes) -> Option<Bytes> {
-    let (answer, own) = without(answer);
-    let fit = services.keyring.check(&*services.catalog, own.as_deref(), to.answer(mac, &answer)).await;
+    let (answer, fit) = checked(&services.keyring, &*services.catalog, to, mac, answer).await;
     if fit == Fit::Fits {
         return Some(answer);
     }
     // Whoever refused may know more of the keys than this process.
     services.keyring.refresh(&*services.catalog).await;
     admit(services, to, fit).ok().map(|()| answer)
+}
+
+/// The same for who has no services: an answer without a fitting MAC is none.
+pub async fn opened<C: Keys + ?Sized>(
+    keyring: &Keyring,
+    catalog: &C,
+    to: To<'_>,
+    mac: &Mac,
+    answer: Bytes,
+) -> Result<Bytes, Bytes> {
+    let (answer, fit) = checked(keyring, catalog, to, mac, answer).await;
+    if fit == Fit::Fits {
+        return Ok(answer);
+    }
+    keyring.refresh(catalog).await;
+    Err(answer)
+}
+
+async fn checked<C: Keys + ?Sized>(
+    keyring: &Keyring,
+    catalog: &C,
+    to: To<'_>,
+    mac: &Mac,
+    answer: Bytes,
+) -> (Bytes, Fit) {
+    let (answer, own) = without(answer);
+    let fit = keyring.check(catalog, own.as_deref(), to.answer(mac, &answer)).await;
+    (answer, fit)
 }
 
 /// Returns the MAC of a task for an agent, as it stands in the event.
@@ -183,7 +233,7 @@ fn admit(services: &Services, to: To<'_>, fit: Fit) -> Result<(), Fault> {
         Fit::Wrong => (Code::WrongMac, "has a signature that does not fit"),
     };
     let To { actor, .. } = to;
-    if !services.keyring.is_required() {
+    if !services.keyring.is_required() && !is_closed(services, to) {
         services.metrics.unsigned(actor);
         return Ok(());
     }

@@ -21,17 +21,28 @@ async fn put(world: &World, path: &str, body: Value) -> (StatusCode, Value) {
 async fn nobody_outside_reaches_another_projects_run_or_agent() {
     let folder = tempfile::tempdir().expect("a folder");
     let world = World::start(folder.path(), Settings::default()).await;
-    for path in [
-        "/actors/Workflow/acme~r1/method/start",
-        "/actors/Workflow/default~r1/method/start",
-        "/actors/Workflow/r1.a/method/start",
-        "/actors/Agent/acme~r1.a.1._/method/status",
-        "/actors/Agent/acme~me/method/execute",
+    for (path, code) in [
+        ("/actors/Workflow/acme~r1/method/start", "unsigned"),
+        ("/actors/Workflow/acme~r1/method/status", "unsigned"),
+        ("/actors/Workflow/default~r1/method/start", "invalid_id"),
+        ("/actors/Workflow/r1.a/method/start", "invalid_id"),
+        ("/actors/Agent/acme~r1.a.1._/method/status", "unsigned"),
+        ("/actors/Agent/acme~me/method/execute", "unsigned"),
     ] {
-        let (status, answer) = put(&world, path, json!({"definition": chain()})).await;
-        assert_eq!(status, StatusCode::OK, "{path}");
-        assert_eq!(answer["error"]["code"], "invalid_id", "{path}: {answer}");
+        for required in [true, false] {
+            if !required {
+                world.keyring.let_unsigned_pass();
+            }
+            let (status, answer) = put(&world, path, json!({"definition": chain()})).await;
+            assert_eq!(status, StatusCode::OK, "{path}");
+            assert_eq!(answer["error"]["code"], code, "{path}: {answer}");
+        }
     }
+    assert_eq!(world.host.active(), (0, 0));
+    let waits = json!({"name": "waits", "nodes": [{"id": "a", "type": "wait", "config": {"for": "0s"}}]});
+    let ours = world.call("acme~r1", "start", json!({"definition": waits})).await;
+    assert_eq!(ours["run_id"], "acme~r1", "what our processes sign is done: {ours}");
+    world.until("acme~r1", "completed").await;
     let task = |run: &str| {
         let task = json!({"agent": "a", "input": {"v": {"prompt": "p"}}, "key": "k", "attempt": 1});
         json!({"run": run, "step": {"generation": 1, "node": "a", "iteration": ""}, "task": task})
@@ -43,8 +54,10 @@ async fn nobody_outside_reaches_another_projects_run_or_agent() {
         let (_, answer) = put(&world, "/actors/Agent/r1.a.1._/method/task", body).await;
         assert_eq!(answer["error"]["code"], "bad_request", "{run}: {answer}");
     }
-    // A reminder and a deactivation are answered as always, and nothing comes of them.
-    let (status, _) = put(&world, "/actors/Workflow/acme~r1/method/remind/wake", json!({})).await;
-    assert_eq!((status, world.host.active()), (StatusCode::OK, (0, 0)));
+    // A reminder is only a wake-up.
+    let (status, _) = put(&world, "/actors/Workflow/acme~r2/method/remind/wake", json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    let unknown = world.call("acme~r2", "status", json!({})).await;
+    assert_eq!(unknown["error"]["code"], "unknown_run", "{unknown}");
     world.stop().await;
 }

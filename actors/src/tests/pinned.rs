@@ -209,10 +209,9 @@ async fn a_task_without_a_run_goes_on_as_it_was_accepted() {
         let _ = sidecar.invoke_actor(AGENT, "alone", "execute", Bytes::from(body)).await;
     });
     before.until_asked(2).await;
-    let stored: AgentDocument = document::versioned(
-        &world.stored(&AgentId::from_outside("alone").expect("an id").document_key()).await,
-    )
-    .expect("one");
+    let stored: AgentDocument =
+        document::versioned(&world.stored(&"alone".parse::<AgentId>().expect("an id").document_key()).await)
+            .expect("one");
     assert_eq!(stored.v, Version::Named, "the pin of one at work is what version 1 can't say");
     waits.abort();
     world.stop().await;
@@ -242,10 +241,9 @@ async fn what_stays_of_an_agent_that_is_done_is_read_by_the_release_before() {
     assert_eq!(run.version(), Version::Positional);
     let alone = json!({"agent": "clerk", "prompt": "count"});
     assert_eq!(world.invoke(AGENT, "alone", "execute", alone).await["status"], "completed");
-    let agent: AgentDocument = document::versioned(
-        &world.stored(&AgentId::from_outside("alone").expect("an id").document_key()).await,
-    )
-    .expect("one");
+    let agent: AgentDocument =
+        document::versioned(&world.stored(&"alone".parse::<AgentId>().expect("an id").document_key()).await)
+            .expect("one");
     let task = agent.run.task.expect("its task");
     assert_eq!((agent.v, task.pin), (Version::Positional, None));
     world.stop().await;

@@ -152,7 +152,7 @@ async fn a_signed_message_does_nothing_for_another_run_or_method_and_nothing_twi
 }
 
 fn agent_id(text: &str) -> AgentId {
-    AgentId::from_outside(text).expect("an agent's id")
+    text.parse().expect("an agent's id")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

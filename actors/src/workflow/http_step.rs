@@ -140,7 +140,8 @@ impl Workflows {
             idempotency_key: &key,
             timeout: call.timeout,
         };
-        let answer = node::perform(&self.services.http, &*self.services.secrets, call).await;
+        let granted = self.services.projects.of(run.project());
+        let answer = node::perform(&granted.http, &*granted.secrets, call).await;
         // The run's own deadline and this client's come at the same time. Whichever is first, people see one code.
         answer.map_err(|error| match error.code.as_str() {
             "http_timeout" => CallError { code: "timeout".into(), ..error },

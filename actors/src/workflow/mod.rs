@@ -91,21 +91,21 @@ impl ActorType for Workflows {
     }
 
     fn is_id(&self, id: &str) -> bool {
-        RunId::from_outside(id).is_ok()
+        id.parse::<RunId>().is_ok()
     }
 
     async fn call(&self, id: &str, method: &str, body: &[u8]) -> Reply {
-        let run = RunId::from_outside(id).map_err(|_| no_id(id))?;
+        let run = id.parse::<RunId>().map_err(|_| no_id(id))?;
         self.call_method(&run, method, body).await
     }
 
     async fn wake(&self, id: &str) -> Reply {
-        let run = RunId::from_outside(id).map_err(|_| no_id(id))?;
+        let run = id.parse::<RunId>().map_err(|_| no_id(id))?;
         self.tick(&run).await
     }
 
     fn deactivate(&self, id: &str) {
-        if let Ok(run) = RunId::from_outside(id) {
+        if let Ok(run) = id.parse::<RunId>() {
             self.boxes.forget_if(&run, |actor| !actor.is_bound());
         }
     }

@@ -66,6 +66,11 @@ impl Workflows {
             if this.tasks.is_stopping() {
                 return;
             }
+            if !this.services.projects.is_open(run.project()) {
+                let message = format!("workers outside are offered nothing of the project {}", run.project());
+                let closed = Outcome::Failed(CallError::permanent("offers_closed", message));
+                return this.conclude(&run, &offer, closed).await;
+            }
             let once = rule!(Grant, offer.at_most_once);
             // An offer that must not be made twice is made by the one that is granted it. If that one dies before the
             // message is out, the step's timeout ends the wait.

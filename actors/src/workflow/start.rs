@@ -68,7 +68,7 @@ impl Workflows {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
         let (definition, version) = self.definition(run, body).await?;
-        let compiled = self.compiled(body.workflow_id.as_ref(), version, definition).await?;
+        let compiled = self.compiled(run, body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
         let input = self.input_of(&plan, body.input.clone()).await?;
         let op = match &body.op {
@@ -174,6 +174,7 @@ impl Workflows {
     /// found out once.
     async fn compiled(
         &self,
+        run: &RunId,
         workflow: Option<&WorkflowId>,
         version: u32,
         definition: Value,
@@ -184,7 +185,7 @@ impl Workflows {
         }
         let around = Surroundings {
             agents: self.services.agents.agents.keys().cloned().collect(),
-            bound_secrets: self.services.secrets.hosts().bound(),
+            bound_secrets: self.services.projects.of(run.project()).secrets.hosts().bound(),
         };
         let agents = Arc::clone(&self.services.agents);
         let check = move || check(definition, &around, &agents);

@@ -17,4 +17,4 @@ pub use beside::Beside;
 pub use embedded::{Embedded, Ports};
 pub use folder::take;
 pub use lock::{Lock, Locked};
-pub use parts::{CatalogPlace, catalog, catalog_place};
+pub use parts::{CatalogPlace, Opened, catalog, catalog_place, gatekeeper};

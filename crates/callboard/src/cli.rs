@@ -3,6 +3,10 @@
 pub mod remote;
 
 use crate::config::address;
+use callboard_core::{
+    Span,
+    id::{KeyId, ProjectId},
+};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -190,8 +194,81 @@ pub struct Keys {
 
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
+    /// Makes a key of the API, and prints it this once
+    Create(CreateKey),
+    /// Lists keys, without their secrets
+    List(ListKeys),
+    /// Ends a key for good
+    Revoke(RevokeKey),
+    /// Gives a key another secret, and prints it this once
+    Rotate(RotateKey),
     /// Makes a new key that messages between our own processes are signed with
     RotateInternal(Place),
+}
+
+#[derive(Debug, Args)]
+pub struct CreateKey {
+    /// A key that may everything in its project
+    #[arg(long, conflicts_with = "role", required_unless_present = "role")]
+    pub admin: bool,
+    /// What it may
+    #[arg(long, value_enum)]
+    pub role: Option<KeyRole>,
+    /// Its project
+    #[arg(long, value_name = "ID", default_value = "default")]
+    pub project: ProjectId,
+    /// How long it is good, such as 90d [default: for ever]
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub expires: Option<Span>,
+    /// What it is for, for people
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub name: String,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyRole {
+    /// Reads
+    Viewer,
+    /// Starts stored workflows, operates runs, approves
+    Operator,
+    /// Changes definitions, and starts any
+    Editor,
+    /// Keys and the audit, too
+    Admin,
+}
+
+#[derive(Debug, Args)]
+pub struct ListKeys {
+    /// Their project
+    #[arg(long, value_name = "ID", default_value = "default")]
+    pub project: ProjectId,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct RevokeKey {
+    /// The key's id: what stands between `cb_` and the next `_`
+    pub id: KeyId,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct RotateKey {
+    /// The key's id: what stands between `cb_` and the next `_`
+    pub id: KeyId,
+    /// How long the secret before stays good
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "24h")]
+    pub keep: Span,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| format!("`{text}` is no length of time, such as {}", Span::FORMS))
 }
 
 #[cfg(test)]

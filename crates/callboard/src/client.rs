@@ -87,8 +87,8 @@ impl Client {
     }
 
     /// One that sends nothing again: for a caller that looks for another server instead.
-    pub fn once(address: Address) -> Result<Self, Error> {
-        Ok(Self { tries: 1, ..Self::new(address, None)? })
+    pub fn once(address: Address, key: Option<Secret>) -> Result<Self, Error> {
+        Ok(Self { tries: 1, ..Self::new(address, key)? })
     }
 
     pub fn address(&self) -> &Address {

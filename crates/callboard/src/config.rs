@@ -9,10 +9,15 @@ mod foreign;
 mod load;
 mod secret;
 
-use crate::{say::say, user::User};
-use callboard_connectors::{model, secret::Hosts};
+use crate::{
+    access::{KeySet, LEEWAY, SECRET},
+    say::say,
+    user::User,
+};
+use callboard_connectors::{http::Origin, model, secret::Hosts};
 use callboard_core::{
     Span,
+    id::ProjectId,
     workflow::definition::{RETENTION_LIMIT, Retention},
 };
 use serde::Deserialize;
@@ -35,6 +40,10 @@ pub struct Config {
     pub approvals: Approvals,
     pub workers: Workers,
     pub telemetry: Telemetry,
+    pub auth: Auth,
+    pub dapr: Dapr,
+    /// What a project may use, by its id.
+    pub projects: BTreeMap<String, Project>,
     /// What the user has said beside the settings.
     #[serde(skip)]
     pub ground: Ground,
@@ -188,6 +197,56 @@ pub enum Format {
     Json,
 }
 
+/// Who may ask, beside those who have a key.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Auth {
+    pub pepper: Secret,
+    pub oidc: Oidc,
+    #[serde(default)]
+    pub issuers: BTreeMap<String, Issuer>,
+}
+
+/// Where a page has its tokens made.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Oidc {
+    pub issuer: String,
+    pub client_id: String,
+    pub scopes: Vec<String>,
+}
+
+/// Somebody who says who others are.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Issuer {
+    pub issuer: String,
+    pub audiences: Vec<String>,
+    #[serde(default)]
+    pub jwks: String,
+    #[serde(default)]
+    pub secret: Secret,
+    #[serde(default)]
+    pub project_claim: Option<String>,
+    #[serde(default)]
+    pub role_claim: Option<String>,
+    #[serde(default)]
+    pub leeway: Option<Span>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Dapr {
+    pub projects: Vec<String>,
+}
+
+/// What a project may use; what is not said is everything in `default`, and nothing elsewhere.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Project {
+    #[serde(default)]
+    pub secrets: Option<Vec<String>>,
+    #[serde(default)]
+    pub providers: Option<Vec<String>>,
+    #[serde(default)]
+    pub http_allow: Option<Vec<String>>,
+}
+
 // === impl Config ===
 
 impl Config {
@@ -240,6 +299,33 @@ impl Config {
         if let Err(error) = Hosts::new(&self.secrets.hosts) {
             wrong.push(("secrets.hosts", error));
         }
+        for (name, issuer) in &self.auth.issuers {
+            wrong.extend(
+                issuer.mistakes().into_iter().map(|mistake| ("auth.issuers", format!("{name}: {mistake}"))),
+            );
+        }
+        for issuer in self.auth.issuers.values() {
+            if self.auth.issuers.values().filter(|other| other.issuer == issuer.issuer).count() > 1 {
+                wrong.push(("auth.issuers", format!("`{}` stands there twice", issuer.issuer)));
+            }
+        }
+        if self.auth.oidc.client_id.is_empty() != self.auth.oidc.issuer.is_empty() {
+            wrong.push(("auth.oidc", "it has both an issuer and a client_id, or neither".into()));
+        }
+        for id in &self.dapr.projects {
+            wrong.extend(
+                id.parse::<ProjectId>().err().map(|error| ("dapr.projects", format!("`{id}`: {error}"))),
+            );
+        }
+        for (id, project) in &self.projects {
+            let mistake = |message: String| ("projects", format!("{id}: {message}"));
+            wrong.extend(id.parse::<ProjectId>().err().map(|error| mistake(error.to_string())));
+            for allowed in project.http_allow.iter().flatten() {
+                wrong.extend(
+                    allowed.parse::<Origin>().err().map(|error| mistake(format!("http_allow: {error}"))),
+                );
+            }
+        }
         let catalog = self.catalog.url.expose();
         if !catalog.is_empty()
             && !["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| catalog.starts_with(scheme))
@@ -253,6 +339,32 @@ impl Config {
             if !url.is_empty() && !is_web_address(url) {
                 wrong.push((path, format!("`{url}` is not an http or https address")));
             }
+        }
+        wrong
+    }
+}
+
+impl Issuer {
+    /// What is wrong with it.
+    fn mistakes(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.issuer.is_empty() {
+            wrong.push("it has no issuer".to_owned());
+        }
+        if self.audiences.iter().all(String::is_empty) {
+            wrong.push("it has no audience: every token of that issuer would do".into());
+        }
+        match (self.jwks.is_empty(), self.secret.is_empty()) {
+            (true, true) => wrong.push("it has neither jwks nor a secret".into()),
+            (false, false) => wrong.push("it has both jwks and a secret".into()),
+            (false, true) => wrong.extend(KeySet::at(&self.jwks).err()),
+            (true, false) if self.secret.expose().len() < SECRET => {
+                wrong.push(format!("its secret has fewer than {SECRET} bytes"));
+            }
+            (true, false) => {}
+        }
+        if self.leeway.is_some_and(|leeway| leeway > LEEWAY) {
+            wrong.push(format!("its leeway is more than {LEEWAY}"));
         }
         wrong
     }

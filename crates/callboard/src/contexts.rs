@@ -48,7 +48,7 @@ pub struct Wanted {
     pub context: Option<String>,
     /// `CALLBOARD_SERVER`.
     pub server_here: Option<Address>,
-    /// `CALLBOARD_KEY`.
+    /// `CALLBOARD_API_KEY`.
     pub key_here: Option<Secret>,
 }
 

@@ -3,32 +3,37 @@
 //!
 //! It owns what HTTP owns: routes, headers, sizes of bodies, status codes, streams, and how much is done at once.
 
+mod access;
 mod answer;
+mod audit;
 mod body;
 mod error;
 mod events;
 mod health;
 mod key;
+mod keys;
 mod language;
 mod limits;
+mod me;
 mod metrics;
 pub mod openapi;
 mod panics;
 mod params;
+mod projects;
+mod routes;
 mod runs;
 mod starts;
 mod trace;
 mod workflows;
 
-use crate::operations::Operations;
+use crate::{access::Principal, operations::Operations};
 use axum::{
     Router,
     extract::{FromRequestParts, Path},
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use callboard_core::id::{ProjectId, RunId, WorkflowId};
+use callboard_core::id::{KeyId, ProjectId, RunId, WorkflowId};
 use callboard_listener::Refusal;
 use http::{HeaderMap, StatusCode, request::Parts};
 
@@ -36,6 +41,7 @@ pub use error::Error;
 pub use health::Readiness;
 pub use limits::Limits;
 pub use metrics::HttpMetrics;
+pub use routes::{ROUTES, Route};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -50,30 +56,10 @@ pub struct Gateway {
 // === impl Gateway ===
 
 impl Gateway {
-    /// Everything: definitions, runs, health, metrics.
+    /// Everything: definitions, runs, keys, health, metrics.
     pub fn router(self) -> Router {
-        let api = Router::new()
-            .route("/api/v1/workflows", get(workflows::list).post(workflows::create))
-            .route("/api/v1/workflows/check", post(workflows::check))
-            .route(
-                "/api/v1/workflows/{id}",
-                get(workflows::read).put(workflows::update).delete(workflows::delete),
-            )
-            .route("/api/v1/workflows/{id}/start", post(starts::start))
-            .route("/api/v1/runs", get(runs::list).post(starts::run))
-            .route("/api/v1/runs/{id}", get(runs::read))
-            .route("/api/v1/runs/{id}/steps", get(runs::steps))
-            .route("/api/v1/runs/{id}/history", get(events::history))
-            .route("/api/v1/runs/{id}/cancel", post(runs::cancel))
-            .route("/api/v1/runs/{id}/pause", post(runs::pause))
-            .route("/api/v1/runs/{id}/resume", post(runs::resume))
-            .route("/api/v1/runs/{id}/signal", post(runs::signal))
-            .route("/api/v1/runs/{id}/approve", post(runs::approve))
-            .route("/api/v1/runs/{id}/rerun", post(runs::rerun))
-            .route("/api/v1/node-kinds", get(language::node_kinds))
-            .route("/api/v1/expressions/evaluate", post(language::evaluate))
-            .route("/api/v1/openapi.json", get(openapi::text))
-            .route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
+        let api = self.routes(|route| !route.is_probe());
+        let api = api.route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
         self.finish(api)
     }
 
@@ -82,13 +68,15 @@ impl Gateway {
         self.finish(Router::new())
     }
 
+    fn routes(&self, which: impl Fn(&Route) -> bool) -> Router<Gateway> {
+        let wanted = ROUTES.iter().filter(|route| which(route));
+        wanted.fold(Router::new(), |router, route| router.route(route.path, route.mounted(self)))
+    }
+
     fn finish(self, api: Router<Gateway>) -> Router {
         // Probes come every second and would drown what is worth a trace.
         api.layer(middleware::from_fn(trace::span))
-            .route("/api/v1/health", get(health::alive))
-            .route("/health", get(health::alive))
-            .route("/ready", get(health::ready))
-            .route("/metrics", get(metrics::text))
+            .merge(self.routes(Route::is_probe))
             .fallback(no_route)
             .method_not_allowed_fallback(no_method)
             .layer(middleware::from_fn(limits::headers))
@@ -111,9 +99,6 @@ async fn no_method() -> Error {
     Error::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not have this method")
 }
 
-/// The project of every request, as long as none says in whose name it comes.
-const PROJECT: ProjectId = ProjectId::DEFAULT;
-
 /// The id in a path. One that nothing can have is unknown.
 pub struct Id<T>(pub T);
 
@@ -121,21 +106,40 @@ pub struct Id<T>(pub T);
 pub trait InPath: Sized {
     const WHAT: &'static str;
 
-    fn read(text: &str) -> Option<Self>;
+    /// Reads it, as somebody in this project means it.
+    fn read(text: &str, project: &ProjectId) -> Option<Self>;
 }
 
 impl InPath for RunId {
     const WHAT: &'static str = "run";
 
-    fn read(text: &str) -> Option<Self> {
-        Self::new(&PROJECT, text).ok()
+    /// A name, or the whole text as answers have it.
+    fn read(text: &str, project: &ProjectId) -> Option<Self> {
+        let whole = || text.parse::<Self>().ok().filter(|run| run.project() == project);
+        Self::new(project, text).ok().or_else(whole)
     }
 }
 
 impl InPath for WorkflowId {
     const WHAT: &'static str = "workflow";
 
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, _: &ProjectId) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl InPath for KeyId {
+    const WHAT: &'static str = "key";
+
+    fn read(text: &str, _: &ProjectId) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl InPath for ProjectId {
+    const WHAT: &'static str = "project";
+
+    fn read(text: &str, _: &ProjectId) -> Option<Self> {
         text.parse().ok()
     }
 }
@@ -145,7 +149,8 @@ impl<S: Send + Sync, T: InPath> FromRequestParts<S> for Id<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let text = Path::<String>::from_request_parts(parts, state).await;
-        let id = text.ok().and_then(|Path(text)| T::read(&text));
+        let principal = Principal::from_request_parts(parts, state).await.map_err(Error::into_response)?;
+        let id = text.ok().and_then(|Path(text)| T::read(&text, &principal.project));
         // The id is not repeated: it may be anything.
         id.map(Self).ok_or_else(|| Error::not_found(T::WHAT, "of this id").into_response())
     }

@@ -4,6 +4,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod access;
 pub mod assembly;
 pub mod cli;
 pub mod client;

@@ -4,16 +4,20 @@
 //! type of a transport is known here: REST is one adapter over these functions. Nothing is decided about runs either:
 //! an operation goes to the run's actor through the sidecar, a read there or to the catalog.
 
+mod audit;
 mod data;
 mod definitions;
 mod feed;
 mod heavy;
 mod history;
+mod keys;
 mod language;
+mod me;
 mod once;
 mod operate;
 mod page;
 mod projection;
+mod projects;
 mod refusal;
 mod request;
 mod runs;
@@ -22,6 +26,7 @@ mod steps;
 pub mod text;
 mod workflows;
 
+use crate::access::Gatekeeper;
 use callboard_actors::Recorded;
 use callboard_catalog::Catalog;
 use callboard_core::{Timestamp, agent::spec::Agents, id::RunId};
@@ -29,13 +34,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub use audit::AuditLine;
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
+pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
 pub use language::{Evaluate, Evaluated, NodeKindView};
-pub use once::{Answered, Naming};
+pub use me::{Me, Oidc, Ways};
+pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
+pub use projects::{NewProject, ProjectView};
 pub use refusal::{Kind, Refusal};
 pub use request::{Key, Request, read};
 pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
@@ -79,11 +88,15 @@ pub struct Operations {
     /// Steps of runs that were asked for lately.
     pub projections: Projections,
     pub told: Told,
+    /// Who may ask.
+    pub access: Gatekeeper,
+    /// Where a page has its tokens made.
+    pub oidc: Option<Arc<Oidc>>,
     /// Cancelled when the server stops: feeds end, waits answer.
     pub stop: CancellationToken,
 }
 
 /// Now, as events and rows have it.
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp(jiff::Timestamp::now().as_millisecond())
 }

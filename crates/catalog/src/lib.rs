@@ -3,8 +3,10 @@
 //!
 //! The catalog decides nothing about runs. It keeps what a turn journals under `(run, seq)` with a hash chain and
 //! refuses whatever does not continue it; a projection row per run answers lists without folding histories.
+//! Who may ask it is remembered beside it (`Access`): that is the API's, the engine does not need it.
 //! `SqliteCatalog` is the embedded one. Every implementation passes `suite`.
 
+mod access;
 mod append;
 mod definition;
 mod keys;
@@ -24,6 +26,10 @@ use callboard_core::{
 };
 use std::collections::BTreeMap;
 
+pub use access::{
+    AUDIT_KEPT, Access, ApiKey, AuditEntry, AuditRow, Deleted, NewKey, ProjectRow, Refused, Role, Rotation,
+    SECRET_HASH, SecretHash,
+};
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use keys::{InternalKey, Signing};
 pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};

@@ -3,9 +3,11 @@
 //! Histories are appended by one task of each process, in groups (`writer`); everything else borrows a connection for a
 //! transaction (`link`). A file for each of the catalog's traits has its statements. What is shown and edited runs under
 //! row-level security, as the role `callboard_api` of one project; what looks after runs of all projects, as
-//! `callboard_engine`. The owner's role is for migrations.
+//! `callboard_engine`; who may ask, as `callboard_access`. The owner's role is for migrations.
 
+mod access;
 mod append;
+mod audit;
 mod definitions;
 mod early;
 mod journal;

@@ -3,6 +3,8 @@
 //! All writes go through one connection in one task (`writer`), which commits in groups; reads have a small pool of
 //! their own and never wait for writes.
 
+mod access;
+mod audit;
 mod definitions;
 mod early;
 mod journal;
@@ -16,16 +18,16 @@ mod sweep;
 mod writer;
 
 use crate::{
-    Answering, Append, AppendError, Catalog, Change, Definitions, Early, EarlyMessage, Entry, Error,
-    Idempotency, Journal, Keys, NewVersion, NewWorkflow, Once, OpenRun, Pins, Request, RunFilter, RunRow,
-    Signing, Sweep, Tip, Workflow,
+    Access, Answering, ApiKey, Append, AppendError, AuditEntry, AuditRow, Catalog, Change, Definitions,
+    Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, NewKey, NewVersion, NewWorkflow,
+    Once, OpenRun, Pins, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
     sql::{LIMIT, run_id, signed},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
-    id::{ProjectId, RunId, WorkflowId},
+    id::{KeyId, ProjectId, RunId, WorkflowId},
 };
 use sqlx::{
     ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
@@ -52,6 +54,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(3, "internal keys", include_str!("../../../migrations/sqlite/0003_internal_keys.sql")),
         migration(4, "pins", include_str!("../../../migrations/sqlite/0004_pins.sql")),
         migration(5, "repeated", include_str!("../../../migrations/sqlite/0005_repeated.sql")),
+        migration(6, "access", include_str!("../../../migrations/sqlite/0006_access.sql")),
     ])
 });
 
@@ -337,6 +340,84 @@ impl Early for SqliteCatalog {
     async fn forget_early(&self, id: &str) -> Result<bool, Error> {
         let id = id.to_owned();
         self.writer.job(move |c| Box::pin(early::forget(c, id))).await
+    }
+}
+
+#[async_trait]
+impl Access for SqliteCatalog {
+    async fn has_keys(&self) -> Result<bool, Error> {
+        access::any(&self.readers).await
+    }
+
+    async fn key(&self, id: &KeyId) -> Result<Option<ApiKey>, Error> {
+        access::key(&self.readers, id).await
+    }
+
+    async fn keys(
+        &self,
+        project: &ProjectId,
+        after: Option<&KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, Error> {
+        access::list(&self.readers, project, after, limit.min(LIMIT)).await
+    }
+
+    async fn make_key(&self, new: NewKey) -> Result<ApiKey, Error> {
+        self.writer.job(move |c| Box::pin(access::make(c, new))).await
+    }
+
+    async fn renew_key(
+        &self,
+        project: &ProjectId,
+        id: &KeyId,
+        rotation: Rotation,
+    ) -> Result<Option<ApiKey>, Error> {
+        let (project, id) = (project.clone(), id.clone());
+        self.writer.job(move |c| Box::pin(access::renew(c, project, id, rotation))).await
+    }
+
+    async fn revoke_key(&self, project: &ProjectId, id: &KeyId, at: Timestamp) -> Result<bool, Error> {
+        let (project, id) = (project.clone(), id.clone());
+        self.writer.job(move |c| Box::pin(access::revoke(c, project, id, at))).await
+    }
+
+    async fn key_used(&self, id: &KeyId, at: Timestamp) -> Result<(), Error> {
+        let id = id.clone();
+        self.writer.job(move |c| Box::pin(access::used(c, id, at))).await
+    }
+
+    async fn project(&self, id: &ProjectId) -> Result<Option<ProjectRow>, Error> {
+        access::project(&self.readers, id).await
+    }
+
+    async fn all_projects(&self, after: Option<&ProjectId>, limit: u32) -> Result<Vec<ProjectRow>, Error> {
+        access::projects(&self.readers, after, limit.min(LIMIT)).await
+    }
+
+    async fn make_project(&self, row: ProjectRow) -> Result<(), Error> {
+        self.writer.job(move |c| Box::pin(access::make_project(c, row))).await
+    }
+
+    async fn delete_project(&self, id: &ProjectId, at: Timestamp) -> Result<Deleted, Error> {
+        let id = id.clone();
+        self.writer.job(move |c| Box::pin(access::delete_project(c, id, at))).await
+    }
+
+    async fn record(&self, entries: Vec<AuditEntry>) -> Result<(), Error> {
+        self.writer.job(move |c| Box::pin(audit::record(c, entries))).await
+    }
+
+    async fn audit(
+        &self,
+        project: &ProjectId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRow>, Error> {
+        audit::list(&self.readers, project, before, limit.min(LIMIT)).await
+    }
+
+    async fn forget_audit(&self, now: Timestamp) -> Result<u64, Error> {
+        self.writer.job(move |c| Box::pin(audit::forget(c, now))).await
     }
 }
 

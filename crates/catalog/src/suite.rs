@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
+pub(crate) mod access;
 mod appends;
 pub(crate) mod definitions;
 mod documents;
@@ -17,7 +18,7 @@ pub mod random;
 mod rows;
 mod sweep;
 
-use crate::{Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
+use crate::{Access, Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
@@ -144,6 +145,18 @@ pub async fn all(catalog: &dyn Catalog) {
     }
     catalog.health().await.unwrap();
     closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog).await;
+}
+
+/// Runs the part of who may ask. It closes nothing.
+pub async fn access(access: &dyn Access) {
+    access::a_key_reads_as_it_was_made(access).await;
+    access::a_renewed_key_has_the_secret_before_until_then(access).await;
+    access::a_revoked_key_stays_revoked(access).await;
+    access::keys_are_listed_by_cursor_and_of_one_project(access).await;
+    access::default_is_there_and_a_projects_id_is_given_once(access).await;
+    access::a_deleted_project_takes_its_keys_along(access).await;
+    access::the_audit_is_listed_newest_first_by_cursor(access).await;
+    access::a_refusal_is_recorded_once_a_minute(access).await;
 }
 
 async fn closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog: &dyn Catalog) {

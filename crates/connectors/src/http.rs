@@ -52,7 +52,7 @@ pub struct Guarded {
     lookup: Lookup,
     /// By port, see `Checked`.
     clients: Mutex<BTreeMap<u16, reqwest::Client>>,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
     room: Room,
     #[cfg(feature = "stand-in")]
     stand_in: Option<StandIn>,
@@ -110,10 +110,24 @@ impl Guarded {
             rules: Arc::new(Rules { exempt, denied }),
             lookup,
             clients: Mutex::default(),
-            calls: Semaphore::new(CALLS),
+            calls: Arc::new(Semaphore::new(CALLS)),
             room: Room::new(),
             #[cfg(feature = "stand-in")]
             stand_in: None,
+        }
+    }
+
+    /// The same with other exemptions: for those who may call less. Both share their places.
+    pub fn exempting(&self, exempt: Vec<Origin>) -> Self {
+        Self {
+            rules: Arc::new(Rules { exempt, denied: self.rules.denied.clone() }),
+            lookup: self.lookup.clone(),
+            // A client has its rules, and the connections that these have let through.
+            clients: Mutex::default(),
+            calls: self.calls.clone(),
+            room: self.room.clone(),
+            #[cfg(feature = "stand-in")]
+            stand_in: self.stand_in.clone(),
         }
     }
 
@@ -254,6 +268,25 @@ pub(crate) fn through_environment() -> reqwest::ClientBuilder {
         .user_agent(concat!("callboard/", env!("CARGO_PKG_VERSION")))
         .pool_max_idle_per_host(32)
         .pool_idle_timeout(Duration::from_secs(30))
+}
+
+/// Reads a document at an address that the operator has named, as it stands there: without a redirect, of at most so many
+/// bytes. No definition and no request has a say in the address.
+pub async fn fetch(url: &str, most: usize, within: Duration) -> Result<Bytes, CallError> {
+    let address =
+        Url::parse(url).map_err(|_| CallError::permanent("http_invalid_request", "this is not a URL"))?;
+    let late = errors::timeout(&address);
+    let read = async {
+        let client = build(through_environment)?;
+        let response = client.get(address.clone()).header(header::ACCEPT, "application/json").send().await;
+        let response = response.map_err(|error| errors::request(&error, &address))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(CallError::transient("http_status", format!("it answers {status}")));
+        }
+        body::read(response, most).await
+    };
+    tokio::time::timeout(within, read).await.unwrap_or(Err(late))
 }
 
 /// Builds a client; on a machine without root certificates one that trusts nobody, so that plain HTTP still works.

@@ -171,6 +171,12 @@ impl Models {
         self.scripted
     }
 
+    /// Returns the provider that a model's name means.
+    pub fn provider_of<'a>(&'a self, model: &'a str) -> &'a str {
+        let named = model.split_once('/').map(|(provider, _)| provider);
+        named.filter(|provider| self.named.contains_key(*provider)).unwrap_or(&self.default.0)
+    }
+
     /// Waits for a place at the provider the model's name means.
     pub async fn place(&self, model: &str) -> Place {
         match model.split_once('/').and_then(|(provider, _)| self.named.get(provider)) {

@@ -10,7 +10,10 @@ mod scrub;
 use crate::CallError;
 use async_trait::async_trait;
 use callboard_core::secret::{Place, SCHEME};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use zeroize::Zeroizing;
 
 pub use hosts::Hosts;
@@ -44,6 +47,33 @@ pub trait Secrets: Send + Sync + 'static {
 impl Secrets for BTreeMap<String, Secret> {
     async fn secret(&self, name: &str) -> Result<Option<Secret>, CallError> {
         Ok(self.get(name).cloned())
+    }
+}
+
+/// Some of the secrets that there are. The others do not exist.
+pub struct Only {
+    all: Arc<dyn Secrets>,
+    names: BTreeSet<String>,
+}
+
+impl Only {
+    pub fn new(all: Arc<dyn Secrets>, names: BTreeSet<String>) -> Self {
+        Self { all, names }
+    }
+}
+
+#[async_trait]
+impl Secrets for Only {
+    async fn secret(&self, name: &str) -> Result<Option<Secret>, CallError> {
+        if self.names.contains(name) { self.all.secret(name).await } else { Ok(None) }
+    }
+
+    async fn known(&self, name: &str) -> Result<Vec<Secret>, CallError> {
+        if self.names.contains(name) { self.all.known(name).await } else { Ok(Vec::new()) }
+    }
+
+    fn hosts(&self) -> &Hosts {
+        self.all.hosts()
     }
 }
 

@@ -53,7 +53,8 @@ pub fn serve(
             if let Err(error) = socket.set_nodelay(true) {
                 tracing::debug!(%error, "no delay cannot be set");
             }
-            let here = Address { listened, called: socket.local_addr().ok() };
+            let (called, peer) = (socket.local_addr().ok(), socket.peer_addr().ok());
+            let here = Address { listened, called, peer };
             let line = Line::new(&crowd);
             let present = crowd.enter();
             let door = Door::new(router.clone(), doors.clone(), here, refuse, line.clone());
@@ -71,12 +72,18 @@ pub fn serve(
 /// Lets pages of the named origins read the answers.
 fn readable(doors: &Doors) -> CorsLayer {
     let origins = doors.origins.iter().filter_map(|origin| origin.parse().ok());
-    let names = ["idempotency-key", "last-event-id", "traceparent"].map(HeaderName::from_static);
+    let names = ["idempotency-key", "last-event-id", "traceparent", "x-api-key", "apikey"]
+        .map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::ACCEPT].into_iter().chain(names).collect::<Vec<_>>())
-        .expose_headers([header::LOCATION, header::RETRY_AFTER])
+        .allow_headers(
+            [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION]
+                .into_iter()
+                .chain(names)
+                .collect::<Vec<_>>(),
+        )
+        .expose_headers([header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
 }
 
 /// The accepting side: a place first, then a connection for it.

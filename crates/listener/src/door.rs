@@ -15,7 +15,7 @@ use tower::Service;
 use crate::body::Paced;
 use crate::line::{Busy, Line};
 use crate::visitor::{self, Address};
-use crate::{Doors, Refuse, small};
+use crate::{Doors, Peer, Refuse, small};
 
 /// The router of one connection, behind its door.
 #[derive(Clone)]
@@ -73,6 +73,10 @@ where
             None => Body::empty(),
             Some(owed) => Body::new(Paced::new(body, limits, is_grpc, held.clone(), owed)),
         });
+        let mut request = request;
+        if let Some(peer) = self.here.peer {
+            request.extensions_mut().insert(Peer(peer));
+        }
         let answering = self.router.call(request);
         Box::pin(async move {
             let Ok(response) = answering.await;

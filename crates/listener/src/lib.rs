@@ -39,6 +39,10 @@ pub struct Doors {
     pub room: Room,
 }
 
+/// The other end of a request's connection, as an extension of the request: a gateway, where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub std::net::SocketAddr);
+
 /// How long things may take, and how many there may be, on one port.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {

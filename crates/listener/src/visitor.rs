@@ -42,6 +42,8 @@ pub(crate) struct Address {
     pub(crate) listened: Option<SocketAddr>,
     /// This end of the connection: which address of the machine was called, where all are listened on.
     pub(crate) called: Option<SocketAddr>,
+    /// The other end.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 /// How much of what a caller sent is said back.

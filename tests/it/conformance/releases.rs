@@ -126,7 +126,7 @@ table! {
     UNKNOWN_TYPE_CODE: Code = Code::Internal, Code::FailedPrecondition;
     /// An actor id with other characters than letters, digits, `_`, `-` and `.`.
     STRICT_NAMES: u16 = 200, 200
-        => 400, "Names of actor types, actor ids, methods, reminders and timers are 1 to 256 of the characters `A-Z a-z 0-9 _ - .`; daprd takes almost any.";
+        => 400, "Names of actor types, actor ids, methods, reminders and timers are 1 to 256 of the characters `A-Z a-z 0-9 _ - . ~`; daprd takes almost any.";
     /// Whether an actor's transaction looks at etags over HTTP.
     ACTOR_ETAG_IS_CHECKED: bool = true, true;
     ACTOR_TRANSACTION_IS_TORN: bool = true, true

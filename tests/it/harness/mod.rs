@@ -70,11 +70,17 @@ pub fn scratch() -> tempfile::TempDir {
 ///
 /// Each test makes its own: the connections of a shared one would die with the runtime of
 /// the test that opened them.
-#[expect(clippy::disallowed_methods, reason = "a test calls what it likes")]
 pub fn http() -> reqwest::Client {
+    http_with(reqwest::header::HeaderMap::new())
+}
+
+/// The same, with headers that each request has.
+#[expect(clippy::disallowed_methods, reason = "a test calls what it likes")]
+pub fn http_with(headers: reqwest::header::HeaderMap) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
+        .default_headers(headers)
         .timeout(Duration::from_secs(30))
         .build()
         .expect("a client without options can be built")

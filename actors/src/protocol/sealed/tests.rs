@@ -129,7 +129,7 @@ async fn an_answer_is_that_of_its_call() {
 }
 
 fn agent(text: &str) -> AgentId {
-    AgentId::from_outside(text).expect("an agent's id")
+    text.parse().expect("an agent's id")
 }
 
 #[test]

@@ -31,13 +31,13 @@ pub struct Beside {
 
 impl Beside {
     pub async fn start(config: &Config, role: Role, app_port: u16) -> anyhow::Result<Self> {
-        listener::check(config.server.listen, config.server.allow_insecure_listen)?;
+        let parts = Parts::new(config, None).await?;
+        parts.may_listen(config).await?;
         let listener = listener::bind(config.server.listen, "--listen").await?;
         // Only the sidecar calls here, and it is on this machine.
         let callbacks = SocketAddr::from((Ipv4Addr::LOCALHOST, app_port));
         let callbacks = listener::bind(callbacks, "--app-port").await?;
         let address = listener.local_addr().context("the API's address")?;
-        let parts = Parts::new(config, None).await?;
         let doors = listener::doors(config)?;
 
         let endpoint = Endpoint::from_env();
@@ -88,7 +88,7 @@ impl Beside {
         let _ = self.api.await;
         self.callbacks_stop.cancel();
         let _ = self.callbacks.await;
-        self.parts.catalog.close().await;
+        self.parts.close().await;
     }
 }
 

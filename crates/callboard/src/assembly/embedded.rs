@@ -35,6 +35,10 @@ pub struct Embedded {
     pub dapr_grpc: u16,
     /// Models are answered by a script.
     pub scripted: bool,
+    /// Nobody is asked who they are.
+    pub open: bool,
+    /// What this process itself sends to say that it is this process.
+    pub own: String,
     parts: Parts,
     host: Host,
     server: Server,
@@ -69,10 +73,10 @@ impl Embedded {
         components: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         let folder = Path::new(&config.data.dir);
-        listener::check(config.server.listen, config.server.allow_insecure_listen)?;
+        let parts = Parts::new(config, Some(folder)).await?;
+        parts.may_listen(config).await?;
         let listener = listener::bind(config.server.listen, "--listen").await?;
         let address = listener.local_addr().context("the API's address")?;
-        let parts = Parts::new(config, Some(folder)).await?;
         let doors = listener::doors(config)?;
 
         let app = Late::default();
@@ -106,6 +110,8 @@ impl Embedded {
             dapr_http: port(http),
             dapr_grpc: port(grpc),
             scripted: parts.models.is_scripted(),
+            open: parts.gatekeeper.is_open().await.unwrap_or_default(),
+            own: parts.own.clone(),
             parts,
             host,
             server,
@@ -123,7 +129,7 @@ impl Embedded {
         self.parts.closed.cancel();
         let _ = self.api.await;
         self.server.shutdown().await;
-        self.parts.catalog.close().await;
+        self.parts.close().await;
     }
 }
 

@@ -11,15 +11,16 @@ use tokio_util::sync::CancellationToken;
 /// Open connections may end what they do for so long after a stop.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Refuses an address that others can reach: nobody is asked who they are.
-pub fn check(address: SocketAddr, allow_insecure: bool) -> anyhow::Result<()> {
-    if address.ip().is_loopback() || allow_insecure {
+/// Refuses an address that others can reach, where nobody is asked who they are.
+pub fn check(address: SocketAddr, allow_insecure: bool, is_open: bool) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || allow_insecure || !is_open {
         return Ok(());
     }
     bail!(
-        "--listen {address} can be reached from outside, and there is no authentication; use a loopback address, \
-         or set server.allow_insecure_listen = true (CALLBOARD__SERVER__ALLOW_INSECURE_LISTEN=true) if a gateway \
-         in front asks who comes"
+        "--listen {address} can be reached from outside, and nobody is asked who they are; make a key \
+         (callboard keys create --admin), name an issuer of tokens (auth.issuers), use a loopback address, or set \
+         server.allow_insecure_listen = true (CALLBOARD__SERVER__ALLOW_INSECURE_LISTEN=true) if a gateway in front asks \
+         who comes"
     );
 }
 
@@ -68,9 +69,11 @@ mod tests {
     #[test]
     fn only_loopback_without_authentication() {
         let at = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        assert!(check(at("127.0.0.1:80"), false).is_ok() && check(at("[::1]:80"), false).is_ok());
-        assert!(check(at("0.0.0.0:80"), false).is_err() && check(at("10.0.0.1:80"), false).is_err());
-        assert!(check(at("0.0.0.0:80"), true).is_ok());
+        let check = |text: &str, allowed, is_open| check(at(text), allowed, is_open).is_ok();
+        assert!(check("127.0.0.1:80", false, true) && check("[::1]:80", false, true));
+        assert!(!check("0.0.0.0:80", false, true) && !check("10.0.0.1:80", false, true));
+        assert!(check("0.0.0.0:80", true, true));
+        assert!(check("0.0.0.0:80", false, false), "whoever comes is asked");
     }
 
     #[tokio::test]

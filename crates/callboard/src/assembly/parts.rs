@@ -1,22 +1,26 @@
 //! The parts that every process has, made of the settings.
 
-use super::folder::mark;
+use super::{folder::mark, listener};
 use crate::{
+    access::{Gatekeeper, Issuer, IssuerKeys, KeySet},
     config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Readiness},
-    operations::{Heavy, Operations, Projections, Runs, Told},
+    operations::{Heavy, Oidc, Operations, Projections, Runs, Told},
     private,
     say::say,
 };
 use anyhow::{Context, bail};
-use callboard_actors::{Batcher, Clock, Keyring, Live, Metrics, Services, Settings};
-use callboard_catalog::{Catalog, Link, PostgresCatalog, SqliteCatalog};
+use callboard_actors::{
+    Batcher, Clock, Grant, Keyring, Live, Metrics, Projects, Services, Settings, protocol::Caller,
+};
+use callboard_catalog::{Access, Catalog, Link, PostgresCatalog, SqliteCatalog};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models, Provider, Script},
     secret::{Hosts, Secrets},
 };
+use callboard_core::Span;
 use callboard_sidecar::Sidecar;
 use prometheus::Registry;
 use std::{
@@ -38,6 +42,10 @@ const SCRIPT: &str = include_str!("../../../../config/scripted.yaml");
 /// What is made before there is a sidecar.
 pub struct Parts {
     pub catalog: Arc<dyn Catalog>,
+    /// Who may ask.
+    pub gatekeeper: Gatekeeper,
+    /// What the process itself sends.
+    pub own: String,
     pub models: Arc<Models>,
     pub agents: Arc<Agents>,
     pub keyring: Keyring,
@@ -72,7 +80,9 @@ impl Parts {
         let exempt = config.http.allow.iter().map(|text| text.parse::<Origin>());
         let exempt =
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
-        let catalog = catalog(config, folder).await?;
+        let opened = catalog(config, folder).await?;
+        let (gatekeeper, own) = gatekeeper(config, &opened)?.with_own();
+        let catalog = opened.catalog;
         let keyring = Keyring::open(&*catalog, Clock::system().now()).await.context("the internal keys")?;
         if !keyring.is_required() {
             tracing::info!(
@@ -82,6 +92,8 @@ impl Parts {
         }
         Ok(Self {
             catalog,
+            gatekeeper,
+            own,
             keyring,
             models: Arc::new(models(config)?),
             agents: Arc::new(agents),
@@ -108,8 +120,7 @@ impl Parts {
             sidecar,
             catalog: self.catalog.clone(),
             models: self.models.clone(),
-            http: Arc::new(Guarded::new(self.exempt.clone(), own)),
-            secrets,
+            projects: projects(config, Guarded::new(self.exempt.clone(), own), secrets),
             agents: self.agents.clone(),
             keyring: self.keyring.clone(),
             settings: Settings {
@@ -130,6 +141,19 @@ impl Parts {
         }
     }
 
+    /// Refuses to listen where others can reach us and nobody is asked who they are.
+    pub async fn may_listen(&self, config: &Config) -> anyhow::Result<()> {
+        let is_open = self.gatekeeper.is_open().await;
+        let is_open = is_open.map_err(|_| anyhow::anyhow!("the catalog does not answer"))?;
+        listener::check(config.server.listen, config.server.allow_insecure_listen, is_open)
+    }
+
+    /// Writes what is still to be written, and lets go of the catalog.
+    pub async fn close(&self) {
+        self.gatekeeper.trail().flushed().await;
+        self.catalog.close().await;
+    }
+
     pub fn gateway(&self, config: &Config, sidecar: Sidecar, told: Told) -> anyhow::Result<Gateway> {
         let live = self.live.clone();
         let catalog = self.catalog.clone();
@@ -137,6 +161,7 @@ impl Parts {
             operations: Operations {
                 runs: Runs {
                     sidecar: sidecar.clone(),
+                    caller: Caller { keyring: self.keyring.clone(), catalog: catalog.clone() },
                     catalog: catalog.clone(),
                     watch: Arc::new(move |run| live.subscribe(run)),
                     live: self.live.clone(),
@@ -147,6 +172,8 @@ impl Parts {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told,
+                access: self.gatekeeper.clone(),
+                oidc: oidc(config),
                 stop: self.stop.clone(),
             },
             readiness: Readiness::new(sidecar, catalog, &Settings::default().statestore, self.stop.clone()),
@@ -185,12 +212,59 @@ pub fn catalog_place(config: &Config, folder: Option<&Path>) -> anyhow::Result<C
     }
 }
 
+/// The database, as the engine uses it, and as the API does.
+pub struct Opened {
+    pub catalog: Arc<dyn Catalog>,
+    pub access: Arc<dyn Access>,
+}
+
+/// Makes who knows everybody, of the settings.
+pub fn gatekeeper(config: &Config, opened: &Opened) -> anyhow::Result<Gatekeeper> {
+    let issuers = config.auth.issuers.iter().map(|(name, issuer)| {
+        let keys = match issuer.secret.is_empty() {
+            true => IssuerKeys::Set(KeySet::at(&issuer.jwks).map_err(anyhow::Error::msg)?),
+            false => IssuerKeys::secret(issuer.secret.expose().as_bytes()),
+        };
+        Ok(Issuer {
+            name: name.clone(),
+            issuer: issuer.issuer.clone(),
+            audiences: issuer.audiences.clone(),
+            keys,
+            project_claim: issuer.project_claim.clone().filter(|claim| !claim.is_empty()),
+            role_claim: issuer.role_claim.clone().unwrap_or_else(|| "role".to_owned()),
+            leeway: issuer.leeway.unwrap_or(Span::secs(30)),
+        })
+    });
+    let issuers = issuers.collect::<anyhow::Result<_>>()?;
+    Ok(Gatekeeper::new(opened.access.clone(), config.auth.pepper.expose().as_bytes(), issuers))
+}
+
+/// What each project may use, of the settings: they were checked when they were read.
+fn projects(config: &Config, http: Guarded, secrets: Arc<dyn Secrets>) -> Projects {
+    let names = |names: &Option<Vec<String>>| names.clone().map(|names| names.into_iter().collect());
+    let grants = config.projects.iter().filter_map(|(id, project)| {
+        let exempt = project.http_allow.as_ref();
+        let exempt = exempt.map(|texts| texts.iter().filter_map(|text| text.parse().ok()).collect());
+        let grant = Grant { secrets: names(&project.secrets), providers: names(&project.providers), exempt };
+        Some((id.parse().ok()?, grant))
+    });
+    let open = config.dapr.projects.iter().filter_map(|id| id.parse().ok()).collect();
+    Projects::new(Arc::new(http), secrets, grants.collect(), open)
+}
+
+fn oidc(config: &Config) -> Option<Arc<Oidc>> {
+    let oidc = &config.auth.oidc;
+    let (issuer, client_id, scopes) = (oidc.issuer.clone(), oidc.client_id.clone(), oidc.scopes.clone());
+    (!client_id.is_empty()).then(|| Arc::new(Oidc { issuer, client_id, scopes }))
+}
+
 /// Opens the catalog. A file is brought up to date; a database has been, by `callboard migrate`.
-pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Arc<dyn Catalog>> {
+pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<Opened> {
     let file = match catalog_place(config, folder)? {
         CatalogPlace::File(file) => file,
         CatalogPlace::Postgres(link) => {
-            return Ok(Arc::new(PostgresCatalog::open(link).await.context("the catalog")?));
+            let catalog = Arc::new(PostgresCatalog::open(link).await.context("the catalog")?);
+            return Ok(Opened { catalog: catalog.clone(), access: catalog });
         }
     };
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -202,7 +276,8 @@ pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<A
         }
     }
     let catalog = SqliteCatalog::open(&file).await;
-    Ok(Arc::new(catalog.with_context(|| format!("the catalog {}", file.display()))?))
+    let catalog = Arc::new(catalog.with_context(|| format!("the catalog {}", file.display()))?);
+    Ok(Opened { catalog: catalog.clone(), access: catalog })
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {

@@ -211,14 +211,14 @@ pub enum RunsCommand {
 #[derive(Debug, Clone, Args)]
 pub struct OfRun {
     /// The run's id
-    #[arg(value_name = "RUN", value_parser = RunId::from_outside)]
+    #[arg(value_name = "RUN", value_parser = str::parse::<RunId>)]
     pub run: RunId,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct OfRuns {
     /// The runs' ids
-    #[arg(value_name = "RUN", required = true, value_parser = RunId::from_outside)]
+    #[arg(value_name = "RUN", required = true, value_parser = str::parse::<RunId>)]
     pub runs: Vec<RunId>,
 }
 

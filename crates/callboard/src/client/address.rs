@@ -13,7 +13,7 @@ pub enum NoAddress {
     #[error("a server is named by its URL, such as https://callboard.example or http://127.0.0.1:8080")]
     NoUrl,
     #[error(
-        "a server's URL holds no user and no key: keep the key by `callboard login`, or set CALLBOARD_KEY"
+        "a server's URL holds no user and no key: keep the key by `callboard login`, or set CALLBOARD_API_KEY"
     )]
     Key,
     #[error("a server's URL ends with its path: it has no ? and no #")]

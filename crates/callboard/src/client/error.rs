@@ -131,7 +131,7 @@ impl fmt::Display for Refused {
             write!(f, " [{}]", plain(&self.code))?;
         }
         if self.status == 401 {
-            f.write_str("; `callboard login URL` keeps a key, CALLBOARD_KEY is one for once")?;
+            f.write_str("; `callboard login URL` keeps a key, CALLBOARD_API_KEY is one for once")?;
         }
         for problem in &self.problems {
             write!(f, "\n  {}", plain(&problem.to_string()))?;

@@ -77,29 +77,35 @@ fn hint(engine: &Embedded, data: &Path) {
 
   The same through the API:
 
-    curl -s {url}/api/v1/workflows -H 'content-type: {kind}' --data-binary {definition}
-    curl -s '{url}/api/v1/workflows/ID/start?wait=60s' -H 'content-type: application/json' \\
+    curl -s {url}/api/v1/workflows{key} -H 'content-type: {kind}' --data-binary {definition}
+    curl -s '{url}/api/v1/workflows/ID/start?wait=60s'{key} -H 'content-type: application/json' \\
       -d '{{\"input\": {INPUT}}}'
 
   Ctrl-C stops it; what runs goes on at the next start.
 ",
+        key = if engine.open { "" } else { " -H \"authorization: Bearer $CALLBOARD_API_KEY\"" },
         http = engine.dapr_http,
         grpc = engine.dapr_grpc,
         data = data.display(),
-        reach = reach(&engine.url, has_token),
+        reach = reach(&engine.url, has_token, engine.open),
     );
 }
 
 /// Says who can call, and what closes the sidecar to other users of the machine.
-fn reach(url: &str, has_token: bool) -> String {
+fn reach(url: &str, has_token: bool, is_open: bool) -> String {
     let address = url.strip_prefix("http://").and_then(|at| at.parse::<SocketAddr>().ok());
     let who = match address {
         Some(at) if !at.ip().is_loopback() => "whoever reaches that address, and every user and program here",
         _ => "every user and program of this machine; no web page, no other machine",
     };
-    let sidecar = match has_token {
-        true => "The sidecar asks for DAPR_API_TOKEN; the API asks nobody.",
-        false => {
+    let sidecar = match (has_token, is_open) {
+        (true, true) => "The sidecar asks for DAPR_API_TOKEN; the API asks nobody.",
+        (true, false) => "The API asks for a key or a token, the sidecar for DAPR_API_TOKEN.",
+        (false, false) => {
+            "The API asks for a key or a token; the sidecar asks nobody. Set DAPR_API_TOKEN to\n             \
+             a secret before the start, and it lets only those in who send it."
+        }
+        (false, true) => {
             "Nobody is asked who they are. Set DAPR_API_TOKEN to a secret before the\n             \
              start, and the sidecar lets only those in who send it."
         }
@@ -113,9 +119,13 @@ mod tests {
 
     #[test]
     fn who_can_reach_it_is_said_at_the_start() {
-        let here = reach("http://127.0.0.1:8080", false);
+        let here = reach("http://127.0.0.1:8080", false, true);
         assert!(here.contains("this machine; no web page") && here.contains("DAPR_API_TOKEN"), "{here}");
-        assert!(reach("http://0.0.0.0:8080", false).contains("whoever reaches that address"));
-        assert!(reach("http://[::1]:8080", true).contains("asks for DAPR_API_TOKEN"));
+        assert!(reach("http://0.0.0.0:8080", false, true).contains("whoever reaches that address"));
+        assert!(reach("http://[::1]:8080", true, true).contains("asks for DAPR_API_TOKEN"));
+        assert!(
+            reach("http://[::1]:8080", true, false).starts_with("every user")
+                && !reach("http://[::1]:8080", false, false).contains("Nobody")
+        );
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     assembly::{Embedded, Locked, Ports, take},
     cli::Run,
     client::{Client, Error, Event},
-    config::Config,
+    config::{Config, Secret},
     document,
     say::say,
     telemetry::{Telemetry, Voice},
@@ -109,6 +109,12 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
     Ok(wrong.is_empty())
 }
 
+/// What a server that asks who comes is sent.
+fn credential() -> Option<Secret> {
+    let key = std::env::var("CALLBOARD_API_KEY").ok()?;
+    Some(key.trim()).filter(|key| !key.is_empty()).map(|key| Secret::from(key.to_owned()))
+}
+
 /// Who runs the run.
 enum Engine {
     Ours(Box<Embedded>, Client),
@@ -129,12 +135,12 @@ impl Engine {
                     if engine.scripted {
                         say!("(scripted answers: no model is configured)");
                     }
-                    let api = Client::once(engine.url.parse()?)?;
+                    let api = Client::once(engine.url.parse()?, Some(engine.own.clone().into()))?;
                     return Ok(Self::Ours(Box::new(engine), api));
                 }
                 Locked::Theirs(Some(url)) => {
                     say!("(using the server at {url}: its agents and models answer)");
-                    return Ok(Self::Theirs(Client::once(url.parse()?)?));
+                    return Ok(Self::Theirs(Client::once(url.parse()?, credential())?));
                 }
                 Locked::Theirs(None) if tokio::time::Instant::now() >= until => {
                     bail!("another callboard holds the data folder {} and serves nothing", config.data.dir)

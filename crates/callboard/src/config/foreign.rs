@@ -63,9 +63,7 @@ fn keep(
 ) -> bool {
     let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match known.get(key) {
-        Some(default) if default.kind == value.kind && !matches!(value.kind, ValueKind::Table(_)) => {
-            is_harmless(&path, value)
-        }
+        Some(default) if says_the_same(default, value) => is_harmless(&path, value),
         Some(default) => {
             walk(value, Some(default), &path, found);
             true
@@ -76,6 +74,17 @@ fn keep(
             }
             true
         }
+    }
+}
+
+/// Whether both say the same, wherever they stand; sections are looked into.
+fn says_the_same(one: &Value, other: &Value) -> bool {
+    match (&one.kind, &other.kind) {
+        (ValueKind::Table(_), _) => false,
+        (ValueKind::Array(one), ValueKind::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| says_the_same(one, other))
+        }
+        (one, other) => one == other,
     }
 }
 

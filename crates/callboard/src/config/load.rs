@@ -15,7 +15,7 @@ const DEFAULTS_NAME: &str = "the defaults";
 const FOLDER: &str = "config";
 const PREFIX: &str = "CALLBOARD";
 /// Sections whose keys the operator chooses.
-pub(super) const OPEN: [&str; 2] = ["models.providers", "secrets.hosts"];
+pub(super) const OPEN: [&str; 4] = ["models.providers", "secrets.hosts", "auth.issuers", "projects"];
 /// What an entry of an open section may hold.
 const PROVIDER: [&str; 19] = [
     "base_url",
@@ -38,6 +38,9 @@ const PROVIDER: [&str; 19] = [
     "send_back",
     "models",
 ];
+/// The same of an issuer of tokens, and of a project.
+const ISSUER: [&str; 7] = ["issuer", "audiences", "jwks", "secret", "project_claim", "role_claim", "leeway"];
+const PROJECT: [&str; 3] = ["secrets", "providers", "http_allow"];
 /// Variables of other programs that say the same as a setting of ours, which wins.
 const ALIASES: [(&str, &str); 3] = [
     ("OPENAI_BASE_URL", "models.base_url"),
@@ -238,15 +241,20 @@ fn read(mut merged: Value, defaults: &Value, wrong: &mut Vec<Mistake>) -> Result
 /// Removes and reports keys that no setting has.
 fn remove_unknown(value: &mut Value, known: &Value, path: &str, wrong: &mut Vec<Mistake>) {
     let (ValueKind::Table(table), ValueKind::Table(known)) = (&mut value.kind, &known.kind) else { return };
-    let open = OPEN.contains(&path);
+    let (open, open_section) = (OPEN.contains(&path), path);
     table.retain(|key, value| {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match known.get(key) {
             Some(known) => remove_unknown(value, known, &path, wrong),
             None if open => {
                 if let ValueKind::Table(provider) = &mut value.kind {
+                    let known: &[&str] = match open_section {
+                        "auth.issuers" => &ISSUER,
+                        "projects" => &PROJECT,
+                        _ => &PROVIDER,
+                    };
                     provider.retain(|key, value| {
-                        let fine = PROVIDER.contains(&key.as_str());
+                        let fine = known.contains(&key.as_str());
                         if !fine {
                             wrong.push(Mistake::unknown(value, &format!("{path}.{key}")));
                         }

@@ -96,6 +96,15 @@ impl Error {
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(match &*self.code {
+                    "credential_missing" => "Bearer realm=\"callboard\"",
+                    _ => "Bearer realm=\"callboard\", error=\"invalid_token\"",
+                }),
+            );
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -4,7 +4,10 @@
 //! asked again from there it answers 204, which tells an `EventSource` to stay away.
 
 use super::{Error, Gateway, Id, answer::answer, limits::Place, params::Params};
-use crate::operations::{News, RunFeed, Trace, seq};
+use crate::{
+    access::Principal,
+    operations::{News, Trace, seq},
+};
 use axum::{
     Extension,
     extract::State,
@@ -15,7 +18,7 @@ use axum::{
 };
 use callboard_actors::Said;
 use callboard_core::{id::RunId, workflow::view::EventView};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -43,6 +46,7 @@ pub struct Since {
 /// Answers a page, or a stream where `Accept` asks for one.
 pub async fn history(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Extension(place): Extension<Place>,
     trace: Trace,
     Id(run): Id<RunId>,
@@ -57,17 +61,20 @@ pub async fn history(
     let resumed = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
     let after = since.seq(resumed.filter(|_| streamed))?;
     if !streamed {
-        let (page, room) = gateway.operations.history(&trace, &run, after, since.limit).await?;
+        let (page, room) = gateway.operations.history(&principal, &trace, &run, after, since.limit).await?;
         return answer(&page, room);
     }
-    let Some(cursor) = gateway.operations.cursor(&run, after).await? else {
+    let Some(cursor) = gateway.operations.cursor(&principal, &run, after).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let place = place.lasting()?;
-    Ok(stream_of(cursor.follow(since.said == Some(true)), place))
+    let gatekeeper = gateway.operations.access.clone();
+    // Who may not any more hears no more.
+    let ended = async move { gatekeeper.ended(&principal).await };
+    Ok(stream_of(cursor.follow(since.said == Some(true)).take_until(Box::pin(ended)), place))
 }
 
-fn stream_of(feed: RunFeed, place: OwnedSemaphorePermit) -> Response {
+fn stream_of(feed: impl Stream<Item = News> + Send + 'static, place: OwnedSemaphorePermit) -> Response {
     let events = feed.map(move |news| {
         // Held as long as the stream.
         let _ = &place;

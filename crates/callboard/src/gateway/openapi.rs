@@ -5,6 +5,7 @@
 mod codes;
 mod routes;
 
+use crate::access::Permission;
 use axum::response::{IntoResponse, Response};
 use codes::{CODES, MISTAKES};
 use http::{HeaderValue, header};
@@ -49,10 +50,20 @@ pub fn document() -> Value {
             {"name": "workflows", "description": "Definitions and their versions"},
             {"name": "runs", "description": "Executions, and what may be done to them"},
             {"name": "language", "description": "What definitions are written in; nothing is saved"},
+            {"name": "access", "description": "Keys, projects, the audit, and who asks"},
             {"name": "server", "description": "The server itself"},
         ],
+        "security": [{"bearer": []}, {"key": []}, {"gatewayKey": []}],
         "paths": paths,
-        "components": {"schemas": types.schemas(), "responses": responses},
+        "components": {
+            "schemas": types.schemas(),
+            "responses": responses,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token of a configured issuer."},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key."},
+                "gatewayKey": {"type": "apiKey", "in": "header", "name": "apikey", "description": "A key, as gateways call it."},
+            },
+        },
     })
 }
 
@@ -106,6 +117,12 @@ impl Types {
 
     fn operation(&mut self, route: &Route) -> Value {
         let mut operation = json!({"tags": [route.tag], "operationId": route.id, "summary": route.summary});
+        let asks = asked(route);
+        if asks == Permission::Public {
+            operation["security"] = json!([]);
+        } else {
+            operation["x-callboard-permission"] = asks.as_str().into();
+        }
         let parameters = self.parameters(route);
         if !parameters.is_empty() {
             operation["parameters"] = parameters.into();
@@ -120,7 +137,9 @@ impl Types {
     fn parameters(&mut self, route: &Route) -> Vec<Value> {
         let mut parameters = Vec::new();
         if route.path.contains("{id}") {
-            let schema = json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"});
+            // Of a run its name, or the whole text as answers have it.
+            let whole = if route.tag == "runs" { "([a-z][a-z0-9-]{0,31}~)?" } else { "" };
+            let schema = json!({"type": "string", "pattern": format!("^{whole}[A-Za-z0-9_-]{{1,64}}$")});
             parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema}));
         }
         for of in route.query {
@@ -187,6 +206,9 @@ impl Types {
         if route.path.contains("{id}") {
             refusals.push(404);
         }
+        if asked(route) != Permission::Public {
+            refusals.push(401);
+        }
         refusals.sort_unstable();
         refusals.dedup();
         for status in refusals {
@@ -232,6 +254,15 @@ impl Types {
     }
 }
 
+/// Returns what a route asks of who comes.
+fn asked(route: &Route) -> Permission {
+    let is_it = |mounted: &&super::Route| {
+        mounted.path == route.path && mounted.method.eq_ignore_ascii_case(route.method)
+    };
+    // A test holds that both tables have the same routes.
+    super::ROUTES.iter().find(is_it).map_or(Permission::Govern, |mounted| mounted.asks)
+}
+
 /// Names the response of a status.
 fn name(status: u16) -> String {
     format!("Problem{status}")
@@ -241,6 +272,10 @@ fn refusal(status: u16, codes: &[&str], problem: &Value) -> Value {
     let listed: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
     let mut response =
         json!({"description": format!("A problem of one of these codes: {}.", listed.join(", "))});
+    if status == 401 {
+        let schema = json!({"type": "string"});
+        response["headers"] = json!({"WWW-Authenticate": {"description": "`Bearer`, and `error=\"invalid_token\"` where one was sent.", "schema": schema}});
+    }
     if matches!(status, 429 | 503) {
         let schema = json!({"type": "integer"});
         response["headers"] =

@@ -1,15 +1,18 @@
 //! `/api/v1/runs`: one run, its steps, and what may be done to it.
 
 use super::{
-    Error, Gateway, Id, PROJECT,
+    Error, Gateway, Id,
     answer::{answer, replayed},
     body,
     key::key,
     params::Params,
 };
-use crate::operations::{
-    Approve, Call, Changes, Filter, Items, Nothing, Page, Request, Rerun, RunItem, Signal, Trace,
-    read as read_body,
+use crate::{
+    access::Principal,
+    operations::{
+        Approve, Call, Changes, Filter, Items, Nothing, Page, Request, Rerun, RunItem, Signal, Trace,
+        read as read_body,
+    },
 };
 use axum::{
     Json,
@@ -21,30 +24,33 @@ use callboard_core::{id::RunId, workflow::view::RunView};
 /// `GET /api/v1/runs`.
 pub async fn list(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Params(of): Params<Page>,
     Params(filter): Params<Filter>,
 ) -> Result<Json<Items<RunItem>>, Error> {
-    Ok(Json(gateway.operations.list_runs(&PROJECT, &of, filter).await?))
+    Ok(Json(gateway.operations.list_runs(&principal, &of, filter).await?))
 }
 
 /// `GET /api/v1/runs/{id}`.
 pub async fn read(
     State(gateway): State<Gateway>,
+    principal: Principal,
     trace: Trace,
     Id(run): Id<RunId>,
 ) -> Result<Json<RunItem>, Error> {
-    Ok(Json(gateway.operations.run(&trace, &run).await?))
+    Ok(Json(gateway.operations.run(&principal, &trace, &run).await?))
 }
 
 /// `GET /api/v1/runs/{id}/steps`.
 pub async fn steps(
     State(gateway): State<Gateway>,
+    principal: Principal,
     trace: Trace,
     Id(run): Id<RunId>,
     Params(of): Params<Page>,
     Params(changes): Params<Changes>,
 ) -> Result<Response, Error> {
-    let (page, room) = gateway.operations.steps(&trace, &run, &of, &changes).await?;
+    let (page, room) = gateway.operations.steps(&principal, &trace, &run, &of, &changes).await?;
     answer(&page, room)
 }
 
@@ -100,11 +106,13 @@ impl<T: Request> FromRequest<Gateway> for Asked<T> {
     async fn from_request(request: axum::extract::Request, gateway: &Gateway) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let Id(run) = Id::<RunId>::from_request_parts(&mut parts, gateway).await?;
+        let principal = Principal::from_request_parts(&mut parts, gateway).await;
+        let principal = principal.map_err(Error::into_response)?;
         let Ok(trace) = Trace::from_request_parts(&mut parts, gateway).await;
         let read = async {
             let key = key(&parts.headers)?;
             let body = read_body(body::json(body, &parts.headers, body::CALL).await?)?;
-            Ok::<_, Error>(Self { call: Call { trace, run, key }, body })
+            Ok::<_, Error>(Self { call: Call { principal, trace, run, key }, body })
         };
         read.await.map_err(Error::into_response)
     }

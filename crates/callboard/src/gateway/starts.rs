@@ -1,7 +1,10 @@
 //! Starting runs: of a stored workflow, or of a definition that comes along.
 
-use super::{Error, Gateway, Id, PROJECT, answer::replayed, body, key::key, limits::Place, params::Params};
-use crate::operations::{self, Start, StartInline, Started, Trace};
+use super::{Error, Gateway, Id, answer::replayed, body, key::key, limits::Place, params::Params};
+use crate::{
+    access::Principal,
+    operations::{self, Changed, Start, StartInline, Started, Trace},
+};
 use axum::{
     Extension, Json,
     body::Body,
@@ -24,8 +27,8 @@ pub struct Wait {
 /// `POST /api/v1/workflows/{id}/start`.
 pub async fn start(
     State(gateway): State<Gateway>,
+    (principal, trace): (Principal, Trace),
     Extension(place): Extension<Place>,
-    trace: Trace,
     Id(workflow): Id<WorkflowId>,
     Params(wait): Params<Wait>,
     headers: HeaderMap,
@@ -33,22 +36,22 @@ pub async fn start(
 ) -> Result<Response, Error> {
     let (key, wait) = (key(&headers)?, wait.span()?);
     let start: Start = operations::read(body::json(body, &headers, body::CALL).await?)?;
-    let started = gateway.operations.start(&PROJECT, &trace, &workflow, key, start).await?;
+    let started = gateway.operations.start(&principal, &trace, &workflow, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
 }
 
 /// `POST /api/v1/runs`, for a definition that is not stored.
 pub async fn run(
     State(gateway): State<Gateway>,
+    (principal, trace): (Principal, Trace),
     Extension(place): Extension<Place>,
-    trace: Trace,
     Params(wait): Params<Wait>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
     let (key, wait) = (key(&headers)?, wait.span()?);
     let start: StartInline = operations::read(body::json(body, &headers, body::THROUGH_SIDECAR).await?)?;
-    let started = gateway.operations.start_inline(&PROJECT, &trace, key, start).await?;
+    let started = gateway.operations.start_inline(&principal, &trace, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
 }
 
@@ -62,6 +65,7 @@ async fn answer(
 ) -> Result<Response, Error> {
     let location = HeaderValue::try_from(format!("/api/v1/runs/{}", started.view.run_id));
     let again = started.replayed;
+    let change = Changed { object: Some(started.view.run_id.to_string()), ..Changed::default() };
     let mut response = match wait {
         None => Json(started.view).into_response(),
         Some(wait) => {
@@ -72,6 +76,7 @@ async fn answer(
     if let Ok(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
+    response.extensions_mut().insert(change);
     Ok(replayed(response, again))
 }
 

@@ -4,10 +4,11 @@
 mod reads;
 
 use super::*;
+use crate::access::Gatekeeper;
 use crate::operations::{Heavy, Projections, Runs, Told};
 use axum::body::Body;
-use callboard_actors::Recorded;
-use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_actors::{Keyring, Recorded, protocol::Caller};
+use callboard_catalog::{Access, Catalog, SqliteCatalog};
 use callboard_core::{Timestamp, id::RunId};
 use callboard_sidecar::{Endpoint, Sidecar};
 use http::{Method, Request, header};
@@ -19,6 +20,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+mod asked;
 mod described;
 mod doors;
 mod language;
@@ -48,11 +50,24 @@ impl Api {
     async fn over(sidecar: Sidecar, limits: Limits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let catalog = SqliteCatalog::open(folder.path().join("c.db")).await.expect("a catalog");
-        Self { _folder: Some(folder), ..Self::of(Arc::new(catalog), limits, Some(sidecar)) }
+        let catalog = Arc::new(catalog);
+        Self { _folder: Some(folder), ..Self::of(catalog.clone(), catalog, limits, Some(sidecar)) }
+    }
+
+    /// An API over a catalog that answers for histories only, without a sidecar.
+    async fn over_histories(catalog: Arc<dyn Catalog>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let access = SqliteCatalog::open(folder.path().join("c.db")).await.expect("a catalog");
+        Self { _folder: Some(folder), ..Self::of(catalog, Arc::new(access), Limits::new(8, 8), None) }
     }
 
     /// An API over this catalog; without a sidecar none answers.
-    fn of(catalog: Arc<dyn Catalog>, limits: Limits, sidecar: Option<Sidecar>) -> Self {
+    fn of(
+        catalog: Arc<dyn Catalog>,
+        access: Arc<dyn Access>,
+        limits: Limits,
+        sidecar: Option<Sidecar>,
+    ) -> Self {
         let sidecar = sidecar.unwrap_or_else(|| {
             // Port 9 refuses at once.
             let endpoint = Endpoint { grpc: "http://127.0.0.1:9".into(), api_token: None };
@@ -67,6 +82,7 @@ impl Api {
             operations: Operations {
                 runs: Runs {
                     sidecar: sidecar.clone(),
+                    caller: Caller { keyring: Keyring::alone([7; 32], true), catalog: catalog.clone() },
                     catalog: catalog.clone(),
                     watch: Arc::new(move |_| sender.subscribe()),
                     live: callboard_actors::Live::default(),
@@ -77,6 +93,8 @@ impl Api {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told: Told::Here,
+                access: Gatekeeper::new(access, b"", Vec::new()),
+                oidc: None,
                 stop: stop.clone(),
             },
             readiness: Readiness::new(sidecar, catalog.clone(), "statestore", stop),

@@ -1,7 +1,10 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
-use super::{Error, Gateway, Id, PROJECT, answer::replayed, body, key::key, params::Params};
-use crate::operations::{Answered, CheckedView, Items, Key, Naming, Page, Saved, Text, WorkflowLine};
+use super::{Error, Gateway, Id, answer::replayed, body, key::key, params::Params};
+use crate::{
+    access::Principal,
+    operations::{Answered, CheckedView, Items, Key, Naming, Page, Saved, Text, WorkflowLine},
+};
 use axum::{
     Json,
     body::Body,
@@ -25,6 +28,7 @@ pub struct Saving {
 /// `POST /api/v1/workflows`.
 pub async fn create(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Params(saving): Params<Saving>,
     headers: HeaderMap,
     body: Body,
@@ -39,7 +43,7 @@ pub async fn create(
         answer.headers.extend(located);
         answer
     };
-    answer_again(gateway.operations.create_workflow(&PROJECT, naming, text, created).await?)
+    answer_again(gateway.operations.create_workflow(&principal, naming, text, created).await?)
 }
 
 /// `POST /api/v1/workflows/check`.
@@ -55,6 +59,7 @@ pub async fn check(
 /// `PUT /api/v1/workflows/{id}`: the next version.
 pub async fn update(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Id(id): Id<WorkflowId>,
     Params(saving): Params<Saving>,
     headers: HeaderMap,
@@ -64,33 +69,39 @@ pub async fn update(
     let text = text(&saving, &headers, body).await?;
     let naming = key.map(|key| naming(key, "PUT /workflows/{id}", id.as_str(), &headers, &text));
     let changed = |saved: Option<&Saved>| told(StatusCode::OK, saved);
-    answer_again(gateway.operations.update_workflow(&PROJECT, &id, naming, expected, text, changed).await?)
+    answer_again(gateway.operations.update_workflow(&principal, &id, naming, expected, text, changed).await?)
 }
 
 /// `GET /api/v1/workflows/{id}`: the definition, with what the server knows about it.
-pub async fn read(State(gateway): State<Gateway>, Id(id): Id<WorkflowId>) -> Result<Response, Error> {
-    let workflow = gateway.operations.workflow(&PROJECT, &id).await?;
+pub async fn read(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(id): Id<WorkflowId>,
+) -> Result<Response, Error> {
+    let workflow = gateway.operations.workflow(&principal, &id).await?;
     Ok(([(header::ETAG, tag(workflow.version))], Json(workflow)).into_response())
 }
 
 /// `DELETE /api/v1/workflows/{id}`.
 pub async fn delete(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Id(id): Id<WorkflowId>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let body = Hash::of(id.as_str().as_bytes());
     let naming = key(&headers)?.map(|key| Naming { key, route: "DELETE /workflows/{id}", body });
     let hidden = |_: Option<&Saved>| Answer { status: StatusCode::NO_CONTENT.as_u16(), ..Answer::default() };
-    answer_again(gateway.operations.delete_workflow(&PROJECT, &id, naming, hidden).await?)
+    answer_again(gateway.operations.delete_workflow(&principal, &id, naming, hidden).await?)
 }
 
 /// `GET /api/v1/workflows`.
 pub async fn list(
     State(gateway): State<Gateway>,
+    principal: Principal,
     Params(of): Params<Page>,
 ) -> Result<Json<Items<WorkflowLine>>, Error> {
-    Ok(Json(gateway.operations.list_workflows(&PROJECT, &of).await?))
+    Ok(Json(gateway.operations.list_workflows(&principal, &of).await?))
 }
 
 /// Reads a definition in the language that its content type names.
@@ -141,7 +152,7 @@ fn told(status: StatusCode, saved: Option<&Saved>) -> Answer {
 
 /// Gives an answer, perhaps once more.
 fn answer_again(answered: Answered) -> Result<Response, Error> {
-    let Answered { answer, replayed: is_replayed } = answered;
+    let Answered { answer, replayed: is_replayed, changed } = answered;
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| Error::internal())?;
     for (name, value) in answer.headers {
@@ -149,5 +160,6 @@ fn answer_again(answered: Answered) -> Result<Response, Error> {
             response.headers_mut().insert(name, value);
         }
     }
+    response.extensions_mut().insert(changed);
     Ok(replayed(response, is_replayed))
 }

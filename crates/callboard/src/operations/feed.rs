@@ -5,6 +5,7 @@
 //! Words of agents pass beside it, best effort. It ends after the run's end is told.
 
 use super::{Operations, Refusal, Turn, history::Batch};
+use crate::access::Principal;
 use callboard_actors::{Listening, Recorded, Said};
 use callboard_catalog::RunRow;
 use callboard_core::{id::RunId, workflow::view::EventView};
@@ -46,7 +47,13 @@ pub struct RunFeed(BoxStream<'static, News>);
 
 impl Operations {
     /// Returns the place after the seq `after`; nothing if the run has ended and its end is before it.
-    pub async fn cursor(&self, run: &RunId, after: u64) -> Result<Option<Cursor>, Refusal> {
+    pub async fn cursor(
+        &self,
+        principal: &Principal,
+        run: &RunId,
+        after: u64,
+    ) -> Result<Option<Cursor>, Refusal> {
+        principal.owns(run)?;
         let row = self.runs.row(run).await?;
         let cursor = || Cursor { operations: self.clone(), run: run.clone(), after };
         Ok((!is_told(&row, after)).then(cursor))

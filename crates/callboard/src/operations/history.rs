@@ -1,6 +1,7 @@
 //! A run's recorded events, in pages; and the batches of which feeds are made as well.
 
 use super::{Items, Operations, Refusal, Trace, Turn, data::Data, page::limit};
+use crate::access::Principal;
 use callboard_catalog::{Catalog, Entry};
 use callboard_core::{
     Datum,
@@ -17,11 +18,13 @@ impl Operations {
     /// Returns the events after the seq `after`, and the room that their data takes.
     pub async fn history(
         &self,
+        principal: &Principal,
         trace: &Trace,
         run: &RunId,
         after: u64,
         most: Option<u32>,
     ) -> Result<(Items<EventView>, Option<Turn>), Refusal> {
+        principal.owns(run)?;
         let limit = limit(most)?;
         self.runs.caught_up(trace, run).await?;
         let entries = self.catalog.history(run, after, limit + 1).await?;

@@ -4,10 +4,11 @@
 use super::{
     Items, Kind, Operations, Refusal, Request, Turn, data::Data, now, off_the_reactor, request::given,
 };
+use crate::access::Principal;
 use callboard_core::{
     Datum, Problem, Stop, Values,
     expr::{self, Brake, Meter, Reads},
-    id::{ProjectId, RunId},
+    id::RunId,
     workflow::{
         Place, Plan, Run, What,
         kinds::{self, Work},
@@ -144,7 +145,7 @@ impl Operations {
     }
 
     /// Evaluates an expression or a template, within the bounds that it has in a run.
-    pub async fn evaluate(&self, project: &ProjectId, asked: Evaluate) -> Result<Evaluated, Refusal> {
+    pub async fn evaluate(&self, principal: &Principal, asked: Evaluate) -> Result<Evaluated, Refusal> {
         let Evaluate { expression, template, condition, data, run, node, iteration } = asked;
         let source = match (expression, template) {
             (Some(text), _) if condition => Source::Condition(text),
@@ -158,7 +159,7 @@ impl Operations {
             let data = Value::Object(data.unwrap_or_default());
             return within_time(turn, move |meter| source.over(meter, &data)).await;
         };
-        let run = RunId::new(project, &run).map_err(|_| Refusal::not_found("run", &run))?;
+        let run = RunId::new(&principal.project, &run).map_err(|_| Refusal::not_found("run", &run))?;
         let state = Arc::new(self.folded(&run).await?);
         let mut values = Values::default();
         loop {

@@ -22,6 +22,15 @@ pub struct Answered {
     pub answer: Answer,
     /// It was made before, and answered so.
     pub replayed: bool,
+    pub changed: Changed,
+}
+
+/// What a change was of, for the audit: the object, and its content before and after by their hashes.
+#[derive(Debug, Clone, Default)]
+pub struct Changed {
+    pub object: Option<String>,
+    pub before: Option<Hash>,
+    pub after: Option<Hash>,
 }
 
 // === impl Operations ===
@@ -69,8 +78,8 @@ impl Naming {
 impl Answered {
     fn of(once: Once) -> Result<Self, Refusal> {
         match once {
-            Once::Made(answer) => Ok(Self { answer, replayed: false }),
-            Once::Known(answer) => Ok(Self { answer, replayed: true }),
+            Once::Made(answer) => Ok(Self::now(answer)),
+            Once::Known(answer) => Ok(Self { replayed: true, ..Self::now(answer) }),
             Once::Reused => {
                 let detail = "this Idempotency-Key came with another request before: use another one for another request";
                 Err(Refusal::new(Kind::Invalid, "idempotency_key_reused", detail))
@@ -79,6 +88,11 @@ impl Answered {
     }
 
     pub(super) fn now(answer: Answer) -> Self {
-        Self { answer, replayed: false }
+        Self { answer, replayed: false, changed: Changed::default() }
+    }
+
+    /// Adds what was changed; by a repetition, nothing was.
+    pub(super) fn having(self, changed: Changed) -> Self {
+        if self.replayed { self } else { Self { changed, ..self } }
     }
 }

@@ -1,6 +1,7 @@
 //! What may be done to a run. Whether its state allows it is decided by the run.
 
 use super::{Key, Operations, Refusal, Request, Trace, request::given};
+use crate::access::Principal;
 use callboard_core::{Problem, id::RunId, workflow::view::RunView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 /// Who asks for an operation, of which run, under which name.
 #[derive(Debug)]
 pub struct Call {
+    pub principal: Principal,
     pub trace: Trace,
     pub run: RunId,
     /// The same key does the same thing once.
@@ -106,7 +108,8 @@ impl Operations {
 
     /// Calls the method of the run's actor, whose body is the request and the operation's id.
     async fn perform(&self, call: Call, method: &str, body: &impl Serialize) -> Result<RunView, Refusal> {
-        let Call { trace, run, key } = call;
+        let Call { principal, trace, run, key } = call;
+        principal.owns(&run)?;
         let named = key.is_some();
         let mut body = serde_json::to_value(body).map_err(|error| {
             tracing::error!(%run, method, %error, "an operation can't be written");

@@ -1,7 +1,7 @@
 //! Pages of lists: `limit`, `cursor`, `next`.
 
 use super::Refusal;
-use callboard_core::id::{ProjectId, RunId, WorkflowId};
+use callboard_core::id::{KeyId, ProjectId, RunId, WorkflowId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,16 @@ impl Page {
 
     /// Returns the cursor of a list of workflows.
     pub fn after_workflow(&self) -> Result<Option<WorkflowId>, Refusal> {
+        self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
+    }
+
+    /// Returns the cursor of a list of keys.
+    pub fn after_key(&self) -> Result<Option<KeyId>, Refusal> {
+        self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
+    }
+
+    /// Returns the cursor of a list of projects.
+    pub fn after_project(&self) -> Result<Option<ProjectId>, Refusal> {
         self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
     }
 

@@ -69,6 +69,8 @@ impl Refusal {
         let code = match what {
             "workflow" => "unknown_workflow",
             "run" => "unknown_run",
+            "key" => "unknown_key",
+            "project" => "unknown_project",
             _ => "not_found",
         };
         Self::new(Kind::NotFound, code, format!("there is no {what} {id}"))

@@ -5,10 +5,14 @@
 //! operation the catalog is waited for, so that whoever operates and then reads sees what was done.
 
 use super::{Items, Kind, Operations, Page, Refusal, Watch, data::Data, page::page};
-use callboard_actors::{Live, Recorded, WORKFLOW};
+use crate::access::Principal;
+use callboard_actors::{
+    Live, Recorded,
+    protocol::{Caller, NotCalled},
+};
 use callboard_catalog::{Catalog, RunFilter, RunRow};
 use callboard_core::{
-    id::{ProjectId, RunId, WorkflowId},
+    id::{RunId, WorkflowId},
     workflow::{
         Status,
         view::{RunView, Summary},
@@ -35,6 +39,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Runs {
     pub sidecar: Sidecar,
+    pub caller: Caller,
     pub catalog: Arc<dyn Catalog>,
     pub watch: Watch,
     /// What agents say while they say it, and who listens.
@@ -81,7 +86,8 @@ pub struct UnreadableRun {
 
 impl Operations {
     /// Returns the run as it is now.
-    pub async fn run(&self, trace: &Trace, run: &RunId) -> Result<RunItem, Refusal> {
+    pub async fn run(&self, principal: &Principal, trace: &Trace, run: &RunId) -> Result<RunItem, Refusal> {
+        principal.owns(run)?;
         self.runs.read(trace, run).await
     }
 
@@ -89,11 +95,11 @@ impl Operations {
     /// request away.
     pub async fn list_runs(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         of: &Page,
         filter: Filter,
     ) -> Result<Items<RunItem>, Refusal> {
-        let limit = of.limit()?;
+        let (limit, project) = (of.limit()?, &principal.project);
         let filter = RunFilter {
             workflow_id: filter.workflow_id,
             statuses: filter.status.into_iter().collect(),
@@ -105,6 +111,13 @@ impl Operations {
         let line =
             |row| summary(row).map_or_else(|_| RunItem::unreadable(row), |run| RunItem::of(run.line()));
         Ok(Items { items: rows.iter().map(line).collect(), next })
+    }
+}
+
+impl Principal {
+    /// Refuses a run of another project as one that there is not.
+    pub(super) fn owns(&self, run: &RunId) -> Result<(), Refusal> {
+        if *run.project() == self.project { Ok(()) } else { Err(Refusal::not_found("run", run.name())) }
     }
 }
 
@@ -186,7 +199,7 @@ impl Runs {
         body: &Value,
     ) -> Result<RunView, Refusal> {
         let sidecar = self.sidecar.with_trace(Some(trace.0.clone()));
-        let call = sidecar.invoke_actor(WORKFLOW, run.as_str(), method, body.to_string().into());
+        let call = self.caller.call(&sidecar, run, method, body.to_string().into());
         let Ok(answer) = tokio::time::timeout(patience, call).await else {
             tracing::warn!(%run, method, "the sidecar holds a call");
             // Giving up takes a call out of the sidecar's queue; one that has reached the run goes on.
@@ -198,7 +211,7 @@ impl Runs {
             tracing::error!(%run, method, %error, "an actor's answer can't be read");
             Refusal::internal()
         };
-        let answer: Value = serde_json::from_slice(&answer?).map_err(unreadable)?;
+        let answer: Value = serde_json::from_slice(&answer.map_err(uncalled)?).map_err(unreadable)?;
         match Refusal::in_answer(&answer) {
             Some(refusal) => Err(refusal),
             None => serde_json::from_value(answer).map_err(unreadable),
@@ -256,6 +269,16 @@ impl RunItem {
             ended_at: row.ended_at.map(|at| at.to_string()),
             unreadable: true,
         })
+    }
+}
+
+fn uncalled(error: NotCalled) -> Refusal {
+    match error {
+        NotCalled::Sidecar(error) => error.into(),
+        NotCalled::Unsigned => {
+            tracing::warn!("the sidecar answers for a run with what no actor of ours has signed");
+            Refusal::unavailable("sidecar_unavailable", "the run's actor does not answer", 1)
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! way to start a run, not only this one.
 
 use super::{Key, Operations, Refusal, Request, RunItem, Trace, request::given};
+use crate::access::Principal;
 use callboard_actors::Recorded;
 use callboard_core::{
     Span,
@@ -71,13 +72,13 @@ impl Operations {
     /// Starts a run of a stored workflow. The same key is the same run.
     pub async fn start(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         trace: &Trace,
         workflow: &WorkflowId,
         key: Option<Key>,
         body: Start,
     ) -> Result<Started, Refusal> {
-        let run = run_id(project, workflow.as_str(), key.as_ref());
+        let run = run_id(&principal.project, workflow.as_str(), key.as_ref());
         let start = start_body(json!({"workflow_id": workflow}), key, body.input);
         self.started(trace, run, Some(workflow), start).await
     }
@@ -85,12 +86,12 @@ impl Operations {
     /// Starts a run of a definition that is not stored. The same key is the same run.
     pub async fn start_inline(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         trace: &Trace,
         key: Option<Key>,
         body: StartInline,
     ) -> Result<Started, Refusal> {
-        let run = run_id(project, "", key.as_ref());
+        let run = run_id(&principal.project, "", key.as_ref());
         let start = start_body(json!({"definition": body.definition}), key, body.input);
         self.started(trace, run, None, start).await
     }

@@ -4,6 +4,7 @@
 use super::{
     Operations, Page, Refusal, Trace, Turn, data::Data, history::event, page::seq, projection::Projection,
 };
+use crate::access::Principal;
 use callboard_core::{
     id::RunId,
     workflow::{
@@ -51,11 +52,13 @@ impl Operations {
     /// Returns a page of the run's steps, in the order in which they began; and the room that its data takes.
     pub async fn steps(
         &self,
+        principal: &Principal,
         trace: &Trace,
         run: &RunId,
         of: &Page,
         changes: &Changes,
     ) -> Result<(StepsPage, Option<Turn>), Refusal> {
+        principal.owns(run)?;
         let (limit, place) = (of.limit()? as usize, of.place()?);
         let after = changes.after.as_deref().map(seq).transpose()?;
         let place = usize::try_from(place).unwrap_or(usize::MAX);

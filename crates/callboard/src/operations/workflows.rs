@@ -4,16 +4,13 @@ use super::{
     Answered, Items, Naming, Operations, Page, Refusal, Turn,
     definitions::{self, Checked},
     now, off_the_reactor,
-    once::Answering,
+    once::{Answering, Changed},
     page::page,
 };
+use crate::access::Principal;
 use bytes::Bytes;
 use callboard_catalog::{Change, NewVersion, NewWorkflow, Workflow};
-use callboard_core::{
-    Problem,
-    document::Format,
-    id::{ProjectId, WorkflowId},
-};
+use callboard_core::{Hash, Problem, document::Format, id::WorkflowId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -90,18 +87,22 @@ impl Operations {
     /// Saves a definition as version 1 of a new workflow.
     pub async fn create_workflow(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         naming: Option<Naming>,
         text: Text,
         answer: Answering,
     ) -> Result<Answered, Refusal> {
+        let project = &principal.project;
         if let Some(answered) = self.answered(project, naming.as_ref()).await? {
             return Ok(answered);
         }
         let Accepted { checked, metadata, turn, .. } = self.accepted(text).await?;
+        let id = WorkflowId::new(Uuid::now_v7().to_string());
+        let changed =
+            Changed { object: Some(id.to_string()), before: None, after: Some(content(&checked.document)) };
         let new = NewWorkflow {
             project: project.clone(),
-            id: WorkflowId::new(Uuid::now_v7().to_string()),
+            id,
             name: checked.name,
             description: checked.description,
             definition: checked.document,
@@ -117,7 +118,7 @@ impl Operations {
             }
         };
         drop(turn);
-        Ok(answered)
+        Ok(answered.having(changed))
     }
 
     /// Says everything that is wrong with a definition; saves nothing.
@@ -130,19 +131,28 @@ impl Operations {
     /// that it was made on.
     pub async fn update_workflow(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         id: &WorkflowId,
         naming: Option<Naming>,
         expected: Option<u32>,
         text: Text,
         answer: Answering,
     ) -> Result<Answered, Refusal> {
+        let project = &principal.project;
         if let Some(answered) = self.answered(project, naming.as_ref()).await? {
             return Ok(answered);
         }
         let Accepted { checked, metadata, version, turn } = self.accepted(text).await?;
+        let expected = expected.or(version);
+        // Where nobody says which version is replaced, it is the latest one now, unless another change comes in between.
+        let before = self.catalog.workflow(project, id, expected).await?;
+        let changed = Changed {
+            object: None,
+            before: before.map(|before| content(&before.definition)),
+            after: Some(content(&checked.document)),
+        };
         let change = NewVersion {
-            expected: expected.or(version),
+            expected,
             name: checked.name,
             description: checked.description,
             definition: checked.document,
@@ -161,12 +171,12 @@ impl Operations {
             }
         };
         drop(turn);
-        Ok(answered)
+        Ok(answered.having(changed))
     }
 
     /// Returns the latest version.
-    pub async fn workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<WorkflowView, Refusal> {
-        let stored = self.catalog.workflow(project, id, None).await?;
+    pub async fn workflow(&self, principal: &Principal, id: &WorkflowId) -> Result<WorkflowView, Refusal> {
+        let stored = self.catalog.workflow(&principal.project, id, None).await?;
         let stored = stored.ok_or_else(|| Refusal::not_found("workflow", id))?;
         let status = status(&stored);
         let Value::Object(mut definition) = stored.definition else { return Err(Refusal::internal()) };
@@ -185,29 +195,34 @@ impl Operations {
     /// Hides a workflow; its runs go on.
     pub async fn delete_workflow(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         id: &WorkflowId,
         naming: Option<Naming>,
         answer: Answering,
     ) -> Result<Answered, Refusal> {
-        if let Some(naming) = &naming {
-            let change = Change::HideWorkflow { project: project.clone(), id: id.clone() };
-            return self.once(project, naming, change, answer).await;
-        }
-        match self.catalog.hide_workflow(project, id).await? {
-            true => Ok(Answered::now(answer(None))),
-            false => Err(Refusal::not_found("workflow", id)),
-        }
+        let project = &principal.project;
+        let before = self.catalog.workflow(project, id, None).await?;
+        let answered = match &naming {
+            Some(naming) => {
+                let change = Change::HideWorkflow { project: project.clone(), id: id.clone() };
+                self.once(project, naming, change, answer).await?
+            }
+            None if self.catalog.hide_workflow(project, id).await? => Answered::now(answer(None)),
+            None => return Err(Refusal::not_found("workflow", id)),
+        };
+        let before = before.map(|before| content(&before.definition));
+        Ok(answered.having(Changed { before, ..Changed::default() }))
     }
 
     /// Returns a page of workflows, newest first.
     pub async fn list_workflows(
         &self,
-        project: &ProjectId,
+        principal: &Principal,
         of: &Page,
     ) -> Result<Items<WorkflowLine>, Refusal> {
         let limit = of.limit()?;
-        let found = self.catalog.workflows(project, of.after_workflow()?.as_ref(), limit + 1).await?;
+        let found =
+            self.catalog.workflows(&principal.project, of.after_workflow()?.as_ref(), limit + 1).await?;
         let (found, next) = page(found, limit, |workflow| workflow.id.to_string());
         Ok(Items { items: found.into_iter().map(WorkflowLine::from).collect(), next })
     }
@@ -247,6 +262,11 @@ struct Accepted {
     version: Option<u32>,
     /// Held until it is saved: a document takes much more memory than its text.
     turn: Turn,
+}
+
+/// Returns the hash of a definition, as the audit has it.
+fn content(definition: &Value) -> Hash {
+    Hash::of(definition.to_string().as_bytes())
 }
 
 fn status(workflow: &Workflow) -> String {

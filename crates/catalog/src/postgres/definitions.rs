@@ -363,7 +363,7 @@ fn number(version: u32) -> i32 {
 }
 
 /// A text that Postgres can hold.
-fn text(text: &str) -> Cow<'_, str> {
+pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 

@@ -41,6 +41,8 @@ pub(super) enum Role<'a> {
     Engine,
     /// What is shown and edited: row-level security shows this project and no other.
     Api(&'a ProjectId),
+    /// Who may ask: keys, projects, the audit, and nothing else.
+    Access,
 }
 
 /// Where the database is, and what stands between.
@@ -78,6 +80,7 @@ pub(super) async fn open<C: AsConnection>(
 ) -> Result<Tx<C>, sqlx::Error> {
     let opened = match role {
         Role::Engine => connection.as_connection().execute(opening!("callboard_engine")).await,
+        Role::Access => connection.as_connection().execute(opening!("callboard_access")).await,
         // A project's id has no quotes.
         Role::Api(project) => {
             let opening = format!("{}; set local callboard.project = '{project}'", opening!("callboard_api"));

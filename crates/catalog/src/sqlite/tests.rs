@@ -23,6 +23,7 @@ fn file() -> (tempfile::TempDir, std::path::PathBuf) {
 async fn it_passes_the_suite() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(path).await.unwrap();
+    suite::access(&catalog).await;
     suite::all(&catalog).await;
 }
 
@@ -219,5 +220,17 @@ async fn a_link_in_the_place_of_any_of_its_files_is_not_followed() {
         let error = SqliteCatalog::open(&path).await.err().map(|error| error.to_string());
         assert!(error.as_ref().is_some_and(|error| error.contains("is a link")), "{beside}: {error:?}");
         assert_eq!(std::fs::read(&target).unwrap(), b"", "{beside}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_can_be_neither_changed_nor_forgotten_early() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    suite::access::the_audit_is_listed_newest_first_by_cursor(&catalog).await;
+    let mut raw = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    for statement in ["update audit set subject = 'nobody'", "delete from audit"] {
+        let error = sqlx::query(statement).execute(&mut raw).await.unwrap_err().to_string();
+        assert!(error.contains("the audit is"), "{error}");
     }
 }

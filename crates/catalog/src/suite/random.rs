@@ -3,6 +3,8 @@
 //! There are few names, so that calls meet: appends repeat, overlap, fork and leave holes in the same histories, lists are
 //! paged by runs that are there or not. What is compared is the whole answer, errors by their kind.
 
+mod access;
+
 use super::{at, batch, hash};
 use crate::{
     Answer, Answering, Append, AppendError, Catalog, Change, EarlyMessage, Error, NewVersion, NewWorkflow,
@@ -15,6 +17,8 @@ use callboard_core::{
 };
 use serde_json::{Map, json};
 use std::fmt::Debug;
+
+pub use access::ask;
 
 /// A sequence that is the same for the same seed (SplitMix64).
 pub struct Chance {

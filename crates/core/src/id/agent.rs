@@ -26,11 +26,6 @@ checked!(AgentId);
 // === impl AgentId ===
 
 impl AgentId {
-    /// Reads what somebody outside calls an agent: one of `default`, as long as nobody outside can name a project.
-    pub fn from_outside(text: &str) -> Result<Self, NoId> {
-        Self::read(text, RunId::from_outside)
-    }
-
     /// Returns the id of the agent that works on a node of a run, by its generation and its path of iterations.
     pub fn of_step(run: &RunId, node: &str, generation: u32, iteration: &str) -> Self {
         let of = |iteration: &str| format!("{run}.{node}.{generation}.{iteration}");
@@ -74,23 +69,19 @@ impl AgentId {
             None => format!("{{{self}}}.a"),
         }
     }
-
-    fn read(text: &str, run: impl FnOnce(&str) -> Result<RunId, NoId>) -> Result<Self, NoId> {
-        let mut parts = text.split('.');
-        let home = run(parts.next().unwrap_or_default()).map_err(|_| FORM)?;
-        if text.len() > LONGEST || !parts.all(is_word) {
-            return Err(FORM);
-        }
-        Ok(Self { text: text.into(), home })
-    }
 }
 
 impl FromStr for AgentId {
     type Err = NoId;
 
-    /// Reads the id of an agent of any project, as we wrote it.
+    /// Reads the id of an agent of any project. Whether somebody may speak of that project is for whoever reads it to ask.
     fn from_str(text: &str) -> Result<Self, NoId> {
-        Self::read(text, str::parse)
+        let mut parts = text.split('.');
+        let home = parts.next().unwrap_or_default().parse().map_err(|_| FORM)?;
+        if text.len() > LONGEST || !parts.all(is_word) {
+            return Err(FORM);
+        }
+        Ok(Self { text: text.into(), home })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ids that are their text and nothing else: of workflows and of operations.
+//! Ids that are their text and nothing else: of workflows, of operations and of keys.
 
 use super::{NoId, is_id, text};
 use serde::{Deserialize, Deserializer};
@@ -15,7 +15,12 @@ pub struct WorkflowId(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationId(Arc<str>);
 
+/// A key of the API: what stands before its secret, and what it is called in lists. A clone is cheap.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(Arc<str>);
+
 const FORM: NoId = NoId { what: "a workflow's id", form: "1 to 64 of A-Z a-z 0-9 _ -" };
+const KEY: NoId = NoId { what: "a key's id", form: "8 to 32 of a-z 0-9" };
 
 macro_rules! named {
     ($($id:ident)*) => {
@@ -42,7 +47,7 @@ macro_rules! named {
     };
 }
 
-named!(WorkflowId OperationId);
+named!(WorkflowId OperationId KeyId);
 
 /// What no caller's key begins with: a key has no blank.
 const UNREPEATED: &str = "once ";
@@ -72,5 +77,19 @@ impl FromStr for WorkflowId {
     /// Reads 1 to 64 of `A-Z a-z 0-9 _ -`.
     fn from_str(text: &str) -> Result<Self, NoId> {
         if is_id(text) { Ok(Self::new(text)) } else { Err(FORM) }
+    }
+}
+
+impl FromStr for KeyId {
+    type Err = NoId;
+
+    /// Reads 8 to 32 of `a-z 0-9`.
+    fn from_str(text: &str) -> Result<Self, NoId> {
+        let is_one = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        if (8..=32).contains(&text.len()) && text.bytes().all(is_one) {
+            Ok(Self::new(text))
+        } else {
+            Err(KEY)
+        }
     }
 }

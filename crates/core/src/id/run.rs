@@ -36,12 +36,6 @@ impl RunId {
         Ok(Self { text, project: project.clone() })
     }
 
-    /// Reads what somebody outside calls a run: as long as nobody outside can name a project, a name in `default`. The text
-    /// of another project's run is refused.
-    pub fn from_outside(text: &str) -> Result<Self, NoId> {
-        Self::new(&ProjectId::DEFAULT, text)
-    }
-
     pub fn project(&self) -> &ProjectId {
         &self.project
     }
@@ -70,7 +64,7 @@ impl RunId {
 impl FromStr for RunId {
     type Err = NoId;
 
-    /// Reads the text of a run of any project, as we wrote it.
+    /// Reads the text of a run of any project. Whether somebody may speak of that project is for whoever reads it to ask.
     fn from_str(text: &str) -> Result<Self, NoId> {
         let Some((project, name)) = text.split_once(BETWEEN) else {
             return Self::new(&ProjectId::DEFAULT, text);

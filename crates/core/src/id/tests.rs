@@ -37,15 +37,24 @@ fn one_run_has_one_text() {
 }
 
 #[test]
-fn nobody_outside_names_a_project() {
-    assert_eq!(RunId::from_outside("r-1"), Ok(run("r-1")));
-    for wrong in ["acme~a", "default~a", "a.b", ""] {
-        assert_eq!(RunId::from_outside(wrong).ok(), None, "{wrong}");
+fn an_id_says_its_project() {
+    for (text, project) in [("r-1", "default"), ("acme~r-1", "acme")] {
+        assert_eq!(text.parse::<RunId>().expect("a run").project().as_str(), project);
+        let agent: AgentId = format!("{text}.ask.1._").parse().expect("an agent");
+        assert_eq!(agent.home().project().as_str(), project);
     }
-    let refused = RunId::from_outside("acme~a").expect_err("a refusal");
+    let refused = "a.b".parse::<RunId>().expect_err("a refusal");
     assert_eq!(refused.to_string(), "a run's id is 1 to 64 of A-Z a-z 0-9 _ -");
-    assert_eq!(AgentId::from_outside("acme~a.ask.1._").ok(), None);
-    assert!(AgentId::from_outside("a.ask.1._").is_ok());
+}
+
+#[test]
+fn a_keys_id_is_small_letters_and_digits() {
+    for right in ["abcdefgh", "a2b3c4d5e6f7", &"a".repeat(32)] {
+        assert_eq!(right.parse::<KeyId>().expect("a key").as_str(), right);
+    }
+    for wrong in ["", "abcdefg", "abcdefgH", "abcd_fgh", "abcd~fgh", &"a".repeat(33)] {
+        assert_eq!(wrong.parse::<KeyId>().ok(), None, "{wrong}");
+    }
 }
 
 #[test]
@@ -74,10 +83,10 @@ fn an_agents_id_begins_with_its_run() {
         assert_eq!(text.parse::<AgentId>().as_ref(), Ok(&id), "and is read back");
         assert_eq!(serde_json::from_value::<AgentId>(json!(text)).expect("an agent").home(), &run(of));
     }
-    let outside = AgentId::from_outside("me").expect("an agent");
+    let outside: AgentId = "me".parse().expect("an agent");
     assert_eq!((outside.document_key(), outside.home()), ("{me}.a".to_owned(), &run("me")));
-    for wrong in ["", ".", "a.", "a..b", "a.b~c", "a~b", "a.b/c"] {
-        assert_eq!(AgentId::from_outside(wrong).ok(), None, "{wrong}");
+    for wrong in ["", ".", "a.", "a..b", "a.b~c", "A~b", "a.b/c"] {
+        assert_eq!(wrong.parse::<AgentId>().ok(), None, "{wrong}");
     }
     assert_eq!(format!("a.{}", "b".repeat(255)).parse::<AgentId>().ok(), None);
 }

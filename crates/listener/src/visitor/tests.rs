@@ -4,7 +4,7 @@ use super::*;
 
 fn here() -> Address {
     let at = |text: &str| Some(text.parse().unwrap());
-    Address { listened: at("0.0.0.0:8080"), called: at("10.1.2.3:8080") }
+    Address { listened: at("0.0.0.0:8080"), called: at("10.1.2.3:8080"), peer: None }
 }
 
 fn doors() -> Doors {

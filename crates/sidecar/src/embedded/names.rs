@@ -14,7 +14,7 @@ const DECODED: u32 = 8;
 
 /// Refuses a name of an actor type, actor id, method, reminder or timer that could be read as anything else.
 pub(super) fn check(what: &str, name: &str) -> Result<(), Fault> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '~');
     let sane = !name.is_empty() && name.len() <= LONGEST && name != "." && name != "..";
     if sane && name.chars().all(plain) {
         return Ok(());
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn names_that_could_route_elsewhere_are_refused() {
-        for name in ["a", "Workflow", "run-1.node_2.1.0", "dapr.internal.x"] {
+        for name in ["a", "Workflow", "run-1.node_2.1.0", "dapr.internal.x", "acme~run-1"] {
             assert!(check("actor id", name).is_ok(), "{name}");
         }
         for name in ["", ".", "..", "a/b", "a\\b", "a%2fb", "a#b", "a?b", "a\0", "é", "a b", "a|b"] {

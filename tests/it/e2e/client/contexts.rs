@@ -65,10 +65,10 @@ async fn a_key_is_kept_for_its_server_and_sent_to_no_other() {
     let refused = desk.run(&["workflows", "list", "--server", &other.url()]);
     assert!(refused.code == 1 && refused.err.contains("callboard login URL"), "{refused:#?}");
     assert_eq!(shown(&other), [None]);
-    let env = [("CALLBOARD_SERVER", &*other.url()), ("CALLBOARD_KEY", "cbk_other")];
+    let env = [("CALLBOARD_SERVER", &*other.url()), ("CALLBOARD_API_KEY", "cbk_other")];
     assert_eq!(desk.run_with(&["workflows", "list"], &env, "").code, 0);
     let blank =
-        desk.run_with(&["workflows", "list"], &[("CALLBOARD_SERVER", " "), ("CALLBOARD_KEY", "")], "");
+        desk.run_with(&["workflows", "list"], &[("CALLBOARD_SERVER", " "), ("CALLBOARD_API_KEY", "")], "");
     assert_eq!(blank.code, 0, "what is empty is not said: {blank:#?}");
 
     desk.prints(&["logout", "one"]);

@@ -1,7 +1,7 @@
 //! The codes of what goes wrong, by status: what `docs/api.md` promises.
 
 /// Statuses that are no success, and their codes.
-pub const CODES: [(u16, &[&str]); 15] = [
+pub const CODES: [(u16, &[&str]); 16] = [
     (
         400,
         &[
@@ -20,12 +20,15 @@ pub const CODES: [(u16, &[&str]); 15] = [
             "invalid_host",
         ],
     ),
-    (403, &["foreign_origin", "cross_site", "unsigned", "wrong_mac"]),
+    (401, &["credential_missing", "invalid_credential"]),
+    (403, &["forbidden", "foreign_origin", "cross_site", "unsigned", "wrong_mac"]),
     (
         404,
         &[
             "unknown_workflow",
             "unknown_run",
+            "unknown_key",
+            "unknown_project",
             "unknown_route",
             "unknown_node",
             "unknown_method",
@@ -39,6 +42,8 @@ pub const CODES: [(u16, &[&str]); 15] = [
         &[
             "version_conflict",
             "workflow_has_problems",
+            "project_exists",
+            "project_not_empty",
             "run_exists",
             "run_ended",
             "run_not_ended",
@@ -87,6 +92,7 @@ pub const CODES: [(u16, &[&str]); 15] = [
             "stopping",
             "sidecar_unavailable",
             "catalog_unavailable",
+            "issuer_unavailable",
             "newer_version",
         ],
     ),

@@ -50,3 +50,13 @@ fn an_operation_has_a_name_of_its_own() {
         assert!(route.refusals.iter().chain(&ANYWHERE).all(listed), "{}", route.path);
     }
 }
+
+#[test]
+fn every_route_that_is_mounted_is_described_and_the_other_way_round() {
+    let described: BTreeSet<_> =
+        ROUTES.iter().map(|route| (route.method.to_ascii_uppercase(), route.path)).collect();
+    let mounted: BTreeSet<_> =
+        crate::gateway::ROUTES.iter().map(|route| (route.method.to_owned(), route.path)).collect();
+    assert_eq!(described, mounted);
+    assert_eq!(mounted.len(), crate::gateway::ROUTES.len(), "none stands there twice");
+}

@@ -8,8 +8,9 @@ use callboard_core::{
     Datum,
     id::OperationId,
     workflow::{
-        StepKey, What,
+        Plan, StepKey, What,
         event::{Reserved, RunSettings},
+        plan::Surroundings,
     },
 };
 
@@ -85,6 +86,7 @@ async fn recorded(api: &Api) {
     let each = json!({"id": "each", "type": "for_each", "config": {"items": "input.list", "body": {
         "nodes": [node("work")], "edges": []}}});
     let definition = json!({"name": "w", "nodes": [each, node("after")], "edges": []});
+    let plan = Plan::compile_value(definition, &Surroundings::default()).expect("a plan");
     let completed = |step: StepKey, output: Value| What::StepCompleted {
         step,
         attempt: 1,
@@ -110,7 +112,7 @@ async fn recorded(api: &Api) {
             op: OperationId::new("op"),
             workflow_id: None,
             version: 0,
-            plan: Datum::inline(definition),
+            plan: Datum::inline(plan.document().expect("a document")),
             input: Datum::inline(json!({"list": list})),
             settings: RunSettings {
                 dispatch: 64,

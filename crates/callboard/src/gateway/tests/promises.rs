@@ -31,6 +31,15 @@ const PROMISES: [(&str, &str, By); 11] = [
 /// These only ask, with a body.
 const CHANGES_NOTHING: [&str; 2] = ["/api/v1/workflows/check", "/api/v1/expressions/evaluate"];
 
+/// Their answers hold a secret, which is kept nowhere, or their callers name what is made or deleted: a second time is told.
+const TAKE_NO_KEY: [&str; 5] = [
+    "/api/v1/keys",
+    "/api/v1/keys/{id}",
+    "/api/v1/keys/{id}/rotate",
+    "/api/v1/projects",
+    "/api/v1/projects/{id}",
+];
+
 /// What is sent, and something else that may be sent there as well.
 fn bodies(path: &str) -> (Value, Value) {
     let definition = |name: &str| json!({"name": name, "nodes": []});
@@ -67,7 +76,9 @@ fn every_route_that_changes_something_says_how_it_keeps_the_promise() {
     let mut changing = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
-            if method == "get" || CHANGES_NOTHING.contains(&path.as_str()) {
+            let path_has_none =
+                CHANGES_NOTHING.contains(&path.as_str()) || TAKE_NO_KEY.contains(&path.as_str());
+            if method == "get" || path_has_none {
                 continue;
             }
             changing.insert((method.clone(), path.clone()));

@@ -307,7 +307,7 @@ impl Catalog for Growing {
 async fn the_steps_of_a_run_that_grows_as_fast_as_it_is_read_end() {
     let read = Arc::new(AtomicU64::new(0));
     let seq = 8000;
-    let api = Api::of(Arc::new(Growing { row_seq: seq, read: read.clone() }), Limits::new(8, 8), None);
+    let api = Api::over_histories(Arc::new(Growing { row_seq: seq, read: read.clone() })).await;
     let page = api.get("/api/v1/runs/r/steps?limit=5").await;
     assert_eq!(page.status, 200, "{}", page.body);
     assert_eq!((page.body["items"].as_array().map(Vec::len), &page.body["next"]), (Some(5), &json!("5")));
@@ -343,7 +343,7 @@ async fn who_asks_what_changed_gets_that_and_where_to_go_on() {
 async fn what_changed_is_told_without_reading_everything_again() {
     let read = Arc::new(AtomicU64::new(0));
     let seq = 8000;
-    let api = Api::of(Arc::new(Growing { row_seq: seq, read: read.clone() }), Limits::new(8, 8), None);
+    let api = Api::over_histories(Arc::new(Growing { row_seq: seq, read: read.clone() })).await;
     let first = api.get("/api/v1/runs/r/steps?after=0&limit=1000").await.body;
     assert_eq!((first["items"].as_array().map(Vec::len), &first["next"]), (Some(1000), &json!("1000")));
     assert_eq!(read.swap(0, Ordering::Relaxed), seq);

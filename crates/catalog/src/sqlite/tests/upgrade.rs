@@ -163,6 +163,7 @@ async fn a_database_of_the_release_before_goes_on() {
 
     let catalog = SqliteCatalog::open(&path).await.unwrap();
     assert_eq!(catalog.runs(&DEFAULT, RunFilter::default(), None, 100).await.unwrap().len(), 3);
+    suite::access(&catalog).await;
     suite::all(&catalog).await;
 }
 

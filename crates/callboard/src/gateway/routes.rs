@@ -1,0 +1,94 @@
+//! Every route, with what it asks of who comes. The router is made of this table and of nothing else, so no handler is
+//! mounted that does not say who may call it; the description and the tests read the same table.
+//!
+//! What is asked for by another transport gets a table of its own with the same permissions.
+
+use super::{
+    Gateway, access, audit, events, health, keys, language, me, metrics, openapi, projects, runs, starts,
+    workflows,
+};
+use crate::access::Permission::{self, Administer, Edit, Govern, Operate, Public, Read};
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+/// A path with one of its methods.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    /// What it takes to be let in.
+    pub asks: Permission,
+    mount: fn(MethodFilter) -> MethodRouter<Gateway>,
+}
+
+// === impl Route ===
+
+impl Route {
+    const fn new(
+        method: &'static str,
+        path: &'static str,
+        asks: Permission,
+        mount: fn(MethodFilter) -> MethodRouter<Gateway>,
+    ) -> Self {
+        Self { method, path, asks, mount }
+    }
+
+    /// Whether it changes something. Some only ask, with a body.
+    pub fn changes(&self) -> bool {
+        self.method != "GET" && self.asks != Read
+    }
+
+    /// Whether it is about the process, which answers also when it takes no requests any more.
+    pub fn is_probe(&self) -> bool {
+        matches!(self.path, "/health" | "/ready" | "/metrics" | "/api/v1/health")
+    }
+
+    /// Returns the handler behind its guard.
+    pub(super) fn mounted(&'static self, gateway: &Gateway) -> MethodRouter<Gateway> {
+        let method = match self.method {
+            "POST" => MethodFilter::POST,
+            "PUT" => MethodFilter::PUT,
+            "DELETE" => MethodFilter::DELETE,
+            _ => MethodFilter::GET,
+        };
+        access::guarded((self.mount)(method), gateway, self)
+    }
+}
+
+pub const ROUTES: &[Route] = &[
+    Route::new("GET", "/api/v1/workflows", Read, |of| on(of, workflows::list)),
+    Route::new("POST", "/api/v1/workflows", Edit, |of| on(of, workflows::create)),
+    Route::new("POST", "/api/v1/workflows/check", Read, |of| on(of, workflows::check)),
+    Route::new("GET", "/api/v1/workflows/{id}", Read, |of| on(of, workflows::read)),
+    Route::new("PUT", "/api/v1/workflows/{id}", Edit, |of| on(of, workflows::update)),
+    Route::new("DELETE", "/api/v1/workflows/{id}", Edit, |of| on(of, workflows::delete)),
+    Route::new("POST", "/api/v1/workflows/{id}/start", Operate, |of| on(of, starts::start)),
+    Route::new("GET", "/api/v1/runs", Read, |of| on(of, runs::list)),
+    // A definition that comes along can say anything.
+    Route::new("POST", "/api/v1/runs", Edit, |of| on(of, starts::run)),
+    Route::new("GET", "/api/v1/runs/{id}", Read, |of| on(of, runs::read)),
+    Route::new("GET", "/api/v1/runs/{id}/steps", Read, |of| on(of, runs::steps)),
+    Route::new("GET", "/api/v1/runs/{id}/history", Read, |of| on(of, events::history)),
+    Route::new("POST", "/api/v1/runs/{id}/cancel", Operate, |of| on(of, runs::cancel)),
+    Route::new("POST", "/api/v1/runs/{id}/pause", Operate, |of| on(of, runs::pause)),
+    Route::new("POST", "/api/v1/runs/{id}/resume", Operate, |of| on(of, runs::resume)),
+    Route::new("POST", "/api/v1/runs/{id}/signal", Operate, |of| on(of, runs::signal)),
+    Route::new("POST", "/api/v1/runs/{id}/approve", Operate, |of| on(of, runs::approve)),
+    Route::new("POST", "/api/v1/runs/{id}/rerun", Operate, |of| on(of, runs::rerun)),
+    Route::new("GET", "/api/v1/node-kinds", Read, |of| on(of, language::node_kinds)),
+    Route::new("POST", "/api/v1/expressions/evaluate", Read, |of| on(of, language::evaluate)),
+    Route::new("GET", "/api/v1/keys", Administer, |of| on(of, keys::list)),
+    Route::new("POST", "/api/v1/keys", Administer, |of| on(of, keys::create)),
+    Route::new("DELETE", "/api/v1/keys/{id}", Administer, |of| on(of, keys::revoke)),
+    Route::new("POST", "/api/v1/keys/{id}/rotate", Administer, |of| on(of, keys::rotate)),
+    Route::new("GET", "/api/v1/audit", Administer, |of| on(of, audit::list)),
+    Route::new("GET", "/api/v1/projects", Govern, |of| on(of, projects::list)),
+    Route::new("POST", "/api/v1/projects", Govern, |of| on(of, projects::create)),
+    Route::new("GET", "/api/v1/projects/{id}", Govern, |of| on(of, projects::read)),
+    Route::new("DELETE", "/api/v1/projects/{id}", Govern, |of| on(of, projects::delete)),
+    Route::new("GET", "/api/v1/me", Read, |of| on(of, me::me)),
+    Route::new("GET", "/api/v1/auth", Public, |of| on(of, me::ways)),
+    Route::new("GET", "/api/v1/openapi.json", Public, |of| on(of, openapi::text)),
+    Route::new("GET", "/api/v1/health", Public, |of| on(of, health::alive)),
+    Route::new("GET", "/health", Public, |of| on(of, health::alive)),
+    Route::new("GET", "/ready", Public, |of| on(of, health::ready)),
+    Route::new("GET", "/metrics", Public, |of| on(of, metrics::text)),
+];

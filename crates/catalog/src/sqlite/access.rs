@@ -1,0 +1,211 @@
+//! Keys of the API, and projects.
+
+use super::BEGIN;
+use crate::{
+    Error,
+    access::{ApiKey, Deleted, NewKey, ProjectRow, Role, Rotation, SECRET_HASH, SecretHash},
+};
+use callboard_core::{
+    Timestamp,
+    id::{KeyId, ProjectId},
+};
+use sqlx::{Connection, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+
+/// The columns of a key, of projects that are there.
+macro_rules! keys {
+    ($which:literal) => {
+        concat!(
+            "select k.id, k.project, k.role, k.name, k.hash, k.previous_hash, k.previous_until, k.created_at, k.created_by,
+                k.rotated_at, k.expires_at, k.revoked_at, k.last_used_at
+            from api_keys k
+            join projects p on p.id = k.project and p.deleted_at is null
+            where ",
+            $which
+        )
+    };
+}
+
+const ANY: &str = "select exists (select 1 from api_keys)";
+
+const READ: &str = keys!("k.id = $1");
+
+const LIST: &str = keys!("k.project = $1 and ($2 is null or k.id > $2) order by k.id limit $3");
+
+const MAKE: &str = "
+    insert into api_keys (id, project, role, name, hash, created_at, created_by, expires_at)
+    select $1, p.id, $3, $4, $5, $6, $7, $8 from projects p where p.id = $2 and p.deleted_at is null";
+
+const RENEW: &str = "
+    update api_keys set previous_hash = hash, previous_until = $4, hash = $3, rotated_at = $5
+    where project = $1 and id = $2 and revoked_at is null";
+
+const REVOKE: &str =
+    "update api_keys set revoked_at = coalesce(revoked_at, $3) where project = $1 and id = $2";
+
+const USED: &str = "update api_keys set last_used_at = max(coalesce(last_used_at, $2), $2) where id = $1";
+
+const PROJECT: &str = "select id, name, created_at from projects where id = $1 and deleted_at is null";
+
+const PROJECTS: &str = "
+    select id, name, created_at from projects
+    where deleted_at is null and ($1 is null or id > $1) order by id limit $2";
+
+const MAKE_PROJECT: &str =
+    "insert into projects (id, name, created_at) values ($1, $2, $3) on conflict (id) do nothing";
+
+const IS_IN_USE: &str = "
+    select exists (select 1 from runs where project = $1)
+        or exists (select 1 from workflows where project = $1 and hidden = 0)";
+
+const DELETE: &str = "update projects set deleted_at = $2 where id = $1 and deleted_at is null";
+
+const REVOKE_ALL: &str = "update api_keys set revoked_at = $2 where project = $1 and revoked_at is null";
+
+pub(super) async fn any(readers: &SqlitePool) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar(ANY).fetch_one(readers).await?)
+}
+
+pub(super) async fn key(readers: &SqlitePool, id: &KeyId) -> Result<Option<ApiKey>, Error> {
+    let row = sqlx::query(READ).bind(id.as_str()).fetch_optional(readers).await?;
+    row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn list(
+    readers: &SqlitePool,
+    project: &ProjectId,
+    after: Option<&KeyId>,
+    limit: u32,
+) -> Result<Vec<ApiKey>, Error> {
+    let list = sqlx::query(LIST).bind(project.as_str()).bind(after.map(KeyId::as_str)).bind(limit);
+    list.fetch_all(readers).await?.iter().map(read).collect()
+}
+
+pub(super) async fn make(connection: &mut SqliteConnection, new: NewKey) -> Result<ApiKey, Error> {
+    let NewKey { id, project, role, name, hash, at, by, expires_at } = new;
+    let make = sqlx::query(MAKE).bind(id.as_str()).bind(project.as_str()).bind(role.as_str()).bind(&name);
+    let make = make.bind(&hash.0[..]).bind(at.0).bind(&by).bind(expires_at.map(|at| at.0));
+    if make.execute(connection).await?.rows_affected() == 0 {
+        return Err(Error::NotFound { what: "project", id: project.to_string() });
+    }
+    Ok(ApiKey {
+        id,
+        project,
+        role,
+        name,
+        hash,
+        previous: None,
+        created_at: at,
+        created_by: by,
+        rotated_at: None,
+        expires_at,
+        revoked_at: None,
+        last_used_at: None,
+    })
+}
+
+pub(super) async fn renew(
+    connection: &mut SqliteConnection,
+    project: ProjectId,
+    id: KeyId,
+    rotation: Rotation,
+) -> Result<Option<ApiKey>, Error> {
+    let renew = sqlx::query(RENEW).bind(project.as_str()).bind(id.as_str()).bind(&rotation.hash.0[..]);
+    let renew = renew.bind(rotation.previous_until.0).bind(rotation.at.0);
+    if renew.execute(&mut *connection).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    let row = sqlx::query(READ).bind(id.as_str()).fetch_optional(connection).await?;
+    row.as_ref().map(read).transpose()
+}
+
+pub(super) async fn revoke(
+    connection: &mut SqliteConnection,
+    project: ProjectId,
+    id: KeyId,
+    at: Timestamp,
+) -> Result<bool, Error> {
+    let revoke = sqlx::query(REVOKE).bind(project.as_str()).bind(id.as_str()).bind(at.0);
+    Ok(revoke.execute(connection).await?.rows_affected() > 0)
+}
+
+pub(super) async fn used(connection: &mut SqliteConnection, id: KeyId, at: Timestamp) -> Result<(), Error> {
+    sqlx::query(USED).bind(id.as_str()).bind(at.0).execute(connection).await?;
+    Ok(())
+}
+
+pub(super) async fn project(readers: &SqlitePool, id: &ProjectId) -> Result<Option<ProjectRow>, Error> {
+    let row = sqlx::query(PROJECT).bind(id.as_str()).fetch_optional(readers).await?;
+    row.as_ref().map(read_project).transpose()
+}
+
+pub(super) async fn projects(
+    readers: &SqlitePool,
+    after: Option<&ProjectId>,
+    limit: u32,
+) -> Result<Vec<ProjectRow>, Error> {
+    let list = sqlx::query(PROJECTS).bind(after.map(ProjectId::as_str)).bind(limit);
+    list.fetch_all(readers).await?.iter().map(read_project).collect()
+}
+
+pub(super) async fn make_project(connection: &mut SqliteConnection, row: ProjectRow) -> Result<(), Error> {
+    let make = sqlx::query(MAKE_PROJECT).bind(row.id.as_str()).bind(&row.name).bind(row.created_at.0);
+    match make.execute(connection).await?.rows_affected() {
+        0 => Err(Error::Conflict { what: "project", id: row.id.to_string(), current: None }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn delete_project(
+    connection: &mut SqliteConnection,
+    id: ProjectId,
+    at: Timestamp,
+) -> Result<Deleted, Error> {
+    let mut tx = connection.begin_with(BEGIN).await?;
+    if sqlx::query_scalar(IS_IN_USE).bind(id.as_str()).fetch_one(&mut *tx).await? {
+        return Ok(Deleted::NotEmpty);
+    }
+    let deleted = sqlx::query(DELETE).bind(id.as_str()).bind(at.0).execute(&mut *tx).await?;
+    if deleted.rows_affected() == 0 {
+        return Ok(Deleted::Unknown);
+    }
+    sqlx::query(REVOKE_ALL).bind(id.as_str()).bind(at.0).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(Deleted::Done)
+}
+
+fn read(row: &SqliteRow) -> Result<ApiKey, Error> {
+    let corrupt = |message: String| Error::Corrupt { what: "key", message };
+    let instant = |name: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<i64>, _>(name)?.map(Timestamp));
+    let hash = |bytes: Vec<u8>| {
+        let bytes = <[u8; SECRET_HASH]>::try_from(bytes);
+        bytes.map(SecretHash).map_err(|_| corrupt("its hash is too short".into()))
+    };
+    let role: String = row.try_get("role")?;
+    let previous = row.try_get::<Option<Vec<u8>>, _>("previous_hash")?.map(hash).transpose()?;
+    Ok(ApiKey {
+        id: KeyId::new(row.try_get::<String, _>("id")?),
+        project: project_of(row.try_get("project")?)?,
+        role: Role::parse(&role).ok_or_else(|| corrupt(format!("it has the role {role:?}")))?,
+        name: row.try_get("name")?,
+        hash: hash(row.try_get("hash")?)?,
+        previous: previous.zip(instant("previous_until")?),
+        created_at: Timestamp(row.try_get("created_at")?),
+        created_by: row.try_get("created_by")?,
+        rotated_at: instant("rotated_at")?,
+        expires_at: instant("expires_at")?,
+        revoked_at: instant("revoked_at")?,
+        last_used_at: instant("last_used_at")?,
+    })
+}
+
+fn read_project(row: &SqliteRow) -> Result<ProjectRow, Error> {
+    Ok(ProjectRow {
+        id: project_of(row.try_get("id")?)?,
+        name: row.try_get("name")?,
+        created_at: Timestamp(row.try_get("created_at")?),
+    })
+}
+
+pub(super) fn project_of(text: String) -> Result<ProjectId, sqlx::Error> {
+    text.parse().map_err(|error: callboard_core::id::NoId| sqlx::Error::Decode(error.into()))
+}
