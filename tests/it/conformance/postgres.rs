@@ -10,6 +10,7 @@ mod alike;
 mod contended;
 mod operated;
 mod pooled;
+mod served;
 mod stopped;
 
 use crate::harness::{Postgres, connect};
