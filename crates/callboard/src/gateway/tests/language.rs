@@ -82,7 +82,7 @@ async fn what_is_wrong_with_an_expression_is_said() {
 
 /// A run of `each` over two items, whose body has `work`; then `after`.
 async fn recorded(api: &Api) {
-    let node = |id: &str| json!({"id": id, "type": "transform", "config": {"value": 1}});
+    let node = |id: &str| json!({"id": id, "type": "signal", "config": {"name": "go"}});
     let each = json!({"id": "each", "type": "for_each", "config": {"items": "input.list", "body": {
         "nodes": [node("work")], "edges": []}}});
     let definition = json!({"name": "w", "nodes": [each, node("after")], "edges": []});

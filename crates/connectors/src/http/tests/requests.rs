@@ -267,7 +267,9 @@ async fn what_is_only_passed_on_may_be_large() {
     };
     assert_eq!(count(json!({"bytes": "{{ input.file }}"})).await, Ok(3 << 20));
     assert!(count(json!({"multipart": {"f": "{{ input.file }}"}})).await.unwrap() > 3 << 20);
-    assert_eq!(count(json!({"text": "{{ input.file.base64 }}!"})).await.unwrap_err().code, "template_error");
+    assert_eq!(count(json!({"text": "{{ input.file.base64 }}!"})).await, Ok(content.len() + 1));
+    let made = count(json!({"text": "{{ input.file.base64 ~ '!' }}"})).await;
+    assert_eq!(made.unwrap_err().code, "template_error");
 }
 
 #[tokio::test]
