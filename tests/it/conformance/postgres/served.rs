@@ -35,7 +35,7 @@ async fn a_server_on_it_asks_who_comes_and_does_nothing_twice() {
     assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED);
     let create = || {
         let workflow =
-            json!({"name": "once", "nodes": [{"id": "a", "type": "wait", "config": {"duration": "1s"}}]});
+            json!({"name": "once", "nodes": [{"id": "a", "type": "wait", "config": {"for": "0s"}}]});
         client.post(&workflows).bearer_auth(&admin).header("Idempotency-Key", "k-1").json(&workflow).send()
     };
     let (first, second) = tokio::join!(create(), create());
