@@ -113,10 +113,8 @@ pub trait InPath: Sized {
 impl InPath for RunId {
     const WHAT: &'static str = "run";
 
-    /// A name, or the whole text as answers have it.
     fn read(text: &str, project: &ProjectId) -> Option<Self> {
-        let whole = || text.parse::<Self>().ok().filter(|run| run.project() == project);
-        Self::new(project, text).ok().or_else(whole)
+        Self::called(project, text)
     }
 }
 

@@ -68,12 +68,17 @@ pub struct Evaluate {
     /// What it sees, such as `{"input": {"n": 1}}`; or nothing, or a `run`.
     pub data: Option<Map<String, Value>>,
     /// The run whose data it sees, as a node of its own would see them now.
-    pub run: Option<String>,
+    pub run: Option<RunCalled>,
     /// The node that would see them; the workflow's output unless it is given.
     pub node: Option<String>,
     /// The iteration, of a node in a body: `"2"`, or `"2.0"` in a body within a body.
     pub iteration: Option<String>,
 }
+
+/// A run as its caller calls it: its name, or the whole id.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RunCalled(String);
 
 /// What an expression or a template gave.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -159,7 +164,9 @@ impl Operations {
             let data = Value::Object(data.unwrap_or_default());
             return within_time(turn, move |meter| source.over(meter, &data)).await;
         };
-        let run = RunId::new(&principal.project, &run).map_err(|_| Refusal::not_found("run", &run))?;
+        let RunCalled(called) = run;
+        let run = RunId::called(&principal.project, &called);
+        let run = run.ok_or_else(|| Refusal::not_found("run", &called))?;
         let state = Arc::new(self.folded(&run).await?);
         let mut values = Values::default();
         loop {

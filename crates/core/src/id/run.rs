@@ -36,6 +36,12 @@ impl RunId {
         Ok(Self { text, project: project.clone() })
     }
 
+    /// Reads what somebody who asks in a project calls a run: its name, or the whole text as answers have it.
+    pub fn called(project: &ProjectId, text: &str) -> Option<Self> {
+        let whole = || text.parse::<Self>().ok().filter(|run| run.project() == project);
+        Self::new(project, text).ok().or_else(whole)
+    }
+
     pub fn project(&self) -> &ProjectId {
         &self.project
     }
