@@ -11,6 +11,7 @@ mod failpoint;
 pub mod host;
 mod kernel;
 mod keyring;
+mod line;
 mod live;
 mod marks;
 mod metrics;

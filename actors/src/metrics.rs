@@ -3,7 +3,7 @@
 use callboard_core::call::Usage;
 use callboard_sidecar::{Sidecar, client::Traffic};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
@@ -23,11 +23,22 @@ pub struct Metrics {
     pub rolled_forward: IntCounter,
     /// What came to the actors and could not be what it said it was.
     refused: IntCounterVec,
+    /// Calls that wait for a place, by whose.
+    calls_waiting: IntGaugeVec,
     /// Messages that only our own actors send, taken without a fitting signature.
     unsigned: IntCounterVec,
     /// Bytes of events, values and summaries handed to the catalog.
     pub catalog_bytes: IntCounter,
     registry: Registry,
+}
+
+/// A call that waits for a place, counted until it is dropped.
+pub struct Waits(IntGauge);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// What the process sent to its sidecar, read when somebody looks.
@@ -80,6 +91,15 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &refused);
+        let calls_waiting = IntGaugeVec::new(
+            Opts::new(
+                "callboard_calls_waiting",
+                "Calls of models, tools and http nodes that wait for a place",
+            ),
+            &["for"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &calls_waiting);
         let unsigned = IntCounterVec::new(
             Opts::new(
                 "callboard_unsigned_total",
@@ -91,6 +111,7 @@ impl Metrics {
         register(registry, &unsigned);
         Self {
             refused,
+            calls_waiting,
             unsigned,
             llm_request_duration: histogram(
                 "llm_request_duration",
@@ -111,6 +132,13 @@ impl Metrics {
             catalog_bytes: counter("callboard_catalog_bytes_total", "Bytes handed to the catalog"),
             registry: registry.clone(),
         }
+    }
+
+    /// Counts a call that waits for a place of a provider, of `http`, or of the `process`.
+    pub fn waits(&self, whose: &str) -> Waits {
+        let waiting = self.calls_waiting.with_label_values(&[whose]);
+        waiting.inc();
+        Waits(waiting)
     }
 
     /// Counts something refused, by what it was said to be.

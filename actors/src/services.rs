@@ -49,7 +49,7 @@ pub struct Settings {
     pub broadcast: Option<String>,
     /// Waiting turns of one actor; more are refused.
     pub mailbox: usize,
-    /// Model calls, tool calls and HTTP steps performed at once in this process.
+    /// Calls of models, tools and http nodes that are under way at once in this process.
     pub calls: usize,
     /// What is never journaled nor deleted goes after this many seconds.
     pub value_ttl: u32,

@@ -7,6 +7,7 @@
 use super::{Agents, Mem, Target, job::Job, reason::Turn};
 use crate::{
     kernel::Ladder,
+    line::Owner,
     mutant::rule,
     protocol::{
         Fault, Taken, Unanswered,
@@ -69,7 +70,7 @@ impl Agents {
         &self,
         id: &AgentId,
         run: &Run,
-        target: Option<&Target>,
+        (target, owner): (Option<&Target>, &Owner),
         iteration: u32,
         call: &ToolCall,
     ) {
@@ -89,6 +90,7 @@ impl Agents {
         let ready = TaskReady {
             run: target.map(|t| t.run.clone()),
             step: target.map(|t| t.step.clone()),
+            workflow: owner.workflow.clone(),
             first: None,
             task: part.clone(),
         };

@@ -38,7 +38,8 @@ impl Agents {
                 }
                 // Only an agent's first attempt: the document of an earlier one is the next one's, too.
                 let is_new = body.task.attempt == 1 && body.first.is_some_and(|at| self.is_new(id, at));
-                self.turn(id, Turn::Task { task: Box::new(body.task), target, is_new }).await?;
+                let (task, workflow) = (Box::new(body.task), body.workflow);
+                self.turn(id, Turn::Task { task, target, workflow, is_new }).await?;
                 reply(Ok(Taken {}))
             }
             Delegated::METHOD => reply(self.delegated(id, parse(body)?).await),
@@ -102,7 +103,7 @@ impl Agents {
             Ok(actor) => Arc::clone(&actor.ended),
             Err(_) => return Err(mailbox_full()),
         };
-        let task = Turn::Task { task: Box::new(task), target: None, is_new: false };
+        let task = Turn::Task { task: Box::new(task), target: None, workflow: None, is_new: false };
         // Registered before the task begins, so that no end is missed.
         let mut notified = Box::pin(ended.notified());
         notified.as_mut().enable();

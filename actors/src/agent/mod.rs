@@ -17,6 +17,7 @@ use crate::{
     AGENT,
     document::Version,
     kernel::{ActorType, Mailboxes, Reminder, no_id},
+    line::{Lines, Owner},
     marks::Marks,
     pins::Pins,
     protocol::Reply,
@@ -27,7 +28,7 @@ use async_trait::async_trait;
 use callboard_core::{
     Datum, Span, Timestamp,
     agent::run::{Phase, Run},
-    id::{AgentId, RunId},
+    id::{AgentId, RunId, WorkflowId},
     workflow::StepKey,
 };
 use parking_lot::Mutex;
@@ -37,7 +38,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::Arc,
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 /// A first message older than this may have come before.
 const YOUNG: Span = Span::secs(5);
@@ -53,8 +54,7 @@ pub(crate) struct Inner {
     pub tasks: Tasks,
     marks: Marks,
     boxes: Mailboxes<AgentId, Actor>,
-    /// Bounds the model and tool calls under way.
-    calls: Arc<Semaphore>,
+    lines: Lines,
     /// Who the agents of runs are.
     pins: Pins,
     since: Timestamp,
@@ -77,6 +77,8 @@ struct Actor {
     reminder: Reminder,
     /// Names this activation to the run that grants `at_most_once` calls.
     activation: Option<String>,
+    /// Of the run that the task is a part of, as far as it was told here.
+    workflow: Option<WorkflowId>,
     /// Wakes whoever waits for the task to end.
     ended: Arc<Notify>,
     /// The call under way, for a cancel.
@@ -99,6 +101,13 @@ struct Mem {
     asks: bool,
     /// Messages seen or made here.
     contents: BTreeMap<String, Arc<Value>>,
+}
+
+impl Actor {
+    /// Says whose the agent's calls are.
+    fn owner(&self, id: &AgentId) -> Owner {
+        Owner { run: id.home().clone(), workflow: self.workflow.clone() }
+    }
 }
 
 impl Mem {
@@ -144,11 +153,10 @@ pub(crate) struct Document {
 }
 
 impl Agents {
-    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins, lines: Lines) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
-        let calls = Arc::new(Semaphore::new(services.settings.calls));
         let (since, ended) = (services.clock.now(), Mutex::default());
-        Self(Arc::new(Inner { services, tasks, marks, boxes, calls, pins, since, ended }))
+        Self(Arc::new(Inner { services, tasks, marks, boxes, lines, pins, since, ended }))
     }
 
     /// Whether nothing can have been saved of an agent whose first task was published `at` that time: the message is

@@ -5,22 +5,23 @@ use crate::{
     Busy, Said,
     failpoint::failpoint,
     kernel::Ladder,
+    line::Owner,
     marks::Work,
     mutant::{mutant, rule},
     protocol::{Unanswered, agent::Delegated, ask, run as message},
-    tasks::{Called, pause},
+    tasks::{Call as UnderWay, Called, pause},
 };
 use callboard_connectors::{
-    http::{Held, node},
+    http::{Held, node::Answer},
     secret,
-    tools::{self, Around},
+    tools::{self, Around, Prepared},
 };
 use callboard_core::{
     Code, Machine, Span,
     agent::{
         message::{Finish, ModelReply, ToolCall},
         run::{Effect, Event, Input, Phase, Run, check_call},
-        task::{Profile, Task},
+        task::Task,
     },
     call::CallError,
     id::{AgentId, OperationId, RunId},
@@ -46,12 +47,19 @@ struct Thought {
     run: Run,
     contents: BTreeMap<String, Arc<Value>>,
     target: Option<Target>,
+    owner: Owner,
     iteration: u32,
     /// The agent's own model, or one of its fallbacks.
     model: usize,
     wait: Span,
     /// Names this activation to the run that grants `at_most_once` calls.
     activation: String,
+}
+
+/// What came of a tool. A stop waits until it is recorded.
+struct Used {
+    result: Result<Answer, CallError>,
+    _call: UnderWay,
 }
 
 /// What is told to whoever asked.
@@ -64,7 +72,7 @@ impl Agents {
     pub(super) fn perform(&self, actor: &mut Actor, id: &AgentId, mem: &Mem, effect: Effect) {
         let (this, id, run, target) = (self.clone(), id.clone(), mem.run.clone(), mem.target.clone());
         let now = self.time(actor, &mem.run);
-        let contents = mem.contents.clone();
+        let (contents, owner) = (mem.contents.clone(), actor.owner(&id));
         let Some(task) = run.task.clone() else { return };
         let attempt = task.attempt;
         match effect {
@@ -76,7 +84,7 @@ impl Agents {
                 // Only a call that failed is put off.
                 let wait = if run.failures == 0 { Span::ZERO } else { not_before.since(now) };
                 let asker = target.clone();
-                let thought = Thought { run, contents, target, iteration, model, wait, activation };
+                let thought = Thought { run, contents, target, owner, iteration, model, wait, activation };
                 let call = self.tasks.spawn(async move {
                     if asks && !this.is_wanted(&id, asker.as_ref(), attempt).await {
                         return;
@@ -94,18 +102,18 @@ impl Agents {
                 // A call does not outlast the task by much that it is a part of; the task's own end comes first.
                 let left = run.deadline().map(|at| Span(at.since(now).0.saturating_add(1000)));
                 let left = left.filter(|left| *left < TOOL);
-                let Some(_call) = this.tasks.begin(Called::Tool) else { return };
                 failpoint!("tool.before_call");
-                let (result, _held) = match this.use_tool(&id, &run, &call, &task.key, left).await {
+                let Some(used) = this.use_tool(&id, &run, &owner, &call, left).await else { return };
+                failpoint!("tool.after_call");
+                let (result, _held) = match used.result {
                     // The answer keeps its places in memory until it is recorded.
                     Ok(answer) => (Ok(answer.output), answer.held),
                     Err(error) => (Err(error), Held::default()),
                 };
-                failpoint!("tool.after_call");
                 this.report(&id, Input::ToolAnswered { attempt, iteration, id: call.id, result }).await;
             })),
             Effect::Delegate { iteration, call } => self.tasks.spawn_until_stop(async move {
-                this.delegate(&id, &run, target.as_ref(), iteration, &call).await;
+                this.delegate(&id, &run, (target.as_ref(), &owner), iteration, &call).await;
             }),
             Effect::Reserve { iteration } => self.tasks.spawn_until_stop(async move {
                 let granted = this.reserve(&run, target.as_ref(), iteration).await;
@@ -136,7 +144,7 @@ impl Agents {
 
     /// Calls the model, and reports what it says.
     async fn think(&self, id: &AgentId, thought: Thought) {
-        let Thought { run, contents, target, iteration, model, wait, activation } = thought;
+        let Thought { run, contents, target, owner, iteration, model, wait, activation } = thought;
         let granted = self.services.projects.of(id.home().project());
         let (attempt_of_task, asked) = (run.task.as_ref().map(|task| task.attempt), run.model_name(model));
         let provider = self.services.models.provider_of(asked);
@@ -149,17 +157,15 @@ impl Agents {
         }
         let ready = async {
             pause(Duration::from_millis(wait.0)).await;
-            // The provider's place first: who waits for a slow one must not hold what others could use.
-            let own = self.services.models.place(run.model_name(model)).await;
-            (own, Arc::clone(&self.calls).acquire_owned().await)
+            self.lines.of_model(provider, self.services.models.parallel(provider), &owner).await
         };
-        let (_own, place) = tokio::select! {
+        let places = tokio::select! {
             biased;
             () = self.tasks.stopped() => return,
             ready = ready => ready,
         };
         // From here on the call counts as made: a stop waits for it, also where it is still to be granted.
-        let (Ok(_place), Some(_call)) = (place, self.tasks.begin(Called::Model)) else { return };
+        let Some(_call) = self.tasks.begin(Called::Model) else { return };
         let Some(task) = &run.task else { return };
         let attempt = task.attempt;
         if rule!(Grant, task.at_most_once)
@@ -197,7 +203,7 @@ impl Agents {
             tracing::info!(%id, model = request.model, outcome, "a model's call gave no answer");
         }
         self.services.metrics.model_called(&request.model, began.elapsed(), outcome, usage);
-        drop((_own, _place));
+        drop(places);
         self.report(id, Input::Replied { attempt, iteration, reply }).await;
     }
 
@@ -227,32 +233,47 @@ impl Agents {
         }
     }
 
-    /// A tool's failure is data for the model.
+    /// Uses a tool. Its failure is data for the model. Nothing comes of it once the process stops.
     async fn use_tool(
         &self,
         id: &AgentId,
         run: &Run,
+        owner: &Owner,
         call: &ToolCall,
-        key: &str,
         left: Option<Span>,
-    ) -> Result<node::Answer, CallError> {
-        let nobody = Profile::default();
-        let profile = run.profile.as_deref().unwrap_or(&nobody);
-        let (checked, asked) = (profile.clone(), call.clone());
-        let work = move || {
-            let (tool, arguments) = check_call(&checked, &asked)?;
-            Ok((tools::compute(tool, &arguments), tool.clone(), arguments))
+    ) -> Option<Used> {
+        let computing = self.tasks.begin(Called::Tool)?;
+        let outbound = match self.prepare(id, run, call).await {
+            Ok(Prepared::Request(outbound)) => outbound,
+            Ok(Prepared::Answered(answer)) => return Some(Used { result: Ok(answer), _call: computing }),
+            Err(error) => return Some(Used { result: Err(error), _call: computing }),
         };
-        let busy = |busy: Busy| CallError::permanent("tool_failed", busy.to_string());
-        let under_way = self.marks.enter(id.home(), Work::Tool).await;
-        let (computed, tool, arguments) = self.tasks.pool.check(work).await.map_err(busy)??;
-        drop(under_way);
-        if let Some(computed) = computed {
-            return computed;
-        }
+        drop(computing);
+        let host = outbound.host();
+        let places = tokio::select! {
+            biased;
+            () = self.tasks.stopped() => return None,
+            places = self.lines.of_host(&host, owner) => places,
+        };
+        let begun = self.tasks.begin(Called::Tool)?;
+        let key = run.task.as_ref().map_or("", |task| &task.key);
         let key = format!("{key}/{}/{}", run.iterations, call.id);
         let around = Around { names: &self.secrets_of(run), idempotency_key: &key, timeout: left };
-        self.services.projects.of(id.home().project()).tools.call(&tool, &arguments, around).await
+        let result = self.services.projects.of(id.home().project()).tools.send(&outbound, around).await;
+        drop(places);
+        Some(Used { result, _call: begun })
+    }
+
+    /// Checks what a model asks of a tool, and computes what can be computed of it.
+    async fn prepare(&self, id: &AgentId, run: &Run, call: &ToolCall) -> Result<Prepared, CallError> {
+        let (profile, asked) = (run.profile.clone().unwrap_or_default(), call.clone());
+        let work = move || {
+            let (tool, arguments) = check_call(&profile, &asked)?;
+            tools::prepare(tool, &arguments)
+        };
+        let _under_way = self.marks.enter(id.home(), Work::Tool).await;
+        let busy = |busy: Busy| CallError::permanent("tool_failed", busy.to_string());
+        self.tasks.pool.check(work).await.map_err(busy)?
     }
 
     /// Returns the names of all secrets that may come back: those of the run, and of the agent's tools.

@@ -1,7 +1,10 @@
 //! Why an agent's turn is taken.
 
 use super::Target;
-use callboard_core::agent::{run::Input, task::Task};
+use callboard_core::{
+    agent::{run::Input, task::Task},
+    id::WorkflowId,
+};
 
 /// Why an agent's turn is taken.
 #[derive(Debug, Clone)]
@@ -9,7 +12,7 @@ pub(super) enum Turn {
     /// Something reached the agent.
     Input(Box<Input>),
     /// A task came. Of one that `is_new` nothing can have been saved.
-    Task { task: Box<Task>, target: Option<Target>, is_new: bool },
+    Task { task: Box<Task>, target: Option<Target>, workflow: Option<WorkflowId>, is_new: bool },
     /// Somebody looks. An answer whose save was put off is saved now.
     Look,
 }

@@ -166,7 +166,8 @@ impl Agents {
     /// Lets go of an earlier attempt's work where a later attempt comes, and says who performs that. What comes again is
     /// performed by whoever took it on, also if the release before sends it and names nobody.
     fn take_on(&self, actor: &mut Actor, mem: &mut Mem, turn: &Turn, profile: Option<Arc<Profile>>) {
-        let Turn::Task { task, target, is_new } = turn else { return };
+        let Turn::Task { task, target, workflow, is_new } = turn else { return };
+        actor.workflow.clone_from(workflow);
         if mem.run.task.as_ref().is_none_or(|t| t.attempt < task.attempt) {
             mem.target.clone_from(target);
             mem.asks = mem.etag.is_none() && !is_new;

@@ -14,6 +14,7 @@ use crate::{
     agent::Agents,
     kernel::{ActorType, no_id},
     keyring,
+    line::Lines,
     live::bus,
     marks::Marks,
     pins::Pins,
@@ -80,8 +81,10 @@ impl Host {
             Marks::default()
         });
         let pins = Pins::new(services.clone());
-        let workflows = Workflows::new(services.clone(), tasks.clone(), marks.clone(), pins.clone());
-        let agents = Agents::new(services.clone(), tasks.clone(), marks, pins);
+        let lines = Lines::new(services.settings.calls, services.metrics.clone());
+        let workflows =
+            Workflows::new(services.clone(), tasks.clone(), marks.clone(), pins.clone(), lines.clone());
+        let agents = Agents::new(services.clone(), tasks.clone(), marks, pins, lines);
         let here = bus::Here::new(&services.clock);
         let mut types: Vec<Arc<dyn ActorType>> = Vec::new();
         if roles.workflow {

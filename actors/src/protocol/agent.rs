@@ -10,7 +10,7 @@ use callboard_core::{
         task::{Origin, Task},
     },
     call::{Fallback, Usage},
-    id::{AgentId, RunId},
+    id::{AgentId, RunId, WorkflowId},
     workflow::{StepKey, event::Failure},
 };
 use serde::{Deserialize, Serialize, Serializer};
@@ -23,6 +23,9 @@ pub struct TaskReady {
     /// None where an outside caller's agent delegated it.
     pub run: Option<RunId>,
     pub step: Option<StepKey>,
+    /// The run's, if it is stored: for whose turn it is to call, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<WorkflowId>,
     /// When it was published for the first time, so that nobody had saved anything for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<Timestamp>,
@@ -225,6 +228,7 @@ mod tests {
             let ready = TaskReady {
                 run: Some("r".parse().expect("an id")),
                 step: None,
+                workflow: None,
                 first: None,
                 task: task.clone(),
             };

@@ -84,7 +84,7 @@ impl Workflows {
                     let attempt = (step, attempt);
                     wanted.insert(attempt.clone());
                     if actor.attempts.begin_here(&attempt, self.services.clock.steady())
-                        && let Some(call) = HttpStep::new(&mem.run, attempt, input, expect, at_most_once)
+                        && let Some(call) = HttpStep::new(run, &mem.run, attempt, input, expect, at_most_once)
                     {
                         self.call_http(run, call);
                     }
@@ -166,12 +166,14 @@ impl Workflows {
         let budgeted = plan.is_some_and(|p| p.definition.settings.budget.is_some());
         let secrets = plan.map(|plan| self.secrets_of(plan)).unwrap_or_default();
         let pin = plan.and_then(|plan| plan.pin.as_ref()).map(|pin| pin.agents);
+        let workflow = state.created.as_ref().and_then(|created| created.workflow_id.as_ref());
         let message = |task: &Task| {
             let (step, attempt) = &task.attempt;
             let id = format!("{run}/{step}/{attempt}");
             let data = TaskReady {
                 run: Some(run.clone()),
                 step: Some(step.clone()),
+                workflow: workflow.cloned(),
                 first: task.is_first.then_some(now),
                 task: AgentTask {
                     agent: task.agent.clone(),

@@ -1,7 +1,13 @@
 //! An HTTP step: performed by this process, outside any turn; its answer comes back as an input.
 
 use super::{Workflows, attempts::Attempt, nodes::node_of, reason::Turn};
-use crate::{failpoint::failpoint, kernel::Ladder, mutant::rule, tasks::Called};
+use crate::{
+    failpoint::failpoint,
+    kernel::Ladder,
+    line::{Owner, Places},
+    mutant::rule,
+    tasks::Called,
+};
 use callboard_connectors::http::{
     Held,
     node::{self, Answer, Call},
@@ -29,11 +35,13 @@ pub(super) struct HttpStep {
     /// Its definition, and the secrets of the whole run.
     plan: Arc<Plan>,
     timeout: Option<Span>,
+    owner: Owner,
 }
 
 impl HttpStep {
     /// Returns the call, nothing where the run's plan does not have it.
     pub fn new(
+        id: &RunId,
         run: &Run,
         (step, attempt): Attempt,
         input: Datum,
@@ -42,7 +50,8 @@ impl HttpStep {
     ) -> Option<Self> {
         let plan = Arc::clone(run.plan.as_ref()?);
         let timeout = node_of(run, &step)?.timeout;
-        Some(Self { step, attempt, input, expect, at_most_once, plan, timeout })
+        let owner = Owner::of(id, run);
+        Some(Self { step, attempt, input, expect, at_most_once, plan, timeout, owner })
     }
 }
 
@@ -51,13 +60,13 @@ impl Workflows {
     pub(super) fn call_http(&self, run: &RunId, call: HttpStep) {
         let (this, run) = (self.clone(), run.clone());
         self.tasks.spawn(async move {
-            let place = tokio::select! {
+            let _places = tokio::select! {
                 biased;
                 () = this.tasks.stopped() => return,
-                place = Arc::clone(&this.calls).acquire_owned() => place,
+                places = this.places(&run, &call) => places,
             };
             // From here on the call counts as made: a stop waits for it, also where it is still to be granted.
-            let (Ok(_place), Some(_call)) = (place, this.tasks.begin(Called::Http)) else { return };
+            let Some(_call) = this.tasks.begin(Called::Http) else { return };
             if rule!(Grant, call.at_most_once) && !this.granted(&run, &call.step, call.attempt).await {
                 this.land(&run, &call.step, call.attempt).await;
                 return;
@@ -99,6 +108,16 @@ impl Workflows {
             tracing::warn!(%run, %step, attempt = call.attempt, "the answer of an HTTP step could not be recorded");
             this.land(&run, &step, call.attempt).await;
         });
+    }
+
+    /// Waits until the call may be made. Its request is not kept meanwhile: many may wait.
+    async fn places(&self, run: &RunId, call: &HttpStep) -> Places {
+        let url = self
+            .content(run, &call.input)
+            .await
+            .and_then(|input| Some(input.get("url")?.as_str()?.to_owned()));
+        let host = node::host_of(&url.unwrap_or_default());
+        self.lines.of_host(&host, &call.owner).await
     }
 
     /// Forgets an attempt: nobody here works on it any more, and the next wake may.

@@ -27,6 +27,7 @@ mod turn;
 use crate::{
     WORKFLOW,
     kernel::{ActorType, Fenced, Mailboxes, no_id},
+    line::Lines,
     marks::Marks,
     pins::Pins,
     protocol::Reply,
@@ -37,7 +38,6 @@ use async_trait::async_trait;
 use callboard_core::id::{RunId, WorkflowId};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc};
-use tokio::sync::Semaphore;
 
 pub use methods::COMMANDS;
 
@@ -54,17 +54,15 @@ pub(crate) struct Inner {
     panics: Mutex<HashMap<RunId, u32>>,
     /// Plans of stored workflows, by workflow and version.
     plans: Mutex<HashMap<(WorkflowId, u32), start::Compiled>>,
-    /// Bounds the HTTP steps under way.
-    calls: Arc<Semaphore>,
+    lines: Lines,
     pins: Pins,
     alarms: alarms::Alarms,
 }
 
 impl Workflows {
     /// Makes the host of runs. None is loaded yet.
-    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins) -> Self {
+    pub fn new(services: Services, tasks: Tasks, marks: Marks, pins: Pins, lines: Lines) -> Self {
         let boxes = Mailboxes::new(services.settings.mailbox);
-        let calls = Arc::new(Semaphore::new(services.settings.calls));
         Self(Arc::new(Inner {
             services,
             tasks,
@@ -72,7 +70,7 @@ impl Workflows {
             boxes,
             panics: Mutex::default(),
             plans: Mutex::default(),
-            calls,
+            lines,
             pins,
             alarms: alarms::Alarms::default(),
         }))

@@ -20,7 +20,6 @@ use callboard_core::{
 use parking_lot::Mutex;
 use serde::Deserialize;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::OwnedSemaphorePermit;
 
 pub use abilities::{Abilities, Instructions, Structured, TokenLimit};
 pub use openai::OpenAi;
@@ -33,19 +32,12 @@ const OPENAI: &str = "https://api.openai.com/v1";
 /// Receives pieces of the answer's text as they come.
 pub type OnDelta<'a> = Option<&'a (dyn Fn(&str) + Send + Sync)>;
 
-/// A call's place among those a provider takes at the same time, until it is dropped.
-#[derive(Debug, Default)]
-#[must_use]
-pub struct Place {
-    _held: Option<OwnedSemaphorePermit>,
-}
-
 /// Answers requests.
 #[async_trait]
 pub trait ChatModel: Send + Sync + 'static {
-    /// Waits until another call may be made. How long that takes counts to no call.
-    async fn place(&self) -> Place {
-        Place::default()
+    /// Returns how many calls it takes at the same time; as many as there are, if it does not say. The caller waits.
+    fn parallel(&self) -> Option<usize> {
+        None
     }
 
     /// Makes one call. With `on_delta` the answer is streamed where the provider can.
@@ -177,12 +169,9 @@ impl Models {
         named.filter(|provider| self.named.contains_key(*provider)).unwrap_or(&self.default.0)
     }
 
-    /// Waits for a place at the provider the model's name means.
-    pub async fn place(&self, model: &str) -> Place {
-        match model.split_once('/').and_then(|(provider, _)| self.named.get(provider)) {
-            Some(provider) => provider.place().await,
-            None => self.default.1.place().await,
-        }
+    /// Returns how many calls a provider takes at the same time, if it says so.
+    pub fn parallel(&self, provider: &str) -> Option<usize> {
+        self.named.get(provider).unwrap_or(&self.default.1).parallel()
     }
 
     /// Makes one call, and takes the values of a run's secrets out of all that comes of it.
@@ -198,7 +187,7 @@ impl Models {
         scrubbed(reply, scrub, said.as_ref())
     }
 
-    /// Makes one call, for which the caller has a place, at the provider the model's name means.
+    /// Makes one call, for which the caller has a [place](Self::parallel), at the provider the model's name means.
     pub async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
         let named = request
             .model

@@ -18,7 +18,9 @@ use callboard_core::{
         message::ToolSpec,
         spec::{Tool, ToolKind},
     },
-    expr, request, value,
+    expr,
+    request::{self, Request, Template},
+    value,
 };
 use serde_json::{Value, json};
 use std::{
@@ -44,11 +46,40 @@ pub struct Around<'a> {
     pub timeout: Option<Span>,
 }
 
-/// What a tool that only computes makes of `args`; nothing for one that reaches out.
-pub fn compute(tool: &Tool, args: &Value) -> Option<Result<Answer, CallError>> {
+/// A tool's call, as far as it only computes.
+pub enum Prepared {
+    Answered(Answer),
+    /// It reaches out: this is what is to be sent.
+    Request(Outbound),
+}
+
+/// A request with the arguments in it, and what it was rendered from.
+pub struct Outbound {
+    template: Template,
+    request: Request,
+}
+
+/// Computes what can be computed of a call with `args`, which were checked against the tool's schema.
+pub fn prepare(tool: &Tool, args: &Value) -> Result<Prepared, CallError> {
+    let context = json!({ "args": args });
     match &tool.kind {
-        ToolKind::Expression { value } => Some(evaluated(value, args)),
-        ToolKind::Http(_) => None,
+        ToolKind::Expression { value } => {
+            let output = expr::evaluate(value, &context).map_err(|e| unusable(e.to_string()))?;
+            Ok(Prepared::Answered(Answer { output, held: Held::default() }))
+        }
+        ToolKind::Http(template) => {
+            let request = request::render(template, &context).map_err(|e| unusable(e.to_string()))?;
+            Ok(Prepared::Request(Outbound { template: template.clone(), request }))
+        }
+    }
+}
+
+// === impl Outbound ===
+
+impl Outbound {
+    /// Returns whom it calls.
+    pub fn host(&self) -> String {
+        node::host_of(&self.request.url)
     }
 }
 
@@ -70,25 +101,13 @@ impl Tools {
         tools.iter().map(spec).collect()
     }
 
-    /// Calls the tool with `args`, which were checked against its schema. The error says whether another call may help.
-    pub async fn call(&self, tool: &Tool, args: &Value, around: Around<'_>) -> Result<Answer, CallError> {
+    /// Sends a tool's request. The error says whether another call may help.
+    pub async fn send(&self, outbound: &Outbound, around: Around<'_>) -> Result<Answer, CallError> {
         let Around { names, idempotency_key, timeout } = around;
-        match &tool.kind {
-            ToolKind::Expression { value } => evaluated(value, args),
-            ToolKind::Http(config) => {
-                let context = json!({ "args": args });
-                let rendered = request::render(config, &context).map_err(|e| unusable(e.to_string()))?;
-                let call =
-                    Call { node: config, request: &rendered, secrets: names, idempotency_key, timeout };
-                node::perform(&self.guarded, &*self.secrets, call).await.map_err(told)
-            }
-        }
+        let Outbound { template, request } = outbound;
+        let call = Call { node: template, request, secrets: names, idempotency_key, timeout };
+        node::perform(&self.guarded, &*self.secrets, call).await.map_err(told)
     }
-}
-
-fn evaluated(expression: &str, args: &Value) -> Result<Answer, CallError> {
-    let output = expr::evaluate(expression, &json!({ "args": args })).map_err(|e| unusable(e.to_string()))?;
-    Ok(Answer { output, held: Held::default() })
 }
 
 /// Returns a failure as a model is told of it: its tokens are paid for, and of what came only the body may help it.

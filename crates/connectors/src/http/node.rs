@@ -36,6 +36,13 @@ pub struct Answer {
     pub held: Held,
 }
 
+/// Returns whom a URL calls, host and port; the same for all that can't be read, which are not called.
+pub fn host_of(url: &str) -> String {
+    let url = url::Url::parse(url.trim()).ok();
+    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    host.map(|(host, port)| format!("{host}:{port}")).unwrap_or_default()
+}
+
 /// Makes the call and returns its output, scrubbed of every secret of the run.
 pub async fn perform(guarded: &Guarded, secrets: &dyn Secrets, call: Call<'_>) -> Result<Answer, CallError> {
     let places = call.request.places(call.node).map_err(|ambiguous| {

@@ -18,7 +18,7 @@ mod thinking;
 mod wire;
 
 use super::{
-    ChatModel, OnDelta, Place, Provider, Said,
+    ChatModel, OnDelta, Provider, Said,
     abilities::{Abilities, Dialect},
     scrubbed,
 };
@@ -35,10 +35,8 @@ use parking_lot::Mutex;
 use refusal::Refusal;
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Semaphore;
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -66,7 +64,7 @@ pub struct OpenAi {
     headers: HeaderMap,
     scrub: Scrub,
     timeout: Duration,
-    slots: Arc<Semaphore>,
+    parallel: u32,
     said: Abilities,
     /// By model, or by the beginning of its name and `*`.
     said_of: BTreeMap<String, Abilities>,
@@ -96,7 +94,7 @@ impl OpenAi {
             headers,
             scrub: Scrub::new(&secrets),
             timeout: provider.timeout.map_or(TOTAL, |span| Duration::from_millis(span.0)),
-            slots: Arc::new(Semaphore::new(provider.parallel.unwrap_or(PARALLEL).max(1) as usize)),
+            parallel: provider.parallel.unwrap_or(PARALLEL).max(1),
             said: provider.abilities.clone(),
             said_of: provider.models.clone(),
             learnt: Mutex::default(),
@@ -399,9 +397,8 @@ fn client(provider: &Provider, url: &Url) -> Result<reqwest::Client, CallError> 
 
 #[async_trait]
 impl ChatModel for OpenAi {
-    async fn place(&self) -> Place {
-        // It is never closed.
-        Place { _held: Arc::clone(&self.slots).acquire_owned().await.ok() }
+    fn parallel(&self) -> Option<usize> {
+        Some(self.parallel as usize)
     }
 
     async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError> {
