@@ -77,7 +77,8 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let work = trace::inherit(work);
+        // A turn's future has tens of kilobytes, which each layer around it would move once more.
+        let work = trace::inherit(Box::pin(work));
         #[cfg(feature = "mutants")]
         {
             let task = self.tracker.spawn(self.process.within(work));
