@@ -56,6 +56,14 @@ struct CloudEvent<D> {
     data: D,
 }
 
+/// A task for an agent.
+struct Task {
+    agent: AgentId,
+    event: CloudEvent<Box<RawValue>>,
+    /// What its signature is over.
+    said: Value,
+}
+
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -139,33 +147,46 @@ pub async fn subscriptions(State(host): State<Host>) -> Json<Vec<Subscription>> 
 
 /// Gives a task to its agent. Accepted in memory is enough: the run's wake is the recovery.
 pub async fn task(State(host): State<Host>, body: Bytes) -> Json<Ruling> {
+    let Task { agent, event, said } = match read_task(&body) {
+        Ok(task) => task,
+        Err(why) => {
+            tracing::warn!(topic = events::TASKS, why, "a message that can't be handled is dropped");
+            return verdict(Verdict::Drop);
+        }
+    };
+    // What is not signed is said there, once and not each time.
+    if sealed::open_task(&host.0.services, &agent, event.mac.as_deref(), &said).await.is_err() {
+        return verdict(Verdict::Drop);
+    }
+    let span = tracing::info_span!("task", otel.kind = "consumer", id = %agent);
+    failpoint!("tasks.before_accept");
+    let data = Bytes::from(event.data.get().to_owned());
+    let handed = hand_over(&host, AGENT, agent.as_str(), TaskReady::METHOD, data);
+    let done = trace::within(event.trace(), span, handed).await;
+    failpoint!("tasks.after_accept");
+    verdict(done)
+}
+
+/// Reads a task, or says why it is none. What it asks stands in no reason.
+fn read_task(body: &[u8]) -> Result<Task, String> {
     #[derive(Deserialize)]
-    struct Task {
+    struct Whose {
         run: RunId,
         step: StepKey,
     }
-    let event = serde_json::from_slice::<CloudEvent<Box<RawValue>>>(&body);
-    let Ok(event) = event else { return verdict(Verdict::Drop) };
+    let event: CloudEvent<Box<RawValue>> =
+        serde_json::from_slice(body).map_err(|_| "it is no event in JSON".to_owned())?;
     if event.r#type != events::TASK_READY {
-        return verdict(Verdict::Drop);
+        return Err(no_such_type(&event.r#type));
     }
-    let Ok(task) = serde_json::from_str::<Task>(event.data.get()) else { return verdict(Verdict::Drop) };
-    let Ok(id) = task.step.agent(&task.run).as_str().parse::<AgentId>() else {
-        return verdict(Verdict::Drop);
-    };
-    let said = json::from_slice::<Value>(event.data.get().as_bytes(), &json::Limits::default());
-    let Ok(said) = said else { return verdict(Verdict::Drop) };
-    if sealed::open_task(&host.0.services, &id, event.mac.as_deref(), &said).await.is_err() {
-        return verdict(Verdict::Drop);
-    }
-    let span = tracing::info_span!("task", otel.kind = "consumer", %id);
-    failpoint!("tasks.before_accept");
-    let data = Bytes::from(event.data.get().to_owned());
-    let done =
-        trace::within(event.trace(), span, hand_over(&host, AGENT, id.as_str(), TaskReady::METHOD, data))
-            .await;
-    failpoint!("tasks.after_accept");
-    verdict(done)
+    let data = event.data.get();
+    let Whose { run, step } =
+        serde_json::from_str(data).map_err(|_| "its data does not say which step of which run".to_owned())?;
+    let agent = step.agent(&run);
+    let agent = agent.as_str().parse().map_err(|_| "its data names a step that no run has".to_owned())?;
+    let said = json::from_slice(data.as_bytes(), &json::Limits::default())
+        .map_err(|error| format!("its data: {error}"))?;
+    Ok(Task { agent, event, said })
 }
 
 /// Gives commands to their runs.
@@ -258,8 +279,11 @@ async fn answered(host: &Host, mut event: Event, original: &Bytes) -> Result<(),
 }
 
 fn unknown(event: &Event) -> Untaken {
-    let kind: String = event.kind.chars().take(100).collect();
-    refused(cloud_event::UNKNOWN_TYPE, format!("nothing here has the type {kind:?}"))
+    refused(cloud_event::UNKNOWN_TYPE, no_such_type(&event.kind))
+}
+
+fn no_such_type(kind: &str) -> String {
+    format!("nothing here has the type {:?}", kind.chars().take(100).collect::<String>())
 }
 
 fn refused(code: &'static str, detail: impl Into<String>) -> Untaken {
@@ -355,5 +379,34 @@ fn verdict(status: Verdict) -> Json<Ruling> {
 impl<D> CloudEvent<D> {
     fn trace(&self) -> Option<String> {
         self.traceparent.clone().or_else(|| self.traceid.as_str().map(str::to_owned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_message_that_is_no_task_is_dropped_for_a_reason_that_tells_nothing_of_it() {
+        let why = |body: &[u8]| read_task(body).err();
+        let event = |kind: &str, data: &Value| json!({"type": kind, "data": data}).to_string().into_bytes();
+        let task = |node: &str| json!({"run": "r", "step": {"generation": 1, "node": node, "iteration": ""}});
+        let ready = events::TASK_READY;
+        assert_eq!(why(&event(ready, &task("one"))), None);
+        for (body, reason) in [
+            (b"a secret".to_vec(), "it is no event in JSON"),
+            (event("a.b", &task("one")), "nothing here has the type \"a.b\""),
+            (event(ready, &json!(null)), "its data does not say which step of which run"),
+            (event(ready, &json!({"run": "a secret"})), "its data does not say which step of which run"),
+            (event(ready, &task("a secret")), "its data names a step that no run has"),
+        ] {
+            assert_eq!(why(&body).as_deref(), Some(reason));
+        }
+        let mut deep = task("one");
+        for _ in 0..100 {
+            deep = json!({"run": "r", "step": deep["step"], "deeper": deep});
+        }
+        assert_eq!(why(&event(ready, &deep)), Some("its data: it is nested deeper than 64 levels".into()));
     }
 }

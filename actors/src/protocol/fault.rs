@@ -9,7 +9,7 @@ use callboard_core::{
     Code, Problem,
     id::RunId,
     json,
-    workflow::event::{Refusal, RefusalKind},
+    workflow::input::{Refusal, RefusalKind},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;

@@ -13,7 +13,7 @@ use callboard_core::{
     Code, Stop, Timestamp,
     expr::{Brake, Meter},
     id::RunId,
-    workflow::{Event, Input, StepKey, What, event::Refusal},
+    workflow::{Event, Input, Refusal, StepKey, What},
 };
 use std::collections::BTreeSet;
 

@@ -15,7 +15,7 @@ use callboard_core::{
     id::{OperationId, RunId},
     workflow::{
         Fingerprint, Input, Op, Outcome, Status,
-        definition::EffectMode,
+        definition::{EffectMode, SIGNAL_NAME_LIMIT},
         event::RunError,
         run::StepState,
         view::{RunView, Summary},
@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 /// Bytes that the values in one answer may have together.
 const ANSWER: u64 = 2 << 20;
 
-/// An operation's id, and a signal's name, in bytes: as the API bounds them.
+/// An operation's id, and a node's, in bytes: as the API bounds them.
 pub(super) const NAME: usize = 255;
 /// The path of an iteration, in bytes.
 const PATH: usize = 255;
@@ -83,7 +83,11 @@ impl Workflows {
             }
             message::Signal::METHOD => {
                 let (op, b) = self.op::<message::Signal>(method, parse(body)?)?;
-                Input::Signal { op, name: bounded("name", b.name, NAME)?, data: Datum::inline(b.data) }
+                Input::Signal {
+                    op,
+                    name: bounded("name", b.name, SIGNAL_NAME_LIMIT)?,
+                    data: Datum::inline(b.data),
+                }
             }
             message::Approve::METHOD => {
                 let (op, b) = self.op::<message::Approve>(method, parse(body)?)?;

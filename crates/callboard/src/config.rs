@@ -7,14 +7,13 @@
 pub mod address;
 mod foreign;
 mod load;
-mod secret;
 
 use crate::{
     access::{KeySet, LEEWAY, SECRET},
     say::say,
     user::User,
 };
-use callboard_connectors::{http::Origin, model, secret::Hosts};
+use callboard_connectors::{http::Origin, model::Provider, secret::Hosts};
 use callboard_core::{
     Span,
     id::ProjectId,
@@ -23,8 +22,8 @@ use callboard_core::{
 use serde::Deserialize;
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
+pub use callboard_connectors::secret::Secret;
 pub use load::{Mistake, Mistakes, Sources};
-pub use secret::Secret;
 
 /// Every setting.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,50 +96,6 @@ pub struct Models {
     pub script: String,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
-}
-
-/// A named OpenAI-compatible server.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Provider {
-    pub base_url: String,
-    #[serde(default)]
-    pub api_key: Secret,
-    #[serde(default)]
-    pub timeout: Option<Span>,
-    #[serde(default)]
-    pub parallel: Option<u32>,
-    #[serde(default)]
-    pub key_header: Option<String>,
-    #[serde(default)]
-    pub key_query: Option<String>,
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    #[serde(default)]
-    pub api_version: Option<String>,
-    /// It may have a password in it.
-    #[serde(default)]
-    pub proxy: Secret,
-    #[serde(default)]
-    pub structured: Option<model::Structured>,
-    #[serde(default)]
-    pub structured_with_tools: Option<bool>,
-    #[serde(default)]
-    pub token_limit: Option<model::TokenLimit>,
-    #[serde(default)]
-    pub temperature: Option<bool>,
-    #[serde(default)]
-    pub stream: Option<bool>,
-    #[serde(default)]
-    pub stream_usage: Option<bool>,
-    #[serde(default)]
-    pub instructions: Option<model::Instructions>,
-    #[serde(default)]
-    pub parallel_tool_calls: Option<bool>,
-    #[serde(default)]
-    pub send_back: Option<bool>,
-    /// The same of some models, by name, or by its beginning and `*`.
-    #[serde(default)]
-    pub models: BTreeMap<String, model::Abilities>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -367,23 +322,6 @@ impl Issuer {
             wrong.push(format!("its leeway is more than {LEEWAY}"));
         }
         wrong
-    }
-}
-
-impl Provider {
-    /// What its endpoint can do, as far as it is said.
-    pub fn abilities(&self) -> model::Abilities {
-        model::Abilities {
-            structured: self.structured,
-            structured_with_tools: self.structured_with_tools,
-            token_limit: self.token_limit,
-            temperature: self.temperature,
-            stream: self.stream,
-            stream_usage: self.stream_usage,
-            instructions: self.instructions,
-            parallel_tool_calls: self.parallel_tool_calls,
-            send_back: self.send_back,
-        }
     }
 }
 

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn context(server: &str, key: Option<&str>) -> Context {
-        let key = key.map(|key| Secret::from(key.to_owned()));
+        let key = key.map(Secret::new);
         Context { server: server.parse().expect("an address"), key }
     }
 
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_key_goes_to_the_server_it_was_given_for() {
         let (_folder, mut contexts) = scratch();
-        let secret = |key: &str| Some(Secret::from(key.to_owned()));
+        let secret = |key: &str| Some(Secret::new(key));
         contexts.add("other", context("https://b.example", Some("b"))).expect("kept");
         let target = |contexts: &Contexts, wanted: Wanted| {
             let target = contexts.target(wanted).expect("a target");

@@ -17,6 +17,7 @@ mod sql;
 mod sqlite;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod writer;
 
 use async_trait::async_trait;
 use bytes::Bytes;

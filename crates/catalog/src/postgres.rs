@@ -24,13 +24,15 @@ mod schema;
 mod sweep;
 mod writer;
 
-use crate::{Catalog, Error};
+use crate::{
+    Catalog, Error,
+    writer::{Step, Writer},
+};
 use async_trait::async_trait;
 use callboard_core::id::WorkflowId;
 use link::Connections;
 use months::Months;
 use uuid::Uuid;
-use writer::Writer;
 
 pub use link::Link;
 pub use schema::{Migrated, SchemaError};
@@ -39,7 +41,7 @@ pub use schema::{Migrated, SchemaError};
 /// waiting for it.
 pub struct PostgresCatalog {
     connections: Connections,
-    writer: Writer,
+    writer: Writer<Step>,
     months: Months,
 }
 
@@ -61,7 +63,7 @@ impl PostgresCatalog {
         schema::check(&link).await?;
         let connections = link.connections();
         let months = Months::keep(connections.clone());
-        Ok(Self { connections, writer: Writer::spawn(link), months })
+        Ok(Self { connections, writer: writer::spawn(link), months })
     }
 }
 

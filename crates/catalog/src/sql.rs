@@ -1,7 +1,9 @@
 //! What both databases have in common: bounds, numbers, ids, and what an error of theirs is to us.
 
+pub(crate) mod access;
+
 use crate::Error;
-use callboard_core::id::RunId;
+use callboard_core::id::{NoId, ProjectId, RunId};
 
 /// No list is longer.
 pub(crate) const LIMIT: u32 = 10_000;
@@ -26,6 +28,11 @@ pub(crate) fn signed(n: u64) -> i64 {
 pub(crate) fn run_id(project: &str, name: &str) -> Result<RunId, sqlx::Error> {
     let id = project.parse().and_then(|project| RunId::new(&project, name));
     id.map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// Reads a project's id.
+pub(crate) fn project_id(text: &str) -> Result<ProjectId, sqlx::Error> {
+    text.parse().map_err(|error: NoId| sqlx::Error::Decode(error.into()))
 }
 
 /// Returns a run's id. A row without one, which nobody of ours has written, does not hide the others.

@@ -22,6 +22,7 @@ use crate::{
     Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, NewKey, NewVersion, NewWorkflow,
     Once, OpenRun, Pins, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
     sql::{LIMIT, run_id, signed},
+    writer::Writer,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -35,7 +36,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
-use writer::Writer;
+use writer::Command;
 
 /// Connections for reading.
 const READERS: u32 = 4;
@@ -70,7 +71,7 @@ const ROLLBACK: &str = "rollback";
 /// The catalog in one file. Dropping it finishes what was handed in, as `close` does, without waiting for it.
 pub struct SqliteCatalog {
     readers: SqlitePool,
-    writer: Writer,
+    writer: Writer<Command>,
 }
 
 /// Opens the file and brings its tables up to date. Of two processes that open a new file at once one may fail, also at
@@ -145,7 +146,7 @@ impl SqliteCatalog {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().pragma("cache_size", "-2048").pragma("query_only", "on"));
-        Ok(Self { readers, writer: Writer::spawn(connection, options) })
+        Ok(Self { readers, writer: writer::spawn(connection, options) })
     }
 }
 

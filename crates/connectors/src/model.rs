@@ -9,7 +9,7 @@ mod scripted;
 
 use crate::{
     CallError,
-    secret::{Pieces, Scrub},
+    secret::{Pieces, Scrub, Secret},
 };
 use async_trait::async_trait;
 use callboard_core::{
@@ -27,7 +27,6 @@ pub use scripted::{Script, Scripted};
 
 /// The provider that is always there.
 pub const SCRIPTED: &str = "scripted";
-const OPENAI: &str = "https://api.openai.com/v1";
 
 /// Receives pieces of the answer's text as they come.
 pub type OnDelta<'a> = Option<&'a (dyn Fn(&str) + Send + Sync)>;
@@ -44,25 +43,24 @@ pub trait ChatModel: Send + Sync + 'static {
     async fn call(&self, request: &ModelRequest, on_delta: OnDelta<'_>) -> Result<ModelReply, CallError>;
 }
 
-/// Section `models` of the configuration.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// What the providers are made of.
+#[derive(Clone, Default)]
 pub struct Config {
-    /// The provider of names without one; by default that of the environment, else `scripted`.
+    /// The provider of names without one; by default `scripted`.
     pub default: Option<String>,
     pub providers: BTreeMap<String, Provider>,
     /// What the scripted provider answers.
-    #[serde(skip)]
     pub script: Script,
 }
 
-/// An OpenAI-compatible endpoint.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// The settings of an OpenAI-compatible endpoint.
+///
+/// What it can do stands here field by field, and not as `Abilities`: flattened fields would not say where a mistake stands.
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Provider {
     pub base_url: String,
     #[serde(default)]
-    pub api_key: Option<String>,
+    pub api_key: Secret,
     /// For a whole call.
     #[serde(default)]
     pub timeout: Option<Span>,
@@ -77,16 +75,32 @@ pub struct Provider {
     pub key_query: Option<String>,
     /// Further headers of each request.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// `api-version` in the URL.
     #[serde(default)]
     pub api_version: Option<String>,
-    /// A URL, or `none`; by default that of the environment.
+    /// A URL, which may have a password in it, or `none`; by default that of the environment.
     #[serde(default)]
-    pub proxy: Option<String>,
+    pub proxy: Secret,
     #[serde(default)]
-    pub abilities: Abilities,
-    /// The same for some models, by name, or by its beginning and `*`.
+    pub structured: Option<Structured>,
+    #[serde(default)]
+    pub structured_with_tools: Option<bool>,
+    #[serde(default)]
+    pub token_limit: Option<TokenLimit>,
+    #[serde(default)]
+    pub temperature: Option<bool>,
+    #[serde(default)]
+    pub stream: Option<bool>,
+    #[serde(default)]
+    pub stream_usage: Option<bool>,
+    #[serde(default)]
+    pub instructions: Option<Instructions>,
+    #[serde(default)]
+    pub parallel_tool_calls: Option<bool>,
+    #[serde(default)]
+    pub send_back: Option<bool>,
+    /// The same of some models, by name, or by its beginning and `*`.
     #[serde(default)]
     pub models: BTreeMap<String, Abilities>,
 }
@@ -99,20 +113,22 @@ pub struct Models {
     scripted: bool,
 }
 
-// === impl Config ===
+// === impl Provider ===
 
-impl Config {
-    /// Adds the default provider that the environment names: `OPENAI_BASE_URL`, `OPENAI_API_KEY`.
-    pub fn with_env(mut self, var: impl Fn(&str) -> Option<String>) -> Self {
-        let var = |name| var(name).filter(|value| !value.trim().is_empty());
-        let (base_url, api_key) = (var("OPENAI_BASE_URL"), var("OPENAI_API_KEY"));
-        if base_url.is_some() || api_key.is_some() {
-            let base_url = base_url.unwrap_or_else(|| OPENAI.to_owned());
-            let provider = Provider { base_url, api_key, ..Provider::default() };
-            self.providers.entry("openai".to_owned()).or_insert(provider);
-            self.default.get_or_insert_with(|| "openai".to_owned());
+impl Provider {
+    /// What the endpoint can do, as far as it is said.
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            structured: self.structured,
+            structured_with_tools: self.structured_with_tools,
+            token_limit: self.token_limit,
+            temperature: self.temperature,
+            stream: self.stream,
+            stream_usage: self.stream_usage,
+            instructions: self.instructions,
+            parallel_tool_calls: self.parallel_tool_calls,
+            send_back: self.send_back,
         }
-        self
     }
 }
 

@@ -10,8 +10,10 @@ mod scrub;
 use crate::CallError;
 use async_trait::async_trait;
 use callboard_core::secret::{Place, SCHEME};
+use serde::{Deserialize, Deserializer};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::Arc,
 };
 use zeroize::Zeroizing;
@@ -21,8 +23,8 @@ pub use scrub::{Pieces, Scrub};
 
 static NO_HOSTS: Hosts = Hosts::none();
 
-/// A secret's value. It has neither `Debug` nor `Serialize`, and its memory is overwritten when it goes.
-#[derive(Clone)]
+/// A secret's value. It is shown as `***`, has no `Serialize`, and its memory is overwritten when it goes.
+#[derive(Clone, Default)]
 pub struct Secret(Zeroizing<String>);
 
 /// Where values come from.
@@ -91,6 +93,22 @@ impl Secret {
     /// Shows the value; what it goes into must not be logged or kept.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() { "(none)" } else { "***" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -9,6 +9,7 @@ mod compared;
 mod convert;
 mod costly;
 mod engine;
+mod environment;
 mod error;
 mod kinds;
 mod marked;

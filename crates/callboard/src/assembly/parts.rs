@@ -24,7 +24,6 @@ use callboard_core::Span;
 use callboard_sidecar::Sidecar;
 use prometheus::Registry;
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -282,33 +281,13 @@ pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<O
 
 fn models(config: &Config) -> anyhow::Result<Models> {
     let settings = &config.models;
-    let key = |secret: &crate::config::Secret| (!secret.is_empty()).then(|| secret.expose().to_owned());
-    let mut providers: BTreeMap<String, Provider> = settings
-        .providers
-        .iter()
-        .map(|(name, provider)| {
-            let provider = Provider {
-                base_url: provider.base_url.clone(),
-                api_key: key(&provider.api_key),
-                timeout: provider.timeout,
-                parallel: provider.parallel,
-                key_header: provider.key_header.clone(),
-                key_query: provider.key_query.clone(),
-                headers: provider.headers.iter().map(|(k, v)| (k.clone(), v.expose().to_owned())).collect(),
-                api_version: provider.api_version.clone(),
-                proxy: key(&provider.proxy),
-                abilities: provider.abilities(),
-                models: provider.models.clone(),
-            };
-            (name.clone(), provider)
-        })
-        .collect();
+    let mut providers = settings.providers.clone();
     let mut default = (!settings.default.is_empty()).then(|| settings.default.clone());
     if !settings.base_url.is_empty() || !settings.api_key.is_empty() {
         let base_url = if settings.base_url.is_empty() { OPENAI_URL } else { &settings.base_url };
         let provider = Provider {
             base_url: base_url.to_owned(),
-            api_key: key(&settings.api_key),
+            api_key: settings.api_key.clone(),
             ..Provider::default()
         };
         providers.entry(OPENAI.to_owned()).or_insert(provider);

@@ -35,7 +35,7 @@ pub async fn login(asked: Login) -> anyhow::Result<Exit> {
         }
         None => String::new(),
     };
-    let key = (!key.is_empty()).then(|| Secret::from(key));
+    let key = (!key.is_empty()).then(|| Secret::new(key));
     warn_if_open(&asked.server, key.as_ref());
     let client = Client::new(asked.server.clone(), key.clone())?;
     let health = client.get("/api/v1/health").await?;

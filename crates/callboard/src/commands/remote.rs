@@ -33,7 +33,7 @@ pub fn target(remote: &Remote) -> anyhow::Result<Target> {
         server: remote.server.clone(),
         context: remote.context.clone(),
         server_here,
-        key_here: said("CALLBOARD_API_KEY").map(|key| Secret::from(key.trim().to_owned())),
+        key_here: said("CALLBOARD_API_KEY").map(|key| Secret::new(key.trim())),
     };
     // A file that can't be used is in the way only of those who need it.
     let contexts = match Contexts::of(&User::of_process()) {

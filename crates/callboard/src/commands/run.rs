@@ -112,7 +112,7 @@ fn is_fine(file: &Path, definition: &Value, input: Option<&Value>, config: &Conf
 /// What a server that asks who comes is sent.
 fn credential() -> Option<Secret> {
     let key = std::env::var("CALLBOARD_API_KEY").ok()?;
-    Some(key.trim()).filter(|key| !key.is_empty()).map(|key| Secret::from(key.to_owned()))
+    Some(key.trim()).filter(|key| !key.is_empty()).map(Secret::new)
 }
 
 /// Who runs the run.
@@ -135,7 +135,7 @@ impl Engine {
                     if engine.scripted {
                         say!("(scripted answers: no model is configured)");
                     }
-                    let api = Client::once(engine.url.parse()?, Some(engine.own.clone().into()))?;
+                    let api = Client::once(engine.url.parse()?, Some(Secret::new(engine.own.clone())))?;
                     return Ok(Self::Ours(Box::new(engine), api));
                 }
                 Locked::Theirs(Some(url)) => {

@@ -1,6 +1,7 @@
 //! Settings from defaults, files and the environment; every mistake at once.
 
 use super::*;
+use callboard_connectors::model;
 
 fn sources(files: &[(&str, &str)], variables: &[(&str, &str)]) -> Sources {
     let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
@@ -89,12 +90,8 @@ fn what_a_provider_can_do_is_said_of_it_and_of_single_models() {
     let variables = [("CALLBOARD__MODELS__PROVIDERS__A__TEMPERATURE", "false")];
     let config = sources(&[("config/a.toml", text)], &variables).load().expect("settings");
     let provider = &config.models.providers["a"];
-    let abilities = provider.abilities();
-    assert_eq!(abilities.structured, Some(model::Structured::JsonObject));
-    assert_eq!(
-        (abilities.stream, abilities.temperature, abilities.send_back),
-        (Some(false), Some(false), None)
-    );
+    assert_eq!(provider.structured, Some(model::Structured::JsonObject));
+    assert_eq!((provider.stream, provider.temperature, provider.send_back), (Some(false), Some(false), None));
     assert_eq!(provider.models["gpt-4.1*"].token_limit, Some(model::TokenLimit::None));
     assert_eq!(provider.headers.len(), 1);
     assert!(!format!("{config:?}").contains("hidden-value"), "{config:?}");

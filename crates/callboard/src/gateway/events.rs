@@ -34,7 +34,7 @@ const RECONNECT: Duration = Duration::from_secs(2);
 pub struct Since {
     /// Events after this seq.
     after: Option<String>,
-    /// The same: `next` of the page before.
+    /// `next` of the page before; it wins over `after`.
     cursor: Option<String>,
     /// Items of a page; 100 unless it is given.
     #[schemars(range(min = 1, max = 1000))]
@@ -103,10 +103,14 @@ fn spoken(said: &Said) -> sse::Event {
 // === impl Since ===
 
 impl Since {
-    /// A reconnecting browser sends the last id it saw beside the address it was first given, so that wins.
+    /// What came later wins: over the address that was first given the cursor of the page before, and over both the last id
+    /// that a reconnecting browser saw.
     fn seq(&self, resumed: Option<&str>) -> Result<u64, Error> {
-        let Some(text) = resumed.or(self.after.as_deref()).or(self.cursor.as_deref()) else { return Ok(0) };
-        Ok(seq(text)?)
+        let mut at = 0;
+        for text in [self.after.as_deref(), self.cursor.as_deref(), resumed].into_iter().flatten() {
+            at = seq(text)?;
+        }
+        Ok(at)
     }
 }
 
@@ -115,12 +119,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_event_seen_wins_over_the_address() {
-        let since = |after: Option<&str>| Since { after: after.map(str::to_owned), ..Since::default() };
-        assert_eq!(since(None).seq(None).ok(), Some(0));
-        assert_eq!(since(Some("3")).seq(None).ok(), Some(3));
-        assert_eq!(since(Some("3")).seq(Some("7")).ok(), Some(7));
-        assert!(since(Some("-1")).seq(None).is_err());
-        assert!(since(None).seq(Some("18446744073709551615")).is_err());
+    fn what_came_later_wins_over_what_was_given_first() {
+        let since = |after: Option<&str>, cursor: Option<&str>, resumed: Option<&str>| {
+            let since = Since {
+                after: after.map(str::to_owned),
+                cursor: cursor.map(str::to_owned),
+                ..Since::default()
+            };
+            since.seq(resumed).ok()
+        };
+        assert_eq!(since(None, None, None), Some(0));
+        assert_eq!(since(Some("3"), None, None), Some(3));
+        assert_eq!(since(Some("3"), Some("5"), None), Some(5));
+        assert_eq!(since(Some("3"), None, Some("7")), Some(7));
+        assert_eq!(since(Some("3"), Some("5"), Some("7")), Some(7));
+        for wrong in ["-1", "x", "18446744073709551615"] {
+            assert_eq!(since(Some(wrong), Some("5"), Some("7")), None);
+            assert_eq!(since(Some("3"), Some(wrong), Some("7")), None);
+            assert_eq!(since(Some("3"), Some("5"), Some(wrong)), None);
+        }
     }
 }

@@ -2,7 +2,11 @@
 
 use super::{Key, Operations, Refusal, Request, Trace, request::given};
 use crate::access::Principal;
-use callboard_core::{Problem, id::RunId, workflow::view::RunView};
+use callboard_core::{
+    Problem,
+    id::RunId,
+    workflow::{definition::SIGNAL_NAME_LIMIT, view::RunView},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -70,9 +74,9 @@ impl Request for Rerun {}
 impl Request for Signal {
     fn mistakes(body: &Map<String, Value>) -> Vec<Problem> {
         let name = body.get("name").and_then(Value::as_str);
-        let fits = name.is_none_or(|name| (1..=256).contains(&name.len()));
-        let problem = || Problem::new("name", "invalid", "a signal's name has 1 to 256 bytes");
-        (!fits).then(problem).into_iter().collect()
+        let wrong = name.filter(|name| !(1..=SIGNAL_NAME_LIMIT).contains(&name.len()));
+        let message = || format!("a signal's name has 1 to {SIGNAL_NAME_LIMIT} bytes");
+        wrong.map(|_| Problem::new("name", "invalid", message())).into_iter().collect()
     }
 }
 

@@ -110,7 +110,8 @@ mod tests {
                 ("x", "unknown_field")
             ])
         );
-        let long = "n".repeat(257);
+        read::<Signal>(Some(json!({"name": "n".repeat(255)}))).expect("a name");
+        let long = "n".repeat(256);
         assert_eq!(
             wrong::<Signal>(json!({"name": long, "x": 1})),
             found(&[("name", "invalid"), ("x", "unknown_field")])

@@ -12,7 +12,14 @@ use crate::{
         Access, ApiKey, AuditEntry, AuditRow, Deleted, NewKey, ProjectRow, Role, Rotation, SECRET_HASH,
         SecretHash,
     },
-    sql::LIMIT,
+    sql::{
+        LIMIT,
+        access::{
+            ANY, DELETE_PROJECT, LIST, MAKE, MAKE_PROJECT, PROJECT, PROJECTS, READ, RENEW, REVOKE,
+            REVOKE_ALL, USED,
+        },
+        project_id,
+    },
 };
 use async_trait::async_trait;
 use callboard_core::{
@@ -21,57 +28,9 @@ use callboard_core::{
 };
 use sqlx::{FromRow, Row as _, postgres::PgRow};
 
-/// The columns of a key, of projects that are there.
-macro_rules! keys {
-    ($which:literal) => {
-        concat!(
-            "select k.id, k.project, k.role, k.name, k.hash, k.previous_hash, k.previous_until, k.created_at, k.created_by,
-                k.rotated_at, k.expires_at, k.revoked_at, k.last_used_at
-            from api_keys k
-            join projects p on p.id = k.project and p.deleted_at is null
-            where ",
-            $which
-        )
-    };
-}
-
-const ANY: &str = "select exists (select from api_keys)";
-
-const READ: &str = keys!("k.id = $1");
-
-const LIST: &str = keys!("k.project = $1 and ($2::text is null or k.id > $2) order by k.id limit $3");
-
-const MAKE: &str = "
-    insert into api_keys (id, project, role, name, hash, created_at, created_by, expires_at)
-    select $1, p.id, $3, $4, $5, $6, $7, $8 from projects p where p.id = $2 and p.deleted_at is null";
-
-const RENEW: &str = "
-    update api_keys set previous_hash = hash, previous_until = $4, hash = $3, rotated_at = $5
-    where project = $1 and id = $2 and revoked_at is null";
-
-const REVOKE: &str =
-    "update api_keys set revoked_at = coalesce(revoked_at, $3) where project = $1 and id = $2";
-
-/// Processes say it late, and in any order.
-const USED: &str = "
-    update api_keys set last_used_at = $2 where id = $1 and (last_used_at is null or last_used_at < $2)";
-
-const PROJECT: &str = "select id, name, created_at from projects where id = $1 and deleted_at is null";
-
-const PROJECTS: &str = "
-    select id, name, created_at from projects
-    where deleted_at is null and ($1::text is null or id > $1) order by id limit $2";
-
-const MAKE_PROJECT: &str =
-    "insert into projects (id, name, created_at) values ($1, $2, $3) on conflict (id) do nothing";
-
 const IS_IN_USE: &str = "
     select exists (select from runs where project = $1)
         or exists (select from workflows where project = $1 and not hidden)";
-
-const DELETE: &str = "update projects set deleted_at = $2 where id = $1 and deleted_at is null";
-
-const REVOKE_ALL: &str = "update api_keys set revoked_at = $2 where project = $1 and revoked_at is null";
 
 struct Key(ApiKey);
 
@@ -244,7 +203,7 @@ impl Access for PostgresCatalog {
                 tx.commit().await?;
                 return Ok(Deleted::NotEmpty);
             }
-            let deleted = tx.execute(sqlx::query(DELETE).bind(id.as_str()).bind(Moment(at))).await?;
+            let deleted = tx.execute(sqlx::query(DELETE_PROJECT).bind(id.as_str()).bind(Moment(at))).await?;
             let deleted = match deleted.rows_affected() {
                 0 => Deleted::Unknown,
                 _ => {
@@ -289,7 +248,7 @@ impl FromRow<'_, PgRow> for Key {
         let created_at: Moment = row.try_get("created_at")?;
         Ok(Self(ApiKey {
             id: KeyId::new(row.try_get::<String, _>("id")?),
-            project: project_of(row.try_get("project")?)?,
+            project: project_id(row.try_get("project")?)?,
             role: Role::parse(&role).ok_or_else(no_role)?,
             name: row.try_get("name")?,
             hash: hash(row.try_get("hash")?)?,
@@ -307,11 +266,7 @@ impl FromRow<'_, PgRow> for Key {
 impl FromRow<'_, PgRow> for Project {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let created_at: Moment = row.try_get("created_at")?;
-        let id = project_of(row.try_get("id")?)?;
+        let id = project_id(row.try_get("id")?)?;
         Ok(Self(ProjectRow { id, name: row.try_get("name")?, created_at: created_at.0 }))
     }
-}
-
-pub(super) fn project_of(text: &str) -> Result<ProjectId, sqlx::Error> {
-    text.parse().map_err(|error: callboard_core::id::NoId| sqlx::Error::Decode(error.into()))
 }

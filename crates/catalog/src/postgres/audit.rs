@@ -2,7 +2,6 @@
 
 use super::{
     PostgresCatalog,
-    access::project_of,
     append::unsigned,
     definitions::text,
     link::{Role, within},
@@ -11,7 +10,7 @@ use super::{
 use crate::{
     Error,
     access::{AUDIT_KEPT, AuditEntry, AuditRow, Refused},
-    sql::signed,
+    sql::{project_id, signed},
 };
 use callboard_core::{Hash, Timestamp, id::ProjectId};
 use sqlx::{FromRow, Row as _, postgres::PgRow};
@@ -116,7 +115,7 @@ impl FromRow<'_, PgRow> for Row {
             seq: unsigned(row.try_get("seq")?)?,
             entry: AuditEntry {
                 at: at.0,
-                project: project_of(row.try_get("project")?)?,
+                project: project_id(row.try_get("project")?)?,
                 subject: row.try_get("subject")?,
                 via: row.try_get("via")?,
                 route: row.try_get("route")?,

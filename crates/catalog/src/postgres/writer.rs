@@ -9,111 +9,22 @@ use super::{
     append::{self, Batch},
     link::{self, Link, PATIENCE, Role, Tx},
 };
-use crate::{Append, AppendError, Error};
-use callboard_core::id::RunId;
-use parking_lot::Mutex;
+use crate::writer::{GROUP, LINGER, Outcome, Step, Writer, fail, tell};
 use sqlx::PgConnection;
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{HashSet, VecDeque};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::JoinHandle,
+    sync::mpsc,
     time::{Instant, timeout, timeout_at},
 };
-use tracing::{error, warn};
+use tracing::warn;
 
-/// Steps that wait; more make their callers wait.
-const QUEUE: usize = 1024;
-/// Memory that waiting appends may hold, in KiB.
-const QUEUE_KIB: u32 = 64 << 10;
-/// Steps in one group.
-const GROUP: usize = 256;
-/// How long runs that are marked as cleaned up wait for company.
-const LINGER: Duration = Duration::from_millis(5);
 /// How often a step is done again that met another host's.
 const TRIES: u32 = 5;
 
-/// A handle to the writing task.
-pub(super) struct Writer {
-    steps: Mutex<Option<mpsc::Sender<Step>>>,
-    room: Arc<Semaphore>,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// A write that shares its commit with others.
-enum Step {
-    Append {
-        append: Box<Append>,
-        reply: oneshot::Sender<Result<(), AppendError>>,
-        _room: OwnedSemaphorePermit,
-    },
-    Cleaned {
-        run: RunId,
-        seq: u64,
-        reply: oneshot::Sender<Result<bool, Error>>,
-    },
-}
-
-/// What a step came to, told to its caller after the commit.
-enum Outcome {
-    Appended(Result<(), AppendError>),
-    Cleaned(bool),
-}
-
-// === impl Writer ===
-
-impl Writer {
-    pub fn spawn(link: Link) -> Self {
-        let (steps, queue) = mpsc::channel(QUEUE);
-        let task = Task { connection: None, link };
-        Self {
-            steps: Mutex::new(Some(steps)),
-            room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
-            task: Mutex::new(Some(tokio::spawn(task.run(queue)))),
-        }
-    }
-
-    pub async fn append(&self, append: Append) -> Result<(), AppendError> {
-        if !append.is_well_formed() {
-            error!(run = %append.run, first_seq = append.first_seq, "entries of an append are not numbered in order");
-            return Err(AppendError::Conflict);
-        }
-        let gone = |message: &'static str| AppendError::Unavailable(message.into());
-        let kib = u32::try_from(append.size() >> 10).unwrap_or(QUEUE_KIB).clamp(1, QUEUE_KIB);
-        let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| gone("closed"))?;
-        let (reply, answer) = oneshot::channel();
-        if !self.send(Step::Append { append: Box::new(append), reply, _room: room }).await {
-            return Err(gone("closed"));
-        }
-        answer.await.unwrap_or_else(|_| Err(gone("the writer stopped")))
-    }
-
-    pub async fn cleaned(&self, run: RunId, seq: u64) -> Result<bool, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Step::Cleaned { run, seq, reply }).await;
-        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))
-    }
-
-    pub async fn close(&self) {
-        self.steps.lock().take();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(e) = task.await
-        {
-            error!(error = %e, "the catalog's writer did not end well");
-        }
-    }
-
-    async fn send(&self, step: Step) -> bool {
-        let steps = self.steps.lock().clone();
-        match steps {
-            Some(steps) => steps.send(step).await.is_ok(),
-            None => false,
-        }
-    }
+/// Begins the task.
+pub(super) fn spawn(link: Link) -> Writer<Step> {
+    let task = Task { connection: None, link };
+    Writer::spawn(|queue| task.run(queue))
 }
 
 /// What the writing task owns.
@@ -174,9 +85,9 @@ impl Task {
         loop {
             tries += 1;
             match self.bounded(std::slice::from_ref(&step)).await {
-                Ok(outcomes) => return tell(vec![step], outcomes),
+                Ok(outcomes) => return tell([step], outcomes),
                 Err(error) if tries < TRIES && has_met_another(&error) => {}
-                Err(error) => return fail(vec![step], &error),
+                Err(error) => return fail([step], &error),
             }
         }
     }
@@ -266,44 +177,4 @@ fn is_refused(error: &sqlx::Error) -> bool {
 fn has_met_another(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| ["40P01", "40001", "55P03"].contains(&&*code))
-}
-
-fn tell(group: Vec<Step>, outcomes: Vec<Outcome>) {
-    group.into_iter().zip(outcomes).for_each(|(step, outcome)| step.answer(outcome));
-}
-
-/// Tells every caller that the outcome is unknown.
-fn fail(group: Vec<Step>, error: &sqlx::Error) {
-    warn!(error = %error, "the catalog could not commit");
-    let error: Arc<str> = error.to_string().into();
-    for step in group {
-        match step {
-            Step::Append { reply, .. } => drop(reply.send(Err(AppendError::Unavailable((&*error).into())))),
-            Step::Cleaned { reply, .. } => drop(reply.send(Err(Error::Unavailable((&*error).into())))),
-        }
-    }
-}
-
-// === impl Step ===
-
-impl Step {
-    fn run(&self) -> &RunId {
-        match self {
-            Step::Append { append, .. } => &append.run,
-            Step::Cleaned { run, .. } => run,
-        }
-    }
-
-    fn may_wait(&self) -> bool {
-        matches!(self, Step::Cleaned { .. })
-    }
-
-    /// A caller that went away does not need the answer.
-    fn answer(self, outcome: Outcome) {
-        match (self, outcome) {
-            (Step::Append { reply, .. }, Outcome::Appended(result)) => drop(reply.send(result)),
-            (Step::Cleaned { reply, .. }, Outcome::Cleaned(marked)) => drop(reply.send(Ok(marked))),
-            (Step::Append { .. } | Step::Cleaned { .. }, _) => {}
-        }
-    }
 }

@@ -4,6 +4,13 @@ use super::BEGIN;
 use crate::{
     Error,
     access::{ApiKey, Deleted, NewKey, ProjectRow, Role, Rotation, SECRET_HASH, SecretHash},
+    sql::{
+        access::{
+            ANY, DELETE_PROJECT, LIST, MAKE, MAKE_PROJECT, PROJECT, PROJECTS, READ, RENEW, REVOKE,
+            REVOKE_ALL, USED,
+        },
+        project_id,
+    },
 };
 use callboard_core::{
     Timestamp,
@@ -11,55 +18,9 @@ use callboard_core::{
 };
 use sqlx::{Connection, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
-/// The columns of a key, of projects that are there.
-macro_rules! keys {
-    ($which:literal) => {
-        concat!(
-            "select k.id, k.project, k.role, k.name, k.hash, k.previous_hash, k.previous_until, k.created_at, k.created_by,
-                k.rotated_at, k.expires_at, k.revoked_at, k.last_used_at
-            from api_keys k
-            join projects p on p.id = k.project and p.deleted_at is null
-            where ",
-            $which
-        )
-    };
-}
-
-const ANY: &str = "select exists (select 1 from api_keys)";
-
-const READ: &str = keys!("k.id = $1");
-
-const LIST: &str = keys!("k.project = $1 and ($2 is null or k.id > $2) order by k.id limit $3");
-
-const MAKE: &str = "
-    insert into api_keys (id, project, role, name, hash, created_at, created_by, expires_at)
-    select $1, p.id, $3, $4, $5, $6, $7, $8 from projects p where p.id = $2 and p.deleted_at is null";
-
-const RENEW: &str = "
-    update api_keys set previous_hash = hash, previous_until = $4, hash = $3, rotated_at = $5
-    where project = $1 and id = $2 and revoked_at is null";
-
-const REVOKE: &str =
-    "update api_keys set revoked_at = coalesce(revoked_at, $3) where project = $1 and id = $2";
-
-const USED: &str = "update api_keys set last_used_at = max(coalesce(last_used_at, $2), $2) where id = $1";
-
-const PROJECT: &str = "select id, name, created_at from projects where id = $1 and deleted_at is null";
-
-const PROJECTS: &str = "
-    select id, name, created_at from projects
-    where deleted_at is null and ($1 is null or id > $1) order by id limit $2";
-
-const MAKE_PROJECT: &str =
-    "insert into projects (id, name, created_at) values ($1, $2, $3) on conflict (id) do nothing";
-
 const IS_IN_USE: &str = "
     select exists (select 1 from runs where project = $1)
         or exists (select 1 from workflows where project = $1 and hidden = 0)";
-
-const DELETE: &str = "update projects set deleted_at = $2 where id = $1 and deleted_at is null";
-
-const REVOKE_ALL: &str = "update api_keys set revoked_at = $2 where project = $1 and revoked_at is null";
 
 pub(super) async fn any(readers: &SqlitePool) -> Result<bool, Error> {
     Ok(sqlx::query_scalar(ANY).fetch_one(readers).await?)
@@ -164,7 +125,7 @@ pub(super) async fn delete_project(
     if sqlx::query_scalar(IS_IN_USE).bind(id.as_str()).fetch_one(&mut *tx).await? {
         return Ok(Deleted::NotEmpty);
     }
-    let deleted = sqlx::query(DELETE).bind(id.as_str()).bind(at.0).execute(&mut *tx).await?;
+    let deleted = sqlx::query(DELETE_PROJECT).bind(id.as_str()).bind(at.0).execute(&mut *tx).await?;
     if deleted.rows_affected() == 0 {
         return Ok(Deleted::Unknown);
     }
@@ -184,7 +145,7 @@ fn read(row: &SqliteRow) -> Result<ApiKey, Error> {
     let previous = row.try_get::<Option<Vec<u8>>, _>("previous_hash")?.map(hash).transpose()?;
     Ok(ApiKey {
         id: KeyId::new(row.try_get::<String, _>("id")?),
-        project: project_of(row.try_get("project")?)?,
+        project: project_id(row.try_get("project")?)?,
         role: Role::parse(&role).ok_or_else(|| corrupt(format!("it has the role {role:?}")))?,
         name: row.try_get("name")?,
         hash: hash(row.try_get("hash")?)?,
@@ -200,12 +161,8 @@ fn read(row: &SqliteRow) -> Result<ApiKey, Error> {
 
 fn read_project(row: &SqliteRow) -> Result<ProjectRow, Error> {
     Ok(ProjectRow {
-        id: project_of(row.try_get("id")?)?,
+        id: project_id(row.try_get("id")?)?,
         name: row.try_get("name")?,
         created_at: Timestamp(row.try_get("created_at")?),
     })
-}
-
-pub(super) fn project_of(text: String) -> Result<ProjectId, sqlx::Error> {
-    text.parse().map_err(|error: callboard_core::id::NoId| sqlx::Error::Decode(error.into()))
 }

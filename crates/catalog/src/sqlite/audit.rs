@@ -1,9 +1,10 @@
 //! The audit: only added to, and forgotten when it is old enough. Triggers hold both.
 
-use super::{BEGIN, access::project_of, signed};
+use super::BEGIN;
 use crate::{
     Error,
     access::{AUDIT_KEPT, AuditEntry, AuditRow, Refused},
+    sql::{project_id, signed},
 };
 use callboard_core::{Hash, Timestamp, id::ProjectId};
 use sqlx::{Connection, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
@@ -63,7 +64,7 @@ fn read(row: &SqliteRow) -> Result<AuditRow, sqlx::Error> {
         seq: row.try_get::<i64, _>("seq")?.unsigned_abs(),
         entry: AuditEntry {
             at: Timestamp(row.try_get("at")?),
-            project: project_of(row.try_get("project")?)?,
+            project: project_id(row.try_get("project")?)?,
             subject: row.try_get("subject")?,
             via: row.try_get("via")?,
             route: row.try_get("route")?,

@@ -8,36 +8,19 @@ use super::{
     BEGIN, COMMIT, ROLLBACK, is_busy,
     journal::{Batch, Ends},
 };
-use crate::{Append, AppendError, Error};
-use callboard_core::id::RunId;
+use crate::{
+    Error,
+    writer::{GROUP, LINGER, Outcome, Step, Writer, fail, tell},
+};
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
-use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::JoinHandle,
+    sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
-use tracing::{error, warn};
+use tracing::warn;
 
-/// Commands that wait; more make their callers wait.
-const QUEUE: usize = 1024;
-/// Memory that waiting appends may hold, in KiB.
-const QUEUE_KIB: u32 = 64 << 10;
-/// Commands in one group.
-const GROUP: usize = 256;
-/// How long runs that are marked as cleaned up wait for company.
-const LINGER: Duration = Duration::from_millis(5);
-
-/// A handle to the writing task.
-pub(super) struct Writer {
-    commands: Mutex<Option<mpsc::Sender<Command>>>,
-    room: Arc<Semaphore>,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-enum Command {
+pub(crate) enum Command {
     Step(Step),
     /// Anything rare: has a transaction of its own.
     Job(Job),
@@ -46,61 +29,15 @@ enum Command {
 /// Says whether the connection can be used on.
 type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, bool> + Send>;
 
-/// A write that shares its commit with others.
-enum Step {
-    Append {
-        append: Box<Append>,
-        reply: oneshot::Sender<Result<(), AppendError>>,
-        _room: OwnedSemaphorePermit,
-    },
-    Cleaned {
-        run: RunId,
-        seq: u64,
-        reply: oneshot::Sender<Result<bool, Error>>,
-    },
-}
-
-/// What a step came to, told to its caller after the commit.
-enum Outcome {
-    Appended(Result<(), AppendError>),
-    Cleaned(bool),
+/// Begins the task.
+pub(super) fn spawn(connection: SqliteConnection, options: SqliteConnectOptions) -> Writer<Command> {
+    let task = Task { connection: Some(connection), options, ends: Ends::default() };
+    Writer::spawn(|queue| task.run(queue))
 }
 
 // === impl Writer ===
 
-impl Writer {
-    pub fn spawn(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
-        let (commands, queue) = mpsc::channel(QUEUE);
-        let task = Task { connection: Some(connection), options, ends: Ends::default() };
-        Self {
-            commands: Mutex::new(Some(commands)),
-            room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
-            task: Mutex::new(Some(tokio::spawn(task.run(queue)))),
-        }
-    }
-
-    pub async fn append(&self, append: Append) -> Result<(), AppendError> {
-        if !append.is_well_formed() {
-            error!(run = %append.run, first_seq = append.first_seq, "entries of an append are not numbered in order");
-            return Err(AppendError::Conflict);
-        }
-        let gone = |message: &'static str| AppendError::Unavailable(message.into());
-        let kib = u32::try_from(append.size() >> 10).unwrap_or(QUEUE_KIB).clamp(1, QUEUE_KIB);
-        let room = self.room.clone().acquire_many_owned(kib).await.map_err(|_| gone("closed"))?;
-        let (reply, answer) = oneshot::channel();
-        let step = Step::Append { append: Box::new(append), reply, _room: room };
-        if !self.send(Command::Step(step)).await {
-            return Err(gone("closed"));
-        }
-        answer.await.unwrap_or_else(|_| Err(gone("the writer stopped")))
-    }
-
-    pub async fn cleaned(&self, run: RunId, seq: u64) -> Result<bool, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Step(Step::Cleaned { run, seq, reply })).await;
-        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))
-    }
-
+impl Writer<Command> {
     pub async fn job<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -119,24 +56,6 @@ impl Writer {
         });
         self.send(Command::Job(job)).await;
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))
-    }
-
-    pub async fn close(&self) {
-        self.commands.lock().take();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(e) = task.await
-        {
-            error!(error = %e, "the catalog's writer did not end well");
-        }
-    }
-
-    async fn send(&self, command: Command) -> bool {
-        let commands = self.commands.lock().clone();
-        match commands {
-            Some(commands) => commands.send(command).await.is_ok(),
-            None => false,
-        }
     }
 }
 
@@ -195,16 +114,14 @@ impl Task {
             return;
         }
         match self.transact(&group, false).await {
-            Ok(outcomes) => group.into_iter().zip(outcomes).for_each(|(step, outcome)| step.answer(outcome)),
+            Ok(outcomes) => tell(group, outcomes),
             // Nothing was begun: the database is busy or gone, for all of them.
-            Err(Failure::Begin(e)) => fail(group, e),
+            Err(Failure::Begin(e)) => fail(group, &e),
             Err(Failure::Later(_)) => {
                 for step in group {
                     match self.transact(std::slice::from_ref(&step), true).await {
-                        Ok(outcomes) => {
-                            [step].into_iter().zip(outcomes).for_each(|(step, outcome)| step.answer(outcome));
-                        }
-                        Err(Failure::Begin(e) | Failure::Later(e)) => fail([step], e),
+                        Ok(outcomes) => tell([step], outcomes),
+                        Err(Failure::Begin(e) | Failure::Later(e)) => fail([step], &e),
                     }
                 }
             }
@@ -293,35 +210,16 @@ enum Failure {
     Later(sqlx::Error),
 }
 
-/// Tells every caller that the outcome is unknown.
-fn fail(group: impl IntoIterator<Item = Step>, error: sqlx::Error) {
-    warn!(error = %error, "the catalog could not commit");
-    let error: Arc<str> = error.to_string().into();
-    for step in group {
-        match step {
-            Step::Append { reply, .. } => drop(reply.send(Err(AppendError::Unavailable((&*error).into())))),
-            Step::Cleaned { reply, .. } => drop(reply.send(Err(Error::Unavailable((&*error).into())))),
-        }
-    }
-}
-
 // === impl Command ===
 
 impl Command {
     fn may_wait(&self) -> bool {
-        matches!(self, Command::Step(Step::Cleaned { .. }))
+        matches!(self, Command::Step(step) if step.may_wait())
     }
 }
 
-// === impl Step ===
-
-impl Step {
-    /// A caller that went away does not need the answer.
-    fn answer(self, outcome: Outcome) {
-        match (self, outcome) {
-            (Step::Append { reply, .. }, Outcome::Appended(result)) => drop(reply.send(result)),
-            (Step::Cleaned { reply, .. }, Outcome::Cleaned(marked)) => drop(reply.send(Ok(marked))),
-            (Step::Append { .. } | Step::Cleaned { .. }, _) => {}
-        }
+impl From<Step> for Command {
+    fn from(step: Step) -> Self {
+        Self::Step(step)
     }
 }

@@ -84,7 +84,7 @@ enum Unanswered {
 
 impl OpenAi {
     pub fn new(provider: &Provider) -> Result<Self, CallError> {
-        let key = provider.api_key.as_deref().map(str::trim).filter(|key| !key.is_empty());
+        let key = Some(provider.api_key.expose().trim()).filter(|key| !key.is_empty());
         let url = endpoint(provider, key)?;
         let headers = headers(provider, &url, key)?;
         let secrets: Vec<Secret> = key.map(Secret::new).into_iter().chain(secret_headers(provider)).collect();
@@ -95,7 +95,7 @@ impl OpenAi {
             scrub: Scrub::new(&secrets),
             timeout: provider.timeout.map_or(TOTAL, |span| Duration::from_millis(span.0)),
             parallel: provider.parallel.unwrap_or(PARALLEL).max(1),
-            said: provider.abilities.clone(),
+            said: provider.abilities(),
             said_of: provider.models.clone(),
             learnt: Mutex::default(),
         })
@@ -352,7 +352,7 @@ fn headers(provider: &Provider, url: &Url, key: Option<&str>) -> Result<HeaderMa
             .ok_or_else(|| wrong("the API key can't stand in a header".to_owned()))?;
     }
     for (text, value) in &provider.headers {
-        put(name(text)?, Zeroizing::new(value.clone()))
+        put(name(text)?, Zeroizing::new(value.expose().to_owned()))
             .ok_or_else(|| wrong(format!("the value of {text} can't stand in a header")))?;
     }
     Ok(headers)
@@ -363,7 +363,7 @@ fn secret_headers(provider: &Provider) -> impl Iterator<Item = Secret> + '_ {
     const SECRET: [&str; 5] = ["authorization", "key", "token", "secret", "cookie"];
     let is_secret = |name: &str| SECRET.iter().any(|word| name.to_ascii_lowercase().contains(word));
     let secrets = provider.headers.iter().filter(move |(name, _)| is_secret(name));
-    secrets.map(|(_, value)| Secret::new(value.rsplit(' ').next().unwrap_or(value)))
+    secrets.map(|(_, header)| Secret::new(header.expose().rsplit(' ').next().unwrap_or_default()))
 }
 
 /// The client, with the proxy that the settings name, else that of the environment. This machine is called without one.
@@ -384,7 +384,7 @@ fn client(provider: &Provider, url: &Url) -> Result<reqwest::Client, CallError> 
             }
         })
     };
-    match provider.proxy.as_deref().map(str::trim).filter(|proxy| !proxy.is_empty()) {
+    match Some(provider.proxy.expose().trim()).filter(|proxy| !proxy.is_empty()) {
         Some("none") => build(None, false),
         Some(proxy) => {
             let wrong = || CallError::permanent("provider_invalid", "the proxy is not a URL");

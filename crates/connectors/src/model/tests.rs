@@ -6,7 +6,6 @@ mod dialects;
 mod learning;
 
 use super::*;
-use crate::secret::Secret;
 use axum::{
     Router,
     body::Body,
@@ -116,7 +115,7 @@ fn model(base: &str, how: &str) -> OpenAi {
     let base_url = format!("{base}/{how}/");
     OpenAi::new(&Provider {
         base_url,
-        api_key: Some("sk-secret-key".to_owned()),
+        api_key: Secret::new("sk-secret-key"),
         timeout: Some(Span(2000)),
         ..Provider::default()
     })
@@ -264,13 +263,12 @@ async fn every_misbehaviour_is_a_typed_error_and_one_call() {
 #[tokio::test]
 async fn names_choose_the_provider() {
     let (base, seen) = provider().await;
-    let config = |vars: &'static [(&str, &str)]| {
-        let provider = Provider { base_url: format!("{base}/plain"), ..Provider::default() };
-        let config =
-            Config { providers: BTreeMap::from([("local".to_owned(), provider)]), ..Config::default() };
-        config.with_env(|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    let config = |default: Option<&str>, base_url: String| {
+        let provider = Provider { base_url, ..Provider::default() };
+        let providers = BTreeMap::from([("local".to_owned(), provider)]);
+        Config { default: default.map(str::to_owned), providers, ..Config::default() }
     };
-    let models = Models::new(config(&[])).unwrap();
+    let models = Models::new(config(None, format!("{base}/plain"))).unwrap();
     assert!(models.is_scripted());
     let ask = async |models: &Models, name: &str| {
         models.call(&ModelRequest { model: name.to_owned(), ..request("q") }, None).await.unwrap().model
@@ -279,10 +277,10 @@ async fn names_choose_the_provider() {
     assert_eq!(ask(&models, "unknown/gpt-4").await, "scripted");
     assert_eq!(ask(&models, "local/llama/3").await, "gpt-4-0613");
     assert_eq!(seen.lock()[0].1["model"], "llama/3");
-    let keyed = config(&[("OPENAI_API_KEY", "k")]);
-    assert_eq!(keyed.providers["openai"].base_url, OPENAI);
-    assert!(!Models::new(keyed).unwrap().is_scripted());
-    let wrong = Config { default: Some("nobody".to_owned()), ..config(&[("OPENAI_BASE_URL", "ftp://x")]) };
+    let models = Models::new(config(Some("local"), format!("{base}/plain"))).unwrap();
+    assert!(!models.is_scripted());
+    assert_eq!(ask(&models, "gpt-4").await, "gpt-4-0613");
+    let wrong = config(Some("nobody"), "ftp://x".to_owned());
     let codes: Vec<_> = Models::new(wrong).err().unwrap().into_iter().map(|p| p.code).collect();
     assert_eq!(codes, ["provider_invalid", "provider_unknown"]);
 }

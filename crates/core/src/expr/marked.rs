@@ -4,7 +4,7 @@
 //! cannot make a mark, so a reference is one only where the template itself has it.
 
 use super::{
-    Error, Fuel, Scene, bounds, engine,
+    Error, Fuel, Scene, bounds, engine, environment,
     marks::{self, Marked, Printed},
     passed,
     scan::{Kind, Piece, is_template, pieces, tokens},
@@ -38,7 +38,7 @@ pub fn render_marked(template: &str, scene: &mut Scene<'_>, fuel: &mut Fuel<'_>)
         fuel.leave(text.text.len());
         return Ok(text);
     }
-    let text = marks::read(&engine::printed(&engine::MARKED, &template, scene.context()?, fuel)?);
+    let text = marks::read(&engine::printed(&environment::MARKED, &template, scene.context()?, fuel)?);
     scene.made += text.text.len();
     Ok(text)
 }
@@ -61,7 +61,7 @@ pub fn render_url(template: &str, scene: &mut Scene<'_>, fuel: &mut Fuel<'_>) ->
         None => Marked::default(),
     };
     let rest = if is_template(rest) {
-        marks::read(&engine::printed(&engine::URL, &marked(rest), scene.context()?, fuel)?)
+        marks::read(&engine::printed(&environment::URL, &marked(rest), scene.context()?, fuel)?)
     } else {
         render_marked(rest, scene, fuel)?
     };

@@ -286,7 +286,7 @@ mod properties {
             let source = source.replace('é', "e");
             let plain = minijinja::Environment::new();
             let measured = operands::expression(&source);
-            let env = engine::plain();
+            let env = environment::plain();
             let parses = plain.compile_expression(&source).is_ok();
             let found = env.compile_expression(&measured).is_ok();
             // A variable named `not` is the one thing that is refused.

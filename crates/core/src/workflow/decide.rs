@@ -6,7 +6,8 @@
 use super::{
     definition::{EffectMode, Join, OnBreach, OnError},
     effects::{self, Effect},
-    event::{Event, Failure, Input, Refusal, Reserved, RunError, StepKey, What},
+    event::{Event, Failure, Reserved, RunError, StepKey, What},
+    input::{Input, Refusal},
     kinds::Branch,
     op::{Fingerprint, Op},
     plan::{NodeIx, Plan},

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
+/// Longest name of a signal, in bytes.
+pub const SIGNAL_NAME_LIMIT: usize = 255;
+
 /// A workflow: a graph of nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -19,7 +19,7 @@ async fn each_refusal_has_its_words_and_its_exit_code() {
         (&["runs", "cancel", &run], 1, "[run_ended]"),
         (&["runs", "signal", &run, "x"], 1, "[run_ended]"),
         (&["runs", "rerun", &run, "--from", "x"], 64, "[unknown_node]"),
-        (&["runs", "signal", &run, &"x".repeat(300)], 64, "name: a signal's name has 1 to 256 bytes"),
+        (&["runs", "signal", &run, &"x".repeat(300)], 64, "name: a signal's name has 1 to 255 bytes"),
         (&["runs", "show", "no id"], 64, "A-Z a-z 0-9"),
         (&["runs", "list", "--status", "dreaming"], 64, "completed"),
         (&["runs", "list", "--limit", "0"], 64, "--limit"),

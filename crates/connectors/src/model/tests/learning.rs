@@ -152,8 +152,9 @@ async fn a_refusal_that_is_none_of_a_part_is_told_as_it_was_first() {
 async fn what_the_settings_say_is_sent_and_not_second_guessed() {
     let (base, seen) =
         endpoint(|b| b.get("response_format").map(|_| (400, said("response_format is unsupported")))).await;
-    let abilities = Abilities { structured: Some(Structured::JsonSchema), ..Abilities::default() };
-    let fixed = OpenAi::new(&Provider { base_url: base.clone(), abilities, ..Provider::default() }).unwrap();
+    let structured_so = Some(Structured::JsonSchema);
+    let fixed =
+        OpenAi::new(&Provider { base_url: base, structured: structured_so, ..Provider::default() }).unwrap();
     let error = fixed.call(&structured(false), None).await.unwrap_err();
     assert_eq!((error.code.as_str(), error.elsewhere, seen.lock().len()), ("model_rejected", true, 1));
     let models = BTreeMap::from([
@@ -177,7 +178,7 @@ async fn what_the_settings_say_is_sent_and_not_second_guessed() {
             },
         ),
     ]);
-    let headers = BTreeMap::from([("x-team".to_owned(), "blue".to_owned())]);
+    let headers = BTreeMap::from([("x-team".to_owned(), Secret::new("blue"))]);
     let (base, seen) = endpoint(|_| None).await;
     let told = OpenAi::new(&Provider { base_url: base, models, headers, ..Provider::default() }).unwrap();
     let heard = Mutex::new(String::new());
@@ -269,7 +270,7 @@ async fn what_a_provider_hid_in_an_answer_goes_back_to_it_and_to_no_other() {
 fn an_address_is_put_together_as_its_provider_wants_it() {
     let url = |provider: &Provider| OpenAi::new(provider).map(|model| model.address()).unwrap();
     let of =
-        |base: &str| Provider { base_url: base.to_owned(), api_key: Some("k".into()), ..Provider::default() };
+        |base: &str| Provider { base_url: base.to_owned(), api_key: Secret::new("k"), ..Provider::default() };
     assert_eq!(url(&of("https://x/v1/")), "https://x/v1/chat/completions");
     assert_eq!(url(&of("https://x/v1/chat/completions")), "https://x/v1/chat/completions");
     assert_eq!(url(&of("https://x/v1?team=blue")), "https://x/v1/chat/completions?team=blue");
@@ -286,7 +287,7 @@ fn an_address_is_put_together_as_its_provider_wants_it() {
     assert_eq!(named(&Provider { key_header: Some("x-key".into()), ..of("https://x") }), ["x-key"]);
     for wrong in [
         Provider { key_header: Some("no name".into()), ..of("https://x") },
-        Provider { proxy: Some("nowhere".into()), ..of("https://x") },
+        Provider { proxy: Secret::new("nowhere"), ..of("https://x") },
         of("ftp://x"),
     ] {
         assert_eq!(OpenAi::new(&wrong).err().unwrap().code, "provider_invalid");
@@ -302,13 +303,13 @@ async fn a_model_is_asked_through_the_proxy_that_is_named() {
         async { axum::Json(json!({"choices": [{"message": {"content": "through"}}]})) }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let proxy = Some(format!("http://{}", listener.local_addr().unwrap()));
+    let proxy = Secret::new(format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let provider = Provider { base_url: "http://models.invalid/v1".into(), proxy, ..Provider::default() };
     let reply = OpenAi::new(&provider).unwrap().call(&request("q"), None).await.unwrap();
     assert_eq!(reply.text, "through");
     assert_eq!(*seen.lock(), ["http://models.invalid/v1/chat/completions"]);
-    let without = Provider { proxy: Some("none".into()), ..provider };
+    let without = Provider { proxy: Secret::new("none"), ..provider };
     let error = OpenAi::new(&without).unwrap().call(&request("q"), None).await.unwrap_err();
     assert_eq!(error.code, "model_unavailable");
 }

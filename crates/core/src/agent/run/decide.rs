@@ -152,60 +152,74 @@ impl Run {
         let usage = Usage { calls: 1, ..reply.usage };
         if let Some(error) = unfinished(profile, reply) {
             self.call_failed(profile, at, &error, usage, put);
-            return;
+        } else if reply.tool_calls.is_empty() {
+            self.answered(profile, reply, usage, put);
+        } else {
+            self.called(profile, reply, usage, put);
         }
-        if !reply.tool_calls.is_empty() {
-            let message = Message {
-                tool_calls: places::kept(&reply.tool_calls),
-                extras: reply.extras.clone(),
-                ..Message::new(Role::Assistant, reply.text.clone())
-            };
-            put(
-                self,
-                Event::ModelReplied {
-                    message: datum(&message),
-                    calls: places::placed(&reply.tool_calls),
-                    usage,
-                },
-            );
-            if let Some((tool, times)) = self.looping(profile) {
-                let message = format!("called {tool} with the same arguments {times} times");
-                self.end(Ending::Failed(CallError::permanent("loop_detected", message)), put);
-            } else {
-                self.check_limits(profile, self.iterations, put);
-            }
-            return;
+    }
+
+    /// Takes calls of tools.
+    fn called(
+        &mut self,
+        profile: &Profile,
+        reply: &ModelReply,
+        usage: Usage,
+        put: &mut impl FnMut(&mut Run, Event),
+    ) {
+        let message = Message { tool_calls: places::kept(&reply.tool_calls), ..said(reply) };
+        let calls = places::placed(&reply.tool_calls);
+        put(self, Event::ModelReplied { message: datum(&message), calls, usage });
+        if let Some((tool, times)) = self.looping(profile) {
+            let message = format!("called {tool} with the same arguments {times} times");
+            self.end(Ending::Failed(CallError::permanent("loop_detected", message)), put);
+        } else {
+            self.check_limits(profile, self.iterations, put);
         }
+    }
+
+    /// Takes an answer. It ends the task, unless the model may try again because a schema does not allow it.
+    fn answered(
+        &mut self,
+        profile: &Profile,
+        reply: &ModelReply,
+        usage: Usage,
+        put: &mut impl FnMut(&mut Run, Event),
+    ) {
         // The definition's schema goes before the agent's own.
-        let schema =
-            self.task.as_ref().and_then(|t| t.output_schema.clone()).or(profile.spec.output_schema.clone());
-        let Some(schema) = schema else {
-            self.end_with(Ending::Completed(Datum::inline(reply.text.clone())), usage, put);
-            return;
+        let asked = self.task.as_ref().and_then(|t| t.output_schema.clone());
+        let ending = match asked.or_else(|| profile.spec.output_schema.clone()) {
+            None => Ending::Completed(Datum::inline(reply.text.clone())),
+            Some(schema) => match check_answer(&schema, &reply.text) {
+                Ok(value) => Ending::Completed(Datum::inline(value)),
+                // The fault is the schema's: asking the model again would not help.
+                Err(Unfit::Schema(error)) => Ending::Failed(error),
+                Err(Unfit::Answer(complaint)) if self.strikes + 1 < STRIKES => {
+                    return self.ask_again(profile, reply, &complaint, usage, put);
+                }
+                Err(Unfit::Answer(complaint)) => {
+                    let message = format!("the answer does not fit the output schema: {complaint}");
+                    Ending::Failed(CallError::permanent("output_invalid", message))
+                }
+            },
         };
-        match check_answer(&schema, &reply.text) {
-            Ok(value) => self.end_with(Ending::Completed(Datum::inline(value)), usage, put),
-            // The fault is the schema's: asking the model again would not help.
-            Err(Unfit::Schema(error)) => self.end_with(Ending::Failed(error), usage, put),
-            Err(Unfit::Answer(complaint)) if self.strikes + 1 < STRIKES => {
-                let answer = Message {
-                    extras: reply.extras.clone(),
-                    ..Message::new(Role::Assistant, reply.text.clone())
-                };
-                let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
-                let complaint = Message::new(Role::User, text);
-                let round = self.iterations;
-                put(
-                    self,
-                    Event::AnswerRejected { message: datum(&answer), complaint: datum(&complaint), usage },
-                );
-                self.check_limits(profile, round, put);
-            }
-            Err(Unfit::Answer(complaint)) => {
-                let message = format!("the answer does not fit the output schema: {complaint}");
-                self.end_with(Ending::Failed(CallError::permanent("output_invalid", message)), usage, put);
-            }
-        }
+        self.end_with(ending, usage, put);
+    }
+
+    /// Tells the model what is wrong with its answer.
+    fn ask_again(
+        &mut self,
+        profile: &Profile,
+        reply: &ModelReply,
+        complaint: &str,
+        usage: Usage,
+        put: &mut impl FnMut(&mut Run, Event),
+    ) {
+        let text = format!("Your answer does not fit: {complaint}. Answer again with JSON only.");
+        let complaint = datum(&Message::new(Role::User, text));
+        let round = self.iterations;
+        put(self, Event::AnswerRejected { message: datum(&said(reply)), complaint, usage });
+        self.check_limits(profile, round, put);
     }
 
     /// Takes a failed call: another attempt, another model, or the end of the task.
@@ -315,6 +329,11 @@ fn unfinished(profile: &Profile, reply: &ModelReply) -> Option<CallError> {
 
 fn over(limit: &str) -> CallError {
     CallError::permanent("agent_limit", format!("the agent's limit is {limit}"))
+}
+
+/// What the model said, as it is shown to it again.
+fn said(reply: &ModelReply) -> Message {
+    Message { extras: reply.extras.clone(), ..Message::new(Role::Assistant, reply.text.clone()) }
 }
 
 /// Makes the message that answers a call. A failure is data for the model, which may find another way.

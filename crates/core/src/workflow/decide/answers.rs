@@ -11,7 +11,8 @@ use crate::{
     workflow::{
         Plan,
         definition::{AgentNode, EffectMode, Node},
-        event::{Outcome, Refusal, Reserved, StepKey, What},
+        event::{Reserved, StepKey, What},
+        input::{Outcome, Refusal},
         run::StepState,
     },
 };

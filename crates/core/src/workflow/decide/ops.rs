@@ -6,7 +6,8 @@ use crate::{
     call::{CallError, Spent},
     workflow::{
         args_hash,
-        event::{Input, Refusal, StepKey, What},
+        event::{StepKey, What},
+        input::{Input, Refusal},
         kinds::Branch,
         op::Op,
         run::StepState,

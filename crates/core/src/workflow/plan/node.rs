@@ -14,7 +14,8 @@ use crate::{
     schema::{self, Validator, join},
     transform::Change,
     workflow::definition::{
-        AgentNode, ApprovalNode, Delay, EffectMode, Join, LoopNode, NodeKind, TransformNode, WaitNode, Worker,
+        AgentNode, ApprovalNode, Delay, EffectMode, Join, LoopNode, NodeKind, SIGNAL_NAME_LIMIT,
+        TransformNode, WaitNode, Worker,
     },
 };
 use serde_json::Value;
@@ -66,8 +67,9 @@ pub(super) fn check(
         NodeKind::Loop(n) => until = check.repeat(n),
         NodeKind::Wait(n) => check.wait(n),
         NodeKind::Signal(n) => {
-            if n.name.is_empty() || n.name.len() > 255 {
-                check.problem("name", "invalid_name", "a signal's name has 1 to 255 characters");
+            if n.name.is_empty() || n.name.len() > SIGNAL_NAME_LIMIT {
+                let message = format!("a signal's name has 1 to {SIGNAL_NAME_LIMIT} bytes");
+                check.problem("name", "invalid_name", message);
             }
         }
         NodeKind::Approval(n) => check.approval(n),

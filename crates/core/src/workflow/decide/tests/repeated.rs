@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     Code,
-    workflow::{Fingerprint, Refusal, event::RefusalKind},
+    workflow::{Fingerprint, Refusal, input::RefusalKind},
 };
 
 /// An approval `ok`, open from the start.
