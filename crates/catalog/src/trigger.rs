@@ -1,4 +1,4 @@
-//! What starts runs by itself: schedules, webhooks, topics, and what came of their occasions.
+//! What starts runs by itself: schedules, webhooks, and what came of their occasions.
 //!
 //! The catalog knows when a schedule is to be looked at, and nothing of calendars. Whoever looks moves it on by comparing its
 //! revision and where it stood: of two who look one moves it, and a change that came in between wins.
@@ -94,8 +94,6 @@ pub enum TriggerKind {
     Schedule,
     /// Requests from elsewhere.
     Webhook,
-    /// Events of the bus.
-    Topic,
 }
 
 /// Where a schedule stands.
@@ -202,13 +200,12 @@ pub enum Outcome {
 // === impl TriggerKind ===
 
 impl TriggerKind {
-    pub const ALL: [Self; 3] = [Self::Schedule, Self::Webhook, Self::Topic];
+    pub const ALL: [Self; 2] = [Self::Schedule, Self::Webhook];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
             Self::Webhook => "webhook",
-            Self::Topic => "topic",
         }
     }
 
