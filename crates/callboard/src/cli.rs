@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod remote;
+pub mod triggers;
 
 use crate::config::address;
 use callboard_core::{
@@ -32,6 +33,8 @@ pub enum Command {
     Workflows(remote::Workflows),
     /// Runs on a server: list, show, follow, cancel, signal, rerun …
     Runs(remote::Runs),
+    /// Triggers on a server, which start runs by themselves: list, show, create, delete, enable, disable, fire
+    Triggers(triggers::Triggers),
     /// What waits for a person: list, show, approve, reject
     Approvals(remote::Approvals),
     /// Makes the workflows of a server as the files of a folder say

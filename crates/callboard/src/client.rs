@@ -8,6 +8,7 @@ mod address;
 mod error;
 mod events;
 pub mod shapes;
+mod triggers;
 
 pub use address::Address;
 pub use error::{Error, Refused};

@@ -17,6 +17,7 @@ mod run;
 mod runs;
 mod serve;
 mod signals;
+mod triggers;
 mod trust;
 mod verdict;
 mod workflows;
@@ -80,6 +81,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Check(check) => check::perform(check),
             Command::Workflows(asked) => workflows::perform(asked).await,
             Command::Runs(asked) => runs::perform(asked).await,
+            Command::Triggers(asked) => triggers::perform(asked).await,
             Command::Approvals(asked) => approvals::perform(asked).await,
             Command::Apply(asked) => files::apply(asked).await,
             Command::Diff(asked) => files::diff(asked).await,

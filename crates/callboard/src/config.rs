@@ -11,6 +11,7 @@ mod load;
 use crate::{
     access::{KeySet, LEEWAY, SECRET},
     say::say,
+    triggers::vault,
     user::User,
 };
 use callboard_connectors::{http::Origin, model::Provider, secret::Hosts};
@@ -106,6 +107,9 @@ pub struct Http {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Secrets {
     pub store: String,
+    /// Seals the secrets that are made here.
+    #[serde(default)]
+    pub key: Secret,
     /// Hosts by the name of the secret.
     pub hosts: BTreeMap<String, Vec<String>>,
 }
@@ -250,6 +254,11 @@ impl Config {
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.telemetry.level) {
             wrong.push(("telemetry.level", error.to_string()));
+        }
+        if let Some(Err(error)) =
+            (!self.secrets.key.is_empty()).then(|| vault::read(self.secrets.key.expose()))
+        {
+            wrong.push(("secrets.key", error));
         }
         if let Err(error) = Hosts::new(&self.secrets.hosts) {
             wrong.push(("secrets.hosts", error));

@@ -10,6 +10,7 @@ mod body;
 mod error;
 mod events;
 mod health;
+mod hooks;
 mod key;
 mod keys;
 mod language;
@@ -24,6 +25,7 @@ mod routes;
 mod runs;
 mod starts;
 mod trace;
+mod triggers;
 mod workflows;
 
 use crate::{access::Principal, operations::Operations};
@@ -33,7 +35,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use callboard_core::id::{KeyId, ProjectId, RunId, WorkflowId};
+use callboard_core::id::{KeyId, ProjectId, RunId, TriggerId, WorkflowId};
 use callboard_listener::Refusal;
 use http::{HeaderMap, StatusCode, request::Parts};
 
@@ -128,6 +130,14 @@ impl InPath for WorkflowId {
 
 impl InPath for KeyId {
     const WHAT: &'static str = "key";
+
+    fn read(text: &str, _: &ProjectId) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl InPath for TriggerId {
+    const WHAT: &'static str = "trigger";
 
     fn read(text: &str, _: &ProjectId) -> Option<Self> {
         text.parse().ok()

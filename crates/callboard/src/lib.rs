@@ -18,5 +18,6 @@ pub mod private;
 pub mod say;
 pub mod telemetry;
 pub mod terminal;
+pub mod triggers;
 pub mod trust;
 pub mod user;

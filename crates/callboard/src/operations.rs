@@ -10,20 +10,24 @@ mod definitions;
 mod feed;
 mod heavy;
 mod history;
+mod hooks;
 mod keys;
 mod language;
 mod me;
+mod occasions;
 mod once;
 mod operate;
 mod page;
 mod projection;
 mod projects;
+mod rates;
 mod refusal;
 mod request;
 mod runs;
 mod start;
 mod steps;
 pub mod text;
+mod triggers;
 mod workflows;
 
 use crate::access::Gatekeeper;
@@ -37,19 +41,26 @@ use tokio_util::sync::CancellationToken;
 pub use audit::AuditLine;
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
+pub use hooks::{Delivered, DeliveredView};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
 pub use language::{Evaluate, Evaluated, NodeKindView};
 pub use me::{Me, Oidc, Ways};
+pub use occasions::{FireNow, TOGETHER};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
 pub use projects::{NewProject, ProjectView};
+pub use rates::Rates;
 pub use refusal::{Kind, Refusal};
 pub use request::{Key, Request, read};
 pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
 pub use start::{Start, StartInline, Started, StartedView, wait};
 pub use steps::{Changes, StepsPage};
+pub use triggers::{
+    Altered, CreateTrigger, Created, FireView, PreviewTrigger, ReplaceTrigger, TriggerMade, TriggerParts,
+    TriggerPreview, TriggerView, TriggersOf,
+};
 pub use workflows::{CheckedView, Saved, Text, WorkflowLine, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.
@@ -90,6 +101,8 @@ pub struct Operations {
     pub told: Told,
     /// Who may ask.
     pub access: Gatekeeper,
+    /// What starts runs by itself.
+    pub triggers: TriggerParts,
     /// Where a page has its tokens made.
     pub oidc: Option<Arc<Oidc>>,
     /// Cancelled when the server stops: feeds end, waits answer.

@@ -12,7 +12,8 @@ use std::{
 };
 
 /// What the names of our files in a data folder begin with.
-const OURS: [&str; 6] = ["callboard.", "catalog.db", "sidecar.db", "components", "turns.", "suspects."];
+const OURS: [&str; 7] =
+    ["callboard.", "catalog.db", "sidecar.db", "secrets.key", "components", "turns.", "suspects."];
 
 /// Lets this process make files and folders for its user only.
 pub fn umask() {

@@ -3,7 +3,8 @@
 //!
 //! The catalog decides nothing about runs. It keeps what a turn journals under `(run, seq)` with a hash chain and
 //! refuses whatever does not continue it; a projection row per run answers lists without folding histories.
-//! Who may ask it is remembered beside it (`Access`): that is the API's, the engine does not need it.
+//! Who may ask it is remembered beside it (`Access`): that is the API's, the engine does not need it. So are triggers
+//! (`Triggers`), which start runs as the API does.
 //! `SqliteCatalog` is the embedded one. Every implementation passes `suite`.
 
 mod access;
@@ -17,6 +18,7 @@ mod sql;
 mod sqlite;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod trigger;
 mod writer;
 
 use async_trait::async_trait;
@@ -37,6 +39,10 @@ pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Reques
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
+pub use trigger::{
+    Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,
+    Triggers,
+};
 
 /// Workflows and their versions. What is asked of one project shows and touches nothing of another.
 #[async_trait]

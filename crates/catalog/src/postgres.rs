@@ -22,6 +22,7 @@ mod probe;
 mod rows;
 mod schema;
 mod sweep;
+mod triggers;
 mod writer;
 
 use crate::{

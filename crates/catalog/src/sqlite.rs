@@ -15,6 +15,7 @@ mod pins;
 mod probe;
 mod runs;
 mod sweep;
+mod triggers;
 mod writer;
 
 use crate::{
@@ -56,6 +57,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(4, "pins", include_str!("../../../migrations/sqlite/0004_pins.sql")),
         migration(5, "repeated", include_str!("../../../migrations/sqlite/0005_repeated.sql")),
         migration(6, "access", include_str!("../../../migrations/sqlite/0006_access.sql")),
+        migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
     ])
 });
 

@@ -17,6 +17,7 @@ mod projects;
 pub mod random;
 mod rows;
 mod sweep;
+pub mod triggers;
 
 use crate::{Access, Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
 use bytes::Bytes;

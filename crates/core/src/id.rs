@@ -10,7 +10,7 @@ mod project;
 mod run;
 
 pub use agent::AgentId;
-pub use named::{KeyId, OperationId, WorkflowId};
+pub use named::{KeyId, OperationId, TriggerId, WorkflowId};
 pub use project::ProjectId;
 pub use run::RunId;
 

@@ -12,6 +12,7 @@ mod operated;
 mod pooled;
 mod served;
 mod stopped;
+mod triggers;
 
 use crate::harness::{Postgres, connect};
 use callboard_catalog::{Link, PostgresCatalog, suite};

@@ -22,6 +22,7 @@ mod providers;
 mod readiness;
 mod runs;
 mod tracing;
+mod triggers;
 mod users;
 mod words;
 mod workers;

@@ -3,9 +3,9 @@
 //! The sidecar may come late or go away: the process then says that it is not ready, and lives on.
 
 use super::{listener, parts::Parts, secrets::SidecarSecrets};
-use crate::{cli::Role, config::Config, operations::Told};
+use crate::{cli::Role, config::Config, operations::Told, triggers::Clockwork};
 use anyhow::Context;
-use callboard_actors::{Host, Roles};
+use callboard_actors::{Clock, Host, Roles};
 use callboard_sidecar::{Endpoint, Sidecar};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -24,6 +24,8 @@ pub struct Beside {
     api: JoinHandle<()>,
     callbacks: JoinHandle<()>,
     callbacks_stop: CancellationToken,
+    /// In a process that runs workflows.
+    clockwork: Option<Clockwork>,
     drain: Duration,
 }
 
@@ -55,7 +57,9 @@ impl Beside {
             "secrets",
             parts.hosts.clone(),
         ));
-        let host = Host::new(parts.services(config, sidecar.clone(), secrets, own, true), roles);
+        let services = parts.services(config, sidecar.clone(), secrets, own, true);
+        let projects = services.projects.clone();
+        let host = Host::new(services, roles);
 
         let app_token = std::env::var("APP_API_TOKEN").ok().filter(|token| !token.trim().is_empty());
         if app_token.is_none() {
@@ -65,7 +69,8 @@ impl Beside {
         let router = host.router(app_token);
         let callbacks = listener::serve(callbacks, router, doors.without_origins(), callbacks_stop.clone());
         host.start();
-        let gateway = parts.gateway(config, sidecar, Told::Elsewhere)?;
+        let gateway = parts.gateway(config, sidecar, Told::Elsewhere, projects)?;
+        let clockwork = roles.workflow.then(|| Clockwork::start(gateway.operations.clone(), Clock::system()));
         let router = if roles.workflow { gateway.router() } else { gateway.probes() };
         let api = listener::serve(listener, router, doors, parts.closed.clone());
         Ok(Self {
@@ -75,6 +80,7 @@ impl Beside {
             api,
             callbacks,
             callbacks_stop,
+            clockwork,
             drain: Duration::from_millis(config.server.drain.0),
         })
     }
@@ -83,6 +89,9 @@ impl Beside {
     /// go on meanwhile, and answers come through the sidecar's calls.
     pub async fn stop(self) {
         self.parts.stop.cancel();
+        if let Some(clockwork) = self.clockwork {
+            clockwork.ended().await;
+        }
         self.host.drain(self.drain).await;
         self.parts.closed.cancel();
         let _ = self.api.await;

@@ -9,9 +9,9 @@ use super::{
     parts::Parts,
     secrets::SidecarSecrets,
 };
-use crate::{config::Config, operations::Told};
+use crate::{config::Config, operations::Told, triggers::Clockwork};
 use anyhow::{Context, bail};
-use callboard_actors::{Host, Roles};
+use callboard_actors::{Clock, Host, Roles};
 use callboard_sidecar::embedded::{App, Config as SidecarConfig, Server, StartError};
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -43,6 +43,7 @@ pub struct Embedded {
     host: Host,
     server: Server,
     api: JoinHandle<()>,
+    clockwork: Clockwork,
     drain: std::time::Duration,
     _lock: Lock,
 }
@@ -95,12 +96,15 @@ impl Embedded {
             parts.hosts.clone(),
         ));
         let services = parts.services(config, sidecar.clone(), secrets, own, false);
+        let projects = services.projects.clone();
         let host = Host::new(services, Roles { workflow: true, ai: true });
         app.set(host.router(None));
         server.app_ready().await;
         host.start();
 
-        let router = parts.gateway(config, sidecar, Told::Here)?.router();
+        let gateway = parts.gateway(config, sidecar, Told::Here, projects)?;
+        let clockwork = Clockwork::start(gateway.operations.clone(), Clock::system());
+        let router = gateway.router();
         let api = listener::serve(listener, router, doors, parts.closed.clone());
         let url = format!("http://{address}");
         lock.announce(&url)?;
@@ -116,6 +120,7 @@ impl Embedded {
             host,
             server,
             api,
+            clockwork,
             drain: std::time::Duration::from_millis(config.server.drain.0),
             _lock: lock,
         })
@@ -125,6 +130,7 @@ impl Embedded {
     /// the API can be read, and the sidecar brings answers to their runs.
     pub async fn stop(self) {
         self.parts.stop.cancel();
+        self.clockwork.ended().await;
         self.host.drain(self.drain).await;
         self.parts.closed.cancel();
         let _ = self.api.await;

@@ -1,20 +1,21 @@
 //! The parts that every process has, made of the settings.
 
-use super::{folder::mark, listener};
+use super::{folder::mark, listener, vault};
 use crate::{
     access::{Gatekeeper, Issuer, IssuerKeys, KeySet},
     config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Readiness},
-    operations::{Heavy, Oidc, Operations, Projections, Runs, Told},
+    operations::{Heavy, Oidc, Operations, Projections, Rates, Runs, Told, TriggerParts},
     private,
     say::say,
+    triggers::Vault,
 };
 use anyhow::{Context, bail};
 use callboard_actors::{
     Batcher, Clock, Grant, Keyring, Live, Metrics, Projects, Services, Settings, protocol::Caller,
 };
-use callboard_catalog::{Access, Catalog, Link, PostgresCatalog, SqliteCatalog};
+use callboard_catalog::{Access, Catalog, Link, PostgresCatalog, SqliteCatalog, Triggers};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models, Provider, Script},
@@ -41,6 +42,8 @@ const SCRIPT: &str = include_str!("../../../../config/scripted.yaml");
 /// What is made before there is a sidecar.
 pub struct Parts {
     pub catalog: Arc<dyn Catalog>,
+    triggers: Arc<dyn Triggers>,
+    vault: Vault,
     /// Who may ask.
     pub gatekeeper: Gatekeeper,
     /// What the process itself sends.
@@ -81,7 +84,7 @@ impl Parts {
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
         let opened = catalog(config, folder).await?;
         let (gatekeeper, own) = gatekeeper(config, &opened)?.with_own();
-        let catalog = opened.catalog;
+        let (catalog, triggers) = (opened.catalog, opened.triggers);
         let keyring = Keyring::open(&*catalog, Clock::system().now()).await.context("the internal keys")?;
         if !keyring.is_required() {
             tracing::info!(
@@ -91,6 +94,8 @@ impl Parts {
         }
         Ok(Self {
             catalog,
+            triggers,
+            vault: vault::open(config, folder)?,
             gatekeeper,
             own,
             keyring,
@@ -153,7 +158,14 @@ impl Parts {
         self.catalog.close().await;
     }
 
-    pub fn gateway(&self, config: &Config, sidecar: Sidecar, told: Told) -> anyhow::Result<Gateway> {
+    /// `projects` are those of the services.
+    pub fn gateway(
+        &self,
+        config: &Config,
+        sidecar: Sidecar,
+        told: Told,
+        projects: Projects,
+    ) -> anyhow::Result<Gateway> {
         let live = self.live.clone();
         let catalog = self.catalog.clone();
         Ok(Gateway {
@@ -172,6 +184,12 @@ impl Parts {
                 projections: Projections::default(),
                 told,
                 access: self.gatekeeper.clone(),
+                triggers: TriggerParts {
+                    store: self.triggers.clone(),
+                    vault: self.vault.clone(),
+                    projects,
+                    rates: Rates::default(),
+                },
                 oidc: oidc(config),
                 stop: self.stop.clone(),
             },
@@ -215,6 +233,7 @@ pub fn catalog_place(config: &Config, folder: Option<&Path>) -> anyhow::Result<C
 pub struct Opened {
     pub catalog: Arc<dyn Catalog>,
     pub access: Arc<dyn Access>,
+    pub triggers: Arc<dyn Triggers>,
 }
 
 /// Makes who knows everybody, of the settings.
@@ -263,7 +282,7 @@ pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<O
         CatalogPlace::File(file) => file,
         CatalogPlace::Postgres(link) => {
             let catalog = Arc::new(PostgresCatalog::open(link).await.context("the catalog")?);
-            return Ok(Opened { catalog: catalog.clone(), access: catalog });
+            return Ok(Opened { catalog: catalog.clone(), access: catalog.clone(), triggers: catalog });
         }
     };
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -276,7 +295,7 @@ pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<O
     }
     let catalog = SqliteCatalog::open(&file).await;
     let catalog = Arc::new(catalog.with_context(|| format!("the catalog {}", file.display()))?);
-    Ok(Opened { catalog: catalog.clone(), access: catalog })
+    Ok(Opened { catalog: catalog.clone(), access: catalog.clone(), triggers: catalog })
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {

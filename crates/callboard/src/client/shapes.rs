@@ -2,7 +2,7 @@
 
 use callboard_core::{
     Timestamp,
-    id::{RunId, WorkflowId},
+    id::{RunId, TriggerId, WorkflowId},
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
@@ -49,6 +49,19 @@ pub struct Run {
     pub ended_at: Option<String>,
     #[serde(default)]
     pub unreadable: bool,
+}
+
+/// A trigger.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Trigger {
+    pub id: TriggerId,
+    pub workflow_id: WorkflowId,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub enabled: bool,
 }
 
 /// Why a run or a step failed.

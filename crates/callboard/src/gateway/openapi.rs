@@ -4,6 +4,7 @@
 
 mod codes;
 mod routes;
+mod triggers;
 
 use crate::access::Permission;
 use axum::response::{IntoResponse, Response};
@@ -25,11 +26,16 @@ pub async fn text() -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(JSON))], TEXT.as_str()).into_response()
 }
 
+/// Returns every route that is described.
+fn described() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(triggers::ROUTES)
+}
+
 /// Returns the description.
 pub fn document() -> Value {
     let mut types = Types::new();
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in described() {
         let operation = types.operation(route);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method] = operation;
@@ -49,6 +55,7 @@ pub fn document() -> Value {
         "tags": [
             {"name": "workflows", "description": "Definitions and their versions"},
             {"name": "runs", "description": "Executions, and what may be done to them"},
+            {"name": "triggers", "description": "What starts runs by itself: schedules, webhooks"},
             {"name": "language", "description": "What definitions are written in; nothing is saved"},
             {"name": "access", "description": "Keys, projects, the audit, and who asks"},
             {"name": "server", "description": "The server itself"},
@@ -136,11 +143,16 @@ impl Types {
 
     fn parameters(&mut self, route: &Route) -> Vec<Value> {
         let mut parameters = Vec::new();
-        if route.path.contains("{id}") {
+        let named = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        for name in named {
             // Of a run its name, or the whole text as answers have it.
             let whole = if route.tag == "runs" { "([a-z][a-z0-9-]{0,31}~)?" } else { "" };
-            let schema = json!({"type": "string", "pattern": format!("^{whole}[A-Za-z0-9_-]{{1,64}}$")});
-            parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema}));
+            let pattern = match name {
+                "project" => "^[a-z][a-z0-9-]{0,31}$".to_owned(),
+                _ => format!("^{whole}[A-Za-z0-9_-]{{1,64}}$"),
+            };
+            let schema = json!({"type": "string", "pattern": pattern});
+            parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
         }
         for of in route.query {
             let schema = self.inline(*of);

@@ -4,8 +4,8 @@
 //! What is asked for by another transport gets a table of its own with the same permissions.
 
 use super::{
-    Gateway, access, audit, events, health, keys, language, me, metrics, openapi, projects, runs, starts,
-    workflows,
+    Gateway, access, audit, events, health, hooks, keys, language, me, metrics, openapi, projects, runs,
+    starts, triggers, workflows,
 };
 use crate::access::Permission::{self, Administer, Edit, Govern, Operate, Public, Read};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -73,6 +73,19 @@ pub const ROUTES: &[Route] = &[
     Route::new("POST", "/api/v1/runs/{id}/signal", Operate, |of| on(of, runs::signal)),
     Route::new("POST", "/api/v1/runs/{id}/approve", Operate, |of| on(of, runs::approve)),
     Route::new("POST", "/api/v1/runs/{id}/rerun", Operate, |of| on(of, runs::rerun)),
+    Route::new("GET", "/api/v1/triggers", Read, |of| on(of, triggers::list)),
+    Route::new("POST", "/api/v1/triggers", Edit, |of| on(of, triggers::create)),
+    Route::new("POST", "/api/v1/triggers/preview", Read, |of| on(of, triggers::preview)),
+    Route::new("GET", "/api/v1/triggers/{id}", Read, |of| on(of, triggers::read)),
+    Route::new("PUT", "/api/v1/triggers/{id}", Edit, |of| on(of, triggers::replace)),
+    Route::new("DELETE", "/api/v1/triggers/{id}", Edit, |of| on(of, triggers::delete)),
+    Route::new("POST", "/api/v1/triggers/{id}/enable", Edit, |of| on(of, triggers::enable)),
+    Route::new("POST", "/api/v1/triggers/{id}/disable", Edit, |of| on(of, triggers::disable)),
+    Route::new("POST", "/api/v1/triggers/{id}/secret", Edit, |of| on(of, triggers::renew_secret)),
+    Route::new("POST", "/api/v1/triggers/{id}/fire", Operate, |of| on(of, triggers::fire)),
+    Route::new("GET", "/api/v1/triggers/{id}/fires", Read, |of| on(of, triggers::fires)),
+    // Who may is told by what a delivery is signed with.
+    Route::new("POST", "/hooks/{project}/{trigger}", Public, |of| on(of, hooks::deliver)),
     Route::new("GET", "/api/v1/node-kinds", Read, |of| on(of, language::node_kinds)),
     Route::new("POST", "/api/v1/expressions/evaluate", Read, |of| on(of, language::evaluate)),
     Route::new("GET", "/api/v1/keys", Administer, |of| on(of, keys::list)),

@@ -5,16 +5,18 @@ mod reads;
 
 use super::*;
 use crate::access::Gatekeeper;
-use crate::operations::{Heavy, Projections, Runs, Told};
+use crate::operations::{Heavy, Projections, Rates, Runs, Told, TriggerParts};
+use crate::triggers::Vault;
 use axum::body::Body;
-use callboard_actors::{Keyring, Recorded, protocol::Caller};
-use callboard_catalog::{Access, Catalog, SqliteCatalog};
+use callboard_actors::{Keyring, Projects, Recorded, protocol::Caller};
+use callboard_catalog::{Catalog, SqliteCatalog};
+use callboard_connectors::{http::Guarded, secret::Secret};
 use callboard_core::{Timestamp, id::RunId};
 use callboard_sidecar::{Endpoint, Sidecar};
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -25,9 +27,11 @@ mod described;
 mod doors;
 mod language;
 mod promises;
+mod triggers;
 
 struct Api {
     router: Router,
+    operations: Operations,
     catalog: Arc<dyn Catalog>,
     notices: broadcast::Sender<Recorded>,
     _folder: Option<TempDir>,
@@ -64,7 +68,7 @@ impl Api {
     /// An API over this catalog; without a sidecar none answers.
     fn of(
         catalog: Arc<dyn Catalog>,
-        access: Arc<dyn Access>,
+        access: Arc<SqliteCatalog>,
         limits: Limits,
         sidecar: Option<Sidecar>,
     ) -> Self {
@@ -93,7 +97,16 @@ impl Api {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told: Told::Here,
-                access: Gatekeeper::new(access, b"", Vec::new()),
+                access: Gatekeeper::new(access.clone(), b"", Vec::new()),
+                triggers: TriggerParts {
+                    store: access,
+                    vault: Vault::new(&[7; 32]),
+                    projects: Projects::usual(
+                        Arc::new(Guarded::new(Vec::new(), Vec::new())),
+                        Arc::new(BTreeMap::from([("hook".to_owned(), Secret::new("hush"))])),
+                    ),
+                    rates: Rates::default(),
+                },
                 oidc: None,
                 stop: stop.clone(),
             },
@@ -102,7 +115,8 @@ impl Api {
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
         };
-        Self { catalog, notices, router: gateway.router(), _folder: None }
+        let operations = gateway.operations.clone();
+        Self { catalog, notices, operations, router: gateway.router(), _folder: None }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

@@ -112,7 +112,7 @@ async fn text(saving: &Saving, headers: &HeaderMap, body: Body) -> Result<Text, 
 }
 
 /// Reads `If-Match: "3"`; `*` matches any version.
-fn expected(headers: &HeaderMap) -> Result<Option<u32>, Error> {
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<u32>, Error> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
@@ -123,7 +123,7 @@ fn expected(headers: &HeaderMap) -> Result<Option<u32>, Error> {
     version.map(Some).ok_or_else(wrong)
 }
 
-fn tag(version: u32) -> String {
+pub(super) fn tag(version: impl std::fmt::Display) -> String {
     format!("\"{version}\"")
 }
 

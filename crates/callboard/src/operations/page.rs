@@ -1,7 +1,7 @@
 //! Pages of lists: `limit`, `cursor`, `next`.
 
 use super::Refusal;
-use callboard_core::id::{KeyId, ProjectId, RunId, WorkflowId};
+use callboard_core::id::{KeyId, ProjectId, RunId, TriggerId, WorkflowId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,11 @@ impl Page {
 
     /// Returns the cursor of a list of keys.
     pub fn after_key(&self) -> Result<Option<KeyId>, Refusal> {
+        self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
+    }
+
+    /// Returns the cursor of a list of triggers.
+    pub fn after_trigger(&self) -> Result<Option<TriggerId>, Refusal> {
         self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
     }
 

@@ -1,7 +1,11 @@
 //! Reads what is asked as a type of ours, and finds all mistakes at once: by the schema of the type, as in definitions.
 
 use super::Refusal;
-use callboard_core::{Problem, id::OperationId, schema};
+use callboard_core::{
+    Problem,
+    id::{OperationId, TriggerId},
+    schema,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -35,6 +39,11 @@ impl Key {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Names what a trigger starts for an occasion. A caller's key has no blank, so nobody else names anything so.
+    pub fn of_occasion(trigger: &TriggerId, occasion: &str) -> Self {
+        Self(format!("trigger {trigger} {occasion}"))
     }
 
     /// Returns the id of an operation: the caller's key, or a fresh one.

@@ -63,7 +63,7 @@ pub struct Started {
     /// It had begun before.
     pub replayed: bool,
     /// From before the start, so that none is missed.
-    notices: broadcast::Receiver<Recorded>,
+    pub(super) notices: broadcast::Receiver<Recorded>,
 }
 
 // === impl Operations ===
@@ -96,7 +96,7 @@ impl Operations {
         self.started(trace, run, None, start).await
     }
 
-    async fn started(
+    pub(super) async fn started(
         &self,
         trace: &Trace,
         run: RunId,
@@ -146,7 +146,7 @@ impl Operations {
 }
 
 /// Returns the body of the actor's `start`. Without a key the run's id is made up, so that nobody can have used it.
-fn start_body(mut body: Value, key: Option<Key>, input: Option<Value>) -> Value {
+pub(super) fn start_body(mut body: Value, key: Option<Key>, input: Option<Value>) -> Value {
     if key.is_none() {
         body["first"] = true.into();
     }
@@ -163,7 +163,7 @@ async fn maybe_ended(notices: &mut broadcast::Receiver<Recorded>) {
 }
 
 /// A start with a key names its run by it, so that a repetition finds the same run.
-fn run_id(project: &ProjectId, of: &str, key: Option<&Key>) -> RunId {
+pub(super) fn run_id(project: &ProjectId, of: &str, key: Option<&Key>) -> RunId {
     let name = match key {
         Some(key) => {
             // Lengths keep ("a", "bc") and ("ab", "c") apart.

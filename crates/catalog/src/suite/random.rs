@@ -4,6 +4,7 @@
 //! paged by runs that are there or not. What is compared is the whole answer, errors by their kind.
 
 mod access;
+mod triggers;
 
 use super::{at, batch, hash};
 use crate::{
@@ -19,6 +20,7 @@ use serde_json::{Map, json};
 use std::fmt::Debug;
 
 pub use access::ask;
+pub use triggers::pull;
 
 /// A sequence that is the same for the same seed (SplitMix64).
 pub struct Chance {

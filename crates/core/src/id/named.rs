@@ -1,4 +1,4 @@
-//! Ids that are their text and nothing else: of workflows, of operations and of keys.
+//! Ids that are their text and nothing else: of workflows, of operations, of keys and of triggers.
 
 use super::{NoId, is_id, text};
 use serde::{Deserialize, Deserializer};
@@ -19,8 +19,13 @@ pub struct OperationId(Arc<str>);
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(Arc<str>);
 
+/// What starts runs by itself: a UUIDv7 where we make it, and a part of a webhook's address. A clone is cheap.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TriggerId(Arc<str>);
+
 const FORM: NoId = NoId { what: "a workflow's id", form: "1 to 64 of A-Z a-z 0-9 _ -" };
 const KEY: NoId = NoId { what: "a key's id", form: "8 to 32 of a-z 0-9" };
+const TRIGGER: NoId = NoId { what: "a trigger's id", form: "1 to 64 of A-Z a-z 0-9 _ -" };
 
 macro_rules! named {
     ($($id:ident)*) => {
@@ -47,7 +52,7 @@ macro_rules! named {
     };
 }
 
-named!(WorkflowId OperationId KeyId);
+named!(WorkflowId OperationId KeyId TriggerId);
 
 /// What no caller's key begins with: a key has no blank.
 const UNREPEATED: &str = "once ";
@@ -77,6 +82,15 @@ impl FromStr for WorkflowId {
     /// Reads 1 to 64 of `A-Z a-z 0-9 _ -`.
     fn from_str(text: &str) -> Result<Self, NoId> {
         if is_id(text) { Ok(Self::new(text)) } else { Err(FORM) }
+    }
+}
+
+impl FromStr for TriggerId {
+    type Err = NoId;
+
+    /// Reads 1 to 64 of `A-Z a-z 0-9 _ -`.
+    fn from_str(text: &str) -> Result<Self, NoId> {
+        if is_id(text) { Ok(Self::new(text)) } else { Err(TRIGGER) }
     }
 }
 

@@ -7,6 +7,7 @@ mod errors;
 mod files;
 mod page;
 mod runs;
+mod triggers;
 mod workflows;
 
 use super::api::Api;

@@ -5,7 +5,7 @@ use crate::harness::root;
 use serde_json::Value;
 
 /// A fenced block: what stands behind the fence, and the text.
-fn blocks(text: &str) -> Vec<(String, String)> {
+pub fn blocks(text: &str) -> Vec<(String, String)> {
     let mut parts = text.split("\n```").skip(1).step_by(2);
     let mut found = Vec::new();
     for part in &mut parts {

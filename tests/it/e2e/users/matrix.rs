@@ -191,6 +191,8 @@ async fn what_belongs_to_another_project_is_not_there() {
     let run = ours.start(&workflow, json!({})).await;
     ours.until(&run, "completed").await;
     let key = id_of(&server.admin).to_string();
+    let hourly = json!({"workflow_id": workflow, "kind": "schedule", "settings": {"every": "1h"}});
+    let trigger = ours.post("/triggers", hourly).await["id"].as_str().expect("an id").to_owned();
 
     let routes = routes(&ours.get("/openapi.json").await);
     let with_id =
@@ -201,6 +203,7 @@ async fn what_belongs_to_another_project_is_not_there() {
             Some("workflows") => &workflow,
             Some("runs") => &run,
             Some("keys") => &key,
+            Some("triggers") => &trigger,
             other => panic!("of what is {other:?}?"),
         };
         let never = if id == &key { "abcdefghijkl" } else { "never-there" };
@@ -209,6 +212,9 @@ async fn what_belongs_to_another_project_is_not_there() {
             Some("signal") => Some(json!({"name": "go"})),
             Some("approve") => Some(json!({"node": "a", "approved": true})),
             Some("rerun") => Some(json!({"from": "a"})),
+            _ if asked.method == "PUT" && asked.path.contains("/triggers/") => {
+                Some(json!({"settings": {"every": "2h"}}))
+            }
             _ if asked.method == "PUT" => Some(definition.clone()),
             _ if asked.method == "POST" => Some(json!({})),
             _ => None,
@@ -221,7 +227,7 @@ async fn what_belongs_to_another_project_is_not_there() {
         compared += 1;
     }
     assert!(compared >= 14, "{compared}");
-    for list in ["/workflows", "/runs"] {
+    for list in ["/workflows", "/runs", "/triggers"] {
         assert_eq!(theirs.get(list).await["items"], json!([]), "{list}");
         assert_eq!(ours.get(list).await["items"].as_array().map(Vec::len), Some(1), "{list}");
     }

@@ -88,20 +88,20 @@ pub const ANSWERED: [(&str, &str); 3] = [
     ("Idempotency-Replayed", "`true` where this was done before, under the same key; absent otherwise."),
 ];
 
-const fn of<T: JsonSchema>() -> Of {
+pub(super) const fn of<T: JsonSchema>() -> Of {
     |generator| generator.subschema_for::<T>()
 }
 
-const fn ok(description: &'static str, content: Content) -> Answer {
+pub(super) const fn ok(description: &'static str, content: Content) -> Answer {
     Answer { status: 200, description, content, headers: &[] }
 }
 
-const KEY: &[&str] = &["Idempotency-Key"];
-const TAG: &[&str] = &["ETag"];
-const PLACED: &[&str] = &["Location", REPLAYED];
+pub(super) const KEY: &[&str] = &["Idempotency-Key"];
+pub(super) const TAG: &[&str] = &["ETag"];
+pub(super) const PLACED: &[&str] = &["Location", REPLAYED];
 const AGAIN: &[&str] = &[REPLAYED];
 const REPLAYED: &str = "Idempotency-Replayed";
-const NO_QUERY: &[Of] = &[];
+pub(super) const NO_QUERY: &[Of] = &[];
 const PAGED: &[Of] = &[of::<Page>()];
 const WAITING: &[Of] = &[of::<Wait>()];
 const SAVING: &[Of] = &[of::<Saving>()];
@@ -145,7 +145,7 @@ const fn operation(
 }
 
 /// A read.
-const fn read(
+pub(super) const fn read(
     path: &'static str,
     tag: &'static str,
     id: &'static str,
@@ -497,7 +497,7 @@ pub const ROUTES: &[Route] = &[
     ),
 ];
 
-const GONE: &[Answer] =
+pub(super) const GONE: &[Answer] =
     &[Answer { status: 204, description: "It is done.", content: Content::None, headers: &[] }];
 
 const ALIVE: &[Answer] = &[ok("The server answers.", Content::Json(of::<Alive>()))];

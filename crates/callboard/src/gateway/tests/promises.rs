@@ -12,9 +12,11 @@ enum By {
     Run,
     /// The run's id, which is made of the key; what it was started with is compared.
     Start,
+    /// What is made: its id is made of the key, and what it was made with is compared.
+    Name,
 }
 
-const PROMISES: [(&str, &str, By); 11] = [
+const PROMISES: [(&str, &str, By); 13] = [
     ("post", "/api/v1/workflows", By::Catalog),
     ("put", "/api/v1/workflows/{id}", By::Catalog),
     ("delete", "/api/v1/workflows/{id}", By::Catalog),
@@ -26,18 +28,27 @@ const PROMISES: [(&str, &str, By); 11] = [
     ("post", "/api/v1/runs/{id}/signal", By::Run),
     ("post", "/api/v1/runs/{id}/approve", By::Run),
     ("post", "/api/v1/runs/{id}/rerun", By::Run),
+    ("post", "/api/v1/triggers", By::Name),
+    ("post", "/api/v1/triggers/{id}/fire", By::Name),
 ];
 
 /// These only ask, with a body.
-const CHANGES_NOTHING: [&str; 2] = ["/api/v1/workflows/check", "/api/v1/expressions/evaluate"];
+const CHANGES_NOTHING: [&str; 3] =
+    ["/api/v1/workflows/check", "/api/v1/expressions/evaluate", "/api/v1/triggers/preview"];
 
-/// Their answers hold a secret, which is kept nowhere, or their callers name what is made or deleted: a second time is told.
-const TAKE_NO_KEY: [&str; 5] = [
+/// Their answers hold a secret, which is kept nowhere, or their callers name what is made, changed or deleted: a second time is
+/// told, or changes nothing. A delivery is named by what signs it.
+const TAKE_NO_KEY: [&str; 10] = [
     "/api/v1/keys",
     "/api/v1/keys/{id}",
     "/api/v1/keys/{id}/rotate",
     "/api/v1/projects",
     "/api/v1/projects/{id}",
+    "/api/v1/triggers/{id}",
+    "/api/v1/triggers/{id}/enable",
+    "/api/v1/triggers/{id}/disable",
+    "/api/v1/triggers/{id}/secret",
+    "/hooks/{project}/{trigger}",
 ];
 
 /// What is sent, and something else that may be sent there as well.
@@ -207,7 +218,7 @@ async fn who_asks_at_once_under_one_key_gets_one_answer() {
 
 #[tokio::test]
 async fn what_the_run_remembers_is_asked_of_it_under_the_key_and_told_in_a_header() {
-    for (method, path, by) in PROMISES.into_iter().filter(|(.., by)| *by != By::Catalog) {
+    for (method, path, by) in PROMISES.into_iter().filter(|(.., by)| matches!(by, By::Run | By::Start)) {
         for (before, key) in [(false, Some("k")), (true, Some("k")), (true, None)] {
             let calls = wire::Calls::default();
             let answer: fn(&str) -> Value = match before {
