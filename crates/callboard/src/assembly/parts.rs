@@ -5,7 +5,7 @@ use crate::{
     access::{Gatekeeper, Issuer, IssuerKeys, KeySet},
     config::{Config, WorkerToken},
     document::{self, Agents},
-    gateway::{Gateway, HttpMetrics, Limits, Readiness},
+    gateway::{Gateway, HttpMetrics, Limits, Page, Readiness},
     operations::{Heavy, Oidc, Operations, Projections, Runs, Told},
     private,
     say::say,
@@ -180,6 +180,7 @@ impl Parts {
             limits: Limits::new(config.server.concurrency, config.server.streams),
             metrics: HttpMetrics::new(&self.registry)?,
             registry: self.registry.clone(),
+            page: Page::built(),
         })
     }
 }

@@ -101,6 +101,7 @@ impl Api {
             limits,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
+            page: Page::none(),
         };
         Self { catalog, notices, router: gateway.router(), _folder: None }
     }
