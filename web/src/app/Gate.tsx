@@ -31,6 +31,7 @@ export function Gate({ children }: { children: ReactNode }) {
   if (me.error && !me.data) {
     return (
       <StateOf
+        isPage
         title="Callboard can’t be reached"
         text={sentenceOf(me.error)}
         action={<Button onClick={() => void me.refetch()}>Try again</Button>}

@@ -73,7 +73,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 export function bodyOf(node: DefNode): Graph | undefined {
   const body = node.config?.body;
-  return isObject(body) ? (body as Graph) : undefined;
+  return isObject(body) ? body : undefined;
 }
 
 /** Visits every node, outer ones first. */
@@ -104,13 +104,9 @@ export function graphIn(document: Definition, container: string | null): Graph |
 
 /** Changes one node, wherever it stands; all else is the same object as before. */
 export function editNode<G extends Graph>(graph: G, id: string, edit: (node: DefNode) => DefNode): G {
-  let changed = false;
-  const nodes = nodesOf(graph).map((node) => {
-    const next = node.id === id ? edit(node) : inBody(node, (body) => editNode(body, id, edit));
-    changed ||= next !== node;
-    return next;
-  });
-  return changed ? { ...graph, nodes } : graph;
+  return withNodes(graph, (node) =>
+    node.id === id ? edit(node) : inBody(node, (body) => editNode(body, id, edit)),
+  );
 }
 
 /** Changes the graph of a body, or the whole one. */
@@ -125,13 +121,14 @@ export function editGraph(
 
 /** Changes every graph there is, inner ones first. */
 export function editGraphs<G extends Graph>(graph: G, edit: (graph: Graph) => Graph): G {
-  let changed = false;
-  const nodes = nodesOf(graph).map((node) => {
-    const next = inBody(node, (body) => editGraphs(body, edit));
-    changed ||= next !== node;
-    return next;
-  });
-  return edit(changed ? { ...graph, nodes } : graph) as G;
+  return edit(withNodes(graph, (node) => inBody(node, (body) => editGraphs(body, edit)))) as G;
+}
+
+/** The graph with other nodes; the same object where none is another one. */
+function withNodes<G extends Graph>(graph: G, edit: (node: DefNode) => DefNode): G {
+  const before = nodesOf(graph);
+  const nodes = before.map(edit);
+  return nodes.some((node, index) => node !== before[index]) ? { ...graph, nodes } : graph;
 }
 
 function inBody(node: DefNode, edit: (body: Graph) => Graph): DefNode {

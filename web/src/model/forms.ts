@@ -60,7 +60,7 @@ function withoutNull(schema: Schema, root: Schema): Schema {
   const choices = own.anyOf;
   if (Array.isArray(choices)) {
     const left = choices.filter((choice) => isSchema(choice) && choice.type !== 'null');
-    const [only] = left;
+    const only: unknown = left[0];
     if (left.length === 1 && isSchema(only)) {
       const rest = { ...result };
       delete rest.anyOf;

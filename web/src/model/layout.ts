@@ -58,7 +58,8 @@ export function layout(graph: Graph, sizeOf: (id: string) => Sized): Record<stri
 /** Each node one column behind the last of those before it. What turns in a circle stays where it was met first. */
 function inColumns(ids: string[], edges: DefEdge[]): string[][] {
   const column = new Map(ids.map((id) => [id, 0]));
-  for (let pass = 0; pass < ids.length; pass += 1) {
+  // Without circles each pass settles one column more, so as many passes as nodes are enough.
+  for (const _ of ids) {
     let moved = false;
     for (const edge of edges) {
       const wanted = (column.get(edge.source) ?? 0) + 1;

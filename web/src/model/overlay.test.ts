@@ -106,6 +106,34 @@ describe('a run on the drawing', () => {
     expect(upTo(history(), 2)).toHaveLength(21);
   });
 
+  it('begins every node anew that runs again, also where all events come at once', () => {
+    const chain: Definition = {
+      name: 'x',
+      nodes: [
+        { id: 'a', type: 'agent' },
+        { id: 'b', type: 'agent' },
+      ],
+      edges: [{ source: 'a', target: 'b' }],
+    };
+    const at = (type: string, node: string, generation: number, tokens = 0) =>
+      event(type, { node, generation, data: { usage: { prompt_tokens: tokens, completion_tokens: 0 } } });
+    seq = 0;
+    const all = [
+      event('run.created'),
+      at('step.started', 'a', 1),
+      at('step.completed', 'a', 1, 5),
+      at('step.started', 'b', 1),
+      at('step.completed', 'b', 1, 7),
+      event('run.rerun', { data: { from: 'a' } }),
+      at('step.started', 'a', 2),
+      at('step.completed', 'a', 2, 11),
+      at('step.started', 'b', 2),
+    ];
+    const { nodes } = advance(empty('r'), all, shapeOf(chain));
+    expect(nodes.a).toMatchObject({ status: 'completed', tokens: 11, generation: 2 });
+    expect(nodes.b).toMatchObject({ status: 'running', tokens: 0, generation: 2 });
+  });
+
   it('knows pause, resume and cancel', () => {
     const states = ['run.paused', 'run.resumed', 'run.cancelled', 'run.continued'].map((type, index) => {
       const one = { seq: index + 1, at: '', type };

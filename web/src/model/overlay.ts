@@ -65,7 +65,7 @@ export const empty = (run: string): Overlay => ({
   nodes: {},
 });
 
-const FRESH: NodeRun = {
+const FRESH: Readonly<NodeRun> = Object.freeze({
   status: 'pending',
   generation: 1,
   attempt: 0,
@@ -75,9 +75,9 @@ const FRESH: NodeRun = {
   error: null,
   branch: null,
   retryAt: null,
-  iterations: {},
-  rounds: { begun: 0, ended: 0 },
-};
+  iterations: Object.freeze({}),
+  rounds: Object.freeze({ begun: 0, ended: 0 }),
+});
 
 const ENDS: Record<string, StepStatus> = {
   'step.completed': 'completed',
@@ -109,10 +109,12 @@ export function advance(overlay: Overlay, events: readonly RunEvent[], shape: Sh
 }
 
 function foldStep(overlay: Overlay, event: RunEvent, id: string, copied: Set<string>, shape: Shape): void {
-  const before = overlay.nodes[id] ?? FRESH;
-  const node = copied.has(id)
-    ? before
-    : { ...before, iterations: { ...before.iterations }, rounds: { ...before.rounds } };
+  const known = overlay.nodes[id];
+  const before = known ?? FRESH;
+  const node =
+    known && copied.has(id)
+      ? known
+      : { ...before, iterations: { ...before.iterations }, rounds: { ...before.rounds } };
   copied.add(id);
   overlay.nodes[id] = node;
   const data = fieldsOf(event.data);

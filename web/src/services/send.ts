@@ -48,7 +48,7 @@ function addressed(args: FetchArgs): string {
   const url = new URL(args.url, origin());
   for (const [name, value] of Object.entries((args.params ?? {}) as Record<string, unknown>)) {
     if (value !== undefined && value !== null && value !== '')
-      url.searchParams.set(name, String(value as string));
+      url.searchParams.set(name, `${value as string}`);
   }
   return url.toString();
 }

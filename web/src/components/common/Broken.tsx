@@ -9,6 +9,7 @@ export function Broken() {
   return (
     <main>
       <State
+        isPage
         title="This page failed"
         text={`${text} What you edited is kept in this browser.`}
         action={<Button onClick={() => location.reload()}>Load it again</Button>}

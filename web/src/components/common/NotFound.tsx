@@ -5,6 +5,7 @@ import { State } from './State';
 export function NotFound() {
   return (
     <State
+      isPage
       title="There is nothing here"
       text="The address may be mistyped, or what it led to is gone."
       action={

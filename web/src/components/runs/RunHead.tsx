@@ -29,7 +29,7 @@ export function RunHead({ run, status, isConnected }: { run: Run; status: RunSta
   const once = () => ({ id: run.id, 'Idempotency-Key': crypto.randomUUID(), nothing: {} });
   const ms = between(run.started_at, run.ended_at);
   const isOver = hasEnded(status);
-  const tokens = (run.usage.prompt_tokens ?? 0) + (run.usage.completion_tokens ?? 0);
+  const tokens = run.usage.prompt_tokens + run.usage.completion_tokens;
   return (
     <>
       <header className="editor-head">

@@ -18,6 +18,7 @@ export function RunPage() {
   useEffect(() => {
     if (!definition.data) return;
     act(opened(definition.data));
+    // eslint-disable-next-line react-hooks/set-state-in-effect -- what is below reads the store, which has it only now
     setOpen(id);
   }, [act, definition.data, id]);
   if (isFailure(run.error) && run.error.status === 404) return <NotFound />;

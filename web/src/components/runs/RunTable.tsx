@@ -80,7 +80,7 @@ function Took({ run }: { run: RunItem }) {
   if (!('usage' in run))
     return <Table.Td colSpan={3}>It can’t be read: it is damaged, or newer than this server.</Table.Td>;
   const ms = between(run.started_at, run.ended_at);
-  const tokens = (run.usage.prompt_tokens ?? 0) + (run.usage.completion_tokens ?? 0);
+  const tokens = run.usage.prompt_tokens + run.usage.completion_tokens;
   return (
     <>
       <Table.Td>{ms === null ? '' : span(ms)}</Table.Td>

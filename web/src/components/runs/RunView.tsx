@@ -22,25 +22,26 @@ export function RunView({ run }: { run: Run }) {
       <div className="run-drawing">
         <Builder readOnly />
       </div>
+      {newest > 1 && (
+        <div className="run-generations">
+          <SegmentedControl
+            size="xs"
+            aria-label="Generation"
+            data={Array.from({ length: newest }, (_, index) => ({
+              value: String(index + 1),
+              label: `Generation ${index + 1}`,
+            }))}
+            value={String(generation)}
+            onChange={(value) => choose(Number(value))}
+          />
+        </div>
+      )}
       <Tabs defaultValue="timeline" className="run-tabs" keepMounted={false}>
         <Tabs.List>
           <Tabs.Tab value="timeline">Timeline</Tabs.Tab>
           <Tabs.Tab value="steps">Steps</Tabs.Tab>
           <Tabs.Tab value="data">Input and output</Tabs.Tab>
           <Tabs.Tab value="history">History</Tabs.Tab>
-          {newest > 1 && (
-            <SegmentedControl
-              className="run-generations"
-              size="xs"
-              aria-label="Generation"
-              data={Array.from({ length: newest }, (_, index) => ({
-                value: String(index + 1),
-                label: `Generation ${index + 1}`,
-              }))}
-              value={String(generation)}
-              onChange={(value) => choose(Number(value))}
-            />
-          )}
         </Tabs.List>
         <Tabs.Panel value="timeline">
           <Timeline run={run.id} generation={generation} />

@@ -39,7 +39,7 @@ export function StepTable({ run, generation }: { run: string; generation: number
           const step = steps[index];
           if (!step) return null;
           const ms = between(step.started_at, step.ended_at);
-          const tokens = (step.usage.prompt_tokens ?? 0) + (step.usage.completion_tokens ?? 0);
+          const tokens = step.usage.prompt_tokens + step.usage.completion_tokens;
           return (
             <div
               key={index}

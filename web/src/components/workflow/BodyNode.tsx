@@ -6,7 +6,7 @@ import type { NodeData } from '../../model/graph';
 import { addNode, toggleCollapsed } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { Handles } from './Handles';
-import { iconOf } from './kindIcon';
+import { KindIcon } from './KindIcon';
 import { NodeState } from './NodeState';
 import { ProblemMark } from './ProblemMark';
 
@@ -15,13 +15,12 @@ export const BodyNode = memo(function BodyNode({ id, data, isConnectable }: Node
   const { label, type, outputs, node } = data as NodeData;
   const act = useAct();
   const status = useSeen((state) => state.workflow.overlay?.nodes[id]?.status);
-  const Sign = iconOf(type);
   const body = node ? bodyOf(node) : undefined;
   const isEmpty = !body || nodesOf(body).length === 0;
   return (
     <div className="node node-body" data-testid={id} data-family={kindOf(type).family} data-status={status}>
       <div className="node-head">
-        <Sign size={18} stroke={1.7} aria-hidden />
+        <KindIcon type={type} size={18} />
         <span className="node-label">{label}</span>
         <span className="node-says">{node ? sentence(node) : ''}</span>
         <button type="button" className="node-fold nodrag" onClick={() => act(toggleCollapsed(id))}>

@@ -11,7 +11,7 @@ import {
   type Node,
   type NodeChange,
 } from '@xyflow/react';
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { useCallback, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { refusal } from '../../model/edits';
 import type { FlowEdge } from '../../model/graph';
 import type { Position } from '../../model/document';
@@ -51,20 +51,24 @@ export function Canvas({ readOnly, onPalette, onHelp }: Props) {
   const taken = useTaken();
 
   // Without a size, as outside of a browser, nothing would be visible.
+  // eslint-disable-next-line react-hooks/set-state-in-effect -- it is known once it is mounted, and never changes
   useLayoutEffect(() => setSized((wrapper.current?.clientWidth ?? 0) > 0), []);
-  useEffect(() => {
+  // The drawing changed, or another node was selected: the copy follows before anything is shown.
+  const [followed, setFollowed] = useState({ drawn, selected });
+  if (followed.drawn !== drawn) {
     setNodes((before) => {
       const marked = new Set(before.filter((node) => node.selected).map((node) => node.id));
       return drawn.map((node) => ({ ...(node as unknown as Node), selected: marked.has(node.id) }));
     });
-  }, [drawn]);
-  useEffect(() => {
+  }
+  if (followed.selected !== selected) {
     setNodes((before) => {
       // One of several that are marked: they stay marked together.
       if (before.some((node) => node.selected && node.id === selected)) return before;
       return before.map((node) => mark(node, node.id === selected));
     });
-  }, [selected]);
+  }
+  if (followed.drawn !== drawn || followed.selected !== selected) setFollowed({ drawn, selected });
   const edges = useMemo<Edge[]>(
     () => edgesDrawn.map((edge) => edgeOf(edge, chosen.has(edge.id), taken(edge))),
     [edgesDrawn, chosen, taken],
@@ -157,7 +161,12 @@ export function Canvas({ readOnly, onPalette, onHelp }: Props) {
         aria-label="Drawing of the workflow; the outline beside it holds the same"
       >
         <Background variant={BackgroundVariant.Dots} gap={24} size={1.2} />
-        <MiniMap pannable zoomable nodeClassName={(node) => `mini mini-${node.type ?? ''}`} />
+        <MiniMap
+          style={{ width: 150, height: 100 }}
+          pannable
+          zoomable
+          nodeClassName={(node) => `mini mini-${node.type ?? ''}`}
+        />
       </ReactFlow>
       {why && (
         <div className="canvas-why" role="status">

@@ -23,6 +23,7 @@ export function Editor({ workflow, me }: { workflow: Workflow; me: Me }) {
   const mayEdit = me.permissions.includes('edit');
   useEffect(() => {
     act(opened(definitionOf(workflow)));
+    // eslint-disable-next-line react-hooks/set-state-in-effect -- what is below reads the store, which has it only now
     setOpen(true);
     // Once: what is saved later is what is edited here.
     // eslint-disable-next-line react-hooks/exhaustive-deps
@@ -41,6 +42,7 @@ export function Editor({ workflow, me }: { workflow: Workflow; me: Me }) {
   if (open !== null && shown === null) setShown(open);
   const run = named ?? shown;
   const isConnected = useFollow(run, workflow.id, isOpen);
+  const isRunning = useSeen((state) => state.workflow.running);
   const [starts, setStarts] = useState(false);
   useBlocker(({ currentLocation, nextLocation }) => {
     const leaves = currentLocation.pathname !== nextLocation.pathname;
@@ -71,7 +73,7 @@ export function Editor({ workflow, me }: { workflow: Workflow; me: Me }) {
         isDirty={isDirty}
         mayEdit={mayEdit}
         mayRun={me.permissions.includes('operate')}
-        isConnected={isConnected}
+        isConnected={isConnected || !isRunning}
         restoredAt={kept.restoredAt}
         onDiscard={kept.discard}
         onRun={() => setStarts(true)}

@@ -51,7 +51,7 @@ export function NodeData({ node, run }: { node: string; run: string | null }) {
 /** One step in full. */
 export function StepData({ step, run }: { step: Step; run: string }) {
   const ms = between(step.started_at, step.ended_at);
-  const tokens = (step.usage.prompt_tokens ?? 0) + (step.usage.completion_tokens ?? 0);
+  const tokens = step.usage.prompt_tokens + step.usage.completion_tokens;
   return (
     <Stack gap="md">
       <div className="facts">
@@ -67,8 +67,10 @@ export function StepData({ step, run }: { step: Step; run: string }) {
       )}
       {isQuestion(step) && <Answer run={run} step={step} />}
       {step.status === 'running' && <AgentCard node={step.node} />}
-      {step.input !== null && step.input !== undefined && <Value name="Input" value={step.input} />}
-      {step.status === 'completed' && <Value name="Output" value={step.output ?? null} />}
+      {step.input !== null && step.input !== undefined && (
+        <Value name="Input" value={step.input as unknown} />
+      )}
+      {step.status === 'completed' && <Value name="Output" value={(step.output as unknown) ?? null} />}
       {(step.fallbacks ?? []).length > 0 && (
         <Value name="Models that gave no answer" value={step.fallbacks} />
       )}

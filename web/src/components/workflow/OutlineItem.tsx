@@ -8,7 +8,7 @@ import { outputsOf } from '../../model/kinds';
 import { addNode, moved, pasted, remove, select, updateEdge } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { Status } from '../common/Status';
-import { iconOf } from './kindIcon';
+import { KindIcon } from './KindIcon';
 
 interface Props {
   id: string;
@@ -27,7 +27,6 @@ export function OutlineItem({ id, label, kind, type, readOnly }: Props) {
   const problems = useSeen(
     (state) => state.workflow.problems.filter((problem) => problem.node === id).length,
   );
-  const Sign = iconOf(type);
   const show = () => {
     act(select(id));
     void flow.fitView({ nodes: [{ id }], maxZoom: 1, minZoom: 0.5, padding: 1 });
@@ -35,7 +34,7 @@ export function OutlineItem({ id, label, kind, type, readOnly }: Props) {
   return (
     <div className="outline-row">
       <button type="button" className="outline-item" aria-current={isSelected} onClick={show}>
-        <Sign size={16} stroke={1.7} aria-hidden />
+        <KindIcon type={type} size={16} />
         <span className="outline-label">{label}</span>
         <span className="visually-hidden">, {kind}</span>
         {status && <Status of={status} short />}

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'react';
 import { KINDS } from '../../model/kinds';
 import { addNode, chooseType } from '../../services/state';
 import { useAct } from '../../services/store';
-import { iconOf } from './kindIcon';
+import { KindIcon } from './KindIcon';
 
 /** Kinds of nodes with a search: for the node that was just added, or for one that is added by the choice. */
 export function Palette({ node, onClose }: { node: string; onClose: () => void }) {
@@ -56,7 +56,6 @@ export function Palette({ node, onClose }: { node: string; onClose: () => void }
       </div>
       <div id="palette-kinds" role="listbox" aria-label="Kinds">
         {kinds.map(({ name, label, about, family }, index) => {
-          const Sign = iconOf(name);
           return (
             // eslint-disable-next-line jsx-a11y-x/click-events-have-key-events -- the keys are those of the search field
             <div
@@ -69,7 +68,7 @@ export function Palette({ node, onClose }: { node: string; onClose: () => void }
               data-family={family}
               onClick={() => choose(name)}
             >
-              <Sign size={18} stroke={1.7} aria-hidden />
+              <KindIcon type={name} size={18} />
               <span className="palette-label">{label}</span>
               <span className="palette-about">{about}</span>
             </div>

@@ -12,7 +12,7 @@ import { NodeSettings } from './NodeSettings';
 import { ProblemList } from './ProblemList';
 import { RunSummary } from './RunSummary';
 import { WorkflowPanel } from './WorkflowPanel';
-import { iconOf } from './kindIcon';
+import { KindIcon } from './KindIcon';
 
 /** What is selected, in detail; with nothing selected the workflow itself. */
 export function Panel({ stored, readOnly }: { stored?: Stored; readOnly: boolean }) {
@@ -25,18 +25,17 @@ export function Panel({ stored, readOnly }: { stored?: Stored; readOnly: boolean
   if (!found) {
     return (
       <aside className="panel" aria-label="Workflow">
-        {hasRun && <RunSummary />}
+        {hasRun && <RunSummary isItsPage={readOnly} />}
         <WorkflowPanel part={selected === END ? 'output' : 'input'} readOnly={readOnly} stored={stored} />
       </aside>
     );
   }
   const { node } = found;
   const kind = kindOf(node.type);
-  const Sign = iconOf(node.type);
   return (
     <aside className="panel" aria-label={`Node ${labelOf(node)}`}>
       <div className="panel-head" data-family={kind.family}>
-        <Sign size={20} stroke={1.7} aria-hidden />
+        <KindIcon type={node.type} size={20} />
         <Title order={2}>{labelOf(node)}</Title>
         <Text size="xs" c="dimmed">
           {kind.label}

@@ -7,7 +7,7 @@ import { between, span } from '../../utils/time';
 import { Status } from '../common/Status';
 
 /** The run that is shown on the drawing. */
-export function RunSummary() {
+export function RunSummary({ isItsPage }: { isItsPage: boolean }) {
   const act = useAct();
   const overlay = useSeen((state) => state.workflow.overlay);
   if (!overlay) return null;
@@ -21,14 +21,16 @@ export function RunSummary() {
           {ms !== null && overlay.endedAt && <span>{span(ms)}</span>}
           {overlay.generation > 1 && <span>generation {overlay.generation}</span>}
         </div>
-        <Group gap="xs">
-          <Button component={Link} to={`/runs/${overlay.run}`} size="compact-xs" variant="default">
-            Open the run
-          </Button>
-          <Button size="compact-xs" variant="subtle" color="gray" onClick={() => act(runShown(null))}>
-            Hide
-          </Button>
-        </Group>
+        {!isItsPage && (
+          <Group gap="xs">
+            <Button component={Link} to={`/runs/${overlay.run}`} size="compact-xs" variant="default">
+              Open the run
+            </Button>
+            <Button size="compact-xs" variant="subtle" color="gray" onClick={() => act(runShown(null))}>
+              Hide
+            </Button>
+          </Group>
+        )}
       </Group>
       {overlay.error && (
         <Alert color="red" variant="outline" mt="xs" title={overlay.error.code}>

@@ -6,7 +6,7 @@ import type { NodeData } from '../../model/graph';
 import { toggleCollapsed } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { Handles } from './Handles';
-import { iconOf } from './kindIcon';
+import { KindIcon } from './KindIcon';
 import { NodeState } from './NodeState';
 import { ProblemMark } from './ProblemMark';
 
@@ -16,13 +16,12 @@ export const StepNode = memo(function StepNode({ id, data }: NodeProps) {
   const act = useAct();
   const status = useSeen((state) => state.workflow.overlay?.nodes[id]?.status);
   const said = useSeen((state) => state.workflow.agents.find((agent) => agent.node === id)?.said);
-  const Sign = iconOf(type);
   const isBody = node !== null && bodyOf(node) !== undefined;
   const words = status === 'running' && said ? said.slice(-90) : null;
   return (
     <div className="node" data-testid={id} data-family={kindOf(type).family} data-status={status}>
       <span className="node-sign">
-        <Sign size={20} stroke={1.7} aria-hidden />
+        <KindIcon type={type} size={20} />
       </span>
       <span className="node-text">
         <span className="node-label">{label}</span>

@@ -1,4 +1,5 @@
 import { NumberInput, Stack, Tabs, Textarea, TextInput, Title } from '@mantine/core';
+import { trimmed } from '../../model/forms';
 import type { Config } from '../../model/document';
 import { updateWorkflow } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
@@ -95,8 +96,10 @@ export function WorkflowPanel({ part, readOnly, stored }: Props) {
               disabled={readOnly}
               value={typeof settings.parallel === 'number' ? settings.parallel : ''}
               onChange={(value) => {
-                const { parallel: _, ...rest } = settings;
-                const next = typeof value === 'number' ? { ...rest, parallel: value } : rest;
+                const next = trimmed({
+                  ...settings,
+                  parallel: typeof value === 'number' ? value : undefined,
+                });
                 act(updateWorkflow({ settings: Object.keys(next).length > 0 ? next : undefined }));
               }}
             />

@@ -37,7 +37,6 @@ export function useKept(id: string, me: Me, save: Save, is: boolean) {
     if (!is || !isLooked) return;
     if (document === server) {
       void forget(key);
-      setRestoredAt(null);
       return;
     }
     const timer = setTimeout(() => {
@@ -53,5 +52,5 @@ export function useKept(id: string, me: Me, save: Save, is: boolean) {
     act(saved(now));
   }, [act, store]);
   const isKept = useCallback(() => done.current === store.getState().workflow.document, [store]);
-  return { restoredAt, discard, isKept };
+  return { restoredAt: document === server ? null : restoredAt, discard, isKept };
 }

@@ -24,4 +24,8 @@ const ICONS: Record<string, Icon> = {
   signal: IconBroadcast,
 };
 
-export const iconOf = (type: string): Icon => ICONS[type] ?? IconHelpSquareRounded;
+/** The sign of a kind of node. */
+export function KindIcon({ type, size }: { type: string; size: number }) {
+  const Sign = ICONS[type] ?? IconHelpSquareRounded;
+  return <Sign size={size} stroke={1.7} aria-hidden />;
+}
