@@ -59,7 +59,7 @@ export function layout(graph: Graph, sizeOf: (id: string) => Sized): Record<stri
 function inColumns(ids: string[], edges: DefEdge[]): string[][] {
   const column = new Map(ids.map((id) => [id, 0]));
   // Without circles each pass settles one column more, so as many passes as nodes are enough.
-  for (const _ of ids) {
+  for (let left = ids.length; left > 0; left -= 1) {
     let moved = false;
     for (const edge of edges) {
       const wanted = (column.get(edge.source) ?? 0) + 1;

@@ -23,4 +23,6 @@ function isKept(value: number, source: string | undefined): boolean {
   return Number.isSafeInteger(value) && source !== '-0';
 }
 
-export const write = (value: unknown, indent?: number): string => JSON.stringify(value, null, indent);
+/** A value that is none, as an empty field, is null. */
+export const write = (value: unknown, indent?: number): string =>
+  (JSON.stringify(value, null, indent) as string | undefined) ?? 'null';

@@ -46,9 +46,10 @@ export function headers(more?: HeadersInit): Headers {
 
 function addressed(args: FetchArgs): string {
   const url = new URL(args.url, origin());
-  for (const [name, value] of Object.entries((args.params ?? {}) as Record<string, unknown>)) {
-    if (value !== undefined && value !== null && value !== '')
-      url.searchParams.set(name, `${value as string}`);
+  for (const [name, value] of Object.entries(
+    (args.params ?? {}) as Record<string, string | number | boolean | null | undefined>,
+  )) {
+    if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, String(value));
   }
   return url.toString();
 }

@@ -3,8 +3,8 @@ import { NumberInput, TextInput } from '@mantine/core';
 
 /** A field for a text or a number. */
 export function InputTemplate(props: BaseInputTemplateProps) {
-  const { id, schema, value, required, disabled, readonly, onChange, options, placeholder, rawErrors } =
-    props;
+  const { id, schema, required, disabled, readonly, onChange, options, placeholder, rawErrors } = props;
+  const value: unknown = props.value;
   const invalid = (rawErrors?.length ?? 0) > 0;
   if (schema.type === 'number' || schema.type === 'integer') {
     return (
@@ -17,7 +17,7 @@ export function InputTemplate(props: BaseInputTemplateProps) {
         min={schema.minimum}
         max={schema.maximum}
         allowDecimal={schema.type === 'number'}
-        placeholder={schema.default === undefined ? placeholder : String(schema.default as number)}
+        placeholder={schema.default === undefined ? placeholder : String(schema.default)}
         onChange={(next) => onChange(typeof next === 'number' ? next : undefined)}
       />
     );
@@ -29,7 +29,7 @@ export function InputTemplate(props: BaseInputTemplateProps) {
       required={required}
       disabled={disabled ?? readonly}
       error={invalid}
-      placeholder={schema.default === undefined ? placeholder : String(schema.default as string)}
+      placeholder={schema.default === undefined ? placeholder : String(schema.default)}
       onChange={(event) =>
         onChange(event.currentTarget.value === '' ? options.emptyValue : event.currentTarget.value)
       }

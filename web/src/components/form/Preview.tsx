@@ -45,6 +45,6 @@ export function Preview({ as, run, node, text }: Props) {
 }
 
 function cut(value: unknown): string {
-  const text = typeof value === 'string' ? value : (write(value) ?? 'null');
+  const text = typeof value === 'string' ? value : write(value);
   return text.length > SHOWN ? `${text.slice(0, SHOWN)}… (${text.length} characters)` : text;
 }

@@ -1,19 +1,26 @@
 import type { RegistryWidgetsType, WidgetProps } from '@rjsf/utils';
 import { Select, Switch, Textarea } from '@mantine/core';
+import { write } from '../../model/lossless';
 import { titled } from './FieldTemplate';
 
+/** A choice as the list knows it: by its JSON where it is no text. */
+const named = (value: unknown): string => (typeof value === 'string' ? value : write(value));
+
 function Choice({ id, value, options, disabled, onChange, schema }: WidgetProps) {
-  const all = (options.enumOptions ?? []).map((option) => String(option.value as string));
+  const all = (options.enumOptions ?? []).map((option) => ({
+    label: option.label,
+    value: named(option.value),
+  }));
   return (
     <Select
       id={id}
       data={all}
-      value={value === undefined || value === null ? null : String(value as string)}
-      placeholder={schema.default === undefined ? '' : String(schema.default as string)}
+      value={value === undefined || value === null ? null : named(value)}
+      placeholder={schema.default === undefined ? '' : named(schema.default)}
       clearable
       disabled={disabled}
       onChange={(next) => {
-        const found = (options.enumOptions ?? []).find((option) => String(option.value as string) === next);
+        const found = (options.enumOptions ?? []).find((option) => named(option.value) === next);
         onChange(found?.value);
       }}
     />
@@ -21,7 +28,7 @@ function Choice({ id, value, options, disabled, onChange, schema }: WidgetProps)
 }
 
 function Flag({ id, value, label, disabled, onChange, schema }: WidgetProps) {
-  const is = value ?? schema.default;
+  const is: unknown = value ?? schema.default;
   return (
     <Switch
       id={id}

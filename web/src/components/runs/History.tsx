@@ -58,6 +58,6 @@ export function History({ run }: { run: string }) {
 }
 
 function cut(data: unknown): string {
-  const text = write(data, 2) ?? '';
+  const text = write(data, 2);
   return text.length > SHOWN * 40 ? `${text.slice(0, SHOWN * 40)}…` : text;
 }

@@ -1,7 +1,7 @@
 import { Loader } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { useParams } from 'react-router';
-import { isFailure, useGetRunQuery, useRunDefinitionQuery, type Run } from '../../services/api';
+import { isFailure, useGetRunQuery, useRunDefinitionQuery } from '../../services/api';
 import { opened } from '../../services/state';
 import { useAct } from '../../services/store';
 import { Failed } from '../common/Failed';
@@ -44,5 +44,5 @@ export function RunPage() {
       />
     );
   }
-  return <RunView key={id} run={run.data as Run} />;
+  return <RunView key={id} run={run.data} />;
 }

@@ -51,8 +51,8 @@ export function RunView({ run }: { run: Run }) {
         </Tabs.Panel>
         <Tabs.Panel value="data">
           <div className="run-data">
-            <Value name="Input" value={run.input ?? null} />
-            <Value name="Output" value={run.output ?? null} />
+            <Value name="Input" value={(run.input as unknown) ?? null} />
+            <Value name="Output" value={(run.output as unknown) ?? null} />
           </div>
         </Tabs.Panel>
         <Tabs.Panel value="history">

@@ -10,6 +10,9 @@ import { useSteps } from './steps';
 /** Lanes that are drawn at most. */
 const DRAWN = 400;
 
+/** An instant; what has not ended lasts until now. */
+const at = (text: string | null | undefined) => (text ? new Date(text).getTime() : Date.now());
+
 /** When each step began and ended, one lane for each node and iteration. */
 export function Timeline({ run, generation }: { run: string; generation: number }) {
   const act = useAct();
@@ -20,7 +23,6 @@ export function Timeline({ run, generation }: { run: string; generation: number 
   if (error) return <Failed what="The steps can’t be had" error={error} again={() => void refetch()} />;
   const begun = steps.filter((step) => step.started_at);
   if (begun.length === 0) return <Text className="run-none">Nothing has begun yet.</Text>;
-  const at = (text: string | null | undefined) => (text ? new Date(text).getTime() : Date.now());
   const first = Math.min(...begun.map((step) => at(step.started_at)));
   const last = Math.max(...begun.map((step) => at(step.ended_at)), first + 1);
   const part = (ms: number) => `${(100 * (ms - first)) / (last - first)}%`;

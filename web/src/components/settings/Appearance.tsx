@@ -1,4 +1,4 @@
-import { SegmentedControl, useMantineColorScheme, type MantineColorScheme } from '@mantine/core';
+import { SegmentedControl, useMantineColorScheme } from '@mantine/core';
 import { Part } from './Part';
 
 export function Appearance() {
@@ -13,7 +13,7 @@ export function Appearance() {
           { value: 'dark', label: 'Dark' },
         ]}
         value={colorScheme}
-        onChange={(value) => setColorScheme(value as MantineColorScheme)}
+        onChange={(value) => setColorScheme(value)}
       />
     </Part>
   );

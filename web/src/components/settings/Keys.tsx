@@ -67,7 +67,7 @@ export function Keys() {
           data={ROLES}
           allowDeselect={false}
           value={role}
-          onChange={(value) => setRole((value ?? 'operator') as Role)}
+          onChange={(value) => setRole(value ?? 'operator')}
         />
         <Button size="xs" loading={made.isLoading} onClick={() => void create({ newKey: { name, role } })}>
           Make it

@@ -1,6 +1,6 @@
 import { Loader } from '@mantine/core';
 import { useParams } from 'react-router';
-import { isFailure, useGetMeQuery, useGetWorkflowQuery, type Workflow } from '../../services/api';
+import { isFailure, useGetMeQuery, useGetWorkflowQuery } from '../../services/api';
 import { Failed } from '../common/Failed';
 import { NotFound } from '../common/NotFound';
 import { Editor } from './Editor';
@@ -11,7 +11,7 @@ export function BuilderPage() {
   const workflow = useGetWorkflowQuery({ id });
   const me = useGetMeQuery();
   // Saving makes the answer newer; what is edited is taken from it once.
-  const data = workflow.data as Workflow | undefined;
+  const data = workflow.data;
   if (workflow.isLoading || !me.data) return <Loader m="xl" aria-label="The workflow is loading" />;
   if (isFailure(workflow.error) && workflow.error.status === 404) return <NotFound />;
   if (data?.id !== id) {

@@ -1,5 +1,5 @@
 import Form from '@rjsf/core';
-import type { RJSFSchema, UiSchema } from '@rjsf/utils';
+import type { UiSchema } from '@rjsf/utils';
 import { Loader } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { Config, DefNode } from '../../model/document';
@@ -62,7 +62,7 @@ export function ConfigForm({ node, readOnly }: { node: DefNode; readOnly: boolea
   return (
     <Form
       idPrefix={`config-${node.id}`}
-      schema={form.schema as RJSFSchema}
+      schema={form.schema}
       uiSchema={ui}
       formData={typed ?? node.config ?? {}}
       formContext={{ node: node.id, problems: found }}
