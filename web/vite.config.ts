@@ -23,6 +23,8 @@ export default defineConfig({
   },
   test: {
     environment: 'jsdom',
+    // Laws try a hundred documents; a machine that does other things, too, needs its time for that.
+    testTimeout: 60_000,
     setupFiles: ['src/setup-tests.ts'],
     coverage: { include: ['src/model/**'], exclude: ['**/*.test.*'], thresholds: { lines: 95 } },
   },

@@ -17,7 +17,7 @@ export function InputTemplate(props: BaseInputTemplateProps) {
         min={schema.minimum}
         max={schema.maximum}
         allowDecimal={schema.type === 'number'}
-        placeholder={schema.default === undefined ? placeholder : String(schema.default)}
+        placeholder={typeof schema.default === 'number' ? String(schema.default) : placeholder}
         onChange={(next) => onChange(typeof next === 'number' ? next : undefined)}
       />
     );
@@ -29,7 +29,7 @@ export function InputTemplate(props: BaseInputTemplateProps) {
       required={required}
       disabled={disabled ?? readonly}
       error={invalid}
-      placeholder={schema.default === undefined ? placeholder : String(schema.default)}
+      placeholder={typeof schema.default === 'string' ? schema.default : placeholder}
       onChange={(event) =>
         onChange(event.currentTarget.value === '' ? options.emptyValue : event.currentTarget.value)
       }

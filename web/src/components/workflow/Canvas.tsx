@@ -125,6 +125,7 @@ export function Canvas({ readOnly, onPalette, onHelp }: Props) {
   const zoomed = (zoom: number) => wrapper.current?.classList.toggle('is-far', zoom < FAR);
 
   return (
+    // eslint-disable-next-line jsx-a11y-x/no-static-element-interactions -- keys that bubble from what has focus inside
     <div ref={wrapper} className="canvas" onKeyDown={pressed}>
       <ReactFlow
         nodes={nodes}
