@@ -25,4 +25,4 @@ function isKept(value: number, source: string | undefined): boolean {
 
 /** A value that is none, as an empty field, is null. */
 export const write = (value: unknown, indent?: number): string =>
-  JSON.stringify(value, null, indent) ?? 'null';
+  value === undefined ? 'null' : JSON.stringify(value, null, indent);

@@ -48,7 +48,7 @@ const fresh = (document: Definition): WorkflowState => ({
 });
 
 /** The state as plain objects: the model knows no drafts, and what it does not change stays the same object. */
-const plain = (state: WorkflowState) => original<WorkflowState>(state) as WorkflowState;
+const plain = (state: WorkflowState) => original<WorkflowState>(state);
 
 /** Puts another document in place, drawn. */
 function show(state: WorkflowState, document: Definition, history = state.history): WorkflowState {

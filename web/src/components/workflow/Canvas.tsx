@@ -51,7 +51,6 @@ export function Canvas({ readOnly, onPalette, onHelp }: Props) {
   const taken = useTaken();
 
   // Without a size, as outside of a browser, nothing would be visible.
-  // eslint-disable-next-line react-hooks/set-state-in-effect -- it is known once it is mounted, and never changes
   useLayoutEffect(() => setSized((wrapper.current?.clientWidth ?? 0) > 0), []);
   // The drawing changed, or another node was selected: the copy follows before anything is shown.
   const [followed, setFollowed] = useState({ drawn, selected });
