@@ -12,6 +12,18 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN cargo install --locked cargo-chef@0.1.78
 WORKDIR /src
 
+# The page. Its own Node comes by npm where there is one for the machine; what Debian has builds it as well.
+FROM chef AS page
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends npm \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --no-audit --no-fund --ignore-scripts
+COPY config/examples /src/config/examples
+COPY web .
+RUN npm run build
+
 # What the dependencies are, without the sources: as long as this stays the same, so does the stage that builds them.
 FROM chef AS plan
 COPY . .
@@ -21,6 +33,7 @@ FROM chef AS build
 COPY --from=plan /src/recipe.json recipe.json
 RUN cargo chef cook --locked --profile dist --package callboard --recipe-path recipe.json
 COPY . .
+COPY --from=page /src/web/dist/page web/dist/page
 RUN cargo build --locked --profile dist --package callboard
 # The only place that the program writes to (`data.dir`): a volume that is mounted there takes its owner from it.
 RUN install -D -m 755 target/dist/callboard /image/bin/callboard && install -d -m 700 /image/lib/callboard

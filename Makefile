@@ -1,20 +1,29 @@
-# The everyday commands. `make run` needs Rust and a C compiler, nothing else.
+# The everyday commands. `make run` needs Rust and a C compiler, nothing else; with npm it has the page, too.
 
 CARGO ?= cargo
 
-.PHONY: run test test-fast test-sim test-dapr chaos attacks bench real-model lint fmt
+.PHONY: run page test test-fast test-page test-sim test-dapr chaos attacks bench real-model lint fmt
 
 ## Serves everything in one process on http://127.0.0.1:8080
 run:
+	scripts/page-build --optional
 	$(CARGO) run --release -p callboard -- dev
 
+## The page alone, into web/dist
+page:
+	scripts/page-build
+
 ## All tests, fast ones first; then daprd, placement, scheduler, Redis and a Python client run; the simulator is last
-test: test-fast test-dapr test-sim
+test: test-fast test-page test-dapr test-sim
 
 # Always the whole workspace: another selection of packages would build the dependencies again, with other features.
 test-fast:
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --doc
+
+# The page: lints, types, units, its size, and a person at it in a browser. Without npm this says what is not tested.
+test-page:
+	scripts/page-test
 
 # They measure, and they take all of the machine that they can: nothing else runs beside them.
 MEASURED = attacks::limits attacks::senders attacks::clocks

@@ -18,6 +18,7 @@ mod limits;
 mod me;
 mod metrics;
 pub mod openapi;
+mod page;
 mod panics;
 mod params;
 mod projects;
@@ -43,6 +44,7 @@ pub use error::Error;
 pub use health::Readiness;
 pub use limits::Limits;
 pub use metrics::HttpMetrics;
+pub use page::Page;
 pub use routes::{ROUTES, Route};
 
 /// What the handlers work with.
@@ -53,6 +55,8 @@ pub struct Gateway {
     pub limits: Limits,
     pub metrics: HttpMetrics,
     pub registry: prometheus::Registry,
+    /// What answers where no route does.
+    pub page: Page,
 }
 
 // === impl Gateway ===
@@ -67,7 +71,7 @@ impl Gateway {
 
     /// Health and metrics only, for a process that serves no API.
     pub fn probes(self) -> Router {
-        self.finish(Router::new())
+        Self { page: Page::none(), ..self }.finish(Router::new())
     }
 
     fn routes(&self, which: impl Fn(&Route) -> bool) -> Router<Gateway> {
@@ -79,7 +83,7 @@ impl Gateway {
         // Probes come every second and would drown what is worth a trace.
         api.layer(middleware::from_fn(trace::span))
             .merge(self.routes(Route::is_probe))
-            .fallback(no_route)
+            .fallback(page::otherwise)
             .method_not_allowed_fallback(no_method)
             .layer(middleware::from_fn(limits::headers))
             .layer(panics::layer())

@@ -5,7 +5,7 @@ use crate::{
     access::{Gatekeeper, Issuer, IssuerKeys, KeySet},
     config::{Config, WorkerToken},
     document::{self, Agents},
-    gateway::{Gateway, HttpMetrics, Limits, Readiness},
+    gateway::{Gateway, HttpMetrics, Limits, Page, Readiness},
     operations::{Heavy, Oidc, Operations, Projections, Rates, Runs, Told, TriggerParts},
     private,
     say::say,
@@ -197,6 +197,7 @@ impl Parts {
             limits: Limits::new(config.server.concurrency, config.server.streams),
             metrics: HttpMetrics::new(&self.registry)?,
             registry: self.registry.clone(),
+            page: Page::built(),
         })
     }
 }

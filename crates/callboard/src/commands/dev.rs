@@ -5,6 +5,7 @@ use crate::{
     assembly::{Embedded, Ports},
     cli::Dev,
     config::Config,
+    gateway::Page,
     say::say,
     telemetry::{Telemetry, Voice},
 };
@@ -65,6 +66,7 @@ fn hint(engine: &Embedded, data: &Path) {
         "
   Callboard is ready.
 
+  Page       {page}
   API        {url}/api/v1/workflows
   Sidecar    Dapr HTTP {http}, gRPC {grpc} on 127.0.0.1
   Data       {data}
@@ -83,6 +85,10 @@ fn hint(engine: &Embedded, data: &Path) {
 
   Ctrl-C stops it; what runs goes on at the next start.
 ",
+        page = match Page::built().is_there() {
+            true => url.as_str(),
+            false => "not in this build: make run builds it where npm is installed",
+        },
         key = if engine.open { "" } else { " -H \"authorization: Bearer $CALLBOARD_API_KEY\"" },
         http = engine.dapr_http,
         grpc = engine.dapr_grpc,

@@ -114,6 +114,7 @@ impl Api {
             limits,
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
+            page: Page::none(),
         };
         let operations = gateway.operations.clone();
         Self { catalog, notices, operations, router: gateway.router(), _folder: None }

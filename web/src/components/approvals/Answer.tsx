@@ -1,0 +1,68 @@
+import { Alert, Button, Group, Stack, Text, Textarea } from '@mantine/core';
+import { useState } from 'react';
+import { sentenceOf, useApproveStepMutation, type Step } from '../../services/api';
+import { useMay } from '../../utils/may';
+import { Value } from '../common/Value';
+
+/** What a person is asked, and the two answers. The answer is bound to what was shown. */
+export function Answer({ run, step }: { run: string; step: Step }) {
+  const may = useMay();
+  const [comment, setComment] = useState('');
+  const [approve, { isLoading, error }] = useApproveStepMutation();
+  const isUnknown = step.status === 'unknown';
+  const { title, detail, guards } = asked(step.input);
+  const give = (approved: boolean) =>
+    void approve({
+      id: run,
+      'Idempotency-Key': crypto.randomUUID(),
+      approve: {
+        node: step.node,
+        approved,
+        generation: step.generation,
+        iteration: step.iteration,
+        comment: comment === '' ? null : comment,
+        args_hash: step.args_hash ?? null,
+      },
+    });
+  return (
+    <Stack gap="sm" className="question">
+      <Text fw={600}>{isUnknown ? 'Was this performed? Nobody knows.' : title}</Text>
+      {detail !== undefined && detail !== null && <Value name="Detail" value={detail} />}
+      {guards !== undefined && <Value name="What will be sent" value={guards} />}
+      {may('operate') ? (
+        <>
+          <Textarea
+            classNames={{ input: 'grows' }}
+            label="Comment"
+            value={comment}
+            onChange={(event) => setComment(event.currentTarget.value)}
+          />
+          <Group>
+            <Button size="xs" loading={isLoading} onClick={() => give(true)}>
+              {isUnknown ? 'It was performed' : 'Approve'}
+            </Button>
+            <Button size="xs" variant="default" loading={isLoading} onClick={() => give(false)}>
+              {isUnknown ? 'It was not' : 'Reject'}
+            </Button>
+          </Group>
+        </>
+      ) : (
+        <Text c="dimmed">Your role may read this and not answer it.</Text>
+      )}
+      {error && (
+        <Alert color="red" variant="outline" title="The answer was not taken">
+          {sentenceOf(error)}
+        </Alert>
+      )}
+    </Stack>
+  );
+}
+
+function asked(input: unknown): { title: string; detail?: unknown; guards?: unknown } {
+  const fields = (typeof input === 'object' && input !== null ? input : {}) as Record<string, unknown>;
+  return {
+    title: typeof fields.title === 'string' ? fields.title : 'A person is asked',
+    detail: fields.detail,
+    guards: fields.guards,
+  };
+}

@@ -1,0 +1,91 @@
+import { MantineProvider } from '@mantine/core';
+import { ReactFlowProvider } from '@xyflow/react';
+import { useEffect, useState } from 'react';
+import { Provider } from 'react-redux';
+import { theme, variables } from '../../app/theme';
+import { makeStore, useAct, useSeen } from '../../services/store';
+import { redone, select, undone } from '../../services/state';
+import { START } from '../../model/graph';
+import { Canvas } from './Canvas';
+import { useClipboard } from './clipboard';
+import { EmptyCanvas } from './EmptyCanvas';
+import { Outline } from './Outline';
+import { Palette } from './Palette';
+import { Panel } from './Panel';
+import { Shortcuts } from './Shortcuts';
+import { Toolbar } from './Toolbar';
+
+/** What the builder is about; nothing of it is needed to draw. */
+export interface Stored {
+  id: string;
+  version: number;
+}
+
+/** The builder alone: with a store of its own, without router and without server. */
+export function WorkflowBuilder() {
+  const [store] = useState(makeStore);
+  return (
+    <MantineProvider theme={theme} cssVariablesResolver={variables}>
+      <Provider store={store}>
+        <Builder />
+      </Provider>
+    </MantineProvider>
+  );
+}
+
+/** Toolbar, outline, canvas and panel over the workflow of the store. */
+export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnly?: boolean }) {
+  const act = useAct();
+  const isEmpty = useSeen((state) => (state.workflow.document.nodes ?? []).length === 0);
+  // The node whose kind is chosen, or `new` where none was added yet.
+  const [choosing, setChoosing] = useState<string | null>(null);
+  const [outlined, setOutlined] = useState(() => innerWidth >= 1200);
+  const [helps, setHelps] = useState(false);
+  useClipboard(readOnly);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const isCommand = event.ctrlKey || event.metaKey;
+      if (isTyping(event.target)) return;
+      if (isCommand && event.key.toLowerCase() === 'z' && !readOnly) {
+        event.preventDefault();
+        act(event.shiftKey ? redone() : undone());
+      } else if (isCommand && event.key.toLowerCase() === 'y' && !readOnly) {
+        event.preventDefault();
+        act(redone());
+      }
+    };
+    addEventListener('keydown', pressed);
+    return () => removeEventListener('keydown', pressed);
+  }, [act, readOnly]);
+  return (
+    <ReactFlowProvider>
+      <div className="builder">
+        <Toolbar
+          readOnly={readOnly}
+          outlined={outlined}
+          onOutline={() => setOutlined(!outlined)}
+          onAdded={setChoosing}
+          onHelp={() => setHelps(true)}
+        />
+        <div className="builder-parts">
+          {outlined && <Outline readOnly={readOnly} onAdd={() => setChoosing('new')} />}
+          <div className="builder-canvas">
+            <Canvas readOnly={readOnly} onPalette={() => setChoosing('new')} onHelp={() => setHelps(true)} />
+            {isEmpty && !readOnly && <EmptyCanvas onSettings={() => act(select(START))} />}
+            {choosing && !readOnly && <Palette node={choosing} onClose={() => setChoosing(null)} />}
+          </div>
+          <Panel stored={stored} readOnly={readOnly} />
+        </div>
+      </div>
+      <Shortcuts opened={helps} onClose={() => setHelps(false)} />
+    </ReactFlowProvider>
+  );
+}
+
+/** Whether keys are somebody's text. */
+export function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
+}

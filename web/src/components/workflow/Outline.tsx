@@ -1,0 +1,71 @@
+import { Button, ScrollArea, Text } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
+import { bodyOf, labelOf, nodesOf, type Graph } from '../../model/document';
+import { kindOf } from '../../model/kinds';
+import { END, START } from '../../model/graph';
+import { select } from '../../services/state';
+import { useAct, useSeen } from '../../services/store';
+import { OutlineItem } from './OutlineItem';
+
+/** The same graph as a list, for the keyboard and for who does not see the drawing. */
+export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => void }) {
+  const act = useAct();
+  const document = useSeen((state) => state.workflow.document);
+  const selected = useSeen((state) => state.workflow.selectedNode);
+  const end = (id: string, label: string) => (
+    <li>
+      <button
+        type="button"
+        className="outline-item"
+        aria-current={selected === id}
+        onClick={() => act(select(id))}
+      >
+        {label}
+      </button>
+    </li>
+  );
+  return (
+    <section className="outline" aria-label="Outline">
+      <div className="outline-head">
+        <Text size="sm" fw={600} component="h2">
+          Outline
+        </Text>
+        {!readOnly && (
+          <Button
+            size="compact-xs"
+            variant="subtle"
+            leftSection={<IconPlus size={14} aria-hidden />}
+            onClick={onAdd}
+          >
+            Add…
+          </Button>
+        )}
+      </div>
+      <ScrollArea className="outline-list" type="auto">
+        <ul>
+          {end(START, 'Start: input and settings')}
+          {items(document, readOnly)}
+          {end(END, 'End: output')}
+        </ul>
+      </ScrollArea>
+    </section>
+  );
+}
+
+function items(graph: Graph, readOnly: boolean) {
+  return nodesOf(graph).map((node) => {
+    const body = bodyOf(node);
+    return (
+      <li key={node.id}>
+        <OutlineItem
+          id={node.id}
+          label={labelOf(node)}
+          kind={kindOf(node.type).label}
+          type={node.type}
+          readOnly={readOnly}
+        />
+        {body && <ul>{items(body, readOnly)}</ul>}
+      </li>
+    );
+  });
+}

@@ -1,0 +1,58 @@
+/** Edits that the server does not have yet, kept in this browser until it does. Emptied at sign-out. */
+import type { Definition } from '../model/document';
+
+export interface Kept {
+  document: Definition;
+  /** The version that was edited. */
+  base: number;
+  at: number;
+}
+
+const DATABASE = 'callboard';
+const STORE = 'edits';
+
+function database(): Promise<IDBDatabase | null> {
+  if (typeof indexedDB === 'undefined') return Promise.resolve(null);
+  return new Promise((resolve) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    opening.onsuccess = () => resolve(opening.result);
+    // A browser that keeps nothing still edits.
+    opening.onerror = () => resolve(null);
+  });
+}
+
+async function within<T>(
+  mode: IDBTransactionMode,
+  act: (store: IDBObjectStore) => IDBRequest<T>,
+): Promise<T | undefined> {
+  const db = await database();
+  if (!db) return undefined;
+  return new Promise((resolve) => {
+    const transaction = db.transaction(STORE, mode);
+    const asked = act(transaction.objectStore(STORE));
+    transaction.oncomplete = () => {
+      db.close();
+      resolve(asked.result);
+    };
+    transaction.onerror = transaction.onabort = () => {
+      db.close();
+      resolve(undefined);
+    };
+  });
+}
+
+/** Edits are of somebody in a project: another one of this browser does not see them. */
+export const keptKey = (project: string, subject: string, workflow: string): string =>
+  JSON.stringify([project, subject, workflow]);
+
+// As text: a number beyond 2^53 is no value that a browser can store otherwise.
+export const keep = (key: string, kept: Kept) =>
+  within('readwrite', (store) => store.put(JSON.stringify(kept), key));
+export const forget = (key: string) => within('readwrite', (store) => store.delete(key));
+export const forgetAll = () => within('readwrite', (store) => store.clear());
+
+export async function kept(key: string, parse: (text: string) => unknown): Promise<Kept | null> {
+  const text = await within<unknown>('readonly', (store) => store.get(key) as IDBRequest<unknown>);
+  return typeof text === 'string' ? (parse(text) as Kept) : null;
+}

@@ -1,0 +1,1351 @@
+import { emptyApi as api } from "./empty";
+const injectedRtkApi = api.injectEndpoints({
+  endpoints: (build) => ({
+    listWorkflows: build.query<ListWorkflowsApiResponse, ListWorkflowsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    createWorkflow: build.mutation<
+      CreateWorkflowApiResponse,
+      CreateWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows`,
+        method: "POST",
+        body: queryArg.definition,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+        params: {
+          draft: queryArg.draft,
+        },
+      }),
+    }),
+    checkWorkflow: build.mutation<
+      CheckWorkflowApiResponse,
+      CheckWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/check`,
+        method: "POST",
+        body: queryArg.definition,
+      }),
+    }),
+    getWorkflow: build.query<GetWorkflowApiResponse, GetWorkflowApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}`,
+      }),
+    }),
+    updateWorkflow: build.mutation<
+      UpdateWorkflowApiResponse,
+      UpdateWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}`,
+        method: "PUT",
+        body: queryArg.definition,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+          "If-Match": queryArg["If-Match"],
+        },
+        params: {
+          draft: queryArg.draft,
+        },
+      }),
+    }),
+    deleteWorkflow: build.mutation<
+      DeleteWorkflowApiResponse,
+      DeleteWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}`,
+        method: "DELETE",
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    startWorkflow: build.mutation<
+      StartWorkflowApiResponse,
+      StartWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/start`,
+        method: "POST",
+        body: queryArg.start,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+        params: {
+          wait: queryArg.wait,
+        },
+      }),
+    }),
+    listRuns: build.query<ListRunsApiResponse, ListRunsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+          workflow_id: queryArg.workflowId,
+          status: queryArg.status,
+        },
+      }),
+    }),
+    startRun: build.mutation<StartRunApiResponse, StartRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs`,
+        method: "POST",
+        body: queryArg.startInline,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+        params: {
+          wait: queryArg.wait,
+        },
+      }),
+    }),
+    getRun: build.query<GetRunApiResponse, GetRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}`,
+      }),
+    }),
+    listSteps: build.query<ListStepsApiResponse, ListStepsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/steps`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+          after: queryArg.after,
+        },
+      }),
+    }),
+    getHistory: build.query<GetHistoryApiResponse, GetHistoryApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/history`,
+        headers: {
+          "Last-Event-ID": queryArg["Last-Event-ID"],
+        },
+        params: {
+          after: queryArg.after,
+          cursor: queryArg.cursor,
+          limit: queryArg.limit,
+          said: queryArg.said,
+        },
+      }),
+    }),
+    cancelRun: build.mutation<CancelRunApiResponse, CancelRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/cancel`,
+        method: "POST",
+        body: queryArg.nothing,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    pauseRun: build.mutation<PauseRunApiResponse, PauseRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/pause`,
+        method: "POST",
+        body: queryArg.nothing,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    resumeRun: build.mutation<ResumeRunApiResponse, ResumeRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/resume`,
+        method: "POST",
+        body: queryArg.nothing,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    signalRun: build.mutation<SignalRunApiResponse, SignalRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/signal`,
+        method: "POST",
+        body: queryArg.signal,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    approveStep: build.mutation<ApproveStepApiResponse, ApproveStepApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/approve`,
+        method: "POST",
+        body: queryArg.approve,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    rerunRun: build.mutation<RerunRunApiResponse, RerunRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/rerun`,
+        method: "POST",
+        body: queryArg.rerun,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    listNodeKinds: build.query<ListNodeKindsApiResponse, ListNodeKindsApiArg>({
+      query: () => ({ url: `/api/v1/node-kinds` }),
+    }),
+    evaluateExpression: build.mutation<
+      EvaluateExpressionApiResponse,
+      EvaluateExpressionApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/expressions/evaluate`,
+        method: "POST",
+        body: queryArg.evaluate,
+      }),
+    }),
+    listKeys: build.query<ListKeysApiResponse, ListKeysApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/keys`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    createKey: build.mutation<CreateKeyApiResponse, CreateKeyApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/keys`,
+        method: "POST",
+        body: queryArg.newKey,
+      }),
+    }),
+    revokeKey: build.mutation<RevokeKeyApiResponse, RevokeKeyApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/keys/${encodeURIComponent(String(queryArg.id))}`,
+        method: "DELETE",
+      }),
+    }),
+    rotateKey: build.mutation<RotateKeyApiResponse, RotateKeyApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/keys/${encodeURIComponent(String(queryArg.id))}/rotate`,
+        method: "POST",
+        body: queryArg.rotateKey,
+      }),
+    }),
+    listAudit: build.query<ListAuditApiResponse, ListAuditApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/audit`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    listProjects: build.query<ListProjectsApiResponse, ListProjectsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/projects`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    createProject: build.mutation<
+      CreateProjectApiResponse,
+      CreateProjectApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/projects`,
+        method: "POST",
+        body: queryArg.newProject,
+      }),
+    }),
+    getProject: build.query<GetProjectApiResponse, GetProjectApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/projects/${encodeURIComponent(String(queryArg.id))}`,
+      }),
+    }),
+    deleteProject: build.mutation<
+      DeleteProjectApiResponse,
+      DeleteProjectApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/projects/${encodeURIComponent(String(queryArg.id))}`,
+        method: "DELETE",
+      }),
+    }),
+    getMe: build.query<GetMeApiResponse, GetMeApiArg>({
+      query: () => ({ url: `/api/v1/me` }),
+    }),
+    getWays: build.query<GetWaysApiResponse, GetWaysApiArg>({
+      query: () => ({ url: `/api/v1/auth` }),
+    }),
+    getDescription: build.query<
+      GetDescriptionApiResponse,
+      GetDescriptionApiArg
+    >({
+      query: () => ({ url: `/api/v1/openapi.json` }),
+    }),
+    getHealthOfApi: build.query<
+      GetHealthOfApiApiResponse,
+      GetHealthOfApiApiArg
+    >({
+      query: () => ({ url: `/api/v1/health` }),
+    }),
+    getHealth: build.query<GetHealthApiResponse, GetHealthApiArg>({
+      query: () => ({ url: `/health` }),
+    }),
+    getReadiness: build.query<GetReadinessApiResponse, GetReadinessApiArg>({
+      query: () => ({ url: `/ready` }),
+    }),
+    getMetrics: build.query<GetMetricsApiResponse, GetMetricsApiArg>({
+      query: () => ({ url: `/metrics` }),
+    }),
+  }),
+  overrideExisting: false,
+});
+export { injectedRtkApi as schema };
+export type ListWorkflowsApiResponse =
+  /** status 200 A page. */ PageOfWorkflowLine;
+export type ListWorkflowsApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type CreateWorkflowApiResponse =
+  /** status 201 Version 1 is saved. */ SavedWorkflow;
+export type CreateWorkflowApiArg = {
+  /** Saves it although it has problems; it can't be started then. */
+  draft?: boolean;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  definition: Definition;
+};
+export type CheckWorkflowApiResponse =
+  /** status 200 It was looked at; `problems` says what is wrong. */ CheckedWorkflow;
+export type CheckWorkflowApiArg = {
+  definition: Definition;
+};
+export type GetWorkflowApiResponse = /** status 200 The workflow. */ Workflow;
+export type GetWorkflowApiArg = {
+  id: string;
+};
+export type UpdateWorkflowApiResponse =
+  /** status 200 The next version is saved. */ SavedWorkflow;
+export type UpdateWorkflowApiArg = {
+  id: string;
+  /** Saves it although it has problems; it can't be started then. */
+  draft?: boolean;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  /** The version that the change was made on, such as `"3"`. */
+  "If-Match"?: string;
+  definition: Definition;
+};
+export type DeleteWorkflowApiResponse = unknown;
+export type DeleteWorkflowApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+};
+export type StartWorkflowApiResponse =
+  | /** status 200 The run is recorded; with `wait` the whole run. */ Started
+  | RunItem;
+export type StartWorkflowApiArg = {
+  id: string;
+  /** A duration such as `30s`, at most `5m`: the answer is the whole run, once it has ended or the time is up. */
+  wait?: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  start: Start;
+};
+export type ListRunsApiResponse = /** status 200 A page. */ PageOfRunItem;
+export type ListRunsApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+  /** Those of a stored workflow. */
+  workflowId?: string;
+  /** Those of a status. */
+  status?: string;
+};
+export type StartRunApiResponse =
+  | /** status 200 The run is recorded; with `wait` the whole run. */ Started
+  | RunItem;
+export type StartRunApiArg = {
+  /** A duration such as `30s`, at most `5m`: the answer is the whole run, once it has ended or the time is up. */
+  wait?: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  startInline: StartInline;
+};
+export type GetRunApiResponse = /** status 200 The run. */ RunItem;
+export type GetRunApiArg = {
+  id: string;
+};
+export type ListStepsApiResponse = /** status 200 A page. */ StepsPage;
+export type ListStepsApiArg = {
+  id: string;
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+  /** Only those that changed after this seq: the `seq` of an earlier answer, or 0. */
+  after?: string;
+};
+export type GetHistoryApiResponse =
+  /** status 200 A page, or a stream. */ PageOfEvent;
+export type GetHistoryApiArg = {
+  id: string;
+  /** Events after this seq. */
+  after?: string;
+  /** The same: `next` of the page before. */
+  cursor?: string;
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** A stream tells also what agents say while they say it. */
+  said?: boolean;
+  /** Resumes a stream after this seq; wins over `after`. */
+  "Last-Event-ID"?: string;
+};
+export type CancelRunApiResponse =
+  /** status 200 The run, as the operation leaves it; repeated, as it is now. */ Run;
+export type CancelRunApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  nothing: Nothing;
+};
+export type PauseRunApiResponse =
+  /** status 200 The run, as the operation leaves it; repeated, as it is now. */ Run;
+export type PauseRunApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  nothing: Nothing;
+};
+export type ResumeRunApiResponse =
+  /** status 200 The run, as the operation leaves it; repeated, as it is now. */ Run;
+export type ResumeRunApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  nothing: Nothing;
+};
+export type SignalRunApiResponse =
+  /** status 200 The run, as the operation leaves it; repeated, as it is now. */ Run;
+export type SignalRunApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  signal: Signal;
+};
+export type ApproveStepApiResponse =
+  /** status 200 The run, as the operation leaves it; repeated, as it is now. */ Run;
+export type ApproveStepApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  approve: Approve;
+};
+export type RerunRunApiResponse =
+  /** status 200 The run, as the operation leaves it; repeated, as it is now. */ Run;
+export type RerunRunApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  rerun: Rerun;
+};
+export type ListNodeKindsApiResponse =
+  /** status 200 All of them. */ PageOfNodeKindView;
+export type ListNodeKindsApiArg = void;
+export type EvaluateExpressionApiResponse =
+  /** status 200 What it gave. */ Evaluated;
+export type EvaluateExpressionApiArg = {
+  evaluate: Evaluate;
+};
+export type ListKeysApiResponse = /** status 200 A page. */ PageOfKey;
+export type ListKeysApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type CreateKeyApiResponse =
+  /** status 201 The key, with its secret. */ KeyMade;
+export type CreateKeyApiArg = {
+  newKey: NewKey;
+};
+export type RevokeKeyApiResponse = unknown;
+export type RevokeKeyApiArg = {
+  id: string;
+};
+export type RotateKeyApiResponse =
+  /** status 200 The key, with its new secret. */ KeyMade;
+export type RotateKeyApiArg = {
+  id: string;
+  rotateKey: RotateKey;
+};
+export type ListAuditApiResponse = /** status 200 A page. */ PageOfAuditEntry;
+export type ListAuditApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type ListProjectsApiResponse = /** status 200 A page. */ PageOfProject;
+export type ListProjectsApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type CreateProjectApiResponse = /** status 201 The project. */ Project;
+export type CreateProjectApiArg = {
+  newProject: NewProject;
+};
+export type GetProjectApiResponse = /** status 200 The project. */ Project;
+export type GetProjectApiArg = {
+  id: string;
+};
+export type DeleteProjectApiResponse = unknown;
+export type DeleteProjectApiArg = {
+  id: string;
+};
+export type GetMeApiResponse = /** status 200 The caller. */ Me;
+export type GetMeApiArg = void;
+export type GetWaysApiResponse = /** status 200 The ways. */ Ways;
+export type GetWaysApiArg = void;
+export type GetDescriptionApiResponse =
+  /** status 200 An OpenAPI document. */ any | null;
+export type GetDescriptionApiArg = void;
+export type GetHealthOfApiApiResponse =
+  /** status 200 The server answers. */ Alive;
+export type GetHealthOfApiApiArg = void;
+export type GetHealthApiResponse = /** status 200 The server answers. */ Alive;
+export type GetHealthApiArg = void;
+export type GetReadinessApiResponse =
+  /** status 200 Work may be sent here. */ Ready;
+export type GetReadinessApiArg = void;
+export type GetMetricsApiResponse = /** status 200 Metrics. */ string;
+export type GetMetricsApiArg = void;
+export type Problem = {
+  /** The node's id, when the mistake is in a node. */
+  node: string | null;
+  /** Where in the document: `nodes[2].config.prompt`. */
+  path: string;
+  /** Stable, for programs: `unknown_agent`. */
+  code: string;
+  /** A sentence for people. */
+  message: string;
+};
+export type WorkflowLine = {
+  id: string;
+  name: string;
+  description: string | null;
+  version: number;
+  /** That of its latest run; `draft` before the first. */
+  status: string;
+  problems: Problem[];
+  created_at: string;
+  /** When this version was made. */
+  updated_at: string;
+};
+export type PageOfWorkflowLine = {
+  items: WorkflowLine[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Checks = {
+  sidecar: string;
+  /** Whether it takes a write. */
+  catalog: string;
+  /** Whether the state store takes a write. */
+  state: string;
+  server: string;
+};
+export type ProblemDetails = {
+  /** `urn:callboard:problem:` and the code. */
+  type: string;
+  /** The status in words. */
+  title: string;
+  status: number;
+  /** A sentence for people. */
+  detail?: string | null;
+  /** Stable, for programs. */
+  code: string;
+  /** Every mistake of a definition, a body or an input. */
+  problems?: Problem[] | null;
+  /** Of `GET /ready`: what does not answer. */
+  checks?: Checks | null;
+};
+export type SavedWorkflow = {
+  id: string;
+  name: string;
+  version: number;
+  /** That of its latest run; `draft` before the first. */
+  status: string;
+  problems: Problem[];
+};
+export type Position = {
+  x: number;
+  y: number;
+};
+export type Backoff = "exponential" | "constant";
+export type Duration = string;
+export type RetryPolicy = {
+  max_retries: number;
+  backoff?: Backoff;
+  /** First delay. */
+  initial?: Duration;
+  /** Largest delay. */
+  max?: Duration;
+  /** Spread the delays, so that many retries do not meet. */
+  jitter?: boolean;
+};
+export type OnError =
+  | "fail"
+  | "branch"
+  | {
+      default: any | null;
+    };
+export type EffectMode = "retry" | "at_most_once";
+export type Join =
+  | "all"
+  | "any"
+  | {
+      n: number;
+    }
+  | "settle";
+export type Worker = "internal" | "external";
+export type AgentNode = {
+  agent: string;
+  /** Template of the task's text. */
+  prompt: string;
+  /** JSON Schema of the answer; without one the answer is text. */
+  output_schema?: any;
+  worker?: Worker;
+};
+export type Rule =
+  | {
+      /** A dotted path into the targets so far, else into the node's data; `"."` is the data itself. */
+      source: string;
+      target: string;
+      type: "map";
+      config: {
+        value: string;
+      };
+    }
+  | {
+      /** A dotted path into the targets so far, else into the node's data; `"."` is the data itself. */
+      source: string;
+      target: string;
+      type: "filter";
+      config: {
+        if: string;
+      };
+    }
+  | {
+      /** A dotted path into the targets so far, else into the node's data; `"."` is the data itself. */
+      source: string;
+      target: string;
+      type: "reduce";
+      config: {
+        initial: any | null;
+        value: string;
+      };
+    };
+export type TransformNode = {
+  /** Expression of the data the rules read; default: the run's input. */
+  input?: string | null;
+  rules: Rule[];
+};
+export type ConditionNode = {
+  /** Expression. */
+  if: string;
+};
+export type EdgeConfig = {
+  /** `"true"`/`"false"` of a condition, `"approved"`/`"rejected"` of an approval, `"error"` of any node with `on_error: branch`. */
+  branch?: string | null;
+};
+export type Edge = {
+  /** Free id of editors. */
+  id?: string | null;
+  source: string;
+  target: string;
+  config?: EdgeConfig;
+};
+export type Body = {
+  nodes: Node[];
+  edges?: Edge[];
+  /** Template of one iteration's output; default as for the workflow. */
+  output?: any;
+};
+export type ForEachNode = {
+  /** Expression of a list. */
+  items: string;
+  /** How many iterations run at once. */
+  parallel?: number;
+  body: Body;
+};
+export type LoopNode = {
+  /** Expression over `last` (the body's output) and `index`. */
+  until: string;
+  /** How many times at most. Reaching it ends the loop; it is not an error. */
+  max: number;
+  body: Body;
+};
+export type Delay = string;
+export type WaitNode = {
+  for?: Delay | null;
+  /** RFC 3339, or a template that renders to it. */
+  until?: string | null;
+};
+export type SignalNode = {
+  name: string;
+  timeout?: Duration | null;
+};
+export type ApprovalNode = {
+  title: string;
+  /** Template. */
+  detail?: any;
+  timeout?: Duration | null;
+  /** The node that comes to be by this approval: what it will send is shown with the question, and covered by the answer. */
+  guards?: string | null;
+};
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+export type HttpAnswerAs = ("json" | "text") | "auto" | "bytes";
+export type HttpAnswer = {
+  as?: HttpAnswerAs;
+  /** The charset of its bytes, in place of the one that it declares. */
+  charset?: string | null;
+};
+export type HttpNode = {
+  method?: HttpMethod;
+  /** Template. */
+  url: string;
+  /** Templates; `secret://name` is resolved right before the call. A list is sent as several headers of the name. */
+  headers?: {
+    [key: string]: any;
+  };
+  /** Parameters of the URL, behind those that stand in it. A list repeats the name, null leaves it out. */
+  query?: {
+    [key: string]: any;
+  };
+  /** A text is sent as it is, anything else as JSON. */
+  body?: any;
+  /** Status codes that count as success; default: any 2xx. */
+  expect?: number[];
+  /** Bytes of the largest answer that is read; default: 1 MiB. */
+  max_body?: number | null;
+  /** A body that is JSON whatever its type, texts included. */
+  json?: any;
+  /** A body that is a text. */
+  text?: any;
+  /** A body as `application/x-www-form-urlencoded`: an object of fields, or a template of one. */
+  form?: any;
+  /** A body as `multipart/form-data`: an object of fields and files, or a template of one. */
+  multipart?: any;
+  /** A body of bytes: base64, or an object with `base64` and `type`. */
+  bytes?: any;
+  /** How the answer is read; default: as its content type says. */
+  answer?: HttpAnswer;
+};
+export type Node =
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "agent";
+      config: AgentNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "transform";
+      config: TransformNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "condition";
+      config: ConditionNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "for_each";
+      config: ForEachNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "loop";
+      config: LoopNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "wait";
+      config: WaitNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "signal";
+      config: SignalNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "approval";
+      config: ApprovalNode;
+    }
+  | {
+      /** Unique across the whole definition, bodies included. */
+      id: string;
+      name?: string | null;
+      position?: Position | null;
+      /** How a failed attempt is tried again. */
+      retry?: RetryPolicy | null;
+      /** Bound on one attempt. */
+      timeout?: Duration | null;
+      on_error?: OnError;
+      effect?: EffectMode;
+      /** When a node with several incoming edges starts. */
+      join?: Join;
+      type: "http";
+      config: HttpNode;
+    };
+export type OnBreach = "stop" | "wrap_up";
+export type Budget = {
+  /** Model calls. */
+  calls?: number | null;
+  tokens?: number | null;
+  /** Wall time; it stands still while the run is paused. */
+  seconds?: number | null;
+  on_breach?: OnBreach;
+};
+export type Retention =
+  | Duration
+  | {
+      completed?: Duration | null;
+      failed?: Duration | null;
+      cancelled?: Duration | null;
+    };
+export type Settings = {
+  budget?: Budget | null;
+  /** Steps of one run that are dispatched at once. */
+  parallel?: number | null;
+  /** How long an ended run stays in the state store; what is not said is the server's setting. */
+  retention?: Retention | null;
+};
+export type Definition = {
+  name: string;
+  description?: string | null;
+  /** JSON Schema that the run's input must satisfy. */
+  input?: any;
+  nodes?: Node[];
+  edges?: Edge[];
+  /** Template of the run's output. Default: the last node's output, or an object by node id if there are several. */
+  output?: any;
+  settings?: Settings;
+  /** Free data of editors; not interpreted. */
+  metadata?: {
+    [key: string]: any;
+  };
+};
+export type CheckedWorkflow = {
+  name: string;
+  /** Everything that is wrong with it; it could be saved and started if this is empty. */
+  problems: Problem[];
+};
+export type Workflow = {
+  id: string;
+  version: number;
+  /** That of its latest run; `draft` before the first. */
+  status: string;
+  problems: Problem[];
+  created_at: string;
+  /** When this version was made. */
+  updated_at: string;
+  [key: string]: any;
+};
+export type Status =
+  | "pending"
+  | "running"
+  | "waiting"
+  | "paused"
+  | "completed"
+  | "failed"
+  | "cancelled";
+export type Started = {
+  run_id: string;
+  workflow_id: string | null;
+  status: Status;
+};
+export type RunError = {
+  code: string;
+  message: string;
+  node: string | null;
+};
+export type Usage = {
+  calls: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+  /** A provider did not say how many tokens it used: some of them are a guess. */
+  estimated?: boolean;
+};
+export type Run = {
+  id: string;
+  /** The stored workflow it was started from; null where the definition came along. */
+  workflow_id: string | null;
+  version: number;
+  status: Status;
+  /** Counts from 1; a rerun opens the next. */
+  generation: number;
+  /** Not in lists. */
+  input?: any;
+  /** Null until it has completed; not in lists. */
+  output?: any;
+  error: RunError | null;
+  usage: Usage;
+  created_at: string;
+  /** Of the current generation. */
+  started_at: string | null;
+  ended_at: string | null;
+  /** The id again, as a start answers it; not in lists. */
+  run_id?: string | null;
+  /** Of its last event, where the run itself was asked. */
+  seq?: number | null;
+};
+export type UnreadableRun = {
+  id: string;
+  /** The id again, as a start answers it. */
+  run_id: string;
+  workflow_id: string | null;
+  version: number | null;
+  status: string;
+  created_at: string;
+  ended_at: string | null;
+  /** True. */
+  unreadable: boolean;
+};
+export type RunItem = Run | UnreadableRun;
+export type Start = {
+  /** Any JSON that fits the workflow's schema; `{}` unless it is given. */
+  input?: any;
+};
+export type PageOfRunItem = {
+  items: RunItem[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type StartInline = {
+  /** Up to 3 MiB. */
+  definition: any;
+  /** Any JSON that fits the definition's schema; `{}` unless it is given. */
+  input?: any;
+};
+export type StepStatus =
+  | ("running" | "completed" | "failed" | "skipped" | "cancelled")
+  | "pending"
+  | "waiting"
+  | "unknown";
+export type Failure = {
+  code: string;
+  message: string;
+  /** What came all the same: of an http call `{status, headers, body}`, with `cut` where the body is only its beginning. */
+  details?: any;
+};
+export type Fallback = {
+  /** The model that was asked, as the agent names it. */
+  model: string;
+  /** Why it gave no answer: `model_quota`, `model_refused`, …. */
+  code: string;
+  /** A sentence for people; of a long one the beginning. */
+  message: string;
+  /** The model that was asked next. The one of the last fallback is the one that answered, or failed for good. */
+  next: string;
+};
+export type Step = {
+  node: string;
+  /** Counts from 1; a rerun opens the next. */
+  generation: number;
+  /** `""` outside bodies, inside a path of indices from 0: `"3.17"`. */
+  iteration: string;
+  /** The last one. */
+  attempt: number;
+  status: StepStatus;
+  input: any | null;
+  /** Of what a person is asked: an approval, or whether an `unknown` step was performed. */
+  args_hash?: string | null;
+  output: any | null;
+  error: Failure | null;
+  usage: Usage;
+  /** Models that gave no answer in this or an earlier attempt, and which was asked next. */
+  fallbacks?: Fallback[];
+  started_at: string | null;
+  ended_at: string | null;
+};
+export type StepsPage = {
+  items: Step[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+  /** With `after`: of the last event that the page takes into account. */
+  seq?: number | null;
+  /** Seqs of events that can't be read: what they say of these steps is missing. */
+  unreadable?: number[];
+};
+export type Event = {
+  /** Its place in the history, from 1. */
+  seq: number;
+  at: string;
+  /** `run.created`, `step.started`, …; `unreadable` for what is damaged or was written by a later version. */
+  type: string;
+  node?: string | null;
+  generation?: number | null;
+  iteration?: string | null;
+  attempt?: number | null;
+  /** What else the event says, by its type. */
+  data: any;
+  /** Of the event, chained with those before it. */
+  hash?: string | null;
+};
+export type PageOfEvent = {
+  items: Event[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Nothing = object;
+export type Signal = {
+  /** 1 to 255 bytes. */
+  name: string;
+  /** Any JSON; null unless it is given. */
+  data?: any;
+};
+export type Approve = {
+  node: string;
+  /** The current one unless it is given. */
+  generation?: number | null;
+  /** Of a node in a body; need not be given where one iteration waits. */
+  iteration?: string | null;
+  approved: boolean;
+  comment?: string | null;
+  /** That of the step, as `steps` shows it. */
+  args_hash?: string | null;
+};
+export type Rerun = {
+  /** A node of the run's own graph; what lies before it is kept. */
+  from: string;
+  /** Any JSON; the input of the generation before unless it is given. */
+  input?: any;
+};
+export type NodeKindWork = "decided" | "waits" | "holds" | "outside";
+export type NodeKindView = {
+  /** As `type` writes it. */
+  name: string;
+  /** What it is for. */
+  description: string;
+  /** What becomes of a node that is started. */
+  work: NodeKindWork;
+  /** The branches by which it can end when it completes; beside them `error`, with `on_error: branch`. */
+  branches: string[];
+  /** JSON Schema of its `config`, with the defaults. */
+  config: any;
+};
+export type PageOfNodeKindView = {
+  items: NodeKindView[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Evaluated = {
+  value: any | null;
+  /** `null`, `boolean`, `number`, `string`, `array` or `object`. */
+  type: string;
+  /** Of the value as JSON. */
+  bytes: number;
+};
+export type RunCalled = string;
+export type Evaluate = {
+  /** An expression, as in `if`; either this or `template`. */
+  expression?: string | null;
+  /** Any JSON; each text in it is a template. */
+  template?: any;
+  /** What is undefined is false, and the answer `true` or `false`: an expression as a condition reads it. */
+  condition?: boolean;
+  /** What it sees, such as `{"input": {"n": 1}}`; or nothing, or a `run`. */
+  data?:
+    | {
+        [key: string]: any;
+      }
+    | {
+        [key: string]: any;
+      };
+  /** The run whose data it sees, as a node of its own would see them now. */
+  run?: RunCalled | null;
+  /** The node that would see them; the workflow's output unless it is given. */
+  node?: string | null;
+  /** The iteration, of a node in a body: `"2"`, or `"2.0"` in a body within a body. */
+  iteration?: string | null;
+};
+export type Role = "viewer" | "operator" | "editor" | "admin";
+export type Key = {
+  id: string;
+  project: string;
+  role: Role;
+  name: string;
+  /** `active`, `expired` or `revoked`. */
+  status: string;
+  created_at: string;
+  /** Who made it. */
+  created_by: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  rotated_at: string | null;
+  /** Until when the secret before the rotation is good. */
+  previous_until: string | null;
+  /** To the minute. */
+  last_used_at: string | null;
+};
+export type PageOfKey = {
+  items: Key[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type KeyMade = {
+  id: string;
+  project: string;
+  role: Role;
+  name: string;
+  /** `active`, `expired` or `revoked`. */
+  status: string;
+  created_at: string;
+  /** Who made it. */
+  created_by: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  rotated_at: string | null;
+  /** Until when the secret before the rotation is good. */
+  previous_until: string | null;
+  /** To the minute. */
+  last_used_at: string | null;
+  /** `cb_ID_SECRET`: what is sent. Nobody can show it again. */
+  secret: string;
+};
+export type NewKey = {
+  role: Role;
+  /** For people; up to 200 characters. */
+  name?: string | null;
+  /** When it ends, in RFC 3339; never unless it is given. */
+  expires_at?: string | null;
+  /** Its project: the caller's own unless it is given. Another one is for those who may create projects. */
+  project?: string | null;
+};
+export type RotateKey = {
+  /** How long the secret before stays good, such as `1h`; 24 hours unless it is given, 30 days at most. */
+  keep?: Duration | null;
+};
+export type AuditEntry = {
+  seq: number;
+  /** Of a refusal its minute: of one kind one is written down in each. */
+  at: string;
+  /** Who it was. */
+  subject: string;
+  /** `none`, `key`, `token` or `own`. */
+  via: string;
+  /** Method and path, as in this description. */
+  route: string;
+  /** The id of what was changed. */
+  object: string | null;
+  /** The content before and after a change, by its hash. */
+  before: string | null;
+  after: string | null;
+  /** Of a refusal: why. */
+  code: string | null;
+  /** Of a refusal: whence it came, an address or who it was. */
+  source: string | null;
+};
+export type PageOfAuditEntry = {
+  items: AuditEntry[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Project = {
+  id: string;
+  name: string;
+  created_at: string;
+};
+export type PageOfProject = {
+  items: Project[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type NewProject = {
+  /** A small letter, then up to 31 of `a-z 0-9 -`. */
+  id: string;
+  /** For people; up to 200 characters. */
+  name?: string | null;
+};
+export type Me = {
+  /** `key:ID`, the issuer's name and the subject of a token, or `anybody`. */
+  subject: string;
+  /** `none`, `key`, `token` or `own`. */
+  via: string;
+  role: Role;
+  project: string;
+  /** Those that this credential opens. */
+  projects: string[];
+  /** Of `read`, `operate`, `edit`, `administer`, `govern`: what routes ask for, as `x-callboard-permission` says. */
+  permissions: string[];
+  /** When the credential ends. */
+  expires_at: string | null;
+};
+export type Oidc = {
+  issuer: string;
+  client_id: string;
+  scopes: string[];
+};
+export type Ways = {
+  /** `none`: nobody is asked; `key`; `oidc`, where a page can have a token made. */
+  ways: string[];
+  oidc?: Oidc | null;
+};
+export type Alive = {
+  /** `ok`. */
+  status: string;
+  version: string;
+};
+export type Ready = {
+  /** `ready`. */
+  status: string;
+  checks: Checks;
+};
+export const {
+  useListWorkflowsQuery,
+  useCreateWorkflowMutation,
+  useCheckWorkflowMutation,
+  useGetWorkflowQuery,
+  useUpdateWorkflowMutation,
+  useDeleteWorkflowMutation,
+  useStartWorkflowMutation,
+  useListRunsQuery,
+  useStartRunMutation,
+  useGetRunQuery,
+  useListStepsQuery,
+  useGetHistoryQuery,
+  useCancelRunMutation,
+  usePauseRunMutation,
+  useResumeRunMutation,
+  useSignalRunMutation,
+  useApproveStepMutation,
+  useRerunRunMutation,
+  useListNodeKindsQuery,
+  useEvaluateExpressionMutation,
+  useListKeysQuery,
+  useCreateKeyMutation,
+  useRevokeKeyMutation,
+  useRotateKeyMutation,
+  useListAuditQuery,
+  useListProjectsQuery,
+  useCreateProjectMutation,
+  useGetProjectQuery,
+  useDeleteProjectMutation,
+  useGetMeQuery,
+  useGetWaysQuery,
+  useGetDescriptionQuery,
+  useGetHealthOfApiQuery,
+  useGetHealthQuery,
+  useGetReadinessQuery,
+  useGetMetricsQuery,
+} = injectedRtkApi;

@@ -1,0 +1,236 @@
+/** The workflow that is edited. `document` is the truth; `nodes` and `edges` are its drawing, made by the same reducers. */
+import { createSlice, original, type PayloadAction } from '@reduxjs/toolkit';
+import { EMPTY, find, type Definition, type DefNode, type Position, type Problem } from '../model/document';
+import * as edits from '../model/edits';
+import { draw, type FlowEdge, type FlowNode } from '../model/graph';
+import * as undo from '../model/history';
+import { advance, empty, runStatus, upTo, type Overlay, type RunEvent, type Shape } from '../model/overlay';
+import { shapeOf } from '../model/shape';
+
+/** An agent at work in the run that is shown. */
+export interface Agent {
+  node: string;
+  iteration: string;
+  /** The last of what it said. */
+  said: string;
+}
+
+export interface WorkflowState {
+  document: Definition;
+  nodes: FlowNode[];
+  edges: FlowEdge[];
+  agents: Agent[];
+  /** The node in the panel; `start:` and `end:` stand for the workflow's own. */
+  selectedNode: string | null;
+  running: boolean;
+  overlay: Overlay | null;
+  collapsed: Record<string, boolean>;
+  history: undo.History<Definition>;
+  /** As the server has it. */
+  saved: Definition;
+  problems: Problem[];
+}
+
+/** Of the words of an agent, in characters. */
+const LONGEST = 4096;
+
+const fresh = (document: Definition): WorkflowState => ({
+  document,
+  ...draw(document),
+  agents: [],
+  selectedNode: null,
+  running: false,
+  overlay: null,
+  collapsed: {},
+  history: undo.nothing(),
+  saved: document,
+  problems: [],
+});
+
+/** The state as plain objects: the model knows no drafts, and what it does not change stays the same object. */
+const plain = (state: WorkflowState) => original<WorkflowState>(state);
+
+/** Puts another document in place, drawn. */
+function show(state: WorkflowState, document: Definition, history = state.history): WorkflowState {
+  return { ...state, document, history, ...draw(document, state.collapsed) };
+}
+
+/** A change that can be undone; one that changes nothing is none. */
+function changed(state: WorkflowState, document: Definition): WorkflowState {
+  if (document === state.document) return state;
+  return show(state, document, undo.noted(state.history, state.document));
+}
+
+const shape = (state: WorkflowState): Shape => shapeOf(state.document);
+
+const workflowSlice = createSlice({
+  name: 'workflow',
+  initialState: fresh(EMPTY),
+  reducers: {
+    opened: (_, { payload }: PayloadAction<Definition>) => fresh(payload),
+    /** Edits that were kept are taken up over what the server has. */
+    restored: (state, { payload }: PayloadAction<Definition>) => changed(plain(state), payload),
+    /** What the server has now. */
+    saved: (state, { payload }: PayloadAction<Definition>) => ({ ...plain(state), saved: payload }),
+    addNode: (
+      state,
+      {
+        payload,
+      }: PayloadAction<
+        { type?: string; at?: Position; after?: string | null; container?: string | null } | undefined
+      >,
+    ) => {
+      const now = plain(state);
+      const selected = now.selectedNode && find(now.document, now.selectedNode) ? now.selectedNode : null;
+      const { document, id } = edits.addNode(now.document, { after: selected, ...payload });
+      return { ...changed(now, document), selectedNode: id };
+    },
+    /** Changes the kind of the node that was just added, in the same step of undo. */
+    chooseType: (state, { payload }: PayloadAction<{ id: string; type: string }>) => {
+      const now = plain(state);
+      const document = edits.setType(now.document, payload.id, payload.type);
+      return show(now, document);
+    },
+    setType: (state, { payload }: PayloadAction<{ id: string; type: string }>) => {
+      const now = plain(state);
+      return changed(now, edits.setType(now.document, payload.id, payload.type));
+    },
+    insertNode: (state, { payload }: PayloadAction<{ edge: string; type: string }>) => {
+      const now = plain(state);
+      const added = edits.insertOn(now.document, payload.edge, payload.type);
+      return added ? { ...changed(now, added.document), selectedNode: added.id } : now;
+    },
+    updateNode: (state, { payload }: PayloadAction<{ id: string; fields: Partial<DefNode> }>) => {
+      const now = plain(state);
+      return changed(now, edits.setNode(now.document, payload.id, payload.fields));
+    },
+    updateWorkflow: (state, { payload }: PayloadAction<Partial<Definition>>) => {
+      const now = plain(state);
+      return changed(now, edits.setWorkflow(now.document, payload));
+    },
+    /** Adds an edge, or takes away those that are named. */
+    updateEdge: (
+      state,
+      {
+        payload,
+      }: PayloadAction<
+        { connect: { source: string; target: string; branch?: string } } | { remove: string[] }
+      >,
+    ) => {
+      const now = plain(state);
+      if ('remove' in payload) return changed(now, edits.removeEdges(now.document, payload.remove));
+      const { source, target, branch } = payload.connect;
+      return changed(now, edits.connect(now.document, source, target, branch));
+    },
+    remove: (state, { payload }: PayloadAction<{ nodes: string[]; edges: string[] }>) => {
+      const now = plain(state);
+      const without = edits.removeEdges(now.document, payload.edges);
+      const next = changed(now, edits.removeNodes(without, payload.nodes));
+      const isThere = next.selectedNode !== null && find(next.document, next.selectedNode) !== undefined;
+      return { ...next, selectedNode: isThere ? next.selectedNode : null };
+    },
+    moved: (state, { payload }: PayloadAction<Record<string, Position>>) => {
+      const now = plain(state);
+      return changed(now, edits.moveNodes(now.document, payload, now.collapsed));
+    },
+    tidied: (state) => {
+      const now = plain(state);
+      return changed(now, edits.tidy(now.document, now.collapsed));
+    },
+    pasted: (state, { payload }: PayloadAction<edits.Fragment>) => {
+      const now = plain(state);
+      const container = now.selectedNode ? (find(now.document, now.selectedNode)?.container ?? null) : null;
+      const { document, ids } = edits.paste(now.document, payload, container);
+      return { ...changed(now, document), selectedNode: ids[0] ?? null };
+    },
+    undone: (state) => {
+      const now = plain(state);
+      const back = undo.undone(now.history, now.document);
+      return back ? show(now, back.now, back.history) : now;
+    },
+    redone: (state) => {
+      const now = plain(state);
+      const on = undo.redone(now.history, now.document);
+      return on ? show(now, on.now, on.history) : now;
+    },
+    select: (state, { payload }: PayloadAction<string | null>) => {
+      state.selectedNode = payload;
+    },
+    toggleCollapsed: (state, { payload }: PayloadAction<string>) => {
+      const now = plain(state);
+      const collapsed = { ...now.collapsed, [payload]: now.collapsed[payload] !== true };
+      return { ...now, collapsed, ...draw(now.document, collapsed) };
+    },
+    problemsFound: (state, { payload }: PayloadAction<Problem[]>) => {
+      state.problems = payload;
+    },
+    /** Shows a run on the drawing; none with null. */
+    runShown: (state, { payload }: PayloadAction<string | null>) => ({
+      ...plain(state),
+      overlay: payload === null ? null : empty(payload),
+      agents: [],
+      running: payload !== null,
+    }),
+    /** Shows a run as it was at the end of a generation. */
+    runAsOf: (state, { payload }: PayloadAction<{ run: string; events: RunEvent[]; generation: number }>) => {
+      const now = plain(state);
+      const events = upTo(payload.events, payload.generation);
+      return { ...now, overlay: advance(empty(payload.run), events, shape(now)), agents: [], running: false };
+    },
+    /** What happened in the run that is shown. */
+    advanced: (state, { payload }: PayloadAction<{ run: string; events: RunEvent[] }>) => {
+      const now = plain(state);
+      if (now.overlay?.run !== payload.run) return now;
+      const overlay = advance(now.overlay, payload.events, shape(now));
+      const status = runStatus(overlay);
+      const isOpen =
+        status === 'running' || status === 'waiting' || status === 'paused' || status === 'pending';
+      return { ...now, overlay, running: isOpen };
+    },
+    setRunning: (state, { payload }: PayloadAction<boolean>) => {
+      state.running = payload;
+    },
+    /** Words of an agent, as they come. */
+    updateAgentStatus: (
+      state,
+      { payload }: PayloadAction<{ runId: string; node: string; iteration: string; text: string }>,
+    ) => {
+      if (state.overlay?.run !== payload.runId) return;
+      const { node, iteration } = payload;
+      let agent = state.agents.find((one) => one.node === node && one.iteration === iteration);
+      if (!agent) {
+        agent = { node, iteration, said: '' };
+        state.agents.push(agent);
+      }
+      agent.said = (agent.said + payload.text).slice(-LONGEST);
+    },
+  },
+});
+
+export const {
+  opened,
+  restored,
+  saved,
+  addNode,
+  chooseType,
+  setType,
+  insertNode,
+  updateNode,
+  updateWorkflow,
+  updateEdge,
+  remove,
+  moved,
+  tidied,
+  pasted,
+  undone,
+  redone,
+  select,
+  toggleCollapsed,
+  problemsFound,
+  runShown,
+  runAsOf,
+  advanced,
+  setRunning,
+  updateAgentStatus,
+} = workflowSlice.actions;
+export const workflow = workflowSlice.reducer;
