@@ -19,6 +19,7 @@ mod serve;
 mod signals;
 mod trust;
 mod verdict;
+mod versions;
 mod workflows;
 
 use crate::{

@@ -7,11 +7,14 @@
 mod audit;
 mod data;
 mod definitions;
+mod drafts;
+mod exchange;
 mod feed;
 mod heavy;
 mod history;
 mod keys;
 mod language;
+mod listing;
 mod me;
 mod once;
 mod operate;
@@ -24,6 +27,7 @@ mod runs;
 mod start;
 mod steps;
 pub mod text;
+mod versions;
 mod workflows;
 
 use crate::access::Gatekeeper;
@@ -35,10 +39,13 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use audit::AuditLine;
+pub use drafts::{DraftView, Edited, Publish};
+pub use exchange::{Duplicate, Exported};
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
 pub use language::{Evaluate, Evaluated, NodeKindView};
+pub use listing::{Listed, WorkflowLine};
 pub use me::{Me, Oidc, Ways};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
@@ -50,7 +57,8 @@ pub use request::{Key, Request, read};
 pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
 pub use start::{Start, StartInline, Started, StartedView, wait};
 pub use steps::{Changes, StepsPage};
-pub use workflows::{CheckedView, Saved, Text, WorkflowLine, WorkflowView};
+pub use versions::{Annotate, VersionLine, VersionView};
+pub use workflows::{CheckedView, Rename, Saved, Text, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.
 pub type Watch = Arc<dyn Fn(&RunId) -> broadcast::Receiver<Recorded> + Send + Sync>;

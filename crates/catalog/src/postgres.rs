@@ -9,6 +9,7 @@ mod access;
 mod append;
 mod audit;
 mod definitions;
+mod drafts;
 mod early;
 mod journal;
 mod keys;
@@ -23,6 +24,7 @@ mod rows;
 mod schema;
 mod sweep;
 mod writer;
+mod written;
 
 use crate::{Catalog, Error};
 use async_trait::async_trait;

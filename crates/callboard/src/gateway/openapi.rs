@@ -3,6 +3,7 @@
 //! `docs/openapi.json` is this description as it was when it was last written (`callboard openapi`); a test compares them.
 
 mod codes;
+mod drafts;
 mod routes;
 
 use crate::access::Permission;
@@ -29,7 +30,7 @@ pub async fn text() -> Response {
 pub fn document() -> Value {
     let mut types = Types::new();
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in all() {
         let operation = types.operation(route);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method] = operation;
@@ -65,6 +66,11 @@ pub fn document() -> Value {
             },
         },
     })
+}
+
+/// Every route.
+fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(drafts::ROUTES)
 }
 
 /// Schemas of what is read and of what is written: of one type they may differ.
@@ -141,6 +147,10 @@ impl Types {
             let whole = if route.tag == "runs" { "([a-z][a-z0-9-]{0,31}~)?" } else { "" };
             let schema = json!({"type": "string", "pattern": format!("^{whole}[A-Za-z0-9_-]{{1,64}}$")});
             parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema}));
+        }
+        if route.path.contains("{n}") {
+            let schema = json!({"type": "integer", "minimum": 1});
+            parameters.push(json!({"name": "n", "in": "path", "required": true, "description": "A version.", "schema": schema}));
         }
         for of in route.query {
             let schema = self.inline(*of);
@@ -248,6 +258,9 @@ impl Types {
                 let description = "Server-sent events. Each has a seq as `id`, its type as `event`, and an `Event` in JSON as \
                                    `data`; with `said=true` there are also events `agent.said` without an id.";
                 json!({"text/event-stream": {"schema": {"type": "string", "description": description}}})
+            }
+            Content::Document(of) => {
+                json!({JSON: {"schema": self.written(*of)}, "application/yaml": {"schema": {"type": "string"}}})
             }
             Content::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
         }

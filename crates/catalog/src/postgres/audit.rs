@@ -4,9 +4,9 @@ use super::{
     PostgresCatalog,
     access::project_of,
     append::unsigned,
-    definitions::text,
     link::{Role, within},
     moment::Moment,
+    written::text,
 };
 use crate::{
     Error,

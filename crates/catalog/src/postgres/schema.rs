@@ -18,15 +18,24 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "catalog",
-    since: 1,
-    sql: include_str!("../../../../migrations/postgres/0001_catalog.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "catalog",
+        since: 1,
+        sql: include_str!("../../../../migrations/postgres/0001_catalog.sql"),
+    },
+    // The release before knows nothing of drafts: it shows no workflow that has nothing else, and overwrites none.
+    Migration {
+        version: 2,
+        name: "drafts",
+        since: 1,
+        sql: include_str!("../../../../migrations/postgres/0002_drafts.sql"),
+    },
+];
 
 /// The oldest schema that this release can work with.
-const OLDEST: i32 = 1;
+const OLDEST: i32 = 2;
 /// How long a start waits for a database that is not there yet.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
@@ -237,12 +246,15 @@ mod tests {
 
     #[test]
     fn a_release_works_on_its_schema_and_on_a_later_one_that_says_so() {
-        assert!(fits(&[applied(1, 1)]).is_ok());
-        assert!(fits(&[applied(1, 1), applied(2, 1)]).is_ok(), "made for the release before, too");
-        let refused = fits(&[applied(1, 1), applied(2, 1), applied(3, 2)]);
+        assert!(fits(&[applied(1, 1), applied(2, 1)]).is_ok());
+        assert!(
+            fits(&[applied(1, 1), applied(2, 1), applied(3, 2)]).is_ok(),
+            "made for the release before, too"
+        );
+        let refused = fits(&[applied(1, 1), applied(2, 1), applied(3, 3)]);
         assert!(matches!(refused, Err(SchemaError::TooNew { .. })), "{refused:?}");
         assert!(matches!(fits(&[]), Err(SchemaError::Missing)));
-        let refused = fits(&[applied(0, 0)]);
+        let refused = fits(&[applied(1, 1)]);
         assert!(matches!(refused, Err(SchemaError::TooOld { .. })), "{refused:?}");
     }
 
