@@ -403,3 +403,21 @@ async fn the_command_line_publishes_restores_compares_and_carries_over() {
     assert_eq!((applied.len(), &applied[0]["action"]), (1, &json!("unchanged")), "{applied:#?}");
     assert_eq!(api.get(&format!("/workflows/{other}")).await["version"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_starts_what_is_published_and_no_draft() {
+    let (_server, api) = started().await;
+    let id = api.create(&says("flow", "one")).await;
+    edit(&api, &id, "\"v1\"", &says("flow", "two")).await.is(200);
+    let admin = api.post("/keys", json!({"role": "admin"})).await;
+    let admin = admin["secret"].as_str().expect("a secret").to_owned();
+    let role = json!({"role": "operator"}).to_string();
+    let made = send(&api, "POST", "/keys", &[JSON, ("x-api-key", &admin)], &role).await.is(201).json();
+    let operator = made["secret"].as_str().expect("a secret");
+    let start = async |key: &str, body: &str| {
+        send(&api, "POST", &format!("/workflows/{id}/start"), &[JSON, ("x-api-key", key)], body).await
+    };
+    start(operator, r#"{"draft": true}"#).await.is_problem(403, "forbidden");
+    start(operator, "{}").await.is(200);
+    start(&admin, r#"{"draft": true}"#).await.is(200);
+}
