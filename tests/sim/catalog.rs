@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_actors::mutant::Rule;
 use callboard_catalog::{
-    Answering, Append, AppendError, Catalog, Change, Definitions, Early, EarlyMessage, Entry, Error,
-    Idempotency, Journal, Keys, NO_HASH, NewVersion, NewWorkflow, Once, OpenRun, Pins, Request, RunFilter,
-    RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    Answering, Append, AppendError, Catalog, Change, Definitions, Draft, Drafts, Early, EarlyMessage, Entry,
+    Error, Expected, Idempotency, Journal, Keys, NO_HASH, NewDraft, NewVersion, NewWorkflow, Once, OpenRun,
+    Pins, Renaming, Request, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Version, Workflow,
 };
 use callboard_core::{
     Hash, Timestamp,
@@ -391,6 +391,51 @@ impl Definitions for Desk {
     }
 
     async fn workflows(&self, _: &ProjectId, _: Option<&WorkflowId>, _: u32) -> Result<Vec<Workflow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+#[async_trait]
+impl Drafts for Desk {
+    async fn create_draft(&self, _: NewWorkflow) -> Result<Workflow, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn draft(&self, _: &ProjectId, _: &WorkflowId) -> Result<Option<Draft>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn save_draft(&self, _: &ProjectId, _: &WorkflowId, _: NewDraft) -> Result<Workflow, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn discard_draft(&self, _: &ProjectId, _: &WorkflowId, _: Expected) -> Result<(), Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn versions(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: Option<u32>,
+        _: u32,
+    ) -> Result<Vec<Version>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn note_version(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: u32,
+        _: Option<String>,
+    ) -> Result<(), Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn rename_workflow(&self, _: &ProjectId, _: &WorkflowId, _: Renaming) -> Result<Workflow, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+    async fn runs_by_version(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: &[&str],
+    ) -> Result<BTreeMap<u32, u64>, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 }

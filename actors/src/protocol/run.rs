@@ -22,6 +22,9 @@ pub struct Start {
     pub workflow_id: Option<WorkflowId>,
     pub version: Option<u32>,
     pub definition: Option<Value>,
+    /// The draft is meant, not a version.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
     /// `null` is an input, too.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub input: Option<Value>,

@@ -9,6 +9,7 @@ use crate::{
     pins::Pinned,
     protocol::{Fault, Message, run::Start},
 };
+use callboard_catalog::Workflow;
 use callboard_core::{
     Code, Datum, Hash, Problem,
     agent::spec::Agents,
@@ -54,6 +55,7 @@ impl Workflows {
         let (created, op) = (done.run.created.as_ref()?, body.op.as_ref()?);
         let same = body.workflow_id.is_some()
             && created.workflow_id == body.workflow_id
+            && body.draft == (created.version == 0)
             && body.version.is_none_or(|version| version == created.version);
         let input = body.input.clone().unwrap_or(Value::Object(Default::default()));
         if !(same && done.run.knows(op)) {
@@ -150,23 +152,50 @@ impl Workflows {
     /// Finds the definition: given with the call, or the catalog's.
     async fn definition(&self, run: &RunId, body: &Start) -> Result<(Value, u32), Fault> {
         match (&body.definition, &body.workflow_id) {
-            (Some(definition), None) => Ok((definition.clone(), 0)),
-            (None, Some(id)) => {
-                let found = self.services.catalog.workflow(run.project(), id, body.version).await;
-                let found = found.map_err(|e| Fault::unavailable(e.to_string()))?;
-                let Some(workflow) = found else {
-                    return Err(Fault::new(404, Code::UnknownWorkflow, format!("there is no workflow {id}")));
-                };
-                if !workflow.problems.is_empty() {
-                    let message = format!("workflow {id} is a draft with problems: it can't be started");
-                    return Err(
-                        Fault::new(409, Code::WorkflowHasProblems, message).with_problems(workflow.problems)
-                    );
+            (Some(definition), None) if !body.draft => Ok((definition.clone(), 0)),
+            (None, Some(id)) if body.draft && body.version.is_none() => self.draft(run, id).await,
+            (None, Some(id)) if !body.draft => {
+                let workflow = self.stored(run, id, body.version).await?;
+                if workflow.version == 0 || !workflow.problems.is_empty() {
+                    let message = match workflow.version {
+                        0 => {
+                            format!("workflow {id} is a draft that was never published: it can't be started")
+                        }
+                        version => {
+                            format!("version {version} of workflow {id} has problems: it can't be started")
+                        }
+                    };
+                    return Err(has_problems(message, workflow.problems));
                 }
                 Ok((workflow.definition, workflow.version))
             }
+            (None, Some(_)) => Err(Fault::bad_request("give either a version or draft, not both")),
             (Some(_), Some(_)) => Err(Fault::bad_request("give either workflow_id or definition, not both")),
+            (Some(_), None) => Err(Fault::bad_request("a draft is of a workflow: give its workflow_id")),
             (None, None) => Err(Fault::bad_request("give a workflow_id or a definition")),
+        }
+    }
+
+    async fn stored(&self, run: &RunId, id: &WorkflowId, version: Option<u32>) -> Result<Workflow, Fault> {
+        let found = self.services.catalog.workflow(run.project(), id, version).await;
+        let found = found.map_err(|e| Fault::unavailable(e.to_string()))?;
+        found.ok_or_else(|| Fault::new(404, Code::UnknownWorkflow, format!("there is no workflow {id}")))
+    }
+
+    /// Finds what is edited. It is run as version 0: there is no such version.
+    async fn draft(&self, run: &RunId, id: &WorkflowId) -> Result<(Value, u32), Fault> {
+        let found = self.services.catalog.draft(run.project(), id).await;
+        let Some(draft) = found.map_err(|e| Fault::unavailable(e.to_string()))? else {
+            let version = self.stored(run, id, None).await?.version;
+            let message = format!("workflow {id} has no draft: its version {version} is all there is");
+            return Err(Fault::new(409, Code::NoDraft, message));
+        };
+        match draft.problems.is_empty() {
+            true => Ok((draft.definition, 0)),
+            false => {
+                let message = format!("the draft of workflow {id} has problems: it can't be started");
+                Err(has_problems(message, draft.problems))
+            }
         }
     }
 
@@ -179,7 +208,8 @@ impl Workflows {
         version: u32,
         definition: Value,
     ) -> Result<Compiled, Fault> {
-        let key = workflow.map(|id| (id.clone(), version));
+        // A draft changes under the number it has.
+        let key = workflow.filter(|_| version > 0).map(|id| (id.clone(), version));
         if let Some(known) = key.as_ref().and_then(|key| self.plans.lock().get(key).cloned()) {
             return Ok(known);
         }
@@ -214,7 +244,9 @@ impl Workflows {
         // Which version is the latest may change between a start and its repetition.
         let same_definition = match &body.workflow_id {
             Some(_) => {
-                created.workflow_id == body.workflow_id && body.version.is_none_or(|v| v == created.version)
+                created.workflow_id == body.workflow_id
+                    && body.draft == (created.version == 0)
+                    && body.version.is_none_or(|v| v == created.version)
             }
             None => {
                 // It may have begun with other agents.
@@ -263,6 +295,10 @@ impl Workflows {
         let found = self.fetch(run, std::slice::from_ref(reference)).await;
         found.is_ok_and(|found| found.get(&reference.key).is_some_and(|known| **known == *value))
     }
+}
+
+fn has_problems(message: String, problems: Vec<Problem>) -> Fault {
+    Fault::new(409, Code::WorkflowHasProblems, message).with_problems(problems)
 }
 
 /// Reads and compiles a definition, and finds its agents.

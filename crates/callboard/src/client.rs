@@ -1,8 +1,8 @@
 //! The API as its clients see it: the commands that speak to a server, wherever it is.
 //!
 //! What a server answers is kept as it came, so that a newer one's fields pass through; what people are shown is read
-//! off it by `shapes`. A request is sent again only where that can do nothing twice: a read, and an operation that has a
-//! name of its own (`Idempotency-Key`).
+//! off it by `shapes`. Every request may be sent again, since none does anything twice: it reads, or it has a name of its own
+//! (`Idempotency-Key`).
 
 mod address;
 mod error;
@@ -33,6 +33,8 @@ const ANSWERING: Duration = Duration::from_secs(90);
 /// How often what may be sent again is sent, and the longest pause in between.
 const TRIES: u32 = 4;
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Names a request: the same one under the same name is done once.
+const KEY: &str = "idempotency-key";
 /// Items asked for at once.
 const PAGE: usize = 100;
 
@@ -62,11 +64,13 @@ pub struct Listing {
     done: bool,
 }
 
-/// Whether a request may be sent a second time although the first may have arrived.
+/// Which text of a workflow is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    Safe,
-    Never,
+pub enum Edition {
+    /// The latest version, or the draft of what was never published.
+    Latest,
+    Version(u32),
+    Draft,
 }
 
 // === impl Client ===
@@ -108,15 +112,18 @@ impl Client {
     /// Says what is wrong with a definition here; saves nothing.
     pub async fn check(&self, definition: &Definition) -> Result<Vec<Problem>, Error> {
         let request = self.definition(Method::POST, "/api/v1/workflows/check", definition)?;
-        // It changes nothing.
-        let checked = self.json(request, Repeat::Safe).await?;
+        let checked = self.json(request).await?;
         let problems = checked.get("problems").cloned().unwrap_or_else(|| json!([]));
         serde_json::from_value(problems).map_err(|_| Error::unreadable(&self.address))
     }
 
     pub async fn create(&self, definition: &Definition, draft: bool) -> Result<Value, Error> {
-        let path = saved("/api/v1/workflows", draft);
-        self.json(self.definition(Method::POST, &path, definition)?, Repeat::Never).await
+        self.saved(Method::POST, &saved("/api/v1/workflows", draft), definition, None).await
+    }
+
+    /// Saves the text of an export as a new workflow.
+    pub async fn import(&self, definition: &Definition) -> Result<Value, Error> {
+        self.saved(Method::POST, "/api/v1/workflows/import", definition, None).await
     }
 
     /// Saves the next version of a workflow; with `made_on` only if that is the latest.
@@ -128,17 +135,50 @@ impl Client {
         draft: bool,
     ) -> Result<Value, Error> {
         let path = saved(&format!("/api/v1/workflows/{id}"), draft);
-        let request = self.definition(Method::PUT, &path, definition)?;
-        let request = match made_on {
-            Some(version) => request.header(header::IF_MATCH, format!("\"{version}\"")),
-            None => request,
-        };
-        self.json(request, Repeat::Never).await
+        self.saved(Method::PUT, &path, definition, made_on.map(|version| format!("\"{version}\""))).await
     }
 
     pub async fn delete(&self, id: &WorkflowId) -> Result<(), Error> {
         let request = self.request(Method::DELETE, &format!("/api/v1/workflows/{id}"), &[])?;
-        self.perform(request, Repeat::Never).await.map(drop)
+        self.perform(request.header(KEY, fresh())).await.map(drop)
+    }
+
+    pub fn versions(&self, id: &WorkflowId) -> Listing {
+        self.list(&format!("/api/v1/workflows/{id}/versions"), Vec::new())
+    }
+
+    /// Returns what is edited: the draft, or the latest version.
+    pub async fn draft(&self, id: &WorkflowId) -> Result<Value, Error> {
+        self.get(&format!("/api/v1/workflows/{id}/draft")).await
+    }
+
+    /// Makes the next version of the draft.
+    pub async fn publish(&self, id: &WorkflowId, note: Option<&str>) -> Result<Value, Error> {
+        let body = note.map_or_else(|| json!({}), |note| json!({ "note": note }));
+        self.named(&format!("/api/v1/workflows/{id}/publish"), &body, &fresh()).await
+    }
+
+    /// Writes a version into the draft; a draft that is there is named by its tag.
+    pub async fn restore(&self, id: &WorkflowId, version: u32, over: Option<&str>) -> Result<Value, Error> {
+        let path = format!("/api/v1/workflows/{id}/versions/{version}/restore");
+        let request = self.request(Method::POST, &path, &[])?.header(KEY, fresh());
+        let request = match over {
+            Some(tag) => request.header(header::IF_MATCH, format!("\"{tag}\"")),
+            None => request,
+        };
+        self.json(request.json(&json!({}))).await
+    }
+
+    /// Returns a definition as it is handed on: the latest, a version, or the draft.
+    pub async fn export(&self, id: &WorkflowId, which: &Edition) -> Result<Value, Error> {
+        let mut query = vec![("format", "json".to_owned())];
+        match which {
+            Edition::Latest => {}
+            Edition::Version(version) => query.push(("version", version.to_string())),
+            Edition::Draft => query.push(("draft", "true".to_owned())),
+        }
+        let path = format!("/api/v1/workflows/{id}/export");
+        self.json(self.request(Method::GET, &path, &query)?).await
     }
 
     /// Starts a run of a stored workflow.
@@ -201,7 +241,7 @@ impl Client {
 
     /// Reads a path that answers JSON.
     pub async fn get(&self, path: &str) -> Result<Value, Error> {
-        self.json(self.request(Method::GET, path, &[])?, Repeat::Safe).await
+        self.json(self.request(Method::GET, path, &[])?).await
     }
 
     fn list(&self, path: &str, query: Vec<(&'static str, String)>) -> Listing {
@@ -210,8 +250,24 @@ impl Client {
 
     /// Sends an operation under a name: however often it arrives, it is done once.
     async fn named(&self, path: &str, body: &Value, key: &str) -> Result<Value, Error> {
-        let request = self.request(Method::POST, path, &[])?.header("idempotency-key", key);
-        self.json(request.json(body), Repeat::Safe).await
+        let request = self.request(Method::POST, path, &[])?.header(KEY, key);
+        self.json(request.json(body)).await
+    }
+
+    /// Saves a definition, once, however often it arrives.
+    async fn saved(
+        &self,
+        method: Method,
+        path: &str,
+        definition: &Definition,
+        made_on: Option<String>,
+    ) -> Result<Value, Error> {
+        let request = self.definition(method, path, definition)?.header(KEY, fresh());
+        let request = match made_on {
+            Some(tag) => request.header(header::IF_MATCH, tag),
+            None => request,
+        };
+        self.json(request).await
     }
 
     fn definition(
@@ -243,17 +299,17 @@ impl Client {
         Ok(request.header(header::AUTHORIZATION, value))
     }
 
-    async fn json(&self, request: RequestBuilder, repeat: Repeat) -> Result<Value, Error> {
-        let bytes = self.perform(request, repeat).await?;
+    async fn json(&self, request: RequestBuilder) -> Result<Value, Error> {
+        let bytes = self.perform(request).await?;
         serde_json::from_slice(&bytes).map_err(|_| Error::unreadable(&self.address))
     }
 
     /// Sends a request, again where that is safe and may help, and returns the body of the answer.
-    async fn perform(&self, request: RequestBuilder, repeat: Repeat) -> Result<Bytes, Error> {
+    async fn perform(&self, request: RequestBuilder) -> Result<Bytes, Error> {
         let request = request.timeout(ANSWERING);
         let mut pause = Duration::from_millis(200);
         for _ in 1..self.tries {
-            let Some(again) = request.try_clone().filter(|_| repeat == Repeat::Safe) else { break };
+            let Some(again) = request.try_clone() else { break };
             match self.once_sent(again).await {
                 Err(error) if error.may_pass() => {
                     let wanted = error.retry_after().unwrap_or(pause);
@@ -311,7 +367,7 @@ impl Listing {
             query.push(("cursor", cursor));
         }
         let request = self.client.request(Method::GET, &self.path, &query)?;
-        let mut page = self.client.json(request, Repeat::Safe).await?;
+        let mut page = self.client.json(request).await?;
         self.cursor = match page.get("next") {
             Some(Value::String(next)) => Some(next.clone()),
             // A place in a history is a number.

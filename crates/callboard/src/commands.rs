@@ -20,6 +20,7 @@ mod signals;
 mod triggers;
 mod trust;
 mod verdict;
+mod versions;
 mod workflows;
 
 use crate::{

@@ -8,7 +8,7 @@ use callboard_core::{
     Problem,
     agent::spec::ToolKind,
     document::{Format, parse},
-    workflow::{Plan, plan::Surroundings},
+    workflow::{Plan, content, plan::Surroundings},
 };
 use serde_json::Value;
 use std::{collections::BTreeSet, io, path::Path};
@@ -29,8 +29,10 @@ pub struct Checked {
     pub problems: Vec<Problem>,
 }
 
-/// Finds everything that is wrong with a definition. `bound` are the secrets that say to which hosts they may go.
+/// Finds everything that is wrong with a definition, which may be an export. `bound` are the secrets that say to which hosts they
+/// may go.
 pub fn check(document: Value, agents: &Agents, bound: &BTreeSet<String>) -> Checked {
+    let document = content::joined(document);
     let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
     let (name, description) = (text("name").unwrap_or_default(), text("description"));
     let around =
@@ -81,10 +83,11 @@ pub fn agents(file: &Path) -> Result<Agents, String> {
     })
 }
 
-/// Reads a definition's file; the error is for the user.
+/// Reads a definition's file, which may be an export; the error is for the user.
 pub fn definition(file: &Path) -> anyhow::Result<Value> {
     let text = text(file)?;
-    read(file, &text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
+    let definition = read(file, &text).map(content::joined);
+    definition.map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))
 }
 
 /// Reads the agents of the settings. Those that merely lie in the working directory may not bring tools that call

@@ -7,12 +7,15 @@
 mod audit;
 mod data;
 mod definitions;
+mod drafts;
+mod exchange;
 mod feed;
 mod heavy;
 mod history;
 mod hooks;
 mod keys;
 mod language;
+mod listing;
 mod me;
 mod occasions;
 mod once;
@@ -28,6 +31,7 @@ mod start;
 mod steps;
 pub mod text;
 mod triggers;
+mod versions;
 mod workflows;
 
 use crate::access::Gatekeeper;
@@ -39,11 +43,14 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use audit::AuditLine;
+pub use drafts::{DraftView, Edited, Publish};
+pub use exchange::{Duplicate, Exported};
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use hooks::{Delivered, DeliveredView};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
 pub use language::{Evaluate, Evaluated, NodeKindView};
+pub use listing::{Listed, WorkflowLine};
 pub use me::{Me, Oidc, Ways};
 pub use occasions::{FireNow, TOGETHER};
 pub use once::{Answered, Changed, Naming};
@@ -61,7 +68,8 @@ pub use triggers::{
     Altered, CreateTrigger, Created, FireView, PreviewTrigger, ReplaceTrigger, TriggerMade, TriggerParts,
     TriggerPreview, TriggerView, TriggersOf,
 };
-pub use workflows::{CheckedView, Saved, Text, WorkflowLine, WorkflowView};
+pub use versions::{Annotate, VersionLine, VersionView};
+pub use workflows::{CheckedView, Rename, Saved, Text, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.
 pub type Watch = Arc<dyn Fn(&RunId) -> broadcast::Receiver<Recorded> + Send + Sync>;

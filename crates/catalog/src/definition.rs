@@ -2,6 +2,7 @@
 //!
 //! The document is kept as it came (a draft may hold parts nobody knows); rows are only taken from what is readable.
 
+use crate::draft::{DraftMark, Provenance};
 use callboard_core::{
     Problem, Timestamp,
     id::{ProjectId, WorkflowId},
@@ -23,12 +24,14 @@ pub struct NewWorkflow {
     pub description: Option<String>,
     /// The document.
     pub definition: Value,
-    /// What stands against running it; empty unless it is a draft.
+    /// What stands against running it.
     pub problems: Vec<Problem>,
     /// The caller's own; the catalog only keeps it.
     pub metadata: Map<String, Value>,
     /// When it is made.
     pub at: Timestamp,
+    /// Whence it is.
+    pub from: Provenance,
 }
 
 /// The next version of a workflow.
@@ -42,20 +45,24 @@ pub struct NewVersion {
     pub description: Option<String>,
     /// The document.
     pub definition: Value,
-    /// What stands against running it; empty unless it is a draft.
+    /// What stands against running it.
     pub problems: Vec<Problem>,
     /// Replaces the metadata of the version before.
     pub metadata: Map<String, Value>,
     /// When it is made.
     pub at: Timestamp,
+    /// Whence it is.
+    pub from: Provenance,
+    /// The revision of the draft that it is made of, which has to be the draft still, and goes.
+    pub publishes: Option<u32>,
 }
 
-/// A version of a workflow.
+/// A version of a workflow; of one that was never published, its draft.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workflow {
     /// Of the workflow: all its versions have it.
     pub id: WorkflowId,
-    /// From 1.
+    /// From 1; 0 of a draft.
     pub version: u32,
     /// What people call it.
     pub name: String,
@@ -63,10 +70,14 @@ pub struct Workflow {
     pub description: Option<String>,
     /// The document; null in lists.
     pub definition: Value,
-    /// What stands against running it; empty unless it is a draft.
+    /// What stands against running it.
     pub problems: Vec<Problem>,
     /// The caller's own.
     pub metadata: Map<String, Value>,
+    /// Whence it is; not in lists.
+    pub from: Provenance,
+    /// The draft beside its versions, or the only thing there is.
+    pub draft: Option<DraftMark>,
     /// When the workflow was made.
     pub created_at: Timestamp,
     /// When this version was made.

@@ -10,6 +10,7 @@
 mod access;
 mod append;
 mod definition;
+mod draft;
 mod keys;
 mod once;
 mod postgres;
@@ -34,6 +35,7 @@ pub use access::{
     SECRET_HASH, SecretHash,
 };
 pub use definition::{NewVersion, NewWorkflow, Workflow};
+pub use draft::{Draft, DraftMark, Expected, NewDraft, Provenance, Renaming, Version};
 pub use keys::{InternalKey, Signing};
 pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
@@ -44,13 +46,14 @@ pub use trigger::{
     Triggers,
 };
 
-/// Workflows and their versions. What is asked of one project shows and touches nothing of another.
+/// Workflows and their published versions. What is asked of one project shows and touches nothing of another.
 #[async_trait]
 pub trait Definitions: Send + Sync + 'static {
     /// Saves version 1 under the caller's id. An id that exists is a `Conflict`.
     async fn create_workflow(&self, new: NewWorkflow) -> Result<Workflow, Error>;
 
-    /// Saves the next version. `Conflict` if another version than the expected one is the latest.
+    /// Publishes the next version. `Conflict` if another version than the expected one is the latest, or another draft than the one it is
+    /// made of is there.
     async fn update_workflow(
         &self,
         project: &ProjectId,
@@ -58,7 +61,8 @@ pub trait Definitions: Send + Sync + 'static {
         change: NewVersion,
     ) -> Result<Workflow, Error>;
 
-    /// Returns the latest version, nothing if it is hidden; or a version by number, hidden or not.
+    /// Returns the latest version, or the draft of what was never published, nothing if it is hidden; or a version by number,
+    /// hidden or not.
     async fn workflow(
         &self,
         project: &ProjectId,
@@ -69,13 +73,74 @@ pub trait Definitions: Send + Sync + 'static {
     /// Hides a workflow; its runs go on and its versions stay readable. False if there was none to hide.
     async fn hide_workflow(&self, project: &ProjectId, id: &WorkflowId) -> Result<bool, Error>;
 
-    /// Returns latest versions without their definitions, newest id first, those after the id `after`.
+    /// Returns latest versions, or drafts of what was never published, without their definitions, newest id first, those after
+    /// the id `after`.
     async fn workflows(
         &self,
         project: &ProjectId,
         after: Option<&WorkflowId>,
         limit: u32,
     ) -> Result<Vec<Workflow>, Error>;
+}
+
+/// What is edited beside the published versions, and what is said about these. What is hidden has neither.
+#[async_trait]
+pub trait Drafts: Send + Sync + 'static {
+    /// Creates a workflow that has a draft and no version. An id that exists is a `Conflict`.
+    async fn create_draft(&self, new: NewWorkflow) -> Result<Workflow, Error>;
+
+    /// Returns the draft, if there is one.
+    async fn draft(&self, project: &ProjectId, id: &WorkflowId) -> Result<Option<Draft>, Error>;
+
+    /// Saves the draft. `Conflict` if what is there is not what was expected.
+    async fn save_draft(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        change: NewDraft,
+    ) -> Result<Workflow, Error>;
+
+    /// Forgets the draft; of what was never published it is all there is, and stays: `Conflict`, as if something else was expected.
+    async fn discard_draft(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        expected: Expected,
+    ) -> Result<(), Error>;
+
+    /// Returns versions without their definitions, newest first, those before the number `before`.
+    async fn versions(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        before: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<Version>, Error>;
+
+    /// Says something else about a version. `NotFound` where there is none.
+    async fn note_version(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        version: u32,
+        note: Option<String>,
+    ) -> Result<(), Error>;
+
+    /// Calls a workflow something else, until a version says what it is called. What is left out stays.
+    async fn rename_workflow(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        renaming: Renaming,
+    ) -> Result<Workflow, Error>;
+
+    /// Counts the runs of a workflow that have one of these statuses, by version.
+    async fn runs_by_version(
+        &self,
+        project: &ProjectId,
+        id: &WorkflowId,
+        statuses: &[&str],
+    ) -> Result<BTreeMap<u32, u64>, Error>;
 }
 
 /// Histories with their values, and the row that stands for each run.
@@ -200,7 +265,7 @@ pub trait Early: Send + Sync + 'static {
 
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Early + Idempotency + Journal + Keys + Pins + Sweep {
+pub trait Catalog: Definitions + Drafts + Early + Idempotency + Journal + Keys + Pins + Sweep {
     /// Fails if the database does not answer, or takes no write: it tries one, which leaves nothing behind. The error says
     /// what is wrong in words for an operator.
     async fn health(&self) -> Result<(), Error>;

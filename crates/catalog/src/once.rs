@@ -1,6 +1,6 @@
 //! What is asked for again: changes that were made already, and messages that came before what they are for.
 
-use crate::{NewVersion, NewWorkflow, Workflow};
+use crate::{NewDraft, NewVersion, NewWorkflow, Workflow};
 use bytes::Bytes;
 use callboard_core::{
     Hash, Span, Timestamp,
@@ -27,10 +27,16 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     CreateWorkflow(NewWorkflow),
+    CreateDraft(NewWorkflow),
     UpdateWorkflow {
         project: ProjectId,
         id: WorkflowId,
         change: NewVersion,
+    },
+    SaveDraft {
+        project: ProjectId,
+        id: WorkflowId,
+        change: NewDraft,
     },
     /// `NotFound` where there is none to hide.
     HideWorkflow {

@@ -9,6 +9,7 @@ mod access;
 mod append;
 mod audit;
 mod definitions;
+mod drafts;
 mod early;
 mod journal;
 mod keys;
@@ -24,6 +25,7 @@ mod schema;
 mod sweep;
 mod triggers;
 mod writer;
+mod written;
 
 use crate::{
     Catalog, Error,

@@ -6,6 +6,7 @@
 mod access;
 mod audit;
 mod definitions;
+mod drafts;
 mod early;
 mod journal;
 mod keys;
@@ -57,6 +58,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(4, "pins", include_str!("../../../migrations/sqlite/0004_pins.sql")),
         migration(5, "repeated", include_str!("../../../migrations/sqlite/0005_repeated.sql")),
         migration(6, "access", include_str!("../../../migrations/sqlite/0006_access.sql")),
+        migration(7, "drafts", include_str!("../../../migrations/sqlite/0007_drafts.sql")),
         migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
     ])
 });

@@ -9,6 +9,7 @@ pub(crate) mod access;
 mod appends;
 pub(crate) mod definitions;
 mod documents;
+pub mod drafts;
 mod journal;
 mod keys;
 mod once;
@@ -38,7 +39,7 @@ macro_rules! cases {
 }
 
 /// Every case but the last, which closes the catalog.
-pub const CASES: [Case; 88] = cases! {
+pub const CASES: [Case; 98] = cases! {
     definitions:
         a_workflow_reads_as_it_was_saved,
         versions_stay_readable_and_conflicts_are_told,
@@ -57,6 +58,17 @@ pub const CASES: [Case; 88] = cases! {
         changes_that_expect_nothing_follow_each_other,
         of_creations_of_one_id_one_wins,
         hiding_at_once_is_told_once;
+    drafts:
+        a_draft_is_all_there_is_until_something_is_published,
+        a_draft_reads_as_it_was_saved_and_stands_beside_the_version,
+        a_draft_is_changed_only_on_what_is_expected,
+        of_changes_to_one_draft_one_wins,
+        a_version_is_made_of_the_draft_that_was_looked_at,
+        versions_are_listed_newest_first_with_what_is_said_of_them,
+        a_name_that_was_given_stays_until_a_version_says_another,
+        a_hidden_workflow_has_no_draft,
+        a_draft_of_another_project_is_not_there,
+        runs_are_counted_by_version_and_status;
     journal:
         a_history_reads_as_it_was_appended,
         an_append_may_be_repeated_and_overlap,

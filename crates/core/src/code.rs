@@ -57,6 +57,8 @@ codes! {
     NewerVersion = "newer_version",
     /// A node inside a body can't be rerun alone.
     NodeInBody = "node_in_body",
+    /// The workflow has no draft.
+    NoDraft = "no_draft",
     /// Nobody was asked for this answer.
     NotAsked = "not_asked",
     /// The node has no external worker.
@@ -107,7 +109,7 @@ codes! {
     ValueLost = "value_lost",
     /// A value is larger than any may be.
     ValueTooLarge = "value_too_large",
-    /// The stored workflow can't be started: its definition has problems by now.
+    /// The workflow can't be started: it has problems, or was never published.
     WorkflowHasProblems = "workflow_has_problems",
     /// The agent works for a run, which waits for its answer.
     WorksForRun = "works_for_run",

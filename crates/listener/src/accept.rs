@@ -76,14 +76,20 @@ fn readable(doors: &Doors) -> CorsLayer {
         .map(HeaderName::from_static);
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(
-            [header::CONTENT_TYPE, header::ACCEPT, header::AUTHORIZATION]
-                .into_iter()
-                .chain(names)
-                .collect::<Vec<_>>(),
+            [
+                header::CONTENT_TYPE,
+                header::ACCEPT,
+                header::AUTHORIZATION,
+                header::IF_MATCH,
+                header::IF_NONE_MATCH,
+            ]
+            .into_iter()
+            .chain(names)
+            .collect::<Vec<_>>(),
         )
-        .expose_headers([header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
 }
 
 /// The accepting side: a place first, then a connection for it.

@@ -10,6 +10,7 @@ mod client;
 mod command_line;
 mod crash;
 mod data;
+mod definitions;
 mod fair;
 mod four_ways;
 mod history;

@@ -1,6 +1,6 @@
 //! The commands that speak to a server over its API.
 
-use crate::client::Address;
+use crate::client::{Address, Edition};
 use callboard_core::id::RunId;
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 use clap_complete::Shell;
@@ -69,7 +69,7 @@ pub enum WorkflowsCommand {
     Create {
         /// YAML or JSON; - is standard input
         file: PathBuf,
-        /// Saves it although it has problems; it can't be started then
+        /// Saves it as the draft, whatever is wrong with it; nothing is published
         #[arg(long)]
         draft: bool,
     },
@@ -83,7 +83,7 @@ pub enum WorkflowsCommand {
         /// Only if this is still the latest version
         #[arg(long, value_name = "N")]
         version: Option<u32>,
-        /// Saves it although it has problems; it can't be started then
+        /// Saves it as the draft, whatever is wrong with it; nothing is published
         #[arg(long)]
         draft: bool,
     },
@@ -98,7 +98,7 @@ pub enum WorkflowsCommand {
         /// YAML or JSON; - is standard input
         file: PathBuf,
     },
-    /// Prints the definition as it was saved, without what the server knows about it
+    /// Prints the definition in a stable form, without what the server knows about it
     Export {
         /// Name or id
         #[arg(value_name = "WORKFLOW")]
@@ -106,6 +106,55 @@ pub enum WorkflowsCommand {
         /// How it is written
         #[arg(long, value_enum, default_value_t = Form::Yaml)]
         format: Form,
+        /// A version, or `draft` [default: the latest version]
+        #[arg(long, value_name = "N|draft", value_parser = edition)]
+        version: Option<Edition>,
+    },
+    /// Saves the text of an export as a new workflow and prints its id
+    Import {
+        /// YAML or JSON; - is standard input
+        file: PathBuf,
+    },
+    /// Lists the published versions of a workflow, newest first
+    Versions {
+        /// Name or id
+        #[arg(value_name = "WORKFLOW")]
+        which: String,
+        #[command(flatten)]
+        much: Much,
+    },
+    /// Makes the next version of the draft
+    Publish {
+        /// Name or id
+        #[arg(value_name = "WORKFLOW")]
+        which: String,
+        /// What is new in it
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Writes an old version into the draft
+    Restore {
+        /// Name or id
+        #[arg(value_name = "WORKFLOW")]
+        which: String,
+        /// The version
+        #[arg(value_name = "N")]
+        version: u32,
+        /// Also over a draft that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Shows how versions differ, or the draft from one; exits 1 if they do
+    Diff {
+        /// Name or id
+        #[arg(value_name = "WORKFLOW")]
+        which: String,
+        /// A version, or `draft` [default: the latest version]
+        #[arg(value_name = "FROM", value_parser = edition)]
+        from: Option<Edition>,
+        /// A version, or `draft` [default: the draft]
+        #[arg(value_name = "TO", value_parser = edition)]
+        to: Option<Edition>,
     },
     /// Starts a run and prints its id
     Start {
@@ -115,6 +164,16 @@ pub enum WorkflowsCommand {
         #[command(flatten)]
         given: Given,
     },
+}
+
+/// Reads which text of a workflow is meant.
+fn edition(text: &str) -> Result<Edition, String> {
+    match text {
+        "draft" => Ok(Edition::Draft),
+        number => {
+            number.parse().map(Edition::Version).map_err(|_| "a version is a number, or `draft`".to_owned())
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

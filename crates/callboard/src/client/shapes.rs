@@ -25,6 +25,24 @@ pub struct Workflow {
     pub updated_at: String,
 }
 
+/// A published version in a list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Version {
+    pub version: u32,
+    #[serde(default)]
+    pub note: Option<String>,
+    #[serde(default)]
+    pub author: Option<String>,
+    #[serde(default)]
+    pub created_at: String,
+    #[serde(default)]
+    pub hash: String,
+    #[serde(default)]
+    pub problems: Vec<Value>,
+    #[serde(default)]
+    pub open_runs: u64,
+}
+
 /// A run.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Run {

@@ -5,7 +5,7 @@
 //! order of fields change nothing. Everything is read, checked by the server and compared before anything is changed.
 
 mod folder;
-mod text;
+pub mod text;
 
 use super::{
     Exit, Misuse,
@@ -20,7 +20,7 @@ use crate::{
     terminal::{json as line, plain},
 };
 use anyhow::Context;
-use callboard_core::{document::write, id::WorkflowId};
+use callboard_core::{document::write, id::WorkflowId, workflow::content};
 use folder::Source;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
@@ -121,7 +121,8 @@ pub async fn export(asked: Export) -> anyhow::Result<Exit> {
         };
         if action != "unchanged" {
             let format = crate::document::language(&file, "");
-            private::write(&file, &write(&definition, format)).with_context(|| file.display().to_string())?;
+            let text = write(&content::exported(&definition), format);
+            private::write(&file, &text).with_context(|| file.display().to_string())?;
         }
         let told = json!({"file": file.display().to_string(), "name": name, "id": id, "action": action});
         session
@@ -263,10 +264,10 @@ async fn change(session: &Session, source: &Source, id: Option<WorkflowId>) -> R
     let stored = session.client.workflow(&id).await?;
     let version =
         stored.get("version").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    // One that could not be started is saved again: the file is right by now.
+    // One that was never published, or could not be started, is saved again: the file is right by now.
     let could_start = stored.get("problems").and_then(Value::as_array).is_none_or(Vec::is_empty);
     let was = own(stored);
-    match was == source.value && could_start {
+    match was == source.value && could_start && version > 0 {
         true => Ok(Change::Nothing { id, version }),
         false => Ok(Change::Replace { id, version, was }),
     }

@@ -3,10 +3,11 @@
 use super::{
     Exit, Misuse, follow,
     remote::{Session, given, now},
+    versions,
 };
 use crate::{
     cli::remote::{Form, Workflows, WorkflowsCommand},
-    client::{Definition, shapes},
+    client::{Definition, Edition, shapes},
     document,
     say::say,
     terminal::{Cell, Table, ago, plain, plain_lines},
@@ -57,14 +58,30 @@ pub async fn perform(asked: Workflows) -> anyhow::Result<Exit> {
             let problems = client.check(&definition(&file)?).await?;
             return checked(&session, &file, &problems);
         }
-        WorkflowsCommand::Export { which, format } => {
-            let workflow = client.workflow(&session.workflow(&which).await?).await?;
-            let own = own(workflow);
-            let text = write(&own, form(format));
+        WorkflowsCommand::Export { which, format, version } => {
+            let id = session.workflow(&which).await?;
+            let definition = client.export(&id, &version.unwrap_or(Edition::Latest)).await?;
+            let text = write(&definition, form(format));
             // A file gets what was saved, a terminal nothing that acts on it.
             let text = text.trim_end();
-            session
-                .show(&own, || if console::user_attended() { plain_lines(text) } else { text.to_owned() })?;
+            session.show(&definition, || {
+                if console::user_attended() { plain_lines(text) } else { text.to_owned() }
+            })?;
+        }
+        WorkflowsCommand::Import { file } => {
+            let saved = client.import(&definition(&file)?).await?;
+            tell_saved(&session, &saved)?;
+        }
+        WorkflowsCommand::Versions { which, much } => return versions::list(&session, &which, &much).await,
+        WorkflowsCommand::Publish { which, note } => {
+            let id = session.workflow(&which).await?;
+            tell_saved(&session, &client.publish(&id, note.as_deref()).await?)?;
+        }
+        WorkflowsCommand::Restore { which, version, force } => {
+            return versions::restore(&session, &which, version, force).await;
+        }
+        WorkflowsCommand::Diff { which, from, to } => {
+            return versions::diff(&session, &which, (from, to)).await;
         }
         WorkflowsCommand::Start { which, given: asked } => {
             let input = given("--input", asked.input.as_deref())?;
@@ -120,7 +137,10 @@ fn tell_saved(session: &Session, saved: &Value) -> anyhow::Result<()> {
     session.show(saved, || text("id").to_owned())?;
     if !session.json {
         let version = saved.get("version").and_then(Value::as_u64).unwrap_or(0);
-        say!("({} is version {version})", plain(text("name")));
+        match saved.get("draft") {
+            None => say!("({} is version {version})", plain(text("name"))),
+            Some(_) => say!("({} has a draft; published is version {version})", plain(text("name"))),
+        }
         let problems = saved.get("problems").and_then(Value::as_array).into_iter().flatten();
         for problem in problems.filter_map(shapes::read::<Problem>) {
             say!("  {}", plain(&problem.to_string()));
@@ -134,9 +154,13 @@ fn table(items: &[Value]) -> Table {
     let mut table = Table::new(["ID", "<NAME", "VERSION", "STATUS", "CHANGED"]);
     for workflow in items.iter().filter_map(shapes::read::<shapes::Workflow>) {
         let changed = shapes::instant(Some(&workflow.updated_at)).map(|at| ago(now - at)).unwrap_or_default();
+        let number = match workflow.version {
+            0 => "draft".to_owned(),
+            version => version.to_string(),
+        };
         let version = match workflow.problems.len() {
-            0 => workflow.version.to_string(),
-            n => format!("{} ({n} wrong)", workflow.version),
+            0 => number,
+            n => format!("{number} ({n} wrong)"),
         };
         table.row([
             workflow.id.as_str().into(),
@@ -158,7 +182,11 @@ fn shown(workflow: &Value) -> String {
     }
     let version = workflow.get("version").and_then(Value::as_u64).unwrap_or(0);
     let changed = shapes::instant(Some(text("updated_at"))).map(|at| ago(now() - at)).unwrap_or_default();
-    out.push_str(&format!("version {version}, {changed}; latest run: {}\n\n", plain(text("status"))));
+    let version = match version {
+        0 => "draft, never published".to_owned(),
+        version => format!("version {version}"),
+    };
+    out.push_str(&format!("{version}, {changed}; latest run: {}\n\n", plain(text("status"))));
     let mut table = Table::new(["NODE", "TYPE", "<DOES", "<THEN"]);
     rows(&mut table, workflow, 0);
     out.push_str(&table.text());

@@ -73,7 +73,7 @@ async fn ask(State(guard): State<Guard>, request: Request, next: Next) -> Respon
     };
     parts.extensions.insert(principal.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
-    if guard.route.changes() && response.status().is_success() {
+    if guard.route.is_recorded() && response.status().is_success() {
         let change = response.extensions().get::<Changed>().cloned().unwrap_or_default();
         guard.changed(&principal, Changed { object: change.object.or(object), ..change }, now);
     }

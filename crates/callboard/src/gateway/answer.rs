@@ -2,9 +2,12 @@
 
 use super::Error;
 use crate::operations::Turn;
-use axum::{body::Body, response::Response};
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// Of an answer to what was done before.
@@ -16,6 +19,34 @@ pub fn replayed(mut response: Response, is: bool) -> Response {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// The language of a document that is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    Json,
+    Yaml,
+}
+
+// === impl Document ===
+
+impl Document {
+    /// Returns the one that `Accept` names first; this one, where it names neither.
+    pub fn wanted(self, headers: &HeaderMap) -> Self {
+        let given = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let kinds = given.flat_map(|value| value.split(',')).map(|kind| kind.trim().to_ascii_lowercase());
+        let known = |kind: String| match kind.split(';').next().unwrap_or_default().trim() {
+            "application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml" => Some(Self::Yaml),
+            "application/json" => Some(Self::Json),
+            _ => None,
+        };
+        kinds.filter_map(known).next().unwrap_or(self)
+    }
+}
+
+/// Answers with a text of YAML.
+pub fn yaml(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/yaml")], text).into_response()
 }
 
 /// Of an answer that holds a place, at a time.

@@ -10,6 +10,7 @@ use callboard_core::Problem;
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 use std::{borrow::Cow, fmt::Display};
 
 /// An answer that is not the one asked for.
@@ -24,6 +25,8 @@ pub struct Error {
     pub problems: Option<Vec<Problem>>,
     /// In seconds.
     pub retry_after: Option<u32>,
+    /// What there is now, where the caller's picture of it was old.
+    pub current: Option<Box<Value>>,
 }
 
 /// What is wrong with a request, or with us: the body of every answer that is not the one asked for.
@@ -42,6 +45,9 @@ pub struct ProblemDetails<'a> {
     /// Every mistake of a definition, a body or an input.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<&'a [Problem]>,
+    /// Of 412: what there is now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<&'a Value>,
     /// Of `GET /ready`: what does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<&'a Checks>,
@@ -51,7 +57,14 @@ pub struct ProblemDetails<'a> {
 
 impl Error {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code: code.into(), detail: detail.into(), problems: None, retry_after: None }
+        Self {
+            status,
+            code: code.into(),
+            detail: detail.into(),
+            problems: None,
+            retry_after: None,
+            current: None,
+        }
     }
 
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
@@ -81,6 +94,7 @@ impl Error {
             detail: (!self.detail.is_empty()).then_some(&self.detail),
             code: &self.code,
             problems: self.problems.as_deref(),
+            current: self.current.as_deref(),
             checks: None,
         }
     }
@@ -120,11 +134,14 @@ impl IntoResponse for Error {
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { kind, code, detail, problems, retry_after } = refusal;
+        let Refusal { kind, code, detail, problems, retry_after, current } = refusal;
         let status = match kind {
             Kind::Malformed => StatusCode::BAD_REQUEST,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Stale => StatusCode::PRECONDITION_FAILED,
+            Kind::Unconditional => StatusCode::PRECONDITION_REQUIRED,
             Kind::Lost => StatusCode::GONE,
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
@@ -132,7 +149,7 @@ impl From<Refusal> for Error {
             Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self { status, code, detail, problems, retry_after }
+        Self { status, code, detail, problems, retry_after, current }
     }
 }
 
@@ -140,7 +157,7 @@ impl From<Refusal> for Error {
 mod tests {
     use super::*;
     use callboard_catalog as catalog;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn body(refusal: Refusal) -> Value {
         serde_json::to_value(Error::from(refusal).details()).expect("JSON")

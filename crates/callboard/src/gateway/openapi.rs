@@ -3,6 +3,7 @@
 //! `docs/openapi.json` is this description as it was when it was last written (`callboard openapi`); a test compares them.
 
 mod codes;
+mod drafts;
 mod routes;
 mod triggers;
 
@@ -28,7 +29,7 @@ pub async fn text() -> Response {
 
 /// Returns every route that is described.
 fn described() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(triggers::ROUTES)
+    ROUTES.iter().chain(drafts::ROUTES).chain(triggers::ROUTES)
 }
 
 /// Returns the description.
@@ -154,6 +155,10 @@ impl Types {
             let schema = json!({"type": "string", "pattern": pattern});
             parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
         }
+        if route.path.contains("{n}") {
+            let schema = json!({"type": "integer", "minimum": 1});
+            parameters.push(json!({"name": "n", "in": "path", "required": true, "description": "A version.", "schema": schema}));
+        }
         for of in route.query {
             let schema = self.inline(*of);
             for (name, mut schema) in schema["properties"].as_object().cloned().unwrap_or_default() {
@@ -260,6 +265,9 @@ impl Types {
                 let description = "Server-sent events. Each has a seq as `id`, its type as `event`, and an `Event` in JSON as \
                                    `data`; with `said=true` there are also events `agent.said` without an id.";
                 json!({"text/event-stream": {"schema": {"type": "string", "description": description}}})
+            }
+            Content::Document(of) => {
+                json!({JSON: {"schema": self.written(*of)}, "application/yaml": {"schema": {"type": "string"}}})
             }
             Content::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
         }

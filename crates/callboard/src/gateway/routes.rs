@@ -4,8 +4,8 @@
 //! What is asked for by another transport gets a table of its own with the same permissions.
 
 use super::{
-    Gateway, access, audit, events, health, hooks, keys, language, me, metrics, openapi, projects, runs,
-    starts, triggers, workflows,
+    Gateway, access, audit, drafts, events, exchange, health, hooks, keys, language, me, metrics, openapi,
+    projects, runs, starts, triggers, versions, workflows,
 };
 use crate::access::Permission::{self, Administer, Edit, Govern, Operate, Public, Read};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -36,6 +36,11 @@ impl Route {
         self.method != "GET" && self.asks != Read
     }
 
+    /// Whether what it changes is written down. A draft is saved a second after each edit; what is published of it is.
+    pub fn is_recorded(&self) -> bool {
+        self.changes() && (self.method, self.path) != ("PUT", "/api/v1/workflows/{id}/draft")
+    }
+
     /// Whether it is about the process, which answers also when it takes no requests any more.
     pub fn is_probe(&self) -> bool {
         matches!(self.path, "/health" | "/ready" | "/metrics" | "/api/v1/health")
@@ -46,6 +51,7 @@ impl Route {
         let method = match self.method {
             "POST" => MethodFilter::POST,
             "PUT" => MethodFilter::PUT,
+            "PATCH" => MethodFilter::PATCH,
             "DELETE" => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         };
@@ -61,6 +67,19 @@ pub const ROUTES: &[Route] = &[
     Route::new("PUT", "/api/v1/workflows/{id}", Edit, |of| on(of, workflows::update)),
     Route::new("DELETE", "/api/v1/workflows/{id}", Edit, |of| on(of, workflows::delete)),
     Route::new("POST", "/api/v1/workflows/{id}/start", Operate, |of| on(of, starts::start)),
+    // Drafts, versions, copies.
+    Route::new("POST", "/api/v1/workflows/import", Edit, |of| on(of, exchange::import)),
+    Route::new("PATCH", "/api/v1/workflows/{id}", Edit, |of| on(of, workflows::rename)),
+    Route::new("GET", "/api/v1/workflows/{id}/draft", Read, |of| on(of, drafts::read)),
+    Route::new("PUT", "/api/v1/workflows/{id}/draft", Edit, |of| on(of, drafts::save)),
+    Route::new("DELETE", "/api/v1/workflows/{id}/draft", Edit, |of| on(of, drafts::discard)),
+    Route::new("POST", "/api/v1/workflows/{id}/publish", Edit, |of| on(of, drafts::publish)),
+    Route::new("GET", "/api/v1/workflows/{id}/versions", Read, |of| on(of, versions::list)),
+    Route::new("GET", "/api/v1/workflows/{id}/versions/{n}", Read, |of| on(of, versions::read)),
+    Route::new("PATCH", "/api/v1/workflows/{id}/versions/{n}", Edit, |of| on(of, versions::annotate)),
+    Route::new("POST", "/api/v1/workflows/{id}/versions/{n}/restore", Edit, |of| on(of, drafts::restore)),
+    Route::new("POST", "/api/v1/workflows/{id}/duplicate", Edit, |of| on(of, exchange::duplicate)),
+    Route::new("GET", "/api/v1/workflows/{id}/export", Read, |of| on(of, exchange::export)),
     Route::new("GET", "/api/v1/runs", Read, |of| on(of, runs::list)),
     // A definition that comes along can say anything.
     Route::new("POST", "/api/v1/runs", Edit, |of| on(of, starts::run)),

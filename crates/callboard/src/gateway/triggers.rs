@@ -6,7 +6,8 @@ use super::{
     body,
     key::key,
     params::Params,
-    workflows::{expected, tag},
+    precondition,
+    workflows::tag,
 };
 use crate::{
     access::Principal,
@@ -81,7 +82,7 @@ pub async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let expected = expected(&headers)?.map(u64::from);
+    let expected = precondition::of_revision(&headers)?;
     let new: ReplaceTrigger = read_body(body::json(body, &headers, body::CALL).await?)?;
     Ok(altered(gateway.operations.replace_trigger(&principal, &id, expected, new).await?))
 }

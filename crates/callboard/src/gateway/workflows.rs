@@ -1,9 +1,12 @@
 //! `/api/v1/workflows`: definitions and their versions.
 
-use super::{Error, Gateway, Id, answer::replayed, body, key::key, params::Params};
+use super::{Error, Gateway, Id, answer::replayed, body, key::key, params::Params, precondition};
 use crate::{
     access::Principal,
-    operations::{Answered, CheckedView, Items, Key, Naming, Page, Saved, Text, WorkflowLine},
+    operations::{
+        Answered, CheckedView, Items, Key, Listed, Naming, Page, Rename, Saved, Text, WorkflowLine,
+        WorkflowView, read as read_body,
+    },
 };
 use axum::{
     Json,
@@ -20,9 +23,9 @@ use serde::Deserialize;
 /// How a definition is saved.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Saving {
-    /// Saves it although it has problems; it can't be started then.
+    /// Saves it as the draft, whatever is wrong with it. Nothing is published.
     #[serde(default)]
-    draft: bool,
+    pub(super) draft: bool,
 }
 
 /// `POST /api/v1/workflows`.
@@ -34,15 +37,8 @@ pub async fn create(
     body: Body,
 ) -> Result<Response, Error> {
     let key = key(&headers)?;
-    let text = text(&saving, &headers, body).await?;
+    let text = text(saving.draft, &headers, body).await?;
     let naming = key.map(|key| naming(key, "POST /workflows", "", &headers, &text));
-    let created = |saved: Option<&Saved>| {
-        let location = saved.map(|saved| format!("/api/v1/workflows/{}", saved.id));
-        let located = location.map(|path| (header::LOCATION.as_str().to_owned(), path));
-        let mut answer = told(StatusCode::CREATED, saved);
-        answer.headers.extend(located);
-        answer
-    };
     answer_again(gateway.operations.create_workflow(&principal, naming, text, created).await?)
 }
 
@@ -52,11 +48,11 @@ pub async fn check(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<CheckedView>, Error> {
-    let text = text(&Saving { draft: true }, &headers, body).await?;
+    let text = text(true, &headers, body).await?;
     Ok(Json(gateway.operations.check_workflow(text).await?))
 }
 
-/// `PUT /api/v1/workflows/{id}`: the next version.
+/// `PUT /api/v1/workflows/{id}`: the next version, or the draft.
 pub async fn update(
     State(gateway): State<Gateway>,
     principal: Principal,
@@ -65,11 +61,13 @@ pub async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let (key, expected) = (key(&headers)?, expected(&headers)?);
-    let text = text(&saving, &headers, body).await?;
+    let (key, expected) = (key(&headers)?, precondition::of_version(&headers, saving.draft)?);
+    let text = text(saving.draft, &headers, body).await?;
     let naming = key.map(|key| naming(key, "PUT /workflows/{id}", id.as_str(), &headers, &text));
     let changed = |saved: Option<&Saved>| told(StatusCode::OK, saved);
-    answer_again(gateway.operations.update_workflow(&principal, &id, naming, expected, text, changed).await?)
+    answer_again(
+        gateway.operations.update_workflow(&principal, &id, naming, (expected, text), changed).await?,
+    )
 }
 
 /// `GET /api/v1/workflows/{id}`: the definition, with what the server knows about it.
@@ -78,8 +76,19 @@ pub async fn read(
     principal: Principal,
     Id(id): Id<WorkflowId>,
 ) -> Result<Response, Error> {
-    let workflow = gateway.operations.workflow(&principal, &id).await?;
-    Ok(([(header::ETAG, tag(workflow.version))], Json(workflow)).into_response())
+    Ok(shown(gateway.operations.workflow(&principal, &id).await?))
+}
+
+/// `PATCH /api/v1/workflows/{id}`: what it is called.
+pub async fn rename(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(id): Id<WorkflowId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Error> {
+    let asked: Rename = read_body(body::json(body, &headers, body::CALL).await?)?;
+    Ok(shown(gateway.operations.rename_workflow(&principal, &id, asked).await?))
 }
 
 /// `DELETE /api/v1/workflows/{id}`.
@@ -100,27 +109,20 @@ pub async fn list(
     State(gateway): State<Gateway>,
     principal: Principal,
     Params(of): Params<Page>,
+    Params(wanted): Params<Listed>,
 ) -> Result<Json<Items<WorkflowLine>>, Error> {
-    Ok(Json(gateway.operations.list_workflows(&principal, &of).await?))
+    Ok(Json(gateway.operations.list_workflows(&principal, &of, &wanted).await?))
 }
 
 /// Reads a definition in the language that its content type names.
-async fn text(saving: &Saving, headers: &HeaderMap, body: Body) -> Result<Text, Error> {
+pub(super) async fn text(draft: bool, headers: &HeaderMap, body: Body) -> Result<Text, Error> {
     let format = body::language(headers)?;
     let bytes = body::bytes(body, headers, body::DEFINITION).await?;
-    Ok(Text { bytes, format, draft: saving.draft })
+    Ok(Text { bytes, format, draft })
 }
 
-/// Reads `If-Match: "3"`; `*` matches any version.
-pub(super) fn expected(headers: &HeaderMap) -> Result<Option<u32>, Error> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let version = text.trim_start_matches("W/").trim_matches('"').parse().ok();
-    let wrong = || Error::bad_request("invalid_if_match", "If-Match holds a version, such as \"3\"");
-    version.map(Some).ok_or_else(wrong)
+fn shown(workflow: WorkflowView) -> Response {
+    ([(header::ETAG, tag(workflow.version))], Json(workflow)).into_response()
 }
 
 pub(super) fn tag(version: impl std::fmt::Display) -> String {
@@ -128,7 +130,7 @@ pub(super) fn tag(version: impl std::fmt::Display) -> String {
 }
 
 /// Names a change of a definition, by everything that decides what is saved.
-fn naming(key: Key, route: &'static str, path: &str, headers: &HeaderMap, text: &Text) -> Naming {
+pub(super) fn naming(key: Key, route: &'static str, path: &str, headers: &HeaderMap, text: &Text) -> Naming {
     let expected = headers.get(header::IF_MATCH).map_or(&[][..], HeaderValue::as_bytes);
     let format: &[u8] = match text.format {
         Format::Json => b"json",
@@ -138,12 +140,22 @@ fn naming(key: Key, route: &'static str, path: &str, headers: &HeaderMap, text: 
     Naming { key, route, body: Hash::chain(&[path.as_bytes(), expected, format, &draft, &text.bytes]) }
 }
 
+/// Answers with what was made, and where.
+pub(super) fn created(saved: Option<&Saved>) -> Answer {
+    let location = saved.map(|saved| format!("/api/v1/workflows/{}", saved.id));
+    let located = location.map(|path| (header::LOCATION.as_str().to_owned(), path));
+    let mut answer = told(StatusCode::CREATED, saved);
+    answer.headers.extend(located);
+    answer
+}
+
 /// Answers with what was saved.
-fn told(status: StatusCode, saved: Option<&Saved>) -> Answer {
+pub(super) fn told(status: StatusCode, saved: Option<&Saved>) -> Answer {
     let Some(saved) = saved else { return Answer { status: status.as_u16(), ..Answer::default() } };
+    let tag = saved.draft.as_ref().map_or_else(|| tag(saved.version), |draft| format!("\"{draft}\""));
     let headers = vec![
         (header::CONTENT_TYPE.as_str().to_owned(), "application/json".to_owned()),
-        (header::ETAG.as_str().to_owned(), tag(saved.version)),
+        (header::ETAG.as_str().to_owned(), tag),
     ];
     // Its keys are texts, so it always serializes.
     let body = serde_json::to_vec(saved).unwrap_or_default().into();
@@ -151,7 +163,7 @@ fn told(status: StatusCode, saved: Option<&Saved>) -> Answer {
 }
 
 /// Gives an answer, perhaps once more.
-fn answer_again(answered: Answered) -> Result<Response, Error> {
+pub(super) fn answer_again(answered: Answered) -> Result<Response, Error> {
     let Answered { answer, replayed: is_replayed, changed } = answered;
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| Error::internal())?;

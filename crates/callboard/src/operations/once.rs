@@ -1,7 +1,7 @@
 //! Changes of the catalog that are asked for under a key: what was answered is answered again.
 
 use super::{Key, Kind, Operations, Refusal, Saved, now};
-use callboard_catalog::{Answer, Change, Once, Request};
+use callboard_catalog::{Answer, Change, Error as CatalogError, Once, Request};
 use callboard_core::{Hash, id::ProjectId};
 
 /// Makes the answer of a change; what is hidden has nothing to show.
@@ -53,9 +53,15 @@ impl Operations {
         naming: &Naming,
         change: Change,
         answer: Answering,
-    ) -> Result<Answered, Refusal> {
-        let answering = move |workflow: Option<&_>| answer(workflow.map(Saved::from).as_ref());
-        Answered::of(self.catalog.once(naming.request(project), change, Box::new(answering)).await?)
+    ) -> Result<Once, CatalogError> {
+        let of = match &change {
+            Change::CreateDraft(_) | Change::SaveDraft { .. } => Saved::of_draft,
+            Change::CreateWorkflow(_) | Change::UpdateWorkflow { .. } | Change::HideWorkflow { .. } => {
+                Saved::of
+            }
+        };
+        let answering = move |workflow: Option<&_>| answer(workflow.map(of).as_ref());
+        self.catalog.once(naming.request(project), change, Box::new(answering)).await
     }
 }
 
@@ -76,7 +82,7 @@ impl Naming {
 // === impl Answered ===
 
 impl Answered {
-    fn of(once: Once) -> Result<Self, Refusal> {
+    pub(super) fn of(once: Once) -> Result<Self, Refusal> {
         match once {
             Once::Made(answer) => Ok(Self::now(answer)),
             Once::Known(answer) => Ok(Self { replayed: true, ..Self::now(answer) }),

@@ -45,6 +45,11 @@ impl Page {
         self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
     }
 
+    /// Returns the cursor of a list of versions.
+    pub fn version(&self) -> Result<Option<u32>, Refusal> {
+        self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()
+    }
+
     /// Returns the cursor of a list of keys.
     pub fn after_key(&self) -> Result<Option<KeyId>, Refusal> {
         self.cursor.as_deref().map(|cursor| cursor.parse().map_err(|_| no_cursor())).transpose()

@@ -21,6 +21,8 @@ pub struct Refusal {
     pub problems: Option<Vec<Problem>>,
     /// Another try may help after so many seconds.
     pub retry_after: Option<u32>,
+    /// What there is now, where the caller's picture of it was old.
+    pub current: Option<Box<Value>>,
 }
 
 /// What kind of refusal it is. Each transport has its own word for it.
@@ -28,9 +30,15 @@ pub struct Refusal {
 pub enum Kind {
     /// What was sent can't be read.
     Malformed,
+    /// Who asks may not.
+    Forbidden,
     NotFound,
     /// The state of things forbids it.
     Conflict,
+    /// It was made on something that is not there any more.
+    Stale,
+    /// It has to say what it was made on.
+    Unconditional,
     /// It was there and can't be had any more.
     Lost,
     TooLarge,
@@ -58,7 +66,14 @@ struct ActorError {
 
 impl Refusal {
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), detail: detail.into(), problems: None, retry_after: None }
+        Self {
+            kind,
+            code: code.into(),
+            detail: detail.into(),
+            problems: None,
+            retry_after: None,
+            current: None,
+        }
     }
 
     pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
@@ -72,6 +87,7 @@ impl Refusal {
             "key" => "unknown_key",
             "project" => "unknown_project",
             "trigger" => "unknown_trigger",
+            "version" => "unknown_version",
             _ => "not_found",
         };
         Self::new(Kind::NotFound, code, format!("there is no {what} {id}"))
@@ -113,6 +129,7 @@ impl Refusal {
             detail: error.detail,
             problems: error.problems,
             retry_after: busy.then_some(1),
+            current: None,
         })
     }
 }

@@ -3,13 +3,14 @@
 //! The run's actor finds the workflow, checks definition and input, and says what is wrong: it does so for every
 //! way to start a run, not only this one.
 
-use super::{Key, Operations, Refusal, Request, RunItem, Trace, request::given};
-use crate::access::Principal;
+use super::{Key, Kind, Operations, Refusal, Request, RunItem, Trace, request::given};
+use crate::access::{Permission, Principal};
 use callboard_actors::Recorded;
+use callboard_catalog::Role;
 use callboard_core::{
     Span,
     id::{ProjectId, RunId, WorkflowId},
-    workflow::{Status, view::RunView},
+    workflow::{Status, content, view::RunView},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,9 @@ pub struct Start {
     /// Any JSON that fits the workflow's schema; `{}` unless it is given.
     #[serde(default, deserialize_with = "given")]
     pub input: Option<Value>,
+    /// The draft is run instead of the latest version, as version 0; this takes the role of an editor.
+    #[serde(default)]
+    pub draft: bool,
 }
 
 /// The start of a definition that is not stored.
@@ -69,7 +73,7 @@ pub struct Started {
 // === impl Operations ===
 
 impl Operations {
-    /// Starts a run of a stored workflow. The same key is the same run.
+    /// Starts a run of the latest version, or of the draft. The same key is the same run.
     pub async fn start(
         &self,
         principal: &Principal,
@@ -78,8 +82,17 @@ impl Operations {
         key: Option<Key>,
         body: Start,
     ) -> Result<Started, Refusal> {
+        if body.draft && !principal.may(Permission::Edit) {
+            let detail =
+                format!("a draft can say anything: to run one needs the role {}", Role::Editor.as_str());
+            return Err(Refusal::new(Kind::Forbidden, "forbidden", detail));
+        }
+        let mut of = json!({"workflow_id": workflow});
+        if body.draft {
+            of["draft"] = true.into();
+        }
         let run = run_id(&principal.project, workflow.as_str(), key.as_ref());
-        let start = start_body(json!({"workflow_id": workflow}), key, body.input);
+        let start = start_body(of, key, body.input);
         self.started(trace, run, Some(workflow), start).await
     }
 
@@ -92,7 +105,7 @@ impl Operations {
         body: StartInline,
     ) -> Result<Started, Refusal> {
         let run = run_id(&principal.project, "", key.as_ref());
-        let start = start_body(json!({"definition": body.definition}), key, body.input);
+        let start = start_body(json!({"definition": content::joined(body.definition)}), key, body.input);
         self.started(trace, run, None, start).await
     }
 

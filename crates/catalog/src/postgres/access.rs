@@ -2,9 +2,9 @@
 
 use super::{
     PostgresCatalog,
-    definitions::text,
     link::{self, within},
     moment::Moment,
+    written::text,
 };
 use crate::{
     Error,

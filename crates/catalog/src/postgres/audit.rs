@@ -3,9 +3,9 @@
 use super::{
     PostgresCatalog,
     append::unsigned,
-    definitions::text,
     link::{Role, within},
     moment::Moment,
+    written::text,
 };
 use crate::{
     Error,

@@ -1,5 +1,6 @@
-//! Workflows and their versions, under the project they belong to. A version, and the rows of its nodes and edges, which
-//! replace those of the version before, are one transaction.
+//! Workflows and their published versions, under the project they belong to. A version, and the rows of its nodes and edges,
+//! which replace those of the version before, are one transaction. Drafts stand in `drafts`; of a workflow that has no version,
+//! its draft is read as if it were one.
 //!
 //! `workflow_versions` has what was saved as it was. The columns that other programs read hold it as far as they can: a name
 //! of 255 characters, JSON without the character 0, which Postgres has no place for; in a text it becomes `U+FFFD`.
@@ -10,35 +11,49 @@ use super::{
     link::{AsConnection, Role, Tx, within},
     moment::Moment,
     uuid_of,
+    written::{json, looked_into, parse, text, without_zero},
 };
 use crate::{
-    Definitions, Error, NewVersion, NewWorkflow, Workflow,
+    Definitions, DraftMark, Error, NewVersion, NewWorkflow, Provenance, Renaming, Workflow,
     definition::{self, EdgeRow, NodeRow},
+    draft::Current,
     sql::LIMIT,
 };
 use async_trait::async_trait;
-use callboard_core::id::{ProjectId, WorkflowId};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use callboard_core::{
+    id::{ProjectId, WorkflowId},
+    workflow::content,
+};
+use serde_json::Value;
 use sqlx::{FromRow, Row as _, postgres::PgRow};
-use std::borrow::Cow;
 use uuid::Uuid;
 
 const CREATE: &str = "
     insert into workflows (project, id, name, description, created_at, updated_at, metadata, version)
-    values ($1, $2, left($3, 255), $4, $5, $5, $6::jsonb, 1)
+    values ($1, $2, left($3, 255), $4, $5, $5, $6::jsonb, $7)
     on conflict do nothing";
 
-const CURRENT: &str =
-    "select version, created_at from workflows where project = $1 and id = $2 and not hidden for update";
+/// Whoever changes a workflow has its row to themselves.
+const CURRENT: &str = "
+    select w.version, w.drafts, w.renamed, d.revision, v.name, v.description,
+        (select coalesce(max(o.version), 0) from workflow_versions o where o.workflow_id = w.id) as last
+    from workflows w
+    left join workflow_versions v on v.workflow_id = w.id and v.version = w.version
+    left join workflow_drafts d on d.workflow_id = w.id
+    where w.project = $1 and w.id = $2 and not w.hidden";
+
+const LOCK: &str = "select id from workflows where project = $1 and id = $2 and not hidden for update";
 
 const UPDATE: &str = "
-    update workflows set name = left($3, 255), description = $4, updated_at = $5, metadata = $6::jsonb, version = $7
+    update workflows set name = left($3, 255), description = $4, updated_at = $5, metadata = $6::jsonb, version = $7, renamed = $8
     where project = $1 and id = $2";
 
 const VERSION: &str = "
-    insert into workflow_versions (project, workflow_id, version, name, description, definition, problems, metadata, created_at)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    insert into workflow_versions
+        (project, workflow_id, version, name, description, definition, problems, metadata, created_at, note, author, source, hash)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+
+const NO_DRAFT: &str = "delete from workflow_drafts where workflow_id = $1";
 
 /// Edges of others between our nodes go with these.
 const NO_EDGES: &str = "
@@ -59,32 +74,50 @@ const EDGES: &str = "
 
 const HIDE: &str = "update workflows set hidden = true where project = $1 and id = $2 and not hidden";
 
-/// The columns of `Row`, of workflows `w` with a version `v`; lists leave the definition out.
+/// The columns of `Row`, of workflows `w` with a version `v` or else a draft `d`; lists leave the documents out.
 macro_rules! select {
-    ($definition:literal, $version:literal) => {
+    ($definition:literal, $source:literal, $renamed:literal, $version:literal) => {
         concat!(
-            "select w.id, v.version, v.name, v.description, ",
+            "select w.id, coalesce(v.version, 0) as version, coalesce(v.name, d.name) as name,
+                case when v.version is null then d.description else v.description end as description, ",
             $definition,
-            " as definition, v.problems, v.metadata, w.created_at, v.created_at as updated_at, w.hidden,
+            " as definition, coalesce(v.problems, d.problems) as problems, coalesce(v.metadata, d.metadata) as metadata,
+                v.note, case when v.version is null then d.author else v.author end as author, ",
+            $source,
+            " as source, ",
+            $renamed,
+            " as renamed, d.revision as draft, d.problems as draft_problems,
+                w.created_at, coalesce(v.created_at, d.updated_at) as updated_at, w.hidden,
                 (select r.status from runs r where r.project = w.project and r.workflow_id = w.id
                     order by r.created_at desc, r.run desc limit 1) as status
             from workflows w
-            join workflow_versions v on v.workflow_id = w.id and v.version = ",
+            left join workflow_versions v on v.workflow_id = w.id and v.version = ",
             $version,
-            " where w.project = $1 and "
+            " left join workflow_drafts d on d.workflow_id = w.id
+            where coalesce(v.version, d.revision) is not null and w.project = $1 and "
         )
     };
 }
 
 const READ: &str = concat!(
-    select!("v.definition", "coalesce($3, w.version)"),
-    "w.id = $2 and ($3 is not null or not w.hidden)"
+    select!(
+        "coalesce(v.definition, d.definition)",
+        "case when v.version is null then d.source else v.source end",
+        "case when $3::integer is null then w.renamed else '{}' end",
+        "coalesce($3, w.version)"
+    ),
+    "w.id = $2 and case when $3::integer is null then not w.hidden else v.version is not null end"
 );
 
-const LIST: &str = concat!(select!("'null'", "w.version"), "not w.hidden order by w.id desc limit $2");
+const LIST: &str = concat!(
+    select!("'null'", "null::bytea", "w.renamed", "w.version"),
+    "not w.hidden order by w.id desc limit $2"
+);
 
-const LIST_AFTER: &str =
-    concat!(select!("'null'", "w.version"), "not w.hidden and w.id < $3 order by w.id desc limit $2");
+const LIST_AFTER: &str = concat!(
+    select!("'null'", "null::bytea", "w.renamed", "w.version"),
+    "not w.hidden and w.id < $3 order by w.id desc limit $2"
+);
 
 struct Row(Workflow);
 
@@ -92,7 +125,9 @@ struct Row(Workflow);
 struct Saved<'a> {
     project: &'a ProjectId,
     id: Uuid,
-    workflow: &'a Workflow,
+    workflow: &'a WorkflowId,
+    version: u32,
+    change: &'a NewVersion,
 }
 
 #[async_trait]
@@ -170,33 +205,43 @@ impl Definitions for PostgresCatalog {
 
 /// Creates a workflow within a transaction of its project.
 pub(super) async fn create<C: AsConnection>(tx: &mut Tx<C>, new: NewWorkflow) -> Result<Workflow, Error> {
-    let NewWorkflow { project, id, name, description, definition, problems, metadata, at } = new;
-    let uuid = uuid_of(&id).ok_or_else(|| no_uuid(&id))?;
-    let workflow = Workflow {
-        id,
-        version: 1,
+    let uuid = insert(tx, &new, 1).await?;
+    let NewWorkflow { project, id, name, description, definition, problems, metadata, at, from } = new;
+    let change = NewVersion {
+        expected: None,
         name,
         description,
         definition,
         problems,
         metadata,
-        created_at: at,
-        updated_at: at,
-        hidden: false,
-        status: None,
+        at,
+        from,
+        publishes: None,
     };
+    let saved = Saved { project: &project, id: uuid, workflow: &id, version: 1, change: &change };
+    saved.insert(tx).await?;
+    known(tx, &project, &id).await
+}
+
+/// Inserts a workflow whose latest version has this number. `Conflict` where there is one of this id.
+pub(super) async fn insert<C: AsConnection>(
+    tx: &mut Tx<C>,
+    new: &NewWorkflow,
+    version: u32,
+) -> Result<Uuid, Error> {
+    let uuid = uuid_of(&new.id).ok_or_else(|| no_uuid(&new.id))?;
     let create = sqlx::query(CREATE)
-        .bind(project.as_str())
+        .bind(new.project.as_str())
         .bind(uuid)
-        .bind(text(&workflow.name))
-        .bind(workflow.description.as_deref().map(text))
-        .bind(Moment(at))
-        .bind(looked_into(&workflow.metadata)?);
-    if tx.execute(create).await?.rows_affected() == 0 {
-        return Err(Error::Conflict { what: "workflow", id: workflow.id.to_string(), current: None });
+        .bind(text(&new.name))
+        .bind(new.description.as_deref().map(text))
+        .bind(Moment(new.at))
+        .bind(looked_into(&new.metadata)?)
+        .bind(number(version));
+    match tx.execute(create).await?.rows_affected() {
+        0 => Err(Error::Conflict { what: "workflow", id: new.id.to_string(), current: None }),
+        _ => Ok(uuid),
     }
-    Saved { project: &project, id: uuid, workflow: &workflow }.insert(tx).await?;
-    Ok(workflow)
 }
 
 /// Saves the next version within a transaction of its project.
@@ -206,41 +251,65 @@ pub(super) async fn update<C: AsConnection>(
     id: &WorkflowId,
     change: NewVersion,
 ) -> Result<Workflow, Error> {
-    let none = || Error::NotFound { what: "workflow", id: id.to_string() };
-    let uuid = uuid_of(id).ok_or_else(none)?;
-    let current = sqlx::query_as(CURRENT).bind(project.as_str()).bind(uuid);
-    let current: Option<(i32, Moment)> = tx.first(current).await?;
-    let (version, created_at) = current.ok_or_else(none)?;
-    let version: u32 = unsigned(version.into())?;
-    if change.expected.is_some_and(|expected| expected != version) {
-        return Err(Error::Conflict { what: "workflow", id: id.to_string(), current: Some(version) });
-    }
-    let workflow = Workflow {
-        id: id.clone(),
-        version: version.saturating_add(1),
-        name: change.name,
-        description: change.description,
-        definition: change.definition,
-        problems: change.problems,
-        metadata: change.metadata,
-        created_at: created_at.0,
-        updated_at: change.at,
-        hidden: false,
-        status: None,
-    };
+    let (uuid, current) = current(tx, project, id).await?;
+    let (version, renamed) = current.next(id, &change)?;
+    let (name, description) = renamed.clone().applied(change.name.clone(), change.description.clone());
     let update = sqlx::query(UPDATE)
         .bind(project.as_str())
         .bind(uuid)
-        .bind(text(&workflow.name))
-        .bind(workflow.description.as_deref().map(text))
-        .bind(Moment(workflow.updated_at))
-        .bind(looked_into(&workflow.metadata)?)
-        .bind(number(workflow.version));
+        .bind(text(&name))
+        .bind(description.as_deref().map(text))
+        .bind(Moment(change.at))
+        .bind(looked_into(&change.metadata)?)
+        .bind(number(version))
+        .bind(json(&renamed)?);
     tx.execute(update).await?;
-    Saved { project, id: uuid, workflow: &workflow }.insert(tx).await?;
-    let read = sqlx::query_as(READ).bind(project.as_str()).bind(uuid).bind(number(workflow.version));
-    let saved: Option<Row> = tx.first(read).await?;
-    Ok(Workflow { status: saved.and_then(|row| row.0.status), ..workflow })
+    Saved { project, id: uuid, workflow: id, version, change: &change }.insert(tx).await?;
+    if current.loses_draft(&change) {
+        tx.execute(sqlx::query(NO_DRAFT).bind(uuid)).await?;
+    }
+    known(tx, project, id).await
+}
+
+/// Returns what a change of a workflow is made on, and keeps others from changing it. `NotFound` where there is none, or it is
+/// hidden.
+pub(super) async fn current<C: AsConnection>(
+    tx: &mut Tx<C>,
+    project: &ProjectId,
+    id: &WorkflowId,
+) -> Result<(Uuid, Current), Error> {
+    let uuid = uuid_of(id).ok_or_else(|| missing(id))?;
+    // What is joined is as it was when a statement began, so what was waited for is read by the next one.
+    tx.execute(sqlx::query(LOCK).bind(project.as_str()).bind(uuid)).await?;
+    let query = sqlx::query_as(CURRENT).bind(project.as_str()).bind(uuid);
+    type Found = (i32, i32, String, Option<i32>, Option<String>, Option<String>, i32);
+    let found: Option<Found> = tx.first(query).await?;
+    let (version, drafts, renamed, draft, name, description, last) = found.ok_or_else(|| missing(id))?;
+    let current = Current {
+        version: unsigned(version.into())?,
+        last: unsigned(last.into())?,
+        drafts: unsigned(drafts.into())?,
+        draft: draft.map(|draft| unsigned(draft.into())).transpose()?,
+        renamed: parse(&renamed)?,
+        name,
+        description,
+    };
+    Ok((uuid, current))
+}
+
+pub(super) fn missing(id: &WorkflowId) -> Error {
+    Error::NotFound { what: "workflow", id: id.to_string() }
+}
+
+/// Returns a workflow that is there, as a change has left it.
+pub(super) async fn known<C: AsConnection>(
+    tx: &mut Tx<C>,
+    project: &ProjectId,
+    id: &WorkflowId,
+) -> Result<Workflow, Error> {
+    let read = sqlx::query_as(READ).bind(project.as_str()).bind(uuid_of(id)).bind(None::<i32>);
+    let row: Option<Row> = tx.first(read).await?;
+    row.map(|row| row.0).ok_or_else(|| missing(id))
 }
 
 /// Hides a workflow within a transaction of its project. False if there was none to hide.
@@ -257,23 +326,27 @@ pub(super) async fn hide<C: AsConnection>(
 
 impl Saved<'_> {
     async fn insert<C: AsConnection>(&self, tx: &mut Tx<C>) -> Result<(), Error> {
-        let workflow = self.workflow;
+        let NewVersion { name, description, definition, problems, metadata, at, from, .. } = self.change;
         let version = sqlx::query(VERSION)
             .bind(self.project.as_str())
             .bind(self.id)
-            .bind(number(workflow.version))
-            .bind(text(&workflow.name))
-            .bind(workflow.description.as_deref().map(text))
-            .bind(json(&workflow.definition)?)
-            .bind(json(&workflow.problems)?)
-            .bind(json(&workflow.metadata)?)
-            .bind(Moment(workflow.updated_at));
+            .bind(number(self.version))
+            .bind(text(name))
+            .bind(description.as_deref().map(text))
+            .bind(json(definition)?)
+            .bind(json(problems)?)
+            .bind(json(metadata)?)
+            .bind(Moment(*at))
+            .bind(from.note.as_deref().map(text))
+            .bind(from.author.as_deref().map(text))
+            .bind(from.source.as_deref().map(str::as_bytes))
+            .bind(content::hash(definition).0.to_vec());
         tx.execute(version).await?;
-        if workflow.version > 1 {
+        if self.version > 1 {
             tx.execute(sqlx::query(NO_EDGES).bind(self.id)).await?;
             tx.execute(sqlx::query(NO_NODES).bind(self.id)).await?;
         }
-        let (nodes, edges) = definition::rows(&workflow.id, workflow.version, &workflow.definition);
+        let (nodes, edges) = definition::rows(self.workflow, self.version, definition);
         if !nodes.is_empty() {
             self.insert_nodes(tx, nodes).await?;
         }
@@ -310,7 +383,7 @@ impl Saved<'_> {
         &self,
         sql: &'static str,
     ) -> sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments> {
-        sqlx::query(sql).bind(self.project.as_str()).bind(self.id).bind(number(self.workflow.version))
+        sqlx::query(sql).bind(self.project.as_str()).bind(self.id).bind(number(self.version))
     }
 }
 
@@ -320,20 +393,41 @@ impl FromRow<'_, PgRow> for Row {
         let version: i32 = row.try_get("version")?;
         let created_at: Moment = row.try_get("created_at")?;
         let updated_at: Moment = row.try_get("updated_at")?;
+        let renamed: Renaming = parse(row.try_get("renamed")?)?;
+        let (name, description) = renamed.applied(row.try_get("name")?, row.try_get("description")?);
+        let draft: (Option<i32>, Option<String>) = (row.try_get("draft")?, row.try_get("draft_problems")?);
+        let draft = match draft {
+            (Some(revision), Some(problems)) => {
+                Some(DraftMark { revision: unsigned(revision.into())?, problems: parse(&problems)? })
+            }
+            (Some(_) | None, _) => None,
+        };
         Ok(Self(Workflow {
             id: WorkflowId::new(id.to_string()),
             version: unsigned(version.into())?,
-            name: row.try_get("name")?,
-            description: row.try_get("description")?,
+            name,
+            description,
             definition: parse::<Value>(row.try_get("definition")?)?,
             problems: parse(row.try_get("problems")?)?,
             metadata: parse(row.try_get("metadata")?)?,
+            from: Provenance {
+                note: row.try_get("note")?,
+                author: row.try_get("author")?,
+                source: source(row)?,
+            },
+            draft,
             created_at: created_at.0,
             updated_at: updated_at.0,
             hidden: row.try_get("hidden")?,
             status: row.try_get("status")?,
         }))
     }
+}
+
+/// Reads the text that a definition came as.
+pub(super) fn source(row: &PgRow) -> Result<Option<String>, sqlx::Error> {
+    let bytes: Option<Vec<u8>> = row.try_get("source")?;
+    bytes.map(String::from_utf8).transpose().map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 fn no_uuid(id: &WorkflowId) -> Error {
@@ -358,64 +452,13 @@ fn row_id(id: &str) -> Option<Uuid> {
     Uuid::try_parse(id).ok()
 }
 
-fn number(version: u32) -> i32 {
+pub(super) fn number(version: u32) -> i32 {
     i32::try_from(version).unwrap_or(i32::MAX)
-}
-
-/// A text that Postgres can hold.
-pub(super) fn text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
-}
-
-/// JSON that comes back as it is.
-fn json(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|e| Error::Corrupt { what: "workflow", message: e.to_string() })
-}
-
-fn looked_into(metadata: &Map<String, Value>) -> Result<String, Error> {
-    Ok(without_zero(&json(metadata)?).into_owned())
-}
-
-/// The same JSON without the character 0, which `jsonb` refuses. Where the text of its escape is none, nothing is lost either.
-fn without_zero(json: &str) -> Cow<'_, str> {
-    if !json.contains("\\u0000") {
-        return json.into();
-    }
-    match serde_json::from_str::<Value>(json) {
-        Ok(value) => Value::to_string(&replaced(value)).into(),
-        Err(_) => "null".into(),
-    }
-}
-
-fn replaced(value: Value) -> Value {
-    match value {
-        Value::String(string) => text(&string).into(),
-        Value::Array(items) => items.into_iter().map(replaced).collect(),
-        Value::Object(fields) => {
-            let field = |(key, value): (String, Value)| (text(&key).into_owned(), replaced(value));
-            Value::Object(fields.into_iter().map(field).collect())
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
-}
-
-fn parse<T: DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
-    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_that_others_look_into_has_no_character_zero() {
-        assert_eq!(without_zero(r#"{"a":"b"}"#), r#"{"a":"b"}"#);
-        assert_eq!(
-            without_zero(r#"{"a\u0000":["\u0000", 1, null]}"#),
-            "{\"a\u{fffd}\":[\"\u{fffd}\",1,null]}"
-        );
-        assert_eq!(without_zero(r#"{"a":"\\u0000"}"#), r#"{"a":"\\u0000"}"#, "a text about it is not it");
-    }
 
     #[test]
     fn a_cursor_that_is_no_uuid_stands_where_its_text_does() {

@@ -2,7 +2,7 @@
 //! there until that transaction ends, and then finds the answer, or nothing.
 
 use super::{
-    PostgresCatalog, definitions,
+    PostgresCatalog, definitions, drafts,
     link::{AsConnection, Role, Tx, within},
     moment::Moment,
 };
@@ -80,6 +80,8 @@ async fn once<C: AsConnection>(
     }
     let changed = match change {
         Change::CreateWorkflow(new) => Some(definitions::create(tx, new).await?),
+        Change::CreateDraft(new) => Some(drafts::create(tx, new).await?),
+        Change::SaveDraft { project, id, change } => Some(drafts::save(tx, &project, &id, change).await?),
         Change::UpdateWorkflow { project, id, change } => {
             Some(definitions::update(tx, &project, &id, change).await?)
         }

@@ -18,12 +18,19 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "catalog",
         since: 1,
         sql: include_str!("../../../../migrations/postgres/0001_catalog.sql"),
+    },
+    // The release before knows nothing of drafts: it shows no workflow that has nothing else, and overwrites none.
+    Migration {
+        version: 2,
+        name: "drafts",
+        since: 1,
+        sql: include_str!("../../../../migrations/postgres/0002_drafts.sql"),
     },
     // A release that does not know triggers leaves them alone: none of its own fires meanwhile.
     Migration {
@@ -35,7 +42,7 @@ const MIGRATIONS: [Migration; 2] = [
 ];
 
 /// The oldest schema that this release can work with.
-const OLDEST: i32 = 1;
+const OLDEST: i32 = 2;
 /// How long a start waits for a database that is not there yet.
 const ARRIVAL: Duration = Duration::from_secs(30);
 
@@ -248,12 +255,12 @@ mod tests {
     fn a_release_works_on_its_schema_and_on_a_later_one_that_says_so() {
         let newest = MIGRATIONS[MIGRATIONS.len() - 1].version;
         let (next, later) = (applied(newest + 1, newest), applied(newest + 2, newest + 1));
-        assert!(fits(&[applied(1, 1)]).is_ok());
-        assert!(fits(&[applied(1, 1), next]).is_ok(), "made for the release before, too");
-        let refused = fits(&[applied(1, 1), later]);
+        assert!(fits(&[applied(1, 1), applied(2, 1)]).is_ok());
+        assert!(fits(&[applied(1, 1), applied(2, 1), next]).is_ok(), "made for the release before, too");
+        let refused = fits(&[applied(1, 1), applied(2, 1), later]);
         assert!(matches!(refused, Err(SchemaError::TooNew { .. })), "{refused:?}");
         assert!(matches!(fits(&[]), Err(SchemaError::Missing)));
-        let refused = fits(&[applied(0, 0)]);
+        let refused = fits(&[applied(1, 1)]);
         assert!(matches!(refused, Err(SchemaError::TooOld { .. })), "{refused:?}");
     }
 

@@ -75,7 +75,7 @@ pub(super) fn open_runs(
     query.push(" order by created_at, id limit ").push_bind(limit);
 }
 
-/// Workflows that are not hidden, newest id first: what of them `select` takes, which ends in `where`.
+/// Workflows that are not hidden, newest id first: what of them `select` takes, to which conditions are added.
 pub(super) fn workflows(
     query: &mut Query,
     select: &'static str,

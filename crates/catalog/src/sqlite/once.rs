@@ -1,7 +1,7 @@
 //! Changes under a key, each with its answer in one transaction. There is one writer, so whoever asks for the same meanwhile
 //! finds the answer; of two processes the second waits where its transaction begins.
 
-use super::{BEGIN, definitions};
+use super::{BEGIN, definitions, drafts};
 use crate::{Answer, Answering, Change, Error, Once, Request, once::REMEMBERED};
 use callboard_core::Timestamp;
 use sqlx::{Connection, SqliteConnection, SqliteExecutor, SqlitePool};
@@ -47,6 +47,10 @@ pub(super) async fn once(
     }
     let changed = match change {
         Change::CreateWorkflow(new) => Some(definitions::create_within(&mut tx, new).await?),
+        Change::CreateDraft(new) => Some(drafts::create_within(&mut tx, new).await?),
+        Change::SaveDraft { project, id, change } => {
+            Some(drafts::save_within(&mut tx, project, id, change).await?)
+        }
         Change::UpdateWorkflow { project, id, change } => {
             Some(definitions::update_within(&mut tx, project, id, change).await?)
         }

@@ -1,7 +1,7 @@
 //! Workflows and versions.
 
 use super::{at, batch, fresh};
-use crate::{Catalog, Error, NewVersion, NewWorkflow};
+use crate::{Catalog, Error, NewVersion, NewWorkflow, Provenance};
 use callboard_core::{
     Problem,
     id::{ProjectId, WorkflowId},
@@ -26,6 +26,7 @@ pub(super) fn new(id: &WorkflowId, name: &str) -> NewWorkflow {
         problems: vec![Problem::new("nodes[0]", "odd", "an odd node").in_node("a")],
         metadata,
         at: at(1),
+        from: Provenance::default(),
     }
 }
 
@@ -38,6 +39,8 @@ pub(super) fn change(expected: Option<u32>, name: &str) -> NewVersion {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(2),
+        from: Provenance::default(),
+        publishes: None,
     }
 }
 

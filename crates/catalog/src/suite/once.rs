@@ -2,8 +2,8 @@
 
 use super::{at, fresh};
 use crate::{
-    Answer, Answering, Catalog, Change, EarlyMessage, Error, NewVersion, NewWorkflow, Once, REMEMBERED,
-    Request,
+    Answer, Answering, Catalog, Change, EarlyMessage, Error, NewVersion, NewWorkflow, Once, Provenance,
+    REMEMBERED, Request,
 };
 use bytes::Bytes;
 use callboard_core::{
@@ -35,6 +35,7 @@ fn create(id: &WorkflowId) -> Change {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(1),
+        from: Provenance::default(),
     })
 }
 
@@ -47,6 +48,8 @@ fn update(id: &WorkflowId, expected: Option<u32>) -> Change {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(2),
+        from: Provenance::default(),
+        publishes: None,
     };
     Change::UpdateWorkflow { project: ProjectId::DEFAULT, id: id.clone(), change }
 }
@@ -136,7 +139,10 @@ pub(crate) async fn a_change_that_fails_is_not_remembered(catalog: &dyn Catalog)
     catalog
         .create_workflow(match create(&id) {
             Change::CreateWorkflow(new) => new,
-            Change::UpdateWorkflow { .. } | Change::HideWorkflow { .. } => unreachable!("it creates"),
+            Change::UpdateWorkflow { .. }
+            | Change::HideWorkflow { .. }
+            | Change::CreateDraft(_)
+            | Change::SaveDraft { .. } => unreachable!("it creates"),
         })
         .await
         .unwrap();

@@ -1,7 +1,7 @@
 //! Projects: whatever has the same name in two of them is two things.
 
 use super::{at, batch, entries, fresh, hash, value};
-use crate::{AppendError, Catalog, Error, NewVersion, NewWorkflow, RunFilter};
+use crate::{AppendError, Catalog, Error, NewVersion, NewWorkflow, Provenance, RunFilter};
 use callboard_core::{
     Timestamp,
     id::{ProjectId, RunId, WorkflowId},
@@ -128,6 +128,7 @@ async fn workflows_stay_in_their_project(catalog: &dyn Catalog, run: &RunId) {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(1),
+        from: Provenance::default(),
     };
     catalog.create_workflow(new.clone()).await.unwrap();
     let again = catalog.create_workflow(NewWorkflow { project: ProjectId::DEFAULT, ..new }).await;
@@ -140,6 +141,8 @@ async fn workflows_stay_in_their_project(catalog: &dyn Catalog, run: &RunId) {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(2),
+        from: Provenance::default(),
+        publishes: None,
     };
     let ours = &ProjectId::DEFAULT;
     assert_eq!(catalog.workflow(ours, &id, None).await.unwrap(), None);

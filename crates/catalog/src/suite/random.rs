@@ -4,12 +4,13 @@
 //! paged by runs that are there or not. What is compared is the whole answer, errors by their kind.
 
 mod access;
+mod drafts;
 mod triggers;
 
 use super::{at, batch, hash};
 use crate::{
     Answer, Answering, Append, AppendError, Catalog, Change, EarlyMessage, Error, NewVersion, NewWorkflow,
-    Request, RunFilter,
+    Provenance, Request, RunFilter,
 };
 use bytes::Bytes;
 use callboard_core::{
@@ -141,7 +142,7 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
     }
     let (run, project, workflow) = (chance.run(), chance.project(), chance.workflow());
     let limit = u32::try_from(chance.roll(6)).unwrap();
-    match chance.roll(26) {
+    match chance.roll(28) {
         0..=7 => {
             let end = one.tip(&run, None).await.ok().flatten().map_or(0, |tip| tip.seq);
             let append = chance.append(run, end);
@@ -221,6 +222,7 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
             [0, 1].map(|n| format!("{} {}", answered[n], gone[n]))
         }
         24 => early(chance, run, one, other).await,
+        25 | 26 => drafts::ask(chance, (project, workflow), one, other).await,
         _ => match chance.roll(3) {
             0 if chance.one_in(6) => {
                 both!(format!("hide {project} {workflow}"), c => c.hide_workflow(&project, &workflow))
@@ -281,8 +283,10 @@ fn request(chance: &mut Chance, project: &ProjectId) -> Request {
 }
 
 fn named(chance: &mut Chance, project: ProjectId, id: WorkflowId) -> Change {
-    match chance.roll(4) {
+    match chance.roll(6) {
         0 => Change::HideWorkflow { project, id },
+        4 => Change::CreateDraft(new(chance, project, id)),
+        5 => Change::SaveDraft { project, id, change: drafts::draft(chance) },
         1 => Change::CreateWorkflow(new(chance, project, id)),
         _ => {
             let expected = chance.one_in(2).then(|| u32::try_from(chance.roll(4)).unwrap());
@@ -299,9 +303,8 @@ fn answering() -> Answering {
 }
 
 fn new(chance: &mut Chance, project: ProjectId, id: WorkflowId) -> NewWorkflow {
-    let NewVersion { name, description, definition, problems, metadata, at, expected: _ } =
-        change(chance, None);
-    NewWorkflow { project, id, name, description, definition, problems, metadata, at }
+    let NewVersion { name, description, definition, problems, metadata, at, from, .. } = change(chance, None);
+    NewWorkflow { project, id, name, description, definition, problems, metadata, at, from }
 }
 
 fn change(chance: &mut Chance, expected: Option<u32>) -> NewVersion {
@@ -314,6 +317,12 @@ fn change(chance: &mut Chance, expected: Option<u32>) -> NewVersion {
         problems: Vec::new(),
         metadata: Map::from_iter([("n".to_owned(), json!(chance.roll(100)))]),
         at: at(i64::try_from(chance.roll(100)).unwrap()),
+        from: Provenance {
+            author: chance.maybe(|chance| format!("author {}", chance.roll(3))),
+            note: chance.maybe(|chance| format!("note {}", chance.roll(3))),
+            source: chance.maybe(|chance| format!("# source {}\n", chance.roll(9))),
+        },
+        publishes: chance.one_in(4).then(|| u32::try_from(chance.roll(4)).unwrap()),
     }
 }
 

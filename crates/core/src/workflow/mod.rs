@@ -1,6 +1,7 @@
 //! A workflow: the document a person edits, the plan it compiles to, and the machine that runs the plan.
 
 mod args;
+pub mod content;
 mod decide;
 pub mod definition;
 mod effects;

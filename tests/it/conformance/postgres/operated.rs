@@ -4,7 +4,7 @@ use super::Database;
 use crate::harness::{Postgres, connect, eventually};
 use callboard_catalog::{
     Answer, AppendError, Catalog, Change, Definitions, Error, Idempotency, Journal, Link, NewVersion,
-    NewWorkflow, Once, PostgresCatalog, Request, SchemaError, Sweep, Workflow, suite,
+    NewWorkflow, Once, PostgresCatalog, Provenance, Request, SchemaError, Sweep, Workflow, suite,
 };
 use callboard_core::{
     Hash, Timestamp,
@@ -30,6 +30,7 @@ fn workflow(project: &ProjectId, name: &str) -> NewWorkflow {
         problems: Vec::new(),
         metadata: Map::new(),
         at: suite::at(1),
+        from: Provenance::default(),
     }
 }
 
@@ -109,7 +110,17 @@ async fn whoever_knows_only_the_columns_asked_for_can_insert() {
     );
     let NewWorkflow { name, description, definition, problems, metadata, at, .. } =
         workflow(&DEFAULT, "ours");
-    let change = NewVersion { expected: None, name, description, definition, problems, metadata, at };
+    let change = NewVersion {
+        expected: None,
+        name,
+        description,
+        definition,
+        problems,
+        metadata,
+        at,
+        from: Provenance::default(),
+        publishes: None,
+    };
     let saved = catalog.update_workflow(&DEFAULT, &id, change.clone()).await.unwrap();
     assert_eq!((saved.version, saved.name.as_str()), (1, "ours"));
     catalog.update_workflow(&DEFAULT, &id, change).await.unwrap();
@@ -322,4 +333,49 @@ async fn a_text_that_postgres_can_t_hold_fails_nobody_else() {
     assert_eq!(read.name, "zero \u{fffd} in a name");
     let far = catalog.due(Timestamp(i64::MAX), Timestamp(i64::MAX), 10).await.unwrap();
     assert!(far.len() <= 10, "an instant beyond all calendars is the last one");
+}
+
+/// What the release before has saved of workflows whose versions were drafts as well.
+const DRAFTS: &str = r#"
+    insert into workflows (id, name, version, created_at, updated_at) values
+        ('00000000-0000-7000-8000-000000000003', 'three', 3, now(), now()), ('00000000-0000-7000-8000-000000000004', 'only', 1, now(), now()),
+        ('00000000-0000-7000-8000-000000000005', 'mended', 2, now(), now());
+    insert into workflow_versions (project, workflow_id, version, name, description, definition, problems, metadata, created_at)
+    select 'default', ('00000000-0000-7000-8000-00000000000' || w)::uuid, version, name, description, definition, problems, metadata, to_timestamp(at / 1000.0)
+    from (values
+        (3, 1, 'one', null, '{"n":1}', '[]', '{}', 1),
+        (3, 2, 'two', null, '{"n":2}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 2),
+        (3, 3, 'three', 'half', '{"n":3}', '[{"node":null,"path":"y","code":"odd","message":"m"}]', '{"t":1}', 3),
+        (4, 1, 'only', null, '{"n":4}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 1),
+        (5, 1, 'wrong', null, '{"n":5}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 1),
+        (5, 2, 'mended', null, '{"n":6}', '[]', '{}', 2)
+    ) as rows (w, version, name, description, definition, problems, metadata, at);
+    insert into workflow_nodes (id, workflow_id, type, version, node)
+    values (gen_random_uuid(), '00000000-0000-7000-8000-000000000003', 'wait', 3, 'a');
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drafts_of_the_release_before_become_drafts() {
+    let server = Postgres::shared().await;
+    let url = server.url(&server.database().await);
+    let mut owner = connect(&url).await.unwrap();
+    let first = include_str!("../../../../migrations/postgres/0001_catalog.sql");
+    let versions = "create table public.schema_versions (version integer primary key, name text not null, since integer not null,
+        content bytea not null, applied_at timestamptz not null default now())";
+    owner.execute(versions).await.unwrap();
+    owner.execute(AssertSqlSafe(first.to_owned())).await.unwrap();
+    sqlx::query("insert into schema_versions (version, name, since, content) values (1, 'catalog', 1, $1)")
+        .bind(&Hash::of(first.as_bytes()).0[..])
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    owner.execute(DRAFTS).await.unwrap();
+    let link = Link::read(&url, false).unwrap();
+    let refused = PostgresCatalog::open(link.clone()).await.err();
+    assert!(matches!(refused, Some(SchemaError::TooOld { .. })), "{refused:?}");
+    assert_eq!(PostgresCatalog::migrate(&link).await.unwrap().applied, 1);
+    let catalog = PostgresCatalog::open(link).await.unwrap();
+    let ids = [3, 4, 5].map(|n| WorkflowId::new(format!("00000000-0000-7000-8000-00000000000{n}")));
+    suite::drafts::drafts_of_the_release_before_are_there(&catalog, ids).await;
+    assert_eq!(number(&mut owner, "select count(*) from workflow_nodes").await, 0);
 }

@@ -98,10 +98,28 @@ async fn only_what_can_do_nothing_twice_is_sent_again() {
     // It ends.
     let (code, sent) = calls(&["runs", "show", "r"], vec![busy(), busy(), busy(), busy()]);
     assert_eq!((code, sent.len()), (69, 4));
-    // A definition that may have been saved is not saved twice, and what was refused is refused.
+    // So does a definition: under one name it is saved once, however often it arrives.
     let file = desk.write("waits.json", WAITS).display().to_string();
-    let (code, sent) = calls(&["workflows", "create", &file], vec![Reply::Cut]);
-    assert_eq!((code, sent.len()), (69, 1));
+    let saved = json!({"id": "w", "name": "waits", "version": 1, "problems": []});
+    let (code, sent) =
+        calls(&["workflows", "create", &file], vec![Reply::Cut, busy(), Reply::Json(saved.clone())]);
+    let keys: Vec<_> = sent.iter().map(|request| request.idempotency_key().map(str::to_owned)).collect();
+    assert!(
+        code == 0 && keys.len() == 3 && keys[0].is_some() && keys.iter().all(|key| *key == keys[0]),
+        "{keys:?}"
+    );
+    let list = || Reply::Json(json!({"items": [{"id": "w", "name": "waits"}], "next": null}));
+    let (checked, stored) =
+        (Reply::Json(json!({"problems": []})), Reply::Json(json!({"name": "waits", "version": 1})));
+    let (code, sent) =
+        calls(&["apply", &file], vec![list(), checked, stored, Reply::Cut, Reply::Json(saved)]);
+    let puts: Vec<_> = sent.iter().filter(|request| request.method == "PUT").collect();
+    assert!(
+        code == 0 && puts.len() == 2 && puts[0].idempotency_key() == puts[1].idempotency_key(),
+        "{sent:?}"
+    );
+    assert!(puts[0].idempotency_key().is_some());
+    // What was refused is refused.
     let (code, sent) =
         calls(&["runs", "cancel", "r"], vec![Reply::Refused(409, json!({"code": "run_ended"}))]);
     assert_eq!((code, sent.len()), (1, 1));

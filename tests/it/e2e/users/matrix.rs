@@ -33,7 +33,7 @@ impl Asked {
     }
 
     fn filled(&self, id: &str) -> String {
-        self.path.replace("{id}", id)
+        self.path.replace("{id}", id).replace("{n}", "1")
     }
 }
 

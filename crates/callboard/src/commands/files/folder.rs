@@ -6,6 +6,7 @@ use anyhow::Context;
 use callboard_core::{
     document::{Format, parse},
     id::WorkflowId,
+    workflow::content,
 };
 use serde_json::Value;
 use std::{
@@ -27,7 +28,7 @@ pub struct Source {
     pub name: String,
     /// The workflow it was read from.
     pub id: Option<String>,
-    /// What it says, without what a server added.
+    /// What it says, without what a server added; of an export, with positions where they belong.
     pub value: Value,
     /// As it is sent.
     pub definition: Definition,
@@ -46,7 +47,8 @@ impl Source {
         }
         let field = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let (name, id) = (field("name").unwrap_or_default(), field("id"));
-        Ok(Self { file, name, id, value: own(value), definition: Definition { text, format } })
+        let value = own(content::joined(value));
+        Ok(Self { file, name, id, value, definition: Definition { text, format } })
     }
 
     pub fn shown(&self) -> String {

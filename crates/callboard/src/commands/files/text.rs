@@ -2,7 +2,10 @@
 
 use super::folder::Source;
 use crate::terminal::{Tone, plain_lines};
-use callboard_core::document::{Format, write};
+use callboard_core::{
+    document::{Format, write},
+    workflow::content,
+};
 use serde_json::{Map, Value};
 use similar::TextDiff;
 
@@ -12,15 +15,22 @@ const AROUND: usize = 3;
 /// Writes what a file changes as a unified diff. Both sides are written by the same rules, the fields of the new one in the order
 /// of the old one, so that only what differs is in it.
 pub fn difference(source: &Source, was: Option<&Value>) -> String {
-    let new = match was {
-        Some(was) => write(&ordered(&source.value, was), Format::Yaml),
-        None => write(&source.value, Format::Yaml),
-    };
-    let old = was.map(|was| write(was, Format::Yaml)).unwrap_or_default();
     let file = source.file.display().to_string();
-    let server = if was.is_some() { format!("{} (server)", source.name) } else { "(none)".to_owned() };
+    let new = content::exported(&source.value);
+    match was {
+        Some(was) => between((&format!("{} (server)", source.name), &content::exported(was)), (&file, &new)),
+        None => unified(("(none)", String::new()), (&file, write(&new, Format::Yaml))),
+    }
+}
+
+/// Writes how an export differs from another one, by the same rules; each with its name.
+pub fn between((from, old): (&str, &Value), (to, new): (&str, &Value)) -> String {
+    unified((from, write(old, Format::Yaml)), (to, write(&ordered(new, old), Format::Yaml)))
+}
+
+fn unified((from, old): (&str, String), (to, new): (&str, String)) -> String {
     let diff = TextDiff::from_lines(&old, &new);
-    let text = diff.unified_diff().context_radius(AROUND).header(&server, &file).to_string();
+    let text = diff.unified_diff().context_radius(AROUND).header(from, to).to_string();
     plain_lines(text.trim_end())
 }
 

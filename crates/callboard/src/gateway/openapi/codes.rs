@@ -1,7 +1,7 @@
 //! The codes of what goes wrong, by status: what `docs/api.md` promises.
 
 /// Statuses that are no success, and their codes.
-pub const CODES: [(u16, &[&str]); 16] = [
+pub const CODES: [(u16, &[&str]); 18] = [
     (
         400,
         &[
@@ -26,6 +26,7 @@ pub const CODES: [(u16, &[&str]); 16] = [
         404,
         &[
             "unknown_workflow",
+            "unknown_version",
             "unknown_run",
             "unknown_key",
             "unknown_project",
@@ -42,6 +43,8 @@ pub const CODES: [(u16, &[&str]); 16] = [
         409,
         &[
             "version_conflict",
+            "no_draft",
+            "not_published",
             "workflow_has_problems",
             "project_exists",
             "project_not_empty",
@@ -65,6 +68,7 @@ pub const CODES: [(u16, &[&str]); 16] = [
         ],
     ),
     (410, &["value_lost"]),
+    (412, &["draft_changed"]),
     (413, &["too_large", "too_many_values", "value_too_large"]),
     (415, &["unsupported_media_type"]),
     (421, &["unknown_host"]),
@@ -82,6 +86,7 @@ pub const CODES: [(u16, &[&str]); 16] = [
             "output_invalid",
         ],
     ),
+    (428, &["precondition_required"]),
     (429, &["mailbox_full", "too_many_signals", "too_many_deliveries"]),
     (431, &["headers_too_large"]),
     (500, &["internal", "history_gap"]),

@@ -8,9 +8,9 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, AuditLine, Changes, CheckedView, Evaluate, Evaluated, Filter, Items, KeyMade, KeyView, Me,
-    NewKey, NewProject, NodeKindView, Nothing, Page, ProjectView, Rerun, RotateKey, RunItem, Saved, Signal,
-    Start, StartInline, StartedView, StepsPage, Ways, WorkflowLine, WorkflowView,
+    Approve, AuditLine, Changes, CheckedView, Evaluate, Evaluated, Filter, Items, KeyMade, KeyView, Listed,
+    Me, NewKey, NewProject, NodeKindView, Nothing, Page, ProjectView, Rerun, RotateKey, RunItem, Saved,
+    Signal, Start, StartInline, StartedView, StepsPage, Ways, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -66,46 +66,52 @@ pub enum Content {
     /// Server-sent events with this data; beside them, where it is asked for, `agent.said`.
     Stream(Of),
     Text,
+    /// JSON of this type, or a document in YAML.
+    Document(Of),
     /// JSON of one of two types.
     Either(Of, Of),
 }
 
 /// Headers of requests, by name.
-pub const HEADERS: [(&str, &str); 3] = [
+pub const HEADERS: [(&str, &str); 4] = [
     (
         "Idempotency-Key",
         "Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done \
          once, and answered again; another one is 422 `idempotency_key_reused`.",
     ),
-    ("If-Match", "The version that the change was made on, such as `\"3\"`."),
+    (
+        "If-Match",
+        "What the change was made on, by the `ETag` that was read: a version, such as `\"3\"`, or a draft, such as `\"d7\"`.",
+    ),
+    ("If-None-Match", "`*`: there is no draft yet."),
     ("Last-Event-ID", "Resumes a stream after this seq; wins over `after`."),
 ];
 
 /// Headers of answers, by name.
 pub const ANSWERED: [(&str, &str); 3] = [
-    ("ETag", "The version, such as `\"3\"`."),
+    ("ETag", "The version, such as `\"3\"`, or the draft, such as `\"d7\"`."),
     ("Location", "The path of what was made."),
     ("Idempotency-Replayed", "`true` where this was done before, under the same key; absent otherwise."),
 ];
 
-pub(super) const fn of<T: JsonSchema>() -> Of {
+pub const fn of<T: JsonSchema>() -> Of {
     |generator| generator.subschema_for::<T>()
 }
 
-pub(super) const fn ok(description: &'static str, content: Content) -> Answer {
+pub const fn ok(description: &'static str, content: Content) -> Answer {
     Answer { status: 200, description, content, headers: &[] }
 }
 
-pub(super) const KEY: &[&str] = &["Idempotency-Key"];
-pub(super) const TAG: &[&str] = &["ETag"];
-pub(super) const PLACED: &[&str] = &["Location", REPLAYED];
+pub const KEY: &[&str] = &["Idempotency-Key"];
+pub const TAG: &[&str] = &["ETag"];
+pub const PLACED: &[&str] = &["Location", REPLAYED];
 const AGAIN: &[&str] = &[REPLAYED];
-const REPLAYED: &str = "Idempotency-Replayed";
-pub(super) const NO_QUERY: &[Of] = &[];
-const PAGED: &[Of] = &[of::<Page>()];
+pub const REPLAYED: &str = "Idempotency-Replayed";
+pub const NO_QUERY: &[Of] = &[];
+pub const PAGED: &[Of] = &[of::<Page>()];
 const WAITING: &[Of] = &[of::<Wait>()];
-const SAVING: &[Of] = &[of::<Saving>()];
-const SAVES: &[u16] = &[408, 409, 413, 415, 422];
+pub const SAVING: &[Of] = &[of::<Saving>()];
+pub const SAVES: &[u16] = &[408, 409, 412, 413, 415, 422];
 const STARTS: &[u16] = &[404, 408, 409, 413, 415, 422, 429];
 const OPERATES: &[u16] = &[404, 408, 409, 410, 413, 415, 422, 429];
 
@@ -145,7 +151,7 @@ const fn operation(
 }
 
 /// A read.
-pub(super) const fn read(
+pub const fn read(
     path: &'static str,
     tag: &'static str,
     id: &'static str,
@@ -163,7 +169,7 @@ pub const ROUTES: &[Route] = &[
         "workflows",
         "listWorkflows",
         "Workflows, newest first, without their nodes",
-        PAGED,
+        &[of::<Page>(), of::<Listed>()],
         &[ok("A page.", Content::Json(of::<Items<WorkflowLine>>()))],
     ),
     Route {
@@ -202,7 +208,7 @@ pub const ROUTES: &[Route] = &[
         "/api/v1/workflows/{id}",
         "workflows",
         "getWorkflow",
-        "The definition of the latest version, with what the server knows about it",
+        "The definition of the latest version, or of the draft of what was never published, with what the server knows about it",
         NO_QUERY,
         &[Answer {
             status: 200,
@@ -216,7 +222,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v1/workflows/{id}",
         tag: "workflows",
         id: "updateWorkflow",
-        summary: "Saves the next version; runs keep theirs",
+        summary: "Saves the next version, or the draft; runs keep theirs",
         query: SAVING,
         headers: &["Idempotency-Key", "If-Match"],
         body: Body::Definition(of::<Definition>()),
@@ -250,7 +256,7 @@ pub const ROUTES: &[Route] = &[
         path: "/api/v1/workflows/{id}/start",
         tag: "workflows",
         id: "startWorkflow",
-        summary: "Starts a run of the latest version",
+        summary: "Starts a run of the latest version, or of the draft",
         query: WAITING,
         headers: KEY,
         body: Body::Json { of: of::<Start>(), required: false },

@@ -12,7 +12,9 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(openapi::document);
 #[track_caller]
 pub fn is_as_described(method: &Method, path: &str, answer: &Answer) {
     let paths = DOCUMENT["paths"].as_object().expect("paths");
-    let Some((_, route)) = paths.iter().find(|(template, _)| fits(template, path)) else {
+    // Of several the one that says more of the path.
+    let fitting = paths.iter().filter(|(template, _)| fits(template, path));
+    let Some((_, route)) = fitting.min_by_key(|(template, _)| template.matches('{').count()) else {
         assert_eq!(answer.body["code"], "unknown_route", "{path}");
         return;
     };

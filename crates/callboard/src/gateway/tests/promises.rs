@@ -16,10 +16,14 @@ enum By {
     Name,
 }
 
-const PROMISES: [(&str, &str, By); 13] = [
+const PROMISES: [(&str, &str, By); 17] = [
     ("post", "/api/v1/workflows", By::Catalog),
     ("put", "/api/v1/workflows/{id}", By::Catalog),
     ("delete", "/api/v1/workflows/{id}", By::Catalog),
+    ("post", "/api/v1/workflows/import", By::Catalog),
+    ("post", "/api/v1/workflows/{id}/publish", By::Catalog),
+    ("post", "/api/v1/workflows/{id}/versions/{n}/restore", By::Catalog),
+    ("post", "/api/v1/workflows/{id}/duplicate", By::Catalog),
     ("post", "/api/v1/workflows/{id}/start", By::Start),
     ("post", "/api/v1/runs", By::Start),
     ("post", "/api/v1/runs/{id}/cancel", By::Run),
@@ -36,9 +40,10 @@ const PROMISES: [(&str, &str, By); 13] = [
 const CHANGES_NOTHING: [&str; 3] =
     ["/api/v1/workflows/check", "/api/v1/expressions/evaluate", "/api/v1/triggers/preview"];
 
-/// Their answers hold a secret, which is kept nowhere, or their callers name what is made, changed or deleted: a second time is
-/// told, or changes nothing. A delivery is named by what signs it.
-const TAKE_NO_KEY: [&str; 10] = [
+/// Their answers hold a secret, which is kept nowhere, or their callers name what is made, changed or deleted, or what it is made on:
+/// a second time is told, or changes nothing. A delivery is named by what signs it. A `PATCH` sets what it names, twice as well as once.
+const TAKE_NO_KEY: [&str; 11] = [
+    "/api/v1/workflows/{id}/draft",
     "/api/v1/keys",
     "/api/v1/keys/{id}",
     "/api/v1/keys/{id}/rotate",
@@ -55,7 +60,9 @@ const TAKE_NO_KEY: [&str; 10] = [
 fn bodies(path: &str) -> (Value, Value) {
     let definition = |name: &str| json!({"name": name, "nodes": []});
     match path.rsplit('/').next().unwrap_or_default() {
-        "workflows" | "{id}" => (definition("one"), definition("two")),
+        "workflows" | "{id}" | "import" => (definition("one"), definition("two")),
+        "publish" => (json!({"note": "one"}), json!({"note": "two"})),
+        "duplicate" => (json!({"name": "one"}), json!({"name": "two"})),
         "start" => (json!({"input": {"a": 1}}), json!({"input": {"a": 2}})),
         "runs" => (json!({"definition": definition("one")}), json!({"definition": definition("two")})),
         "signal" => (json!({"name": "go", "data": 1}), json!({"name": "go", "data": 2})),
@@ -89,7 +96,7 @@ fn every_route_that_changes_something_says_how_it_keeps_the_promise() {
         for (method, operation) in methods.as_object().expect("methods") {
             let path_has_none =
                 CHANGES_NOTHING.contains(&path.as_str()) || TAKE_NO_KEY.contains(&path.as_str());
-            if method == "get" || path_has_none {
+            if method == "get" || method == "patch" || path_has_none {
                 continue;
             }
             changing.insert((method.clone(), path.clone()));
@@ -113,7 +120,7 @@ async fn a_key_that_is_none_is_refused_everywhere_and_nothing_is_done() {
     let made = api.post("/api/v1/workflows", json!({"name": "a", "nodes": []})).await.body;
     let id = made["id"].as_str().expect("an id");
     for (method, path, _) in PROMISES {
-        let at = path.replace("{id}", id);
+        let at = path.replace("{id}", id).replace("{n}", "1");
         for keys in [&[""][..], &[" "], &["a b"], &["\"\""], &["k", "k"], &[&"x".repeat(256)]] {
             let answer = api.send(keyed(method, &at, keys, &bodies(path).0)).await;
             is_problem(&answer, 400, "invalid_idempotency_key");
@@ -129,8 +136,18 @@ async fn what_the_catalog_remembers_is_answered_again_and_done_once() {
         let api = Api::new().await;
         let made = api.post("/api/v1/workflows", json!({"name": "a", "nodes": []})).await.body;
         let id = made["id"].as_str().expect("an id").to_owned();
-        let at = path.replace("{id}", &id);
+        let at = path.replace("{id}", &id).replace("{n}", "1");
         let (body, other) = bodies(path);
+        if path.ends_with("/publish") {
+            let body = json!({"name": "a", "nodes": [], "output": 1}).to_string();
+            let draft = request(
+                Method::PUT,
+                &format!("/api/v1/workflows/{id}?draft=true"),
+                Some("application/json"),
+                &body,
+            );
+            assert_eq!(api.send(draft).await.status, 200);
+        }
         let first = api.send(keyed(method, &at, &["k-1"], &body)).await;
         assert!((200..300).contains(&first.status) && !is_replayed(&first), "{}", first.body);
         for key in ["k-1", "\"k-1\"", " k-1 "] {
@@ -145,18 +162,18 @@ async fn what_the_catalog_remembers_is_answered_again_and_done_once() {
         let elsewhere = at.replace(&id, "another");
         let mut expecting = keyed(method, &at, &["k-1"], &body);
         expecting.headers_mut().insert(header::IF_MATCH, "\"1\"".parse().expect("a value"));
+        let is_definition = matches!(path, "/api/v1/workflows" | "/api/v1/workflows/import");
         let mut others = Vec::new();
-        match method {
-            "post" => others.extend([
-                keyed(method, &at, &["k-1"], &other),
-                keyed(method, &format!("{at}?draft=true"), &["k-1"], &body),
-            ]),
-            "put" => others.extend([
-                keyed(method, &at, &["k-1"], &other),
-                keyed(method, &elsewhere, &["k-1"], &body),
-                expecting,
-            ]),
-            _ => others.push(keyed(method, &elsewhere, &["k-1"], &body)),
+        if other != body {
+            others.push(keyed(method, &at, &["k-1"], &other));
+        }
+        if is_definition {
+            others.push(keyed(method, &format!("{at}?draft=true"), &["k-1"], &body));
+        } else {
+            others.push(keyed(method, &elsewhere, &["k-1"], &body));
+        }
+        if !is_definition && method != "delete" {
+            others.push(expecting);
         }
         for other in others {
             is_problem(&api.send(other).await, 422, "idempotency_key_reused");
@@ -164,11 +181,13 @@ async fn what_the_catalog_remembers_is_answered_again_and_done_once() {
         let listed = api.get("/api/v1/workflows").await.body;
         let versions: Vec<&Value> =
             listed["items"].as_array().expect("items").iter().map(|item| &item["version"]).collect();
-        match method {
-            "post" => assert_eq!(versions, [1, 1]),
-            "put" => assert_eq!(versions, [2]),
-            _ => assert!(versions.is_empty()),
-        }
+        let expected: &[u32] = match path.rsplit('/').next().expect("a part") {
+            "workflows" | "import" | "duplicate" => &[1, 1],
+            "{id}" if method == "delete" => &[],
+            "{id}" | "publish" => &[2],
+            _ => &[1],
+        };
+        assert_eq!(json!(versions), json!(expected), "{method} {path}");
     }
 }
 

@@ -3,9 +3,9 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Answering, Append, AppendError, Change, Definitions, Early, EarlyMessage, Entry, Error as CatalogError,
-    Idempotency, Journal, Keys, NO_HASH, NewVersion, NewWorkflow, Once, OpenRun, Pins, RunFilter,
-    RunProjection, RunRow, Signing, Sweep, Tip, Workflow,
+    Answering, Append, AppendError, Change, Definitions, Draft, Drafts, Early, EarlyMessage, Entry,
+    Error as CatalogError, Expected, Idempotency, Journal, Keys, NO_HASH, NewDraft, NewVersion, NewWorkflow,
+    Once, OpenRun, Pins, Renaming, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Version, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -148,6 +148,56 @@ impl Definitions for Growing {
         _: u32,
     ) -> Result<Vec<Workflow>, CatalogError> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Drafts for Growing {
+    async fn create_draft(&self, _: NewWorkflow) -> Result<Workflow, CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn draft(&self, _: &ProjectId, _: &WorkflowId) -> Result<Option<Draft>, CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn save_draft(&self, _: &ProjectId, _: &WorkflowId, _: NewDraft) -> Result<Workflow, CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn discard_draft(&self, _: &ProjectId, _: &WorkflowId, _: Expected) -> Result<(), CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn versions(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: Option<u32>,
+        _: u32,
+    ) -> Result<Vec<Version>, CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn note_version(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: u32,
+        _: Option<String>,
+    ) -> Result<(), CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn rename_workflow(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: Renaming,
+    ) -> Result<Workflow, CatalogError> {
+        unreachable!("no draft is asked for")
+    }
+    async fn runs_by_version(
+        &self,
+        _: &ProjectId,
+        _: &WorkflowId,
+        _: &[&str],
+    ) -> Result<BTreeMap<u32, u64>, CatalogError> {
+        unreachable!("no draft is asked for")
     }
 }
 

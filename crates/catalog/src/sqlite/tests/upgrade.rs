@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    AppendError, NewVersion, RunFilter,
+    AppendError, NewVersion, Provenance, RunFilter,
     suite::{at, hash},
 };
 use callboard_core::id::{RunId, WorkflowId};
@@ -156,6 +156,8 @@ async fn a_database_of_the_release_before_goes_on() {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(3),
+        from: Provenance::default(),
+        publishes: None,
     };
     assert_eq!(catalog.update_workflow(&DEFAULT, &w1(), change).await.unwrap().version, 3);
     assert!(catalog.hide_workflow(&DEFAULT, &w1()).await.unwrap());
@@ -201,4 +203,39 @@ async fn signatures_are_required_at_once_only_where_nothing_was_before() {
     sqlx::Connection::close(connection).await.unwrap();
     let catalog = SqliteCatalog::open(&path).await.unwrap();
     assert!(!catalog.signing().await.unwrap().required, "an empty one of the release before");
+}
+
+/// Versions that were saved as drafts: the latest and the one before, the only one, one that was mended, one of what is hidden.
+const DRAFTS: &str = r#"
+    insert into workflows values
+        ('w3', 'three', null, 1, 3, '{}', 3, 0), ('w4', 'only', null, 1, 1, '{}', 1, 0),
+        ('w5', 'mended', null, 1, 2, '{}', 2, 0), ('w6', 'hidden', null, 1, 1, '{}', 1, 1);
+    insert into workflow_versions values
+        ('w3', 1, 'one', null, '{"n":1}', '[]', '{}', 1),
+        ('w3', 2, 'two', null, '{"n":2}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 2),
+        ('w3', 3, 'three', 'half', '{"n":3,"nodes":[{"id":"a"}]}', '[{"node":null,"path":"y","code":"odd","message":"m"}]', '{"t":1}', 3),
+        ('w4', 1, 'only', null, '{"n":4}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 1),
+        ('w5', 1, 'wrong', null, '{"n":5}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 1),
+        ('w5', 2, 'mended', null, '{"n":6}', '[]', '{}', 2),
+        ('w6', 1, 'hidden', null, '{"n":7}', '[{"node":null,"path":"x","code":"odd","message":"m"}]', '{}', 1);
+    insert into workflow_nodes values
+        ('n3', 'w3', 'wait', null, null, 3, 'a', null), ('n4', 'w3', 'wait', null, null, 3, 'b', 'n3'),
+        ('n5', 'w3', 'wait', null, null, 2, 'a', null);
+    insert into workflow_edges values ('e3', 'w3', 'n3', 'n4', null, 3);
+"#;
+
+#[tokio::test]
+async fn a_latest_version_with_problems_has_become_the_draft() {
+    let (_dir, path) = file();
+    let mut connection = of_the_release_before(&path).await;
+    sqlx::raw_sql(DRAFTS).execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    suite::drafts::drafts_of_the_release_before_are_there(&catalog, ["w3", "w4", "w5"].map(WorkflowId::new))
+        .await;
+    let hidden = catalog.workflow(&DEFAULT, &WorkflowId::new("w6"), Some(1)).await.unwrap().unwrap();
+    assert!(hidden.hidden && hidden.draft.is_none(), "what is hidden stays as it was");
+    let nodes: i64 =
+        sqlx::query_scalar("select count(*) from workflow_nodes").fetch_one(&catalog.readers).await.unwrap();
+    assert_eq!(nodes, 1, "of the version before");
 }
