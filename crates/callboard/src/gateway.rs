@@ -20,6 +20,7 @@ pub mod openapi;
 mod panics;
 mod params;
 mod projects;
+mod recorded;
 mod routes;
 mod runs;
 mod starts;

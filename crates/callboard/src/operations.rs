@@ -5,8 +5,10 @@
 //! an operation goes to the run's actor through the sidecar, a read there or to the catalog.
 
 mod audit;
+mod cut;
 mod data;
 mod definitions;
+mod editing;
 mod feed;
 mod heavy;
 mod history;
@@ -15,9 +17,11 @@ mod language;
 mod me;
 mod once;
 mod operate;
+mod overlay;
 mod page;
 mod projection;
 mod projects;
+mod recorded;
 mod refusal;
 mod request;
 mod runs;
@@ -35,6 +39,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use audit::AuditLine;
+pub use editing::{AskRename, AskScope, ReferenceView, RenamedView, ScopeView};
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
@@ -42,14 +47,16 @@ pub use language::{Evaluate, Evaluated, NodeKindView};
 pub use me::{Me, Oidc, Ways};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
+pub use overlay::{OfGeneration, OverlayAnswer};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
 pub use projects::{NewProject, ProjectView};
+pub use recorded::{RunDefinitionView, StoredValue};
 pub use refusal::{Kind, Refusal};
 pub use request::{Key, Request, read};
 pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
 pub use start::{Start, StartInline, Started, StartedView, wait};
-pub use steps::{Changes, StepsPage};
+pub use steps::{Changes, StepsPage, Which};
 pub use workflows::{CheckedView, Saved, Text, WorkflowLine, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.

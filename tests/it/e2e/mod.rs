@@ -19,6 +19,7 @@ mod pinned;
 mod places;
 mod providers;
 mod readiness;
+mod reads;
 mod runs;
 mod tracing;
 mod users;

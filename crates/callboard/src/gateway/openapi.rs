@@ -142,6 +142,10 @@ impl Types {
             let schema = json!({"type": "string", "pattern": format!("^{whole}[A-Za-z0-9_-]{{1,64}}$")});
             parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema}));
         }
+        if route.path.contains("{hash}") {
+            let schema = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
+            parameters.push(json!({"name": "hash", "in": "path", "required": true, "schema": schema}));
+        }
         for of in route.query {
             let schema = self.inline(*of);
             for (name, mut schema) in schema["properties"].as_object().cloned().unwrap_or_default() {

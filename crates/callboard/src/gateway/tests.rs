@@ -25,6 +25,7 @@ mod described;
 mod doors;
 mod language;
 mod promises;
+mod recorded;
 
 struct Api {
     router: Router,

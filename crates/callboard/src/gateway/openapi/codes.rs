@@ -1,7 +1,7 @@
 //! The codes of what goes wrong, by status: what `docs/api.md` promises.
 
 /// Statuses that are no success, and their codes.
-pub const CODES: [(u16, &[&str]); 16] = [
+pub const CODES: [(u16, &[&str]); 17] = [
     (
         400,
         &[
@@ -29,6 +29,7 @@ pub const CODES: [(u16, &[&str]); 16] = [
             "unknown_run",
             "unknown_key",
             "unknown_project",
+            "unknown_value",
             "unknown_route",
             "unknown_node",
             "unknown_method",
@@ -65,6 +66,7 @@ pub const CODES: [(u16, &[&str]); 16] = [
     (410, &["value_lost"]),
     (413, &["too_large", "too_many_values", "value_too_large"]),
     (415, &["unsupported_media_type"]),
+    (416, &["range_not_satisfiable"]),
     (421, &["unknown_host"]),
     (
         422,
@@ -108,6 +110,7 @@ pub const MISTAKES: &[&str] = &[
     "syntax",
     "too_large",
     "out_of_range",
+    "number_out_of_range",
     "invalid_id",
     "duplicate_id",
     "dangling_edge",

@@ -29,7 +29,12 @@ const PROMISES: [(&str, &str, By); 11] = [
 ];
 
 /// These only ask, with a body.
-const CHANGES_NOTHING: [&str; 2] = ["/api/v1/workflows/check", "/api/v1/expressions/evaluate"];
+const CHANGES_NOTHING: [&str; 4] = [
+    "/api/v1/workflows/check",
+    "/api/v1/expressions/evaluate",
+    "/api/v1/definitions/scope",
+    "/api/v1/definitions/rename",
+];
 
 /// Their answers hold a secret, which is kept nowhere, or their callers name what is made or deleted: a second time is told.
 const TAKE_NO_KEY: [&str; 5] = [
