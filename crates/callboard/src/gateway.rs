@@ -25,6 +25,7 @@ mod panics;
 mod params;
 mod precondition;
 mod projects;
+mod recorded;
 mod routes;
 mod runs;
 mod starts;

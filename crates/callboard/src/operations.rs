@@ -5,9 +5,11 @@
 //! an operation goes to the run's actor through the sidecar, a read there or to the catalog.
 
 mod audit;
+mod cut;
 mod data;
 mod definitions;
 mod drafts;
+mod editing;
 mod exchange;
 mod feed;
 mod heavy;
@@ -20,10 +22,12 @@ mod me;
 mod occasions;
 mod once;
 mod operate;
+mod overlay;
 mod page;
 mod projection;
 mod projects;
 mod rates;
+mod recorded;
 mod refusal;
 mod request;
 mod runs;
@@ -44,6 +48,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use audit::AuditLine;
 pub use drafts::{DraftView, Edited, Publish};
+pub use editing::{AskRename, AskScope, ReferenceView, RenamedView, ScopeView};
 pub use exchange::{Duplicate, Exported};
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
@@ -55,15 +60,17 @@ pub use me::{Me, Oidc, Ways};
 pub use occasions::{FireNow, TOGETHER};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
+pub use overlay::{OfGeneration, OverlayAnswer};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
 pub use projects::{NewProject, ProjectView};
 pub use rates::Rates;
+pub use recorded::{RunDefinitionView, StoredValue};
 pub use refusal::{Kind, Refusal};
 pub use request::{Key, Request, read};
 pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
 pub use start::{Start, StartInline, Started, StartedView, wait};
-pub use steps::{Changes, StepsPage};
+pub use steps::{Changes, StepsPage, Which};
 pub use triggers::{
     Altered, CreateTrigger, Created, FireView, PreviewTrigger, ReplaceTrigger, TriggerMade, TriggerParts,
     TriggerPreview, TriggerView, TriggersOf,

@@ -16,13 +16,15 @@ mod marked;
 mod marks;
 mod measure;
 pub mod meter;
-mod names;
+pub mod names;
 mod operands;
 mod optional;
 mod ordered;
 mod passed;
+mod path;
 mod reads;
 mod references;
+mod renamed;
 mod scan;
 mod timed;
 
@@ -31,8 +33,10 @@ pub use error::Error;
 pub(crate) use marked::{Misplaced, has_blocks, misplaced, own_references, render_marked, render_url};
 pub(crate) use marks::Printed;
 pub use meter::{Brake, Meter};
+pub(crate) use path::path;
 pub use reads::Reads;
 pub use references::References;
+pub(crate) use renamed::{Renamed, Text, renamed};
 
 use crate::value::{VALUE_LIMIT, json_len};
 use serde_json::{Map, Value};

@@ -33,15 +33,19 @@ pub struct Template {
     #[serde(default)]
     pub method: Method,
     /// Template.
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub url: String,
     /// Templates; `secret://name` is resolved right before the call. A list is sent as several headers of the name.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub headers: Map<String, Value>,
     /// Parameters of the URL, behind those that stand in it. A list repeats the name, null leaves it out.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub query: Map<String, Value>,
     /// A text is sent as it is, anything else as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub body: Option<Value>,
     /// Status codes that count as success; default: any 2xx.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,18 +56,23 @@ pub struct Template {
     pub max_body: Option<u64>,
     /// A body that is JSON whatever its type, texts included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub json: Option<Value>,
     /// A body that is a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub text: Option<Value>,
     /// A body as `application/x-www-form-urlencoded`: an object of fields, or a template of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub form: Option<Value>,
     /// A body as `multipart/form-data`: an object of fields and files, or a template of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub multipart: Option<Value>,
     /// A body of bytes: base64, or an object with `base64` and `type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template", "secret"]))]
     pub bytes: Option<Value>,
     /// How the answer is read; default: as its content type says.
     #[serde(default, skip_serializing_if = "Answer::is_default")]

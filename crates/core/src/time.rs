@@ -119,7 +119,8 @@ impl schemars::JsonSchema for Span {
         schemars::json_schema!({
             "type": "string",
             "description": "A duration such as \"250ms\", \"10s\", \"1h30m\", \"7d\" or \"PT5M\".",
-            "examples": ["10s", "1h30m"]
+            "examples": ["10s", "1h30m"],
+            "x-callboard": ["duration"]
         })
     }
 }

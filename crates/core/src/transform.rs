@@ -9,7 +9,7 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Units of work that all rules of one `apply` may do together.
 const FUEL: u64 = 4_000_000;
@@ -36,11 +36,21 @@ pub struct Rule {
 #[serde(tag = "type", content = "config", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
     /// `value` for each `item`.
-    Map { value: String },
+    Map {
+        #[schemars(extend("x-callboard" = ["expression"]))]
+        value: String,
+    },
     /// The items for which `if` holds.
-    Filter { r#if: String },
+    Filter {
+        #[schemars(extend("x-callboard" = ["expression"]))]
+        r#if: String,
+    },
     /// `value` over `acc` and `item`, starting from `initial`.
-    Reduce { initial: Value, value: String },
+    Reduce {
+        initial: Value,
+        #[schemars(extend("x-callboard" = ["expression"]))]
+        value: String,
+    },
 }
 
 /// Why a rule failed. Rules count from 1.
@@ -98,6 +108,17 @@ pub fn apply_under(meter: &Meter<'_>, rules: &[Rule], data: &Value) -> Result<Va
 
 fn compiled(source: &str, what: Use) -> Result<Expression, expr::Error> {
     Expression::new(source)?.kept_for(what)
+}
+
+/// Returns the JSON Schema of what the rules give.
+pub fn output(rules: &[Rule]) -> Value {
+    let of = |rule: &Rule| match rule.change {
+        Change::Map { .. } | Change::Filter { .. } => json!({"type": "array"}),
+        Change::Reduce { .. } => json!({}),
+    };
+    let targets: Map<String, Value> = rules.iter().map(|rule| (rule.target.clone(), of(rule))).collect();
+    let required: Vec<&String> = targets.keys().collect();
+    json!({"type": "object", "required": required, "properties": targets})
 }
 
 /// Finds the source of a rule: in the targets if their first part is one, else in the data.

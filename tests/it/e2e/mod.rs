@@ -21,6 +21,7 @@ mod pinned;
 mod places;
 mod providers;
 mod readiness;
+mod reads;
 mod runs;
 mod tracing;
 mod triggers;

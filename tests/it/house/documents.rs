@@ -170,6 +170,20 @@ fn every_route_has_its_line() {
     );
 }
 
+#[test]
+fn every_filter_and_function_has_its_word() {
+    let text = read("docs/definitions.md");
+    let (_, after) = text.split_once("\nFilters: `").expect("the filters");
+    let (filters, after) = after.split_once('`').expect("their end");
+    let known = expr::names::filters().iter().filter(|(_, about)| !about.starts_with("Short for"));
+    let known: BTreeSet<&str> = known.map(|(name, _)| *name).collect();
+    assert_eq!(filters.split_whitespace().collect::<BTreeSet<_>>(), known);
+    let (_, functions) = after.split_once("Functions: ").expect("the functions");
+    let functions = functions.split('.').next().unwrap_or_default();
+    let known = expr::names::functions().iter().map(|(name, _)| (*name).to_owned());
+    assert_eq!(codes(functions), known.collect());
+}
+
 /// Collects the examples of every field `code` in a description.
 pub fn examples(value: &Value, found: &mut BTreeSet<String>) {
     match value {

@@ -58,11 +58,16 @@ pub fn answer<T: Serialize>(value: &T, turn: Option<Turn>) -> Result<Response, E
         tracing::error!(%error, "an answer can't be written");
         Error::internal()
     })?;
+    Ok(streamed(text.into(), turn))
+}
+
+/// Answers with a text in JSON; a place is held until the last piece is on its way.
+pub fn streamed(text: Bytes, turn: Option<Turn>) -> Response {
     let length = text.len();
     let body = match turn {
         None => Body::from(text),
         Some(turn) => {
-            let pieces = futures::stream::unfold((Bytes::from(text), turn), |(mut text, turn)| async move {
+            let pieces = futures::stream::unfold((text, turn), |(mut text, turn)| async move {
                 let piece = text.split_to(text.len().min(PIECE));
                 (!piece.is_empty()).then_some((Ok::<_, std::convert::Infallible>(piece), (text, turn)))
             });
@@ -74,7 +79,7 @@ pub fn answer<T: Serialize>(value: &T, turn: Option<Turn>) -> Result<Response, E
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(response)
+    response
 }
 
 #[cfg(test)]

@@ -92,6 +92,21 @@ pub async fn json(body: Body, headers: &HeaderMap, limit: usize) -> Result<Optio
     }
 }
 
+/// Reads a JSON body with a definition in it, which is counted before it is built.
+pub async fn around_definition(body: Body, headers: &HeaderMap) -> Result<Option<Value>, Error> {
+    let bytes = bytes(body, headers, DEFINITION + CALL).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    match language(headers)? {
+        Format::Json => {
+            text::counted(&bytes)?;
+            Ok(Some(text::parse(&bytes)?))
+        }
+        Format::Yaml => Err(unsupported("application/json")),
+    }
+}
+
 /// Returns the language that the content type names.
 pub fn language(headers: &HeaderMap) -> Result<Format, Error> {
     let both = "application/json or application/yaml";

@@ -159,6 +159,10 @@ impl Types {
             let schema = json!({"type": "integer", "minimum": 1});
             parameters.push(json!({"name": "n", "in": "path", "required": true, "description": "A version.", "schema": schema}));
         }
+        if route.path.contains("{hash}") {
+            let schema = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
+            parameters.push(json!({"name": "hash", "in": "path", "required": true, "schema": schema}));
+        }
         for of in route.query {
             let schema = self.inline(*of);
             for (name, mut schema) in schema["properties"].as_object().cloned().unwrap_or_default() {

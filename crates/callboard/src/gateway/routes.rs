@@ -5,7 +5,7 @@
 
 use super::{
     Gateway, access, audit, drafts, events, exchange, health, hooks, keys, language, me, metrics, openapi,
-    projects, runs, starts, triggers, versions, workflows,
+    projects, recorded, runs, starts, triggers, versions, workflows,
 };
 use crate::access::Permission::{self, Administer, Edit, Govern, Operate, Public, Read};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -85,6 +85,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("POST", "/api/v1/runs", Edit, |of| on(of, starts::run)),
     Route::new("GET", "/api/v1/runs/{id}", Read, |of| on(of, runs::read)),
     Route::new("GET", "/api/v1/runs/{id}/steps", Read, |of| on(of, runs::steps)),
+    Route::new("GET", "/api/v1/runs/{id}/definition", Read, |of| on(of, recorded::definition)),
+    Route::new("GET", "/api/v1/runs/{id}/overlay", Read, |of| on(of, recorded::overlay)),
+    Route::new("GET", "/api/v1/runs/{id}/values/{hash}", Read, |of| on(of, recorded::value)),
     Route::new("GET", "/api/v1/runs/{id}/history", Read, |of| on(of, events::history)),
     Route::new("POST", "/api/v1/runs/{id}/cancel", Operate, |of| on(of, runs::cancel)),
     Route::new("POST", "/api/v1/runs/{id}/pause", Operate, |of| on(of, runs::pause)),
@@ -107,6 +110,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("POST", "/hooks/{project}/{trigger}", Public, |of| on(of, hooks::deliver)),
     Route::new("GET", "/api/v1/node-kinds", Read, |of| on(of, language::node_kinds)),
     Route::new("POST", "/api/v1/expressions/evaluate", Read, |of| on(of, language::evaluate)),
+    Route::new("GET", "/api/v1/expressions/reference", Read, |of| on(of, language::reference)),
+    Route::new("POST", "/api/v1/definitions/scope", Read, |of| on(of, language::scope)),
+    Route::new("POST", "/api/v1/definitions/rename", Read, |of| on(of, language::rename)),
     Route::new("GET", "/api/v1/keys", Administer, |of| on(of, keys::list)),
     Route::new("POST", "/api/v1/keys", Administer, |of| on(of, keys::create)),
     Route::new("DELETE", "/api/v1/keys/{id}", Administer, |of| on(of, keys::revoke)),

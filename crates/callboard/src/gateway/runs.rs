@@ -10,7 +10,7 @@ use super::{
 use crate::{
     access::Principal,
     operations::{
-        Approve, Call, Changes, Filter, Items, Nothing, Page, Request, Rerun, RunItem, Signal, Trace,
+        Approve, Call, Changes, Filter, Items, Nothing, Page, Request, Rerun, RunItem, Signal, Trace, Which,
         read as read_body,
     },
 };
@@ -49,8 +49,9 @@ pub async fn steps(
     Id(run): Id<RunId>,
     Params(of): Params<Page>,
     Params(changes): Params<Changes>,
+    Params(which): Params<Which>,
 ) -> Result<Response, Error> {
-    let (page, room) = gateway.operations.steps(&principal, &trace, &run, &of, &changes).await?;
+    let (page, room) = gateway.operations.steps(&principal, &trace, &run, &of, &changes, &which).await?;
     answer(&page, room)
 }
 

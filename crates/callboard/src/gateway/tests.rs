@@ -27,6 +27,7 @@ mod described;
 mod doors;
 mod language;
 mod promises;
+mod recorded;
 mod triggers;
 
 struct Api {

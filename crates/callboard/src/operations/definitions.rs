@@ -1,12 +1,11 @@
 //! Definitions as they come in: read in their language, checked against the agents there are.
 
-use super::{Kind, Refusal, text};
+use super::{Refusal, text};
 use crate::document;
 use callboard_core::{
     Problem,
     agent::spec::Agents,
     document::{Format, parse},
-    json,
 };
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -30,17 +29,7 @@ pub fn read(
     let text = std::str::from_utf8(text)
         .map_err(|error| Refusal::malformed(code, format!("the body is not UTF-8: {error}")))?;
     if format == Format::Json {
-        text::shallow(text.as_bytes())?;
-        // Before anything is built: `[[],[],…]` takes fifty times its text.
-        json::check(text.as_bytes(), &json::Limits::default()).map_err(|error| match error {
-            json::Error::TooMany(_) => Refusal::new(
-                Kind::TooLarge,
-                "too_many_values",
-                format!("the definition is too large: {error}"),
-            ),
-            json::Error::TooDeep(_) => Refusal::malformed("too_deep", error.to_string()),
-            json::Error::Syntax { .. } => Refusal::malformed(code, error.to_string()),
-        })?;
+        text::counted(text.as_bytes())?;
     }
     let value = parse(text, format).map_err(|problem| Refusal::malformed(code, problem.message))?;
     let Value::Object(mut document) = value else {

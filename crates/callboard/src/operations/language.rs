@@ -11,7 +11,7 @@ use callboard_core::{
     id::RunId,
     workflow::{
         Place, Plan, Run, What,
-        kinds::{self, Work},
+        kinds::{self, Family, Work},
     },
 };
 use schemars::JsonSchema;
@@ -49,8 +49,15 @@ pub struct NodeKindView {
     pub work: NodeKindWork,
     /// The branches by which it can end when it completes; beside them `error`, with `on_error: branch`.
     pub branches: Vec<&'static str>,
-    /// JSON Schema of its `config`, with the defaults.
+    /// What it has in common with other kinds.
+    pub family: Family,
+    /// The name of what stands for it, among Tabler's icons.
+    pub icon: &'static str,
+    /// JSON Schema of its `config`, with the defaults. `x-callboard` of a field lists what it holds: `template`, `expression`,
+    /// `duration`, `agent`, `node`, `schema`, and `secret` where `secret://` names one.
     pub config: Value,
+    /// JSON Schema of its output, as far as the kind says it: `{}` where the configuration does.
+    pub output_schema: Value,
 }
 
 /// An expression or a template, and what it sees.
@@ -143,7 +150,10 @@ impl Operations {
                 description: kind.description.clone(),
                 work: example.work().into(),
                 branches: example.branches().iter().map(|branch| branch.name()).collect(),
+                family: example.family(),
+                icon: example.icon(),
                 config: kind.config.clone(),
+                output_schema: example.output(),
             })
         };
         Items { items: kinds::all().iter().filter_map(view).collect(), next: None }

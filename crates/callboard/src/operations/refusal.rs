@@ -88,6 +88,7 @@ impl Refusal {
             "project" => "unknown_project",
             "trigger" => "unknown_trigger",
             "version" => "unknown_version",
+            "value" => "unknown_value",
             _ => "not_found",
         };
         Self::new(Kind::NotFound, code, format!("there is no {what} {id}"))

@@ -2,14 +2,16 @@
 //! that changed since a place in the history.
 
 use super::{
-    Operations, Page, Refusal, Trace, Turn, data::Data, history::event, page::seq, projection::Projection,
+    Operations, Page, Refusal, Trace, Turn, cut, data::Data, history::event, page::seq,
+    projection::Projection,
 };
 use crate::access::Principal;
 use callboard_core::{
+    ValueRef,
     id::RunId,
     workflow::{
         What,
-        view::{Line, Shape, StepView},
+        view::{Line, Shape, StepStatus, StepView, Steps, is_within},
     },
 };
 use schemars::JsonSchema;
@@ -25,6 +27,19 @@ pub struct Changes {
     pub after: Option<String>,
 }
 
+/// Which of them are asked for, whatever their place.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub struct Which {
+    /// Only those of a node.
+    pub node: Option<String>,
+    /// Only those of a status, as it is now.
+    pub status: Option<StepStatus>,
+    /// Only those of an iteration, and of those inside of it: `3` finds `3` and `3.17`.
+    pub iteration: Option<String>,
+    /// Only those of a generation.
+    pub generation: Option<u32>,
+}
+
 /// A page of steps.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StepsPage {
@@ -37,6 +52,16 @@ pub struct StepsPage {
     /// Seqs of events that can't be read: what they say of these steps is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<u64>,
+}
+
+/// What is asked for.
+struct Asked<'a> {
+    /// Where the page begins, among all steps.
+    place: usize,
+    limit: usize,
+    /// Only what changed after this seq.
+    after: u64,
+    which: &'a Which,
 }
 
 /// Lines of a page, each with its place among all steps.
@@ -57,6 +82,7 @@ impl Operations {
         run: &RunId,
         of: &Page,
         changes: &Changes,
+        which: &Which,
     ) -> Result<(StepsPage, Option<Turn>), Refusal> {
         principal.owns(run)?;
         let (limit, place) = (of.limit()? as usize, of.place()?);
@@ -64,7 +90,9 @@ impl Operations {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         self.runs.caught_up(trace, run).await?;
         let end = self.runs.row(run).await?.seq;
-        if let Some(after) = after {
+        let asked = Asked { place, limit, after: after.unwrap_or(0), which };
+        // Who looks for a few would otherwise be given page after page with nothing in it.
+        if after.is_some() || *which != Which::default() {
             let kept = self.projections.of(run);
             let mut all = kept.lock().await;
             if !all.is_too_large() {
@@ -73,30 +101,29 @@ impl Operations {
                 folded?;
             }
             if !all.is_too_large() {
-                return self.answer(run, &all, place, limit, after, Some(all.seq)).await;
+                return self.answer(run, &all, &asked, after.map(|_| all.seq)).await;
             }
         }
-        // Of what is too large to keep, the page is looked through for what changed.
+        // Of what is too large to keep, the page is looked through for what changed, and for what is asked for.
         let mut page = Projection::page(place, limit);
         self.fold(run, &mut page, end).await?;
-        self.answer(run, &page, place, limit, after.unwrap_or(0), after.map(|_| end)).await
+        self.answer(run, &page, &asked, after.map(|_| end)).await
     }
 
-    /// Shows the lines from `place` on that changed after `after`.
+    /// Shows the lines that are asked for.
     async fn answer(
         &self,
         run: &RunId,
         projection: &Projection,
-        place: usize,
-        limit: usize,
-        after: u64,
+        asked: &Asked<'_>,
         seq: Option<u64>,
     ) -> Result<(StepsPage, Option<Turn>), Refusal> {
         let mut data = Data::default();
-        let Picked { lines, next } = picked(projection, place, limit, after, &mut data);
+        let Picked { lines, next } = picked(projection, asked, &mut data);
         let room = self.heavy.data(data.size()).await?;
         data.load(&*self.catalog, run).await?;
-        let show = |(_, line)| projection.steps.show(line, |reference| data.content(reference));
+        let value = |reference: &ValueRef| Some(cut::shown(reference, data.content(reference)?));
+        let show = |(_, line)| projection.steps.show(line, value);
         let items = lines.into_iter().map(show).collect();
         let next = next.map(|place| place.to_string());
         Ok((StepsPage { items, next, seq, unreadable: projection.unreadable.clone() }, room))
@@ -126,22 +153,18 @@ impl Operations {
     }
 }
 
-/// Picks up to `limit` lines, as many as `data` has room for but at least one; asks it for what they hold.
-fn picked<'l>(
-    projection: &'l Projection,
-    place: usize,
-    limit: usize,
-    after: u64,
-    data: &mut Data,
-) -> Picked<'l> {
+/// Picks up to `limit` lines of those that are asked for, as many as `data` has room for but
+/// at least one; asks it for what they hold.
+fn picked<'l>(projection: &'l Projection, asked: &Asked<'_>, data: &mut Data) -> Picked<'l> {
     let steps = &projection.steps;
     // A page holds its own lines only.
     let first = steps.skipped();
-    let from = place.saturating_sub(first);
-    let changed = steps.lines().iter().enumerate().skip(from).filter(|(_, line)| line.changed() > after);
+    let from = asked.place.saturating_sub(first);
+    let is_asked = |line: &Line| line.changed() > asked.after && asked.which.fits(steps, line);
+    let wanted = steps.lines().iter().enumerate().skip(from).filter(|(_, line)| is_asked(line));
     let mut lines = Vec::new();
-    for (at, line) in changed {
-        let fits = lines.len() < limit && line.data().all(|datum| data.want(datum));
+    for (at, line) in wanted {
+        let fits = lines.len() < asked.limit && line.data().all(|datum| data.want(datum));
         if !fits && !lines.is_empty() {
             return Picked { lines, next: Some(first.saturating_add(at)) };
         }
@@ -149,4 +172,16 @@ fn picked<'l>(
     }
     let next = steps.has_more().then(|| first.saturating_add(steps.lines().len()));
     Picked { lines, next }
+}
+
+// === impl Which ===
+
+impl Which {
+    fn fits(&self, steps: &Steps, line: &Line) -> bool {
+        let key = line.key();
+        self.node.as_deref().is_none_or(|node| *node == *key.node)
+            && self.generation.is_none_or(|generation| generation == key.generation)
+            && self.iteration.as_deref().is_none_or(|path| is_within(&key.iteration, path))
+            && self.status.is_none_or(|status| status == steps.status(line))
+    }
 }

@@ -1,6 +1,7 @@
 //! JSON as it comes in: of bounded depth, and with the place of what is malformed.
 
-use super::Refusal;
+use super::{Kind, Refusal};
+use callboard_core::json;
 use serde_json::Value;
 
 /// Lists and objects inside each other.
@@ -17,6 +18,18 @@ pub fn shallow(bytes: &[u8]) -> Result<(), Refusal> {
     too_deep(bytes).map_or(Ok(()), |(line, column)| {
         let detail = format!("deeper than {DEPTH} levels at line {line} column {column}");
         Err(Refusal::malformed("too_deep", detail))
+    })
+}
+
+/// Refuses the text of a definition that stands for too much, before anything is built: `[[],[],…]` takes fifty times its text.
+pub fn counted(bytes: &[u8]) -> Result<(), Refusal> {
+    shallow(bytes)?;
+    json::check(bytes, &json::Limits::default()).map_err(|error| match error {
+        json::Error::TooMany(_) => {
+            Refusal::new(Kind::TooLarge, "too_many_values", format!("the definition is too large: {error}"))
+        }
+        json::Error::TooDeep(_) => Refusal::malformed("too_deep", error.to_string()),
+        json::Error::Syntax { .. } => Refusal::malformed("malformed_json", error.to_string()),
     })
 }
 
@@ -46,7 +59,7 @@ fn too_deep(bytes: &[u8]) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Kind, *};
+    use super::*;
 
     #[test]
     fn depth_is_counted_outside_of_strings() {

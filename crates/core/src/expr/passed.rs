@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 /// Words that are no names.
-const WORDS: [&str; 15] = [
+pub(super) const WORDS: [&str; 15] = [
     "true",
     "false",
     "none",

@@ -23,8 +23,6 @@ pub struct References {
     all_steps: bool,
 }
 
-/// Functions have names, too, but they are not looked at.
-const FUNCTIONS: [&str; 2] = ["range", "dict"];
 /// Stands for a quoted id while minijinja looks at the source.
 const QUOTED: &str = "quoted__";
 
@@ -67,7 +65,7 @@ impl References {
                 *second = Cow::Owned(id.clone());
             }
             match (parts[0].as_ref(), parts.len()) {
-                (root, 1) if FUNCTIONS.contains(&root) => {}
+                (root, 1) if names::has(&names::FUNCTIONS, root) => {}
                 ("steps", 1) => found.all_steps = true,
                 _ => {
                     found.paths.insert(parts.join("."));
@@ -75,6 +73,24 @@ impl References {
             }
         }
         found
+    }
+
+    /// Whether it looks at `steps` as a whole, or by a name that is computed.
+    pub fn looks_at_all_steps(&self) -> bool {
+        self.all_steps
+    }
+
+    /// The same, where the step `from` has the id `to`.
+    pub(super) fn renamed(&self, from: &str, to: &str) -> Self {
+        let renamed = |path: &String| match path
+            .strip_prefix("steps.")
+            .map(|rest| rest.split_once('.').unwrap_or((rest, "")))
+        {
+            Some((id, "")) if id == from => format!("steps.{to}"),
+            Some((id, rest)) if id == from => format!("steps.{to}.{rest}"),
+            Some(_) | None => path.clone(),
+        };
+        Self { paths: self.paths.iter().map(renamed).collect(), all_steps: self.all_steps }
     }
 
     /// Adds what another source looks at.

@@ -74,12 +74,16 @@ fn measuring_stands_behind_every_operand() {
 
 #[test]
 fn the_listed_filters_and_tests_exist() {
-    for name in names::FILTERS {
+    for (name, _) in names::FILTERS {
         assert_eq!(evaluate(&format!("'{name}' is filter"), &json!({})), Ok(json!(true)), "{name}");
     }
-    for name in names::TESTS {
+    for (name, _) in names::TESTS {
         assert_eq!(evaluate(&format!("'{name}' is test"), &json!({})), Ok(json!(true)), "{name}");
     }
+    for (name, about) in [&names::FILTERS[..], &names::TESTS, &names::FUNCTIONS].concat() {
+        assert!(about.ends_with('.') && !about.contains('\n'), "{name}: {about}");
+    }
+    assert_eq!(evaluate("[range(2), dict(a=1)]", &json!({})), Ok(json!([[0, 1], {"a": 1}])));
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub struct Definition {
     pub description: Option<String>,
     /// JSON Schema that the run's input must satisfy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["schema"]))]
     pub input: Option<Value>,
     #[serde(default)]
     pub nodes: Vec<Node>,
@@ -31,6 +32,7 @@ pub struct Definition {
     pub edges: Vec<Edge>,
     /// Template of the run's output. Default: the last node's output, or an object by node id if there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template"]))]
     pub output: Option<Value>,
     #[serde(default, skip_serializing_if = "Settings::is_default")]
     pub settings: Settings,
@@ -66,6 +68,9 @@ pub struct Node {
     /// When a node with several incoming edges starts.
     #[serde(default, skip_serializing_if = "Join::is_default")]
     pub join: Join,
+    /// Left out of runs: it is recorded as skipped, and its edges without a branch go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,11 +113,14 @@ pub enum NodeKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentNode {
+    #[schemars(extend("x-callboard" = ["agent"]))]
     pub agent: String,
     /// Template of the task's text.
+    #[schemars(extend("x-callboard" = ["template"]))]
     pub prompt: String,
     /// JSON Schema of the answer; without one the answer is text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["schema"]))]
     pub output_schema: Option<Value>,
     #[serde(default, skip_serializing_if = "Worker::is_default")]
     pub worker: Worker,
@@ -135,6 +143,7 @@ pub enum Worker {
 pub struct TransformNode {
     /// Expression of the data the rules read; default: the run's input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["expression"]))]
     pub input: Option<String>,
     pub rules: Vec<crate::transform::Rule>,
 }
@@ -144,6 +153,7 @@ pub struct TransformNode {
 #[serde(deny_unknown_fields)]
 pub struct ConditionNode {
     /// Expression.
+    #[schemars(extend("x-callboard" = ["expression"]))]
     pub r#if: String,
 }
 
@@ -152,6 +162,7 @@ pub struct ConditionNode {
 #[serde(deny_unknown_fields)]
 pub struct ForEachNode {
     /// Expression of a list.
+    #[schemars(extend("x-callboard" = ["expression"]))]
     pub items: String,
     /// How many iterations run at once.
     #[serde(default = "ForEachNode::default_parallel")]
@@ -165,6 +176,7 @@ pub struct ForEachNode {
 #[serde(deny_unknown_fields)]
 pub struct LoopNode {
     /// Expression over `last` (the body's output) and `index`.
+    #[schemars(extend("x-callboard" = ["expression"]))]
     pub until: String,
     /// How many times at most. Reaching it ends the loop; it is not an error.
     #[schemars(range(min = 1, max = 10000))]
@@ -181,6 +193,7 @@ pub struct Body {
     pub edges: Vec<Edge>,
     /// Template of one iteration's output; default as for the workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template"]))]
     pub output: Option<Value>,
 }
 
@@ -199,6 +212,7 @@ pub struct WaitNode {
     pub r#for: Option<Delay>,
     /// RFC 3339, or a template that renders to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template"]))]
     pub until: Option<String>,
 }
 
@@ -215,14 +229,17 @@ pub struct SignalNode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalNode {
+    #[schemars(extend("x-callboard" = ["template"]))]
     pub title: String,
     /// Template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["template"]))]
     pub detail: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
     /// The node that comes to be by this approval: what it will send is shown with the question, and covered by the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-callboard" = ["node"]))]
     pub guards: Option<String>,
 }
 
@@ -380,7 +397,8 @@ impl JsonSchema for Delay {
         schemars::json_schema!({
             "type": "string",
             "description": "A duration such as \"10s\", \"7d\" or \"PT5M\", or a template of one or of a number of seconds.",
-            "examples": ["10s", "{{ input.seconds }}"]
+            "examples": ["10s", "{{ input.seconds }}"],
+            "x-callboard": ["duration", "template"]
         })
     }
 }
@@ -424,6 +442,17 @@ impl Worker {
 }
 
 impl Join {
+    /// Whether a node has started, or may, once nothing more can be taken: of its edges `taken` were taken, and `entered` of
+    /// its parents were not skipped.
+    pub fn is_met(self, parents: usize, taken: usize, entered: usize) -> bool {
+        parents == 0
+            || match self {
+                Join::Settle => entered > 0,
+                Join::All | Join::Any => taken > 0,
+                Join::N(n) => taken >= n as usize,
+            }
+    }
+
     fn is_default(&self) -> bool {
         *self == Self::default()
     }

@@ -8,9 +8,10 @@ mod schemas;
 use super::definition::{
     AgentNode, ApprovalNode, Body, ForEachNode, LoopNode, NodeKind, SignalNode, WaitNode, Worker,
 };
-use crate::{request, retry::RetryPolicy};
-use serde::Deserialize;
-use serde_json::Value;
+use crate::{request, retry::RetryPolicy, transform};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub(super) use schemas::placeholder;
 pub use schemas::{Described, all, schemas};
@@ -47,6 +48,24 @@ pub enum Holds<'a> {
     ForEach(&'a ForEachNode),
     /// One iteration follows the other.
     Loop(&'a LoopNode),
+}
+
+/// What kinds have in common for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Models and agents.
+    Ai,
+    /// Changes data.
+    Data,
+    /// Decides what follows, and how often.
+    Flow,
+    /// Waits for time, or for what happens outside.
+    Wait,
+    /// Asks people.
+    People,
+    /// Calls others.
+    Call,
 }
 
 /// Who outside of the run performs a step.
@@ -220,9 +239,65 @@ impl NodeKind {
         }
     }
 
+    /// Whether it has rules, which see the node's data only.
+    pub fn has_rules(&self) -> bool {
+        matches!(self, NodeKind::Transform(_))
+    }
+
     /// The schema that the answer from outside must satisfy.
     pub fn output_schema(&self) -> Option<&Value> {
         self.agent().and_then(|agent| agent.output_schema.as_ref())
+    }
+
+    /// What it has in common with other kinds, for people.
+    pub fn family(&self) -> Family {
+        match self {
+            NodeKind::Agent(_) => Family::Ai,
+            NodeKind::Transform(_) => Family::Data,
+            NodeKind::Condition(_) | NodeKind::ForEach(_) | NodeKind::Loop(_) => Family::Flow,
+            NodeKind::Wait(_) | NodeKind::Signal(_) => Family::Wait,
+            NodeKind::Approval(_) => Family::People,
+            NodeKind::Http(_) => Family::Call,
+        }
+    }
+
+    /// The name of what stands for it, among Tabler's icons.
+    pub fn icon(&self) -> &'static str {
+        match self {
+            NodeKind::Agent(_) => "robot",
+            NodeKind::Transform(_) => "transform",
+            NodeKind::Condition(_) => "git-branch",
+            NodeKind::ForEach(_) => "stack-2",
+            NodeKind::Loop(_) => "repeat",
+            NodeKind::Wait(_) => "clock",
+            NodeKind::Signal(_) => "bell",
+            NodeKind::Approval(_) => "user-check",
+            NodeKind::Http(_) => "world",
+        }
+    }
+
+    /// The JSON Schema of its output when it completes, as far as its configuration says it. What the body of a node gives
+    /// takes a look at the body.
+    pub fn output(&self) -> Value {
+        match self {
+            NodeKind::Agent(agent) => match (&agent.output_schema, agent.worker) {
+                (Some(schema), _) => schema.clone(),
+                (None, Worker::Internal) => json!({"type": "string"}),
+                (None, Worker::External) => json!({}),
+            },
+            NodeKind::Transform(transform) => transform::output(&transform.rules),
+            NodeKind::Condition(_) => json!({"type": "boolean"}),
+            NodeKind::ForEach(_) => json!({"type": "array"}),
+            NodeKind::Loop(_) | NodeKind::Signal(_) => json!({}),
+            NodeKind::Wait(_) => json!({"type": "object", "required": ["until"],
+                "properties": {"until": {"type": "string", "format": "date-time"}}}),
+            NodeKind::Approval(_) => json!({"type": "object", "required": ["approved"], "properties": {
+                "approved": {"type": "boolean"}, "comment": {"type": ["string", "null"]}, "expired": {"type": "boolean"}}}),
+            NodeKind::Http(_) => {
+                json!({"type": "object", "required": ["status", "headers", "body"], "properties": {
+                "status": {"type": "integer"}, "headers": {"type": "object"}, "body": {}}})
+            }
+        }
     }
 
     /// Whether its deadline is an instant of the wall clock's, not a span of the run's own time.

@@ -32,6 +32,19 @@ impl Plan {
         Plan { pin, ..self }
     }
 
+    /// Splits what a run recorded into its definition, as it stands, and who its agents are. Nothing is checked: another
+    /// version may have recorded it.
+    pub fn recorded(mut document: Value) -> (Value, Option<Pin>) {
+        let metadata = document.get_mut("metadata").and_then(Value::as_object_mut);
+        let pin = metadata.and_then(|metadata| metadata.shift_remove(PIN));
+        if let Some(fields) = document.as_object_mut()
+            && fields.get("metadata").and_then(Value::as_object).is_some_and(Map::is_empty)
+        {
+            fields.shift_remove("metadata");
+        }
+        (document, pin.and_then(|pin| serde_json::from_value(pin).ok()))
+    }
+
     /// Returns the definition as a run records it; `pinned` makes this plan of it again.
     pub fn document(&self) -> Result<Value, serde_json::Error> {
         let mut document = serde_json::to_value(&*self.definition)?;

@@ -7,8 +7,11 @@ pub(super) mod compile;
 mod flat;
 mod graph;
 mod guards;
+mod names;
 mod node;
 mod scope;
+
+pub use names::{Names, Places};
 
 use super::{
     definition::{Definition, Join, Node},

@@ -3,6 +3,8 @@
 //! Text becomes JSON (with bounds), JSON is checked against the schema of our own types, and only then serde reads
 //! it. What is wrong in one node does not hide what is wrong elsewhere: `Readable` is the rest, with placeholders.
 
+mod numbers;
+
 use super::{
     definition::{Definition, Edge, NodeKind},
     kinds,
@@ -37,7 +39,10 @@ impl Definition {
 
     /// Reads JSON and reports every mistake of shape.
     pub fn from_value(value: Value) -> Result<Definition, Vec<Problem>> {
-        let problems = check(&value);
+        let mut problems = check(&value);
+        if problems.iter().all(|p| !p.path.is_empty()) {
+            problems.extend(numbers(&value));
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -77,10 +82,15 @@ pub(super) fn readable(value: Value) -> Result<Readable, Vec<Problem>> {
     if !value.is_object() || problems.iter().any(|p| p.path.is_empty()) {
         return Err(problems);
     }
+    // A number hides nothing else of its node: that can be read.
+    let inexact = numbers(&value);
     let mut opaque = BTreeSet::new();
     let value = if problems.is_empty() { value } else { without(&value, &problems, &mut opaque) };
     match serde_json::from_value(value) {
-        Ok(definition) => Ok(Readable { definition, opaque, problems }),
+        Ok(definition) => {
+            problems.extend(inexact);
+            Ok(Readable { definition, opaque, problems })
+        }
         Err(e) => {
             if problems.is_empty() {
                 problems.push(unforeseen(&e));
@@ -88,6 +98,15 @@ pub(super) fn readable(value: Value) -> Result<Readable, Vec<Problem>> {
             Err(problems)
         }
     }
+}
+
+/// Returns the numbers that are out of range, each with its node.
+fn numbers(value: &Value) -> Vec<Problem> {
+    let mut problems = numbers::check(value);
+    for problem in &mut problems {
+        problem.node = node_at(value, &problem.path).map(str::to_owned);
+    }
+    problems
 }
 
 /// The schema is made of the same types as serde's reader, so it should have found the mistake first.

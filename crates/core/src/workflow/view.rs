@@ -1,7 +1,9 @@
 //! What people see of a run: the run itself, its events, its steps. Each is made only here, for every caller and
 //! every transport.
 
+mod drawing;
 mod event;
+mod overlay;
 mod shape;
 mod steps;
 
@@ -19,7 +21,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 pub use event::{EventView, Telling};
-pub use shape::Shape;
+pub use overlay::{EdgeOverlay, NodeOverlay, Overlay, OverlayView, Rounds};
+pub use shape::{Shape, is_within};
 pub use steps::{Line, StepStatus, StepView, Steps};
 
 /// The summary of a run, kept as a row beside the history. Data stays by reference until someone looks.

@@ -1,7 +1,7 @@
 //! The codes of what goes wrong, by status: what `docs/api.md` promises.
 
 /// Statuses that are no success, and their codes.
-pub const CODES: [(u16, &[&str]); 18] = [
+pub const CODES: [(u16, &[&str]); 19] = [
     (
         400,
         &[
@@ -31,6 +31,7 @@ pub const CODES: [(u16, &[&str]); 18] = [
             "unknown_key",
             "unknown_project",
             "unknown_trigger",
+            "unknown_value",
             "unknown_route",
             "unknown_node",
             "unknown_method",
@@ -71,6 +72,7 @@ pub const CODES: [(u16, &[&str]); 18] = [
     (412, &["draft_changed"]),
     (413, &["too_large", "too_many_values", "value_too_large"]),
     (415, &["unsupported_media_type"]),
+    (416, &["range_not_satisfiable"]),
     (421, &["unknown_host"]),
     (
         422,
@@ -115,6 +117,7 @@ pub const MISTAKES: &[&str] = &[
     "syntax",
     "too_large",
     "out_of_range",
+    "number_out_of_range",
     "invalid_id",
     "duplicate_id",
     "dangling_edge",

@@ -8,9 +8,10 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, AuditLine, Changes, CheckedView, Evaluate, Evaluated, Filter, Items, KeyMade, KeyView, Listed,
-    Me, NewKey, NewProject, NodeKindView, Nothing, Page, ProjectView, Rerun, RotateKey, RunItem, Saved,
-    Signal, Start, StartInline, StartedView, StepsPage, Ways, WorkflowLine, WorkflowView,
+    Approve, AskRename, AskScope, AuditLine, Changes, CheckedView, Evaluate, Evaluated, Filter, Items,
+    KeyMade, KeyView, Listed, Me, NewKey, NewProject, NodeKindView, Nothing, OfGeneration, OverlayAnswer,
+    Page, ProjectView, ReferenceView, RenamedView, Rerun, RotateKey, RunDefinitionView, RunItem, Saved,
+    ScopeView, Signal, Start, StartInline, StartedView, StepsPage, Ways, Which, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -73,7 +74,7 @@ pub enum Content {
 }
 
 /// Headers of requests, by name.
-pub const HEADERS: [(&str, &str); 4] = [
+pub const HEADERS: [(&str, &str); 5] = [
     (
         "Idempotency-Key",
         "Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done \
@@ -83,13 +84,21 @@ pub const HEADERS: [(&str, &str); 4] = [
         "If-Match",
         "What the change was made on, by the `ETag` that was read: a version, such as `\"3\"`, or a draft, such as `\"d7\"`.",
     ),
-    ("If-None-Match", "`*`: there is no draft yet."),
+    (
+        "If-None-Match",
+        "Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is \
+         saved, `*`: there is none yet.",
+    ),
     ("Last-Event-ID", "Resumes a stream after this seq; wins over `after`."),
+    ("Range", "One part of it, such as `bytes=0-1023`; several count as the whole."),
 ];
 
 /// Headers of answers, by name.
-pub const ANSWERED: [(&str, &str); 3] = [
-    ("ETag", "The version, such as `\"3\"`, or the draft, such as `\"d7\"`."),
+pub const ANSWERED: [(&str, &str); 6] = [
+    ("ETag", "The version, such as `\\"3\\"`, or the draft, such as `\\"d7\\"`; of what has neither a hash."),
+    ("Accept-Ranges", "`bytes`."),
+    ("Content-Disposition", "`attachment`, with a name for the file."),
+    ("Content-Range", "Which part it is, and of how many bytes."),
     ("Location", "The path of what was made."),
     ("Idempotency-Replayed", "`true` where this was done before, under the same key; absent otherwise."),
 ];
@@ -102,6 +111,13 @@ pub const fn ok(description: &'static str, content: Content) -> Answer {
     Answer { status: 200, description, content, headers: &[] }
 }
 
+/// Any JSON.
+const ANY: Of = |_| Schema::from(true);
+/// The caller has it already.
+const SAME: Answer =
+    Answer { status: 304, description: "It is the same as before.", content: Content::None, headers: TAG };
+const FILED: &[&str] = &["Accept-Ranges", "Content-Disposition", "ETag"];
+const CONFLICTS: &[u16] = &[409];
 pub const KEY: &[&str] = &["Idempotency-Key"];
 pub const TAG: &[&str] = &["ETag"];
 pub const PLACED: &[&str] = &["Location", REPLAYED];
@@ -161,6 +177,35 @@ pub const fn read(
 ) -> Route {
     let (headers, refusals): (&[&str], &[u16]) = (&[], &[]);
     Route { method: "get", path, tag, id, summary, query, headers, body: Body::None, answers, refusals }
+}
+
+/// A question that needs a body, and changes nothing.
+const fn asking(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    of: Of,
+    answers: &'static [Answer],
+) -> Route {
+    Route {
+        method: "post",
+        path,
+        tag: "language",
+        id,
+        summary,
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Json { of, required: true },
+        answers,
+        refusals: &[408, 413, 415, 422],
+    }
+}
+
+impl Route {
+    /// The same, which refuses in further ways.
+    const fn refusing(self, refusals: &'static [u16]) -> Self {
+        Self { refusals, ..self }
+    }
 }
 
 pub const ROUTES: &[Route] = &[
@@ -296,9 +341,51 @@ pub const ROUTES: &[Route] = &[
         "runs",
         "listSteps",
         "The run's steps, in the order in which they began",
-        &[of::<Page>(), of::<Changes>()],
+        &[of::<Page>(), of::<Changes>(), of::<Which>()],
         &[ok("A page.", Content::Json(of::<StepsPage>()))],
     ),
+    read(
+        "/api/v1/runs/{id}/definition",
+        "runs",
+        "getRunDefinition",
+        "What the run runs, with its agents as they were when it began",
+        NO_QUERY,
+        &[ok("The definition.", Content::Json(of::<RunDefinitionView>()))],
+    )
+    .refusing(CONFLICTS),
+    read(
+        "/api/v1/runs/{id}/overlay",
+        "runs",
+        "getOverlay",
+        "What became of each node and edge, in one answer",
+        &[of::<OfGeneration>()],
+        &[ok("The overlay.", Content::Json(of::<OverlayAnswer>()))],
+    ),
+    Route {
+        headers: &["Range"],
+        ..read(
+            "/api/v1/runs/{id}/values/{hash}",
+            "runs",
+            "getValue",
+            "A stored value of the run, as a file",
+            NO_QUERY,
+            &[
+                Answer {
+                    status: 200,
+                    description: "The value.",
+                    content: Content::Json(ANY),
+                    headers: FILED,
+                },
+                Answer {
+                    status: 206,
+                    description: "A part of its text, which is no JSON by itself.",
+                    content: Content::Json(ANY),
+                    headers: &["Content-Range", "Accept-Ranges", "Content-Disposition", "ETag"],
+                },
+            ],
+        )
+    }
+    .refusing(&[410, 416]),
     Route {
         headers: &["Last-Event-ID"],
         ..read(
@@ -337,13 +424,46 @@ pub const ROUTES: &[Route] = &[
         of::<Rerun>(),
         true,
     ),
+    Route {
+        headers: &["If-None-Match"],
+        ..read(
+            "/api/v1/node-kinds",
+            "language",
+            "listNodeKinds",
+            "The kinds of nodes, each with the schema of its `config`",
+            NO_QUERY,
+            &[
+                Answer {
+                    status: 200,
+                    description: "All of them.",
+                    content: Content::Json(of::<Items<NodeKindView>>()),
+                    headers: TAG,
+                },
+                SAME,
+            ],
+        )
+    },
     read(
-        "/api/v1/node-kinds",
+        "/api/v1/expressions/reference",
         "language",
-        "listNodeKinds",
-        "The kinds of nodes, each with the schema of its `config`",
+        "getExpressionReference",
+        "Filters, functions and tests, each with what it does",
         NO_QUERY,
-        &[ok("All of them.", Content::Json(of::<Items<NodeKindView>>()))],
+        &[ok("All of them.", Content::Json(of::<ReferenceView>()))],
+    ),
+    asking(
+        "/api/v1/definitions/scope",
+        "getScope",
+        "The names that the expressions of a node can use, with JSON Schemas",
+        of::<AskScope>(),
+        &[ok("The names, by place.", Content::Json(of::<ScopeView>()))],
+    ),
+    asking(
+        "/api/v1/definitions/rename",
+        "renameNode",
+        "A definition with another id for a node, and everything that names it rewritten; saves nothing",
+        of::<AskRename>(),
+        &[ok("The definition.", Content::Json(of::<RenamedView>()))],
     ),
     Route {
         method: "post",

@@ -155,3 +155,108 @@ async fn an_expression_sees_a_run_as_its_nodes_do() {
     is_problem(&evaluate(json!({"expression": "1", "run": "none"})).await, 404, "unknown_run");
     is_problem(&evaluate(json!({"expression": "1", "run": "no/id"})).await, 404, "unknown_run");
 }
+
+#[tokio::test]
+async fn kinds_say_what_their_fields_hold_and_are_sent_once() {
+    let api = Api::new().await;
+    let answer = api.get("/api/v1/node-kinds").await;
+    let kinds = answer.body["items"].as_array().expect("items");
+    let kind = |name: &str| kinds.iter().find(|kind| kind["name"] == name).expect("a kind");
+    let holds = |name: &str, field: &str| &kind(name)["config"]["properties"][field]["x-callboard"];
+    assert_eq!(holds("agent", "prompt"), &json!(["template"]));
+    assert_eq!(holds("condition", "if"), &json!(["expression"]));
+    assert_eq!(holds("http", "headers"), &json!(["template", "secret"]));
+    assert_eq!((&kind("loop")["family"], &kind("loop")["icon"]), (&json!("flow"), &json!("repeat")));
+    assert_eq!(kind("condition")["output_schema"], json!({"type": "boolean"}));
+    let tag = answer.headers[header::ETAG].clone();
+    let again = async |tag: &str| {
+        let mut request = request(Method::GET, "/api/v1/node-kinds", None, "");
+        request.headers_mut().insert(header::IF_NONE_MATCH, tag.parse().expect("a value"));
+        api.send(request).await
+    };
+    let tag = tag.to_str().expect("text");
+    for known in [tag.to_owned(), format!("\"x\", W/{tag}"), "*".into()] {
+        let same = again(&known).await;
+        assert_eq!((same.status, &same.body), (304, &Value::Null), "{known}");
+        assert_eq!(same.headers[header::ETAG], tag);
+    }
+    assert_eq!(again("\"x\"").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_language_says_what_it_is_made_of() {
+    let api = Api::new().await;
+    let body = api.get("/api/v1/expressions/reference").await.body;
+    let names = |part: &str| -> Vec<String> {
+        let words = body[part].as_array().expect("words").iter();
+        words.filter_map(|word| word["name"].as_str().map(str::to_owned)).collect()
+    };
+    assert_eq!(names("functions"), ["dict", "range"]);
+    // Each of them is known to who checks an expression.
+    for filter in names("filters") {
+        let found = callboard_core::expr::check_expression(&format!("input | {filter}"));
+        assert!(found.is_ok(), "{filter}: {found:?}");
+    }
+    for test in names("tests") {
+        let found = callboard_core::expr::check_expression(&format!("input is {test}"));
+        assert!(found.is_ok(), "{test}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_scope_has_the_names_of_a_place() {
+    let api = Api::new().await;
+    let definition = json!({"name": "x", "input": {"type": "object"}, "nodes": [
+        {"id": "a", "type": "condition", "config": {"if": "true"}},
+        {"id": "b", "type": "agent", "config": {"agent": "nobody", "prompt": "{{ nothing"}}],
+        "edges": [{"source": "a", "target": "b"}]});
+    let asked = async |body: Value| api.post("/api/v1/definitions/scope", body).await;
+    let seen = asked(json!({"definition": definition, "node": "b"})).await;
+    assert_eq!(seen.status, 200, "{}", seen.body);
+    let names = &seen.body["places"]["config"];
+    assert_eq!(names["input"], json!({"type": "object"}));
+    assert_eq!(names["steps"]["properties"]["a"]["properties"]["output"], json!({"type": "boolean"}));
+    let output = asked(json!({"definition": definition})).await.body;
+    assert!(output["places"]["output"]["steps"]["properties"]["b"].is_object(), "{output}");
+    let wrong = async |body: Value| {
+        let answer = asked(body).await;
+        is_problem(&answer, 422, "invalid_body");
+        answer.body["problems"][0]["path"].as_str().expect("a path").to_owned()
+    };
+    assert_eq!(wrong(json!({"definition": definition, "node": "c"})).await, "node");
+    assert_eq!(wrong(json!({"definition": 7})).await, "definition");
+    assert_eq!(wrong(json!({"definition": definition, "note": "c"})).await, "note");
+}
+
+#[tokio::test]
+async fn a_node_is_renamed_with_all_that_names_it() {
+    let api = Api::new().await;
+    let definition = |id: &str| {
+        json!({"name": "x", "nodes": [
+            {"id": id, "type": "condition", "config": {"if": "true"}},
+            {"id": "b", "type": "agent", "config": {"agent": "qa", "prompt": format!("{{{{ steps.{id}.output }}}}")}}],
+            "edges": [{"source": id, "target": "b"}]})
+    };
+    let asked = async |from: &str, to: &str| {
+        let body = json!({"definition": definition("a"), "from": from, "to": to});
+        api.post("/api/v1/definitions/rename", body).await
+    };
+    let renamed = asked("a", "first").await;
+    assert_eq!((renamed.status, &renamed.body["definition"]), (200, &definition("first")));
+    assert_eq!(renamed.body["changed"], json!(["edges[0].source", "nodes[0].id", "nodes[1].config.prompt"]));
+    assert_eq!(renamed.body["unsure"], json!([]));
+    for (from, to, path, code) in [
+        ("a", "b", "to", "duplicate_id"),
+        ("z", "y", "from", "unknown_node"),
+        ("a", "a b", "to", "invalid_id"),
+    ] {
+        let answer = asked(from, to).await;
+        is_problem(&answer, 422, "invalid_body");
+        let problem = &answer.body["problems"][0];
+        assert_eq!((&problem["path"], &problem["code"]), (&json!(path), &json!(code)));
+    }
+    // Counted before it is built.
+    let many = format!("{{\"definition\": [{}1], \"from\": \"a\", \"to\": \"b\"}}", "[],".repeat(300_000));
+    let many = request(Method::POST, "/api/v1/definitions/rename", Some("application/json"), &many);
+    is_problem(&api.send(many).await, 413, "too_many_values");
+}

@@ -37,8 +37,13 @@ const PROMISES: [(&str, &str, By); 17] = [
 ];
 
 /// These only ask, with a body.
-const CHANGES_NOTHING: [&str; 3] =
-    ["/api/v1/workflows/check", "/api/v1/expressions/evaluate", "/api/v1/triggers/preview"];
+const CHANGES_NOTHING: [&str; 5] = [
+    "/api/v1/workflows/check",
+    "/api/v1/expressions/evaluate",
+    "/api/v1/definitions/scope",
+    "/api/v1/definitions/rename",
+    "/api/v1/triggers/preview",
+];
 
 /// Their answers hold a secret, which is kept nowhere, or their callers name what is made, changed or deleted, or what it is made on:
 /// a second time is told, or changes nothing. A delivery is named by what signs it. A `PATCH` sets what it names, twice as well as once.

@@ -84,7 +84,8 @@ fn what_is_not_there_is_an_error_where_it_is_used() {
         "'x' | replace(P, 'y')",
         "dict(a=P)",
     ];
-    let filters = names::FILTERS.into_iter().filter(|f| !matches!(*f, "default" | "d" | "bool"));
+    let filters =
+        names::FILTERS.into_iter().map(|(f, _)| f).filter(|f| !matches!(*f, "default" | "d" | "bool"));
     let filters = filters.map(|filter| match filter {
         "add" => "P | add('1h')".to_owned(),
         "since" => "P | since('2027-01-01T00:00:00Z')".to_owned(),

@@ -1,14 +1,15 @@
 //! What follows by itself: ready nodes start, graphs end, until nothing more follows or the decision is long enough.
 //!
 //! A join fires on the set of ended parents, never on a counter. Steps not yet started have no state: whether a node
-//! is ready is read off its parents each time. Due instants and signals are in `due`, what a node needs to start in
-//! `prepare` and `room`, iterations in `bodies`, outputs in `ending`.
+//! is ready is read off its parents each time (`ready`). Due instants and signals are in `due`, what a node needs to start
+//! in `prepare` and `room`, iterations in `bodies`, outputs in `ending`.
 
 mod bodies;
 mod due;
 mod ending;
 mod guard;
 mod prepare;
+mod ready;
 mod room;
 
 use super::{Decision, Halt, context::Scope, within};
@@ -16,7 +17,6 @@ use crate::{
     Datum, Stop,
     call::{CallError, Spent},
     workflow::{
-        definition::Join,
         event::{StepKey, What},
         kinds::{Holds, Work},
         plan::NodeIx,
@@ -24,16 +24,9 @@ use crate::{
     },
 };
 use prepare::Prepared;
+use ready::Ready;
 use serde_json::Value;
-
-/// Whether a node may start.
-enum Ready {
-    Wait,
-    Start,
-    Skip,
-    /// Its join can't be satisfied any more.
-    Never,
-}
+use std::collections::BTreeSet;
 
 impl Decision<'_> {
     /// Makes every event that follows without another input, until none follows or the decision is full.
@@ -98,6 +91,8 @@ impl Decision<'_> {
         let plan = self.plan.clone();
         let made = self.events.len();
         let mut all_ended = true;
+        // Disabled nodes that were reached. Parents come first, so it is known of all of them.
+        let mut passed = BTreeSet::new();
         for ix in &plan.graphs[scope.graph as usize].nodes {
             // A failure of the last node may have ended this body or the run. Nothing more may start in it.
             if self.is_full() || self.run.ended.is_some() || !self.is_open(scope) {
@@ -112,7 +107,7 @@ impl Decision<'_> {
                 }
                 NodeState::Completed(_) | NodeState::Failed | NodeState::Skipped | NodeState::Cancelled => {}
                 NodeState::None => {
-                    let ready = self.ready(*ix, &scope.path);
+                    let ready = self.ready(*ix, &scope.path, &passed);
                     if matches!(ready, Ready::Wait) {
                         all_ended = false;
                         continue;
@@ -123,6 +118,10 @@ impl Decision<'_> {
                         Ready::Skip => self.put(What::StepSkipped { step: key }),
                         // A node that is skipped, unlike one that is left unstarted, lets the graph come to its end.
                         Ready::Start if self.run.wrap_up => self.put(What::StepSkipped { step: key }),
+                        // One that is left out neither starts nor fails.
+                        Ready::Start | Ready::Never if plan.node(*ix).node.disabled => {
+                            self.put(What::StepSkipped { step: key });
+                        }
                         Ready::Start => all_ended &= self.start(scope, *ix, &key)?,
                         Ready::Never => {
                             // It never started, but it fails like a first attempt, so that `on_error` applies.
@@ -136,6 +135,9 @@ impl Decision<'_> {
                         }
                     }
                 }
+            }
+            if self.is_passed(*ix, &scope.path, &passed) {
+                passed.insert(*ix);
             }
         }
         // The scope ends only in a round that changed nothing: an event of this round may have ended it already.
@@ -170,55 +172,6 @@ impl Decision<'_> {
             self.put(What::StepCancelled { step: key.clone() });
         }
         Ok(())
-    }
-
-    /// Returns whether a node may start, judged by where its parents stand now.
-    fn ready(&self, ix: NodeIx, path: &str) -> Ready {
-        let plan = &self.plan;
-        let parents = &plan.node(ix).parents;
-        if parents.is_empty() {
-            return Ready::Start;
-        }
-        // `taken` counts edges, `open` and `skipped` the parents at their ends.
-        let (mut taken, mut open, mut skipped) = (0usize, 0usize, 0usize);
-        for link in parents {
-            let state = self.node_state(link.node, path);
-            match state {
-                NodeState::None | NodeState::Open => open += 1,
-                NodeState::Completed(_) | NodeState::Failed => taken += usize::from(state.takes(link.branch)),
-                NodeState::Skipped => skipped += 1,
-                // A cancelled parent takes no edge, and it was entered, so it counts for neither.
-                NodeState::Cancelled => {}
-            }
-        }
-        let needed = match plan.join(ix) {
-            Join::Settle => {
-                return match open {
-                    // No parent was ever entered, so this part of the graph is not entered either.
-                    0 if skipped == parents.len() => Ready::Skip,
-                    0 => Ready::Start,
-                    _ => Ready::Wait,
-                };
-            }
-            Join::All => {
-                return if open > 0 {
-                    Ready::Wait
-                } else if taken > 0 {
-                    Ready::Start
-                } else {
-                    Ready::Skip
-                };
-            }
-            Join::Any => 1,
-            Join::N(n) => n as usize,
-        };
-        // Too few edges can still be taken. With none at all the node was not chosen; with some its join has failed.
-        match () {
-            () if taken >= needed => Ready::Start,
-            () if open > 0 => Ready::Wait,
-            () if taken == 0 => Ready::Skip,
-            () => Ready::Never,
-        }
     }
 
     /// Starts a node. Returns whether it has ended at once; a node that finds no free place stays unstarted.

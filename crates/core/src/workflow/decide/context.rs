@@ -89,7 +89,13 @@ impl Decision<'_> {
                     seen.insert("output".into(), (*load(output)).clone());
                 }
                 StepState::Failed => drop(seen.insert("status".into(), "failed".into())),
-                StepState::Skipped => drop(seen.insert("status".into(), "skipped".into())),
+                StepState::Skipped => {
+                    seen.insert("status".into(), "skipped".into());
+                    // What follows a disabled node reads it as one that gave nothing.
+                    if self.plan.node(*ix).node.disabled {
+                        seen.insert("output".into(), Value::Null);
+                    }
+                }
                 StepState::Cancelled => drop(seen.insert("status".into(), "cancelled".into())),
                 // An open step is not there yet: `steps.a` is undefined until it has ended.
                 StepState::Started { .. } | StepState::Retrying { .. } | StepState::Unknown => continue,

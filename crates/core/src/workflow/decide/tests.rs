@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 mod answers;
 mod bounds;
+mod disabled;
 mod guards;
 mod repeated;
 mod retention;

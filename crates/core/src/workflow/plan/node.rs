@@ -4,7 +4,7 @@ use super::{
     NodeIx, Surroundings,
     flat::Flat,
     graph::{Links, listed},
-    scope::{Place, Scopes},
+    scope::{Place, RULE_ROOTS, Scopes},
 };
 use crate::{
     Problem, Timestamp,
@@ -176,9 +176,9 @@ impl Check<'_> {
                 self.problem(&format!("rules[{i}].source"), "invalid_source", message);
             }
             let (source, field, roots): (_, _, &'static [&str]) = match &rule.change {
-                Change::Map { value } => (value, "value", &["item", "index", "data"]),
-                Change::Filter { r#if } => (r#if, "if", &["item", "index", "data"]),
-                Change::Reduce { value, .. } => (value, "value", &["acc", "item", "index", "data"]),
+                Change::Map { value } => (value, "value", &RULE_ROOTS[1..]),
+                Change::Filter { r#if } => (r#if, "if", &RULE_ROOTS[1..]),
+                Change::Reduce { value, .. } => (value, "value", RULE_ROOTS),
             };
             let path = format!("{}.rules[{i}].config.{field}", self.config);
             // A rule reads the node's data only, so it adds nothing to what is loaded.

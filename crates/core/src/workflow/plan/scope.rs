@@ -32,6 +32,8 @@ pub(super) struct Scopes<'a> {
     links: &'a [Links],
 }
 
+/// What rules see; `acc` only those that have one.
+pub(super) const RULE_ROOTS: &[&str] = &["acc", "item", "index", "data"];
 /// What a step offers: its output, or why there is none.
 const STEP_FIELDS: [&str; 3] = ["output", "error", "status"];
 /// What `run` offers.
@@ -137,7 +139,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// Returns the names that stand alone at `place`.
-    fn roots(&self, place: Place) -> Vec<&'static str> {
+    pub fn roots(&self, place: Place) -> Vec<&'static str> {
         if let Place::Rule(_, roots) = place {
             return roots.to_vec();
         }
@@ -190,7 +192,7 @@ impl<'a> Scopes<'a> {
 
     /// Says why `step` has no output yet at `place`, or is inside a body where it can't be seen. Nothing is wrong
     /// with `None`.
-    fn why_not_upstream(&self, step: NodeIx, place: Place) -> Option<String> {
+    pub fn why_not_upstream(&self, step: NodeIx, place: Place) -> Option<String> {
         let of_step = &self.flat.nodes[step as usize];
         let id = &of_step.node.id;
         let (mut graph, mut below) = match place {
@@ -244,7 +246,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// Returns the graph in which the place stands.
-    fn graph_of(&self, place: Place) -> GraphIx {
+    pub fn graph_of(&self, place: Place) -> GraphIx {
         match place {
             Place::Output(graph) => graph,
             Place::Node(ix) | Place::Until(ix) | Place::Rule(ix, _) => self.flat.nodes[ix as usize].graph,

@@ -1,6 +1,6 @@
 //! What of a definition matters to read a history: each node's kind, and the node whose body it stands in.
 
-use crate::workflow::NodeKind;
+use crate::workflow::{NodeKind, StepKey};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ struct Place {
     /// None of a kind that only a later version knows.
     kind: Option<&'static NodeKind>,
     owner: Option<String>,
+    disabled: bool,
 }
 
 /// Levels of bodies that are followed. A plan has fewer (`BODY_DEPTH`); a document that was never checked may have
@@ -32,7 +33,8 @@ impl Shape {
             for node in graph.get("nodes").and_then(Value::as_array).into_iter().flatten() {
                 let Some(id) = node.get("id").and_then(Value::as_str) else { continue };
                 let kind = node.get("type").and_then(Value::as_str).and_then(NodeKind::named);
-                places.insert(id.to_owned(), Place { kind, owner: owner.clone() });
+                let disabled = node.get("disabled").and_then(Value::as_bool).unwrap_or_default();
+                places.insert(id.to_owned(), Place { kind, owner: owner.clone(), disabled });
                 if let Some(body) = node.pointer("/config/body")
                     && depth < DEPTH
                 {
@@ -58,9 +60,30 @@ impl Shape {
         self.kind(node).is_some_and(|kind| kind.approval().is_some())
     }
 
+    /// Whether the node is left out of runs.
+    pub fn is_disabled(&self, node: &str) -> bool {
+        self.0.get(node).is_some_and(|place| place.disabled)
+    }
+
     /// Whether the node has a body.
     pub fn has_body(&self, node: &str) -> bool {
         self.kind(node).is_some_and(|kind| kind.body().is_some())
+    }
+
+    /// Whether the node stands in the workflow's own graph.
+    pub fn is_outermost(&self, node: &str) -> bool {
+        self.0.get(node).is_none_or(|place| place.owner.is_none())
+    }
+
+    /// Returns the node of the workflow's own graph in whose body the node stands, or that it is.
+    pub fn outermost<'n>(&'n self, mut node: &'n str) -> &'n str {
+        for _ in 0..=DEPTH {
+            match self.0.get(node).and_then(|place| place.owner.as_deref()) {
+                Some(owner) => node = owner,
+                None => break,
+            }
+        }
+        node
     }
 
     /// Whether the node stands in the body of `owner`, or in a body inside that.
@@ -75,6 +98,21 @@ impl Shape {
         }
         false
     }
+}
+
+/// Returns what the paths of a body's iterations begin with: those of one, or of all.
+pub(super) fn path_of(owner: &StepKey, index: Option<u32>) -> String {
+    match (&*owner.iteration, index) {
+        (path, None) => path.to_owned(),
+        ("", Some(index)) => index.to_string(),
+        (path, Some(index)) => format!("{path}.{index}"),
+    }
+}
+
+/// Whether an iteration is that of the path, or inside of it: `3.17` is within `3`, and `31` is not.
+pub fn is_within(iteration: &str, path: &str) -> bool {
+    let rest = iteration.strip_prefix(path);
+    path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

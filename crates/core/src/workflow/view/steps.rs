@@ -7,13 +7,14 @@
 use super::{
     super::{Event, StepKey, What, args_hash, event::Failure},
     Shape, content,
+    shape::{is_within, path_of},
 };
 use crate::{
     Datum, Hash, Timestamp, ValueRef,
     call::{Fallback, Usage},
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,9 @@ pub struct StepView {
     /// The last one.
     pub attempt: u32,
     pub status: StepStatus,
+    /// It was skipped, and what follows it went on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     pub input: Option<Value>,
     /// Of what a person is asked: an approval, or whether an `unknown` step was performed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +59,7 @@ pub struct FailureView {
 }
 
 /// A step's status as users see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepStatus {
     /// Between two attempts.
@@ -119,6 +123,27 @@ enum State {
     Failed,
     Skipped,
     Cancelled,
+}
+
+// === impl StepStatus ===
+
+impl StepStatus {
+    /// Those of a step that has not ended, the busiest first.
+    pub(super) const OPEN: [Self; 4] = [Self::Running, Self::Waiting, Self::Unknown, Self::Pending];
+
+    /// Returns the status as users see it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 // === impl Steps ===
@@ -236,16 +261,8 @@ impl Steps {
             generation: line.key.generation,
             iteration: line.key.iteration.to_string(),
             attempt: line.attempt,
-            status: match line.state {
-                State::Pending => StepStatus::Pending,
-                State::Started if self.shape.waits(&line.key.node) => StepStatus::Waiting,
-                State::Started => StepStatus::Running,
-                State::Unknown => StepStatus::Unknown,
-                State::Completed => StepStatus::Completed,
-                State::Failed => StepStatus::Failed,
-                State::Skipped => StepStatus::Skipped,
-                State::Cancelled => StepStatus::Cancelled,
-            },
+            status: self.status(line),
+            disabled: line.state == State::Skipped && self.shape.is_disabled(&line.key.node),
             input: line.input.as_ref().map(show),
             args_hash: line.input.as_ref().filter(|_| self.is_asked(line)).map(args_hash),
             output: line.output.as_ref().map(show),
@@ -258,6 +275,20 @@ impl Steps {
             fallbacks: line.fallbacks.clone(),
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.map(|at| at.to_string()),
+        }
+    }
+
+    /// Returns where the step stands.
+    pub fn status(&self, line: &Line) -> StepStatus {
+        match line.state {
+            State::Pending => StepStatus::Pending,
+            State::Started if self.shape.waits(&line.key.node) => StepStatus::Waiting,
+            State::Started => StepStatus::Running,
+            State::Unknown => StepStatus::Unknown,
+            State::Completed => StepStatus::Completed,
+            State::Failed => StepStatus::Failed,
+            State::Skipped => StepStatus::Skipped,
+            State::Cancelled => StepStatus::Cancelled,
         }
     }
 
@@ -312,17 +343,10 @@ impl Steps {
         if !shape.has_body(&owner.node) {
             return;
         }
-        let prefix = match (&*owner.iteration, index) {
-            (path, None) => path.to_owned(),
-            ("", Some(index)) => index.to_string(),
-            (path, Some(index)) => format!("{path}.{index}"),
-        };
+        let path = path_of(owner, index);
         for line in lines.iter_mut().filter(|line| line.is_open() && line.key.generation == owner.generation)
         {
-            let rest = line.key.iteration.strip_prefix(&*prefix);
-            let within =
-                prefix.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            if within && shape.is_inside(&line.key.node, &owner.node) {
+            if is_within(&line.key.iteration, &path) && shape.is_inside(&line.key.node, &owner.node) {
                 line.cancel(at);
             }
         }
@@ -346,6 +370,11 @@ impl Line {
             started_at: None,
             ended_at: None,
         }
+    }
+
+    /// Whose line it is.
+    pub fn key(&self) -> &StepKey {
+        &self.key
     }
 
     /// Seq of the last event that changed the step.

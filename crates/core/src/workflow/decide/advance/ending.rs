@@ -9,10 +9,11 @@ use crate::{
         decide::context::Scope,
         event::{RunError, StepKey, What},
         plan::NodeIx,
-        run::StepState,
+        run::{NodeState, StepState},
     },
 };
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// What a graph ends with.
 enum Last {
@@ -79,8 +80,8 @@ impl Decision<'_> {
         let mut last: Vec<(StepKey, Datum)> = Vec::new();
         for ix in &graph.nodes {
             let Some(ended) = done(*ix) else { continue };
-            // Nothing behind it completed. A skipped or failed node does not hide the output before it.
-            if self.plan.node(*ix).children.iter().all(|link| done(link.node).is_none()) {
+            // A skipped or failed node does not hide the output before it.
+            if !self.is_followed(*ix, &scope.path) {
                 last.push(ended);
             }
         }
@@ -95,5 +96,22 @@ impl Decision<'_> {
                 Ok(Last::Made(Datum::inline(Value::Object(out))))
             }
         }
+    }
+
+    /// Whether anything behind a node completed. What stands behind a disabled node stands behind the one before it, too.
+    fn is_followed(&self, ix: NodeIx, path: &str) -> bool {
+        let mut through = BTreeSet::from([ix]);
+        let mut next = vec![ix];
+        while let Some(ix) = next.pop() {
+            for link in &self.plan.node(ix).children {
+                if matches!(self.node_state(link.node, path), NodeState::Completed(_)) {
+                    return true;
+                }
+                if self.plan.node(link.node).node.disabled && through.insert(link.node) {
+                    next.push(link.node);
+                }
+            }
+        }
+        false
     }
 }
