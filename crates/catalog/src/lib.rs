@@ -10,6 +10,7 @@ mod access;
 mod append;
 mod definition;
 mod keys;
+mod meter;
 mod once;
 mod postgres;
 mod run;
@@ -17,6 +18,8 @@ mod sql;
 mod sqlite;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod survey;
+mod words;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,10 +35,13 @@ pub use access::{
 };
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use keys::{InternalKey, Signing};
+pub use meter::{Meter, UsageBy, UsageSpan, Used};
 pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
+pub use survey::{AskedPlace, AskedRow, Asking, Search, Survey};
+pub use words::Words;
 
 /// Workflows and their versions. What is asked of one project shows and touches nothing of another.
 #[async_trait]
@@ -89,7 +95,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Returns a run's row; nothing for an unknown run.
     async fn run(&self, id: &RunId) -> Result<Option<RunRow>, Error>;
 
-    /// Returns runs of a project, newest first, those after its run `after`; none if there is no such run.
+    /// Returns runs of a project, by their creation, those after its run `after`; none if there is no such run.
     async fn runs(
         &self,
         project: &ProjectId,
@@ -193,7 +199,9 @@ pub trait Early: Send + Sync + 'static {
 
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Early + Idempotency + Journal + Keys + Pins + Sweep {
+pub trait Catalog:
+    Definitions + Early + Idempotency + Journal + Keys + Meter + Pins + Survey + Sweep
+{
     /// Fails if the database does not answer, or takes no write: it tries one, which leaves nothing behind. The error says
     /// what is wrong in words for an operator.
     async fn health(&self) -> Result<(), Error>;

@@ -14,6 +14,7 @@ mod journal;
 mod keys;
 mod link;
 mod lists;
+mod meter;
 mod moment;
 mod months;
 mod once;
@@ -21,6 +22,7 @@ mod pins;
 mod probe;
 mod rows;
 mod schema;
+mod survey;
 mod sweep;
 mod writer;
 

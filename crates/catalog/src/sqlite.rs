@@ -10,10 +10,13 @@ mod early;
 mod journal;
 mod keys;
 mod lists;
+mod meter;
 mod once;
 mod pins;
+mod places;
 mod probe;
 mod runs;
+mod survey;
 mod sweep;
 mod writer;
 
@@ -55,6 +58,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(4, "pins", include_str!("../../../migrations/sqlite/0004_pins.sql")),
         migration(5, "repeated", include_str!("../../../migrations/sqlite/0005_repeated.sql")),
         migration(6, "access", include_str!("../../../migrations/sqlite/0006_access.sql")),
+        migration(9, "lists", include_str!("../../../migrations/sqlite/0009_lists.sql")),
     ])
 });
 

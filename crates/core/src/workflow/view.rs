@@ -1,6 +1,7 @@
 //! What people see of a run: the run itself, its events, its steps. Each is made only here, for every caller and
 //! every transport.
 
+mod asked;
 mod event;
 mod shape;
 mod steps;
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+pub use asked::{Asked, AskedView, Question};
 pub use event::{EventView, Telling};
 pub use shape::Shape;
 pub use steps::{Line, StepStatus, StepView, Steps};
