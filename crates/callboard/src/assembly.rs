@@ -12,6 +12,7 @@ mod listener;
 mod lock;
 mod parts;
 mod secrets;
+mod setup;
 
 pub use beside::Beside;
 pub use embedded::{Embedded, Ports};

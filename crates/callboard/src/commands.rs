@@ -18,6 +18,7 @@ mod runs;
 mod serve;
 mod signals;
 mod trust;
+mod usage;
 mod verdict;
 mod workflows;
 
@@ -81,6 +82,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Workflows(asked) => workflows::perform(asked).await,
             Command::Runs(asked) => runs::perform(asked).await,
             Command::Approvals(asked) => approvals::perform(asked).await,
+            Command::Usage(asked) => usage::perform(asked).await,
             Command::Apply(asked) => files::apply(asked).await,
             Command::Diff(asked) => files::diff(asked).await,
             Command::Export(asked) => files::export(asked).await,

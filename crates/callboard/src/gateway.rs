@@ -5,10 +5,13 @@
 
 mod access;
 mod answer;
+mod approvals;
 mod audit;
 mod body;
+mod bulk;
 mod error;
 mod events;
+mod explorer;
 mod health;
 mod key;
 mod keys;
@@ -22,8 +25,10 @@ mod params;
 mod projects;
 mod routes;
 mod runs;
+mod setup;
 mod starts;
 mod trace;
+mod usage;
 mod workflows;
 
 use crate::{access::Principal, operations::Operations};

@@ -4,14 +4,18 @@
 //! type of a transport is known here: REST is one adapter over these functions. Nothing is decided about runs either:
 //! an operation goes to the run's actor through the sidecar, a read there or to the catalog.
 
+mod approvals;
 mod audit;
+mod bulk;
 mod data;
 mod definitions;
+mod export;
 mod feed;
 mod heavy;
 mod history;
 mod keys;
 mod language;
+mod listing;
 mod me;
 mod once;
 mod operate;
@@ -21,9 +25,11 @@ mod projects;
 mod refusal;
 mod request;
 mod runs;
+mod setup;
 mod start;
 mod steps;
 pub mod text;
+mod usage;
 mod workflows;
 
 use crate::access::Gatekeeper;
@@ -34,11 +40,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub use approvals::ApprovalsPage;
 pub use audit::AuditLine;
+pub use bulk::{BulkCall, BulkCancel, BulkRerun, BulkView};
+pub use export::ExportedRun;
 pub use feed::{Cursor, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
 pub use language::{Evaluate, Evaluated, NodeKindView};
+pub use listing::{Filter, Order};
 pub use me::{Me, Oidc, Ways};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
@@ -47,9 +57,11 @@ pub use projection::Projections;
 pub use projects::{NewProject, ProjectView};
 pub use refusal::{Kind, Refusal};
 pub use request::{Key, Request, read};
-pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
+pub use runs::{RunItem, Runs, Trace, UnreadableRun};
+pub use setup::{About, AgentView, Granted, ProviderView, SecretNames, Setup, ToolView};
 pub use start::{Start, StartInline, Started, StartedView, wait};
 pub use steps::{Changes, StepsPage};
+pub use usage::{UsageAsked, UsagePage};
 pub use workflows::{CheckedView, Saved, Text, WorkflowLine, WorkflowView};
 
 /// Returns a receiver of "this run's history grew to seq" for a run; wakes feeds earlier than their clock.
@@ -88,6 +100,8 @@ pub struct Operations {
     /// Steps of runs that were asked for lately.
     pub projections: Projections,
     pub told: Told,
+    /// What the settings say of the installation.
+    pub setup: Arc<Setup>,
     /// Who may ask.
     pub access: Gatekeeper,
     /// Where a page has its tokens made.

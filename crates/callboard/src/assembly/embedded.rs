@@ -8,6 +8,7 @@ use super::{
     lock::{Lock, Locked},
     parts::Parts,
     secrets::SidecarSecrets,
+    setup::setup,
 };
 use crate::{config::Config, operations::Told};
 use anyhow::{Context, bail};
@@ -19,6 +20,8 @@ use std::{
     sync::Arc,
 };
 use tokio::task::JoinHandle;
+
+const BOTH: Roles = Roles { workflow: true, ai: true };
 
 /// Ports of the sidecar's two APIs on loopback; 0 picks a free one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,12 +98,13 @@ impl Embedded {
             parts.hosts.clone(),
         ));
         let services = parts.services(config, sidecar.clone(), secrets, own, false);
-        let host = Host::new(services, Roles { workflow: true, ai: true });
+        let host = Host::new(services, BOTH);
         app.set(host.router(None));
         server.app_ready().await;
         host.start();
 
-        let router = parts.gateway(config, sidecar, Told::Here)?.router();
+        let setup = setup(config, &parts.models, BOTH, "secretstore");
+        let router = parts.gateway(config, sidecar, Told::Here, setup)?.router();
         let api = listener::serve(listener, router, doors, parts.closed.clone());
         let url = format!("http://{address}");
         lock.announce(&url)?;

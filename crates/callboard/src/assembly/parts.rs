@@ -6,7 +6,7 @@ use crate::{
     config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Readiness},
-    operations::{Heavy, Oidc, Operations, Projections, Runs, Told},
+    operations::{Heavy, Oidc, Operations, Projections, Runs, Setup, Told},
     private,
     say::say,
 };
@@ -154,7 +154,13 @@ impl Parts {
         self.catalog.close().await;
     }
 
-    pub fn gateway(&self, config: &Config, sidecar: Sidecar, told: Told) -> anyhow::Result<Gateway> {
+    pub fn gateway(
+        &self,
+        config: &Config,
+        sidecar: Sidecar,
+        told: Told,
+        setup: Setup,
+    ) -> anyhow::Result<Gateway> {
         let live = self.live.clone();
         let catalog = self.catalog.clone();
         Ok(Gateway {
@@ -172,6 +178,7 @@ impl Parts {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told,
+                setup: Arc::new(setup),
                 access: self.gatekeeper.clone(),
                 oidc: oidc(config),
                 stop: self.stop.clone(),

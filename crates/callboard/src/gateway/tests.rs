@@ -24,6 +24,7 @@ mod asked;
 mod described;
 mod doors;
 mod language;
+mod lists;
 mod promises;
 
 struct Api {
@@ -93,6 +94,7 @@ impl Api {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told: Told::Here,
+                setup: Arc::default(),
                 access: Gatekeeper::new(access, b"", Vec::new()),
                 oidc: None,
                 stop: stop.clone(),

@@ -71,6 +71,7 @@ impl Refusal {
             "run" => "unknown_run",
             "key" => "unknown_key",
             "project" => "unknown_project",
+            "agent" => "unknown_agent",
             _ => "not_found",
         };
         Self::new(Kind::NotFound, code, format!("there is no {what} {id}"))

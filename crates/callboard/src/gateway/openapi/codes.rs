@@ -29,6 +29,7 @@ pub const CODES: [(u16, &[&str]); 16] = [
             "unknown_run",
             "unknown_key",
             "unknown_project",
+            "unknown_agent",
             "unknown_route",
             "unknown_node",
             "unknown_method",

@@ -10,11 +10,13 @@ enum By {
     Catalog,
     /// The run, beside its last operations.
     Run,
+    /// Each of several runs.
+    Each,
     /// The run's id, which is made of the key; what it was started with is compared.
     Start,
 }
 
-const PROMISES: [(&str, &str, By); 11] = [
+const PROMISES: [(&str, &str, By); 13] = [
     ("post", "/api/v1/workflows", By::Catalog),
     ("put", "/api/v1/workflows/{id}", By::Catalog),
     ("delete", "/api/v1/workflows/{id}", By::Catalog),
@@ -26,6 +28,8 @@ const PROMISES: [(&str, &str, By); 11] = [
     ("post", "/api/v1/runs/{id}/signal", By::Run),
     ("post", "/api/v1/runs/{id}/approve", By::Run),
     ("post", "/api/v1/runs/{id}/rerun", By::Run),
+    ("post", "/api/v1/runs/cancel", By::Each),
+    ("post", "/api/v1/runs/rerun", By::Each),
 ];
 
 /// These only ask, with a body.
@@ -207,7 +211,7 @@ async fn who_asks_at_once_under_one_key_gets_one_answer() {
 
 #[tokio::test]
 async fn what_the_run_remembers_is_asked_of_it_under_the_key_and_told_in_a_header() {
-    for (method, path, by) in PROMISES.into_iter().filter(|(.., by)| *by != By::Catalog) {
+    for (method, path, by) in PROMISES.into_iter().filter(|(.., by)| matches!(by, By::Run | By::Start)) {
         for (before, key) in [(false, Some("k")), (true, Some("k")), (true, None)] {
             let calls = wire::Calls::default();
             let answer: fn(&str) -> Value = match before {
