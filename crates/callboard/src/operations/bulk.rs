@@ -143,6 +143,10 @@ fn which(body: &Map<String, Value>) -> Vec<Problem> {
         Some(Value::Null) | None => false,
         Some(_) => true,
     };
+    let count = body.get("ids").and_then(Value::as_array).map_or(0, Vec::len);
+    if count > MOST {
+        return vec![Problem::new("ids", "out_of_range", format!("{count} ids are more than {MOST}"))];
+    }
     let (named, described) = (is_given("ids"), is_given("workflow_id") || is_given("status"));
     match (named, described) {
         (true, true) => {
