@@ -9,9 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use callboard_actors::mutant::Rule;
 use callboard_catalog::{
-    Answering, Append, AppendError, Catalog, Change, Definitions, Draft, Drafts, Early, EarlyMessage, Entry,
-    Error, Expected, Idempotency, Journal, Keys, NO_HASH, NewDraft, NewVersion, NewWorkflow, Once, OpenRun,
-    Pins, Renaming, Request, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Version, Workflow,
+    Answering, Append, AppendError, AskedPlace, AskedRow, Catalog, Change, Definitions, Draft, Drafts, Early,
+    EarlyMessage, Entry, Error, Expected, Idempotency, Journal, Keys, Meter, NO_HASH, NewDraft, NewVersion,
+    NewWorkflow, Once, OpenRun, Pins, Renaming, Request, RunFilter, RunProjection, RunRow, Search, Signing,
+    Survey, Sweep, Tip, UsageSpan, Used, Version, Workflow,
 };
 use callboard_core::{
     Hash, Timestamp,
@@ -41,6 +42,9 @@ pub struct Record {
     /// How long after a run's end it was marked as cleaned up, at most, in milliseconds.
     pub cleaned_after: u64,
     pub purged: bool,
+    /// How far its usage is in the sums, and the calls that are in them.
+    pub counted_seq: u64,
+    pub counted_calls: u64,
     /// Attempts whose start is durable, as `step` and attempt.
     pub started: BTreeSet<(String, u32)>,
     pub ended: bool,
@@ -471,6 +475,52 @@ impl Early for Desk {
     }
 
     async fn forget_early(&self, _: &str) -> Result<bool, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+/// Not asked by the actors.
+#[async_trait]
+impl Survey for Desk {
+    async fn search_runs(
+        &self,
+        _: &ProjectId,
+        _: Search,
+        _: Option<&RunId>,
+        _: u32,
+    ) -> Result<Vec<RunRow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn asked(&self, _: &ProjectId, _: Option<&AskedPlace>, _: u32) -> Result<Vec<AskedRow>, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+
+    async fn count_asked(&self, _: &ProjectId) -> Result<u64, Error> {
+        Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+/// Each part of a history is counted once.
+#[async_trait]
+impl Meter for Desk {
+    async fn counted(&self, run: &RunId) -> Result<Option<u64>, Error> {
+        Ok(self.with(run, |record| record.counted_seq))
+    }
+
+    async fn count(&self, run: &RunId, from: u64, to: u64, used: Vec<Used>) -> Result<bool, Error> {
+        let counted = self.with(run, |record| {
+            let fits = record.counted_seq == from;
+            if fits {
+                record.counted_seq = to;
+                record.counted_calls += used.iter().map(|part| part.usage.calls).sum::<u64>();
+            }
+            fits
+        });
+        Ok(counted.unwrap_or(false))
+    }
+
+    async fn usage(&self, _: &ProjectId, _: UsageSpan, _: u32, _: u32) -> Result<Vec<Used>, Error> {
         Err(Error::Unavailable("not simulated".into()))
     }
 }

@@ -297,6 +297,11 @@ impl Workflows {
         if rule!(CancelAgent, has_untold(actor, &mem.run)) {
             return;
         }
+        if let Err(error) = self.count_usage(run, mem).await {
+            // The run stays unmarked, and the sweeper comes back.
+            tracing::debug!(%run, %error, "what the run used is not counted yet");
+            return;
+        }
         // If the reminder can't be removed now, the run stays unmarked and the sweeper comes back.
         if self.disarm(actor, run).await {
             failpoint!("clean.before_mark");

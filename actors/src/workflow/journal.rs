@@ -7,13 +7,19 @@ use super::{
     reason::{Cut, Turn},
 };
 use crate::{mutant::rule, protocol::Fault};
-use callboard_catalog::RunProjection;
+use callboard_catalog::{Asking, RunProjection};
 use callboard_core::{
     Code, Machine, Span, Timestamp,
     id::RunId,
-    workflow::{Run, view::Summary},
+    workflow::{
+        Run,
+        view::{Asked, Summary},
+    },
 };
 use std::{sync::Arc, time::Duration};
+
+/// Questions of one run that are listed. A run that asks more at once shows the others as these are answered.
+const ASKED: usize = 200;
 
 /// How long committed events wait for more before they are journaled, where nothing waits for that, and published.
 const GATHER: Duration = Duration::from_millis(20);
@@ -36,6 +42,16 @@ impl Haste {
             || rule!(WokenJournaled, woken)
             || mem.run.purging;
         if now { Self::Now } else { Self::Behind }
+    }
+}
+
+/// As the catalog keeps it.
+fn asking(asked: &Asked) -> Asking {
+    let step = &asked.step;
+    Asking {
+        step: format!("{}.{}.{}", step.generation, step.node, step.iteration),
+        since: asked.since,
+        asked: serde_json::to_string(asked).unwrap_or_default(),
     }
 }
 
@@ -86,6 +102,9 @@ impl Workflows {
             version: Some(summary.version),
             status: status.as_str().unwrap_or_default().to_owned(),
             summary: serde_json::to_string(&summary).unwrap_or_default(),
+            name: mem.run.plan.as_ref().map(|plan| plan.definition.name.clone()).unwrap_or_default(),
+            error: summary.error.as_ref().map(|error| format!("{} {}", error.code, error.message)),
+            asks: Asked::of(&mem.run, ASKED).iter().map(asking).collect(),
             created_at: summary.created_at,
             ended_at: summary.ended_at,
             retain_until: mem.run.retained_until(),

@@ -23,6 +23,7 @@ mod reminder;
 mod snapshot;
 mod start;
 mod turn;
+mod usage;
 
 use crate::{
     WORKFLOW,

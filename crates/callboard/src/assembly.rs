@@ -12,6 +12,7 @@ mod listener;
 mod lock;
 mod parts;
 mod secrets;
+mod setup;
 mod vault;
 
 pub use beside::Beside;

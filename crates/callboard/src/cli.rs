@@ -37,6 +37,8 @@ pub enum Command {
     Triggers(triggers::Triggers),
     /// What waits for a person: list, show, approve, reject
     Approvals(remote::Approvals),
+    /// What runs used, by day, workflow, agent or model
+    Usage(remote::Usage),
     /// Makes the workflows of a server as the files of a folder say
     Apply(remote::Apply),
     /// Shows how files differ from the workflows of a server; exits 1 if they do

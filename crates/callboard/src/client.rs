@@ -205,6 +205,16 @@ impl Client {
         self.list("/api/v1/runs", query)
     }
 
+    /// Returns what waits for a person, over all runs.
+    pub fn approvals(&self) -> Listing {
+        self.list("/api/v1/approvals", Vec::new())
+    }
+
+    /// Returns what was used.
+    pub fn usage(&self, query: Vec<(&'static str, String)>) -> Listing {
+        self.list("/api/v1/usage", query)
+    }
+
     pub async fn run(&self, run: &RunId) -> Result<Value, Error> {
         self.get(&format!("/api/v1/runs/{run}")).await
     }

@@ -19,6 +19,7 @@ mod serve;
 mod signals;
 mod triggers;
 mod trust;
+mod usage;
 mod verdict;
 mod versions;
 mod workflows;
@@ -84,6 +85,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Runs(asked) => runs::perform(asked).await,
             Command::Triggers(asked) => triggers::perform(asked).await,
             Command::Approvals(asked) => approvals::perform(asked).await,
+            Command::Usage(asked) => usage::perform(asked).await,
             Command::Apply(asked) => files::apply(asked).await,
             Command::Diff(asked) => files::diff(asked).await,
             Command::Export(asked) => files::export(asked).await,

@@ -5,12 +5,15 @@
 
 mod access;
 mod answer;
+mod approvals;
 mod audit;
 mod body;
+mod bulk;
 mod drafts;
 mod error;
 mod events;
 mod exchange;
+mod explorer;
 mod health;
 mod hooks;
 mod key;
@@ -28,9 +31,11 @@ mod projects;
 mod recorded;
 mod routes;
 mod runs;
+mod setup;
 mod starts;
 mod trace;
 mod triggers;
+mod usage;
 mod versions;
 mod workflows;
 

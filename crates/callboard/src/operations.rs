@@ -4,14 +4,18 @@
 //! type of a transport is known here: REST is one adapter over these functions. Nothing is decided about runs either:
 //! an operation goes to the run's actor through the sidecar, a read there or to the catalog.
 
+mod approvals;
 mod audit;
+mod bulk;
 mod cut;
 mod data;
 mod definitions;
 mod drafts;
 mod editing;
 mod exchange;
+mod export;
 mod feed;
+mod finding;
 mod heavy;
 mod history;
 mod hooks;
@@ -31,10 +35,12 @@ mod recorded;
 mod refusal;
 mod request;
 mod runs;
+mod setup;
 mod start;
 mod steps;
 pub mod text;
 mod triggers;
+mod usage;
 mod versions;
 mod workflows;
 
@@ -46,11 +52,15 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+pub use approvals::ApprovalsPage;
 pub use audit::AuditLine;
+pub use bulk::{BulkCall, BulkCancel, BulkRerun, BulkView};
 pub use drafts::{DraftView, Edited, Publish};
 pub use editing::{AskRename, AskScope, ReferenceView, RenamedView, ScopeView};
 pub use exchange::{Duplicate, Exported};
+pub use export::ExportedRun;
 pub use feed::{Cursor, News, RunFeed};
+pub use finding::{Filter, Order};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use hooks::{Delivered, DeliveredView};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
@@ -68,13 +78,15 @@ pub use rates::Rates;
 pub use recorded::{RunDefinitionView, StoredValue};
 pub use refusal::{Kind, Refusal};
 pub use request::{Key, Request, read};
-pub use runs::{Filter, RunItem, Runs, Trace, UnreadableRun};
+pub use runs::{RunItem, Runs, Trace, UnreadableRun};
+pub use setup::{About, AgentView, Granted, ProviderView, SecretNames, Setup, ToolView};
 pub use start::{Start, StartInline, Started, StartedView, wait};
 pub use steps::{Changes, StepsPage, Which};
 pub use triggers::{
     Altered, CreateTrigger, Created, FireView, PreviewTrigger, ReplaceTrigger, TriggerMade, TriggerParts,
     TriggerPreview, TriggerView, TriggersOf,
 };
+pub use usage::{UsageAsked, UsagePage};
 pub use versions::{Annotate, VersionLine, VersionView};
 pub use workflows::{CheckedView, Rename, Saved, Text, WorkflowView};
 
@@ -114,6 +126,8 @@ pub struct Operations {
     /// Steps of runs that were asked for lately.
     pub projections: Projections,
     pub told: Told,
+    /// What the settings say of the installation.
+    pub setup: Arc<Setup>,
     /// Who may ask.
     pub access: Gatekeeper,
     /// What starts runs by itself.

@@ -158,6 +158,11 @@ impl<T: AsRef<str>> From<T> for Cell {
 impl Table {
     /// Columns by their heads; one that begins with `<` may be cut.
     pub fn new<const N: usize>(heads: [&'static str; N]) -> Self {
+        Self::of(&heads)
+    }
+
+    /// The same of as many columns as there are heads.
+    pub fn of(heads: &[&'static str]) -> Self {
         let cut = heads.iter().map(|head| head.starts_with('<')).collect();
         let heads = heads.iter().map(|head| head.trim_start_matches('<')).collect();
         Self { heads, cut, rows: Vec::new() }
@@ -165,6 +170,10 @@ impl Table {
 
     pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         self.rows.push(cells.into());
+    }
+
+    pub fn cells(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
     }
 
     pub fn is_empty(&self) -> bool {

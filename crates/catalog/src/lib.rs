@@ -12,6 +12,7 @@ mod append;
 mod definition;
 mod draft;
 mod keys;
+mod meter;
 mod once;
 mod postgres;
 mod run;
@@ -19,7 +20,9 @@ mod sql;
 mod sqlite;
 #[cfg(any(test, feature = "suite"))]
 pub mod suite;
+mod survey;
 mod trigger;
+mod words;
 mod writer;
 
 use async_trait::async_trait;
@@ -37,14 +40,17 @@ pub use access::{
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use draft::{Draft, DraftMark, Expected, NewDraft, Provenance, Renaming, Version};
 pub use keys::{InternalKey, Signing};
+pub use meter::{Meter, UsageBy, UsageSpan, Used};
 pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::SqliteCatalog;
+pub use survey::{AskedPlace, AskedRow, Asking, Search, Survey};
 pub use trigger::{
     Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,
     Triggers,
 };
+pub use words::Words;
 
 /// Workflows and their published versions. What is asked of one project shows and touches nothing of another.
 #[async_trait]
@@ -161,7 +167,7 @@ pub trait Journal: Send + Sync + 'static {
     /// Returns a run's row; nothing for an unknown run.
     async fn run(&self, id: &RunId) -> Result<Option<RunRow>, Error>;
 
-    /// Returns runs of a project, newest first, those after its run `after`; none if there is no such run.
+    /// Returns runs of a project, by their creation, those after its run `after`; none if there is no such run.
     async fn runs(
         &self,
         project: &ProjectId,
@@ -265,7 +271,9 @@ pub trait Early: Send + Sync + 'static {
 
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
-pub trait Catalog: Definitions + Drafts + Early + Idempotency + Journal + Keys + Pins + Sweep {
+pub trait Catalog:
+    Definitions + Drafts + Early + Idempotency + Journal + Keys + Meter + Pins + Survey + Sweep
+{
     /// Fails if the database does not answer, or takes no write: it tries one, which leaves nothing behind. The error says
     /// what is wrong in words for an operator.
     async fn health(&self) -> Result<(), Error>;

@@ -1,5 +1,6 @@
 //! A run as the catalog sees it: numbered entries, a projection row, the end of the history.
 
+use crate::Asking;
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
@@ -52,6 +53,12 @@ pub struct RunProjection {
     pub status: String,
     /// JSON.
     pub summary: String,
+    /// Of what it runs: its words find the run.
+    pub name: String,
+    /// Why it failed: these words find it, too.
+    pub error: Option<String>,
+    /// What waits for a person in it.
+    pub asks: Vec<Asking>,
     /// What lists are sorted by; never changes.
     pub created_at: Timestamp,
     /// Nothing while it goes on.
@@ -128,6 +135,8 @@ pub struct RunFilter {
     pub from: Option<Timestamp>,
     /// Created before then.
     pub to: Option<Timestamp>,
+    /// The oldest first, not the newest.
+    pub oldest_first: bool,
 }
 
 // === impl Append ===
@@ -142,7 +151,8 @@ impl Append {
     pub(crate) fn size(&self) -> usize {
         let entries: usize = self.entries.iter().map(|e| e.event.len() + 64).sum();
         let values: usize = self.values.iter().map(|(k, v)| k.len() + v.len()).sum();
-        self.run.as_str().len() + self.row.summary.len() + entries + values + 256
+        let asks: usize = self.row.asks.iter().map(|ask| ask.step.len() + ask.asked.len() + 32).sum();
+        self.run.as_str().len() + self.row.summary.len() + asks + entries + values + 256
     }
 
     /// Whether the entries are numbered from `first_seq` without a hole, and the numbers fit a database.

@@ -11,10 +11,13 @@ mod early;
 mod journal;
 mod keys;
 mod lists;
+mod meter;
 mod once;
 mod pins;
+mod places;
 mod probe;
 mod runs;
+mod survey;
 mod sweep;
 mod triggers;
 mod writer;
@@ -60,6 +63,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(6, "access", include_str!("../../../migrations/sqlite/0006_access.sql")),
         migration(7, "drafts", include_str!("../../../migrations/sqlite/0007_drafts.sql")),
         migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
+        migration(9, "lists", include_str!("../../../migrations/sqlite/0009_lists.sql")),
     ])
 });
 

@@ -12,11 +12,13 @@ mod documents;
 pub mod drafts;
 mod journal;
 mod keys;
+mod meter;
 mod once;
 mod pins;
 mod projects;
 pub mod random;
 mod rows;
+mod survey;
 mod sweep;
 pub mod triggers;
 
@@ -39,7 +41,7 @@ macro_rules! cases {
 }
 
 /// Every case but the last, which closes the catalog.
-pub const CASES: [Case; 98] = cases! {
+pub const CASES: [Case; 107] = cases! {
     definitions:
         a_workflow_reads_as_it_was_saved,
         versions_stay_readable_and_conflicts_are_told,
@@ -136,6 +138,17 @@ pub const CASES: [Case; 98] = cases! {
     projects:
         nothing_crosses_from_one_project_to_another,
         a_run_of_one_name_in_two_projects_is_two_runs;
+    survey:
+        runs_are_found_by_words_and_beginnings_of_words,
+        a_failed_run_is_found_by_its_error,
+        a_search_has_pages_spans_and_workflows,
+        words_of_another_project_find_nothing,
+        the_oldest_may_come_first,
+        what_waits_for_a_person_is_listed_until_it_is_answered,
+        an_append_that_is_behind_asks_nothing_again;
+    meter:
+        usage_is_added_once_for_each_part_of_a_history,
+        usage_is_summed_by_what_is_asked_for;
     keys:
         a_key_is_made_once_and_two_are_valid,
         keys_that_are_made_at_once_have_each_a_number,

@@ -179,6 +179,11 @@ impl Models {
         self.scripted
     }
 
+    /// Returns the names of all providers, the scripted one too.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+
     /// Returns the provider that a model's name means.
     pub fn provider_of<'a>(&'a self, model: &'a str) -> &'a str {
         let named = model.split_once('/').map(|(provider, _)| provider);

@@ -8,7 +8,7 @@ mod error;
 mod message;
 mod traffic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -330,6 +330,15 @@ impl Sidecar {
             ..Default::default()
         });
         Ok(self.client.clone().get_secret(request).await?.into_inner().data.into_iter().collect())
+    }
+
+    /// Returns the names of all secrets of a store. Not every store tells them.
+    pub async fn secret_names(&self, store: &str) -> Result<BTreeSet<String>, Error> {
+        self.traffic.count(Call::SecretNames);
+        let store_name = store.to_owned();
+        let request = self.request(runtime::GetBulkSecretRequest { store_name, ..Default::default() });
+        // What they are goes no further than here.
+        Ok(self.client.clone().get_bulk_secret(request).await?.into_inner().data.into_keys().collect())
     }
 
     /// Returns what this client and its clones have sent so far.

@@ -17,6 +17,7 @@ mod history;
 mod http;
 mod kinds;
 mod large;
+mod lists;
 mod pinned;
 mod places;
 mod providers;

@@ -2,7 +2,7 @@
 //!
 //! The sidecar may come late or go away: the process then says that it is not ready, and lives on.
 
-use super::{listener, parts::Parts, secrets::SidecarSecrets};
+use super::{listener, parts::Parts, secrets::SidecarSecrets, setup::setup};
 use crate::{cli::Role, config::Config, operations::Told, triggers::Clockwork};
 use anyhow::Context;
 use callboard_actors::{Clock, Host, Roles};
@@ -69,7 +69,8 @@ impl Beside {
         let router = host.router(app_token);
         let callbacks = listener::serve(callbacks, router, doors.without_origins(), callbacks_stop.clone());
         host.start();
-        let gateway = parts.gateway(config, sidecar, Told::Elsewhere, projects)?;
+        let setup = setup(config, &parts.models, roles, "secrets");
+        let gateway = parts.gateway(config, sidecar, Told::Elsewhere, projects, setup)?;
         let clockwork = roles.workflow.then(|| Clockwork::start(gateway.operations.clone(), Clock::system()));
         let router = if roles.workflow { gateway.router() } else { gateway.probes() };
         let api = listener::serve(listener, router, doors, parts.closed.clone());

@@ -8,6 +8,7 @@ use super::{
     lock::{Lock, Locked},
     parts::Parts,
     secrets::SidecarSecrets,
+    setup::setup,
 };
 use crate::{config::Config, operations::Told, triggers::Clockwork};
 use anyhow::{Context, bail};
@@ -19,6 +20,8 @@ use std::{
     sync::Arc,
 };
 use tokio::task::JoinHandle;
+
+const BOTH: Roles = Roles { workflow: true, ai: true };
 
 /// Ports of the sidecar's two APIs on loopback; 0 picks a free one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,12 +100,13 @@ impl Embedded {
         ));
         let services = parts.services(config, sidecar.clone(), secrets, own, false);
         let projects = services.projects.clone();
-        let host = Host::new(services, Roles { workflow: true, ai: true });
+        let host = Host::new(services, BOTH);
         app.set(host.router(None));
         server.app_ready().await;
         host.start();
 
-        let gateway = parts.gateway(config, sidecar, Told::Here, projects)?;
+        let setup = setup(config, &parts.models, BOTH, "secretstore");
+        let gateway = parts.gateway(config, sidecar, Told::Here, projects, setup)?;
         let clockwork = Clockwork::start(gateway.operations.clone(), Clock::system());
         let router = gateway.router();
         let api = listener::serve(listener, router, doors, parts.closed.clone());

@@ -6,7 +6,7 @@ use crate::{
     config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Page, Readiness},
-    operations::{Heavy, Oidc, Operations, Projections, Rates, Runs, Told, TriggerParts},
+    operations::{Heavy, Oidc, Operations, Projections, Rates, Runs, Setup, Told, TriggerParts},
     private,
     say::say,
     triggers::Vault,
@@ -165,6 +165,7 @@ impl Parts {
         sidecar: Sidecar,
         told: Told,
         projects: Projects,
+        setup: Setup,
     ) -> anyhow::Result<Gateway> {
         let live = self.live.clone();
         let catalog = self.catalog.clone();
@@ -183,6 +184,7 @@ impl Parts {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told,
+                setup: Arc::new(setup),
                 access: self.gatekeeper.clone(),
                 triggers: TriggerParts {
                     store: self.triggers.clone(),

@@ -336,6 +336,29 @@ pub struct Verdict {
 }
 
 #[derive(Debug, Args)]
+pub struct Usage {
+    #[command(flatten)]
+    pub remote: Remote,
+    /// The first day, of UTC: 2027-01-01 [default: 30 days]
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<String>,
+    /// The last day, of UTC [default: today]
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<String>,
+    /// What sums are divided by; several, with commas between [default: day]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub by: Vec<Dimension>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dimension {
+    Day,
+    Workflow,
+    Agent,
+    Model,
+}
+
+#[derive(Debug, Args)]
 pub struct Apply {
     #[command(flatten)]
     pub remote: Remote,
@@ -441,6 +464,30 @@ impl RunStatus {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+// === impl Dimension ===
+
+impl Dimension {
+    /// Returns the dimension as the API writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Workflow => "workflow",
+            Self::Agent => "agent",
+            Self::Model => "model",
+        }
+    }
+
+    /// Returns the head of its column.
+    pub fn head(self) -> &'static str {
+        match self {
+            Self::Day => "DAY",
+            Self::Workflow => "<WORKFLOW",
+            Self::Agent => "<AGENT",
+            Self::Model => "<MODEL",
         }
     }
 }

@@ -129,6 +129,36 @@ pub struct Step {
     pub ended_at: Option<String>,
 }
 
+/// What waits for a person.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Asked {
+    pub run_id: RunId,
+    #[serde(default)]
+    pub workflow_name: String,
+    pub node: String,
+    #[serde(default)]
+    pub iteration: String,
+    #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
+    pub title: Option<String>,
+    #[serde(default)]
+    pub since: String,
+}
+
+/// What was used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Sum {
+    pub day: Option<String>,
+    pub workflow_id: Option<WorkflowId>,
+    pub agent: Option<String>,
+    pub model: Option<String>,
+    pub calls: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
 /// Reads what an answer, or an item of a list, says; nothing if it is something else.
 pub fn read<T: DeserializeOwned>(value: &Value) -> Option<T> {
     serde_json::from_value(value.clone()).ok()
@@ -146,15 +176,35 @@ impl Usage {
     }
 }
 
+// === impl Asked ===
+
+impl Asked {
+    pub fn name(&self) -> String {
+        name(&self.node, &self.iteration)
+    }
+
+    pub fn question(&self) -> &str {
+        match &self.title {
+            Some(title) => title,
+            None if self.kind == "unknown" => "was it performed?",
+            None => "",
+        }
+    }
+}
+
+fn name(node: &str, iteration: &str) -> String {
+    match iteration {
+        "" => node.to_owned(),
+        iteration => format!("{node}[{iteration}]"),
+    }
+}
+
 // === impl Step ===
 
 impl Step {
     /// Its node, with the iteration where it stands in a body: `each[3.17]`.
     pub fn name(&self) -> String {
-        match self.iteration.as_str() {
-            "" => self.node.clone(),
-            iteration => format!("{}[{iteration}]", self.node),
-        }
+        name(&self.node, &self.iteration)
     }
 
     /// Whether a person has to answer it.

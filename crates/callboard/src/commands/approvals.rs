@@ -5,27 +5,20 @@
 use super::{
     Exit, Misuse,
     remote::{Session, now},
-    runs::{names, read, tell},
+    runs::{read, tell},
 };
 use crate::{
     cli::remote::{Approvals, ApprovalsCommand, OfRun, Verdict},
     client::{
         Error,
-        shapes::{self, Run, Step},
+        shapes::{self, Asked, Step},
     },
     say::{self, say},
     terminal::{Table, ago, json as line, plain, plain_lines, pretty},
 };
 use callboard_core::id::RunId;
-use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
-
-/// Statuses of runs in which something may wait for a person.
-const OPEN: [&str; 3] = ["waiting", "running", "paused"];
-/// Runs of a status that are looked through, and how many at once.
-const MOST: usize = 1000;
-const AT_ONCE: usize = 8;
 
 pub async fn perform(asked: Approvals) -> anyhow::Result<Exit> {
     let session = Session::open(&asked.remote)?;
@@ -63,57 +56,21 @@ async fn waiting(session: &Session, run: &RunId) -> Result<Vec<Waiting>, Error> 
 }
 
 async fn list(session: &Session) -> anyhow::Result<()> {
-    let mut open = Vec::new();
-    for status in OPEN {
-        let mut runs = session.client.runs(vec![("status", status.to_owned())]);
-        let mut seen = 0;
-        while let Some(page) = runs.page(MOST - seen).await? {
-            seen += page.len();
-            open.extend(read::<Run>(&page));
-        }
-        if runs.has_more() {
-            say!("(only the newest {MOST} runs that are {status} were looked through)");
-        }
-    }
-    let found: Vec<(Run, Vec<Waiting>)> = stream::iter(open)
-        .map(|run| async move {
-            let waiting = waiting(session, &run.id).await?;
-            Ok::<_, Error>((run, waiting))
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    let names = if session.json { Default::default() } else { names(session).await? };
-    let mut table = Table::new(["RUN", "STEP", "<ASKS", "<WORKFLOW", "SINCE"]);
-    for (run, steps) in &found {
-        for (raw, step) in steps {
-            if session.json {
-                let mut item = json!({"run_id": run.id, "workflow_id": run.workflow_id});
-                if let (Value::Object(item), Value::Object(step)) = (&mut item, raw) {
-                    item.extend(step.clone());
-                }
-                if !say::part(&line(&item))? {
-                    return Ok(());
-                }
-                continue;
-            }
-            let name = run.workflow_id.as_ref().and_then(|id| names.get(id));
-            let since = shapes::instant(step.started_at.as_deref());
+    let table = async |items: &[Value]| {
+        let mut table = Table::new(["RUN", "STEP", "<ASKS", "<WORKFLOW", "SINCE"]);
+        for asked in read::<Asked>(items) {
+            let since = shapes::instant(Some(&asked.since));
             table.row([
-                run.id.as_str().into(),
-                step.name().into(),
-                question(step).into(),
-                name.map_or("", String::as_str).into(),
+                asked.run_id.as_str().into(),
+                asked.name().into(),
+                asked.question().into(),
+                asked.workflow_name.as_str().into(),
                 since.map(|since| ago(now() - since)).unwrap_or_default().into(),
             ]);
         }
-    }
-    if !table.is_empty() {
-        say::result(&table.text())?;
-    } else if found.iter().all(|(_, steps)| steps.is_empty()) {
-        say!("(nothing waits for a person)");
-    }
-    Ok(())
+        Ok(table)
+    };
+    session.list(session.client.approvals(), None, table).await
 }
 
 /// Finds the step of a name among those that wait.

@@ -57,6 +57,9 @@ pub fn document() -> Value {
             {"name": "workflows", "description": "Definitions and their versions"},
             {"name": "runs", "description": "Executions, and what may be done to them"},
             {"name": "triggers", "description": "What starts runs by itself: schedules, webhooks"},
+            {"name": "approvals", "description": "What waits for a person"},
+            {"name": "usage", "description": "What was used"},
+            {"name": "project", "description": "What the project may use: agents, tools, models, secrets"},
             {"name": "language", "description": "What definitions are written in; nothing is saved"},
             {"name": "access", "description": "Keys, projects, the audit, and who asks"},
             {"name": "server", "description": "The server itself"},
@@ -274,6 +277,7 @@ impl Types {
                 json!({JSON: {"schema": self.written(*of)}, "application/yaml": {"schema": {"type": "string"}}})
             }
             Content::Text => json!({"text/plain": {"schema": {"type": "string"}}}),
+            Content::File(kind) => json!({*kind: {"schema": {"type": "string"}}}),
         }
     }
 }

@@ -4,8 +4,8 @@
 //! What is asked for by another transport gets a table of its own with the same permissions.
 
 use super::{
-    Gateway, access, audit, drafts, events, exchange, health, hooks, keys, language, me, metrics, openapi,
-    projects, recorded, runs, starts, triggers, versions, workflows,
+    Gateway, access, approvals, audit, bulk, drafts, events, exchange, explorer, health, hooks, keys, language,
+    me, metrics, openapi, projects, recorded, runs, setup, starts, triggers, usage, versions, workflows,
 };
 use crate::access::Permission::{self, Administer, Edit, Govern, Operate, Public, Read};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -95,6 +95,18 @@ pub const ROUTES: &[Route] = &[
     Route::new("POST", "/api/v1/runs/{id}/signal", Operate, |of| on(of, runs::signal)),
     Route::new("POST", "/api/v1/runs/{id}/approve", Operate, |of| on(of, runs::approve)),
     Route::new("POST", "/api/v1/runs/{id}/rerun", Operate, |of| on(of, runs::rerun)),
+    Route::new("GET", "/api/v1/runs/{id}/export", Read, |of| on(of, runs::export)),
+    Route::new("POST", "/api/v1/runs/cancel", Operate, |of| on(of, bulk::cancel)),
+    Route::new("POST", "/api/v1/runs/rerun", Operate, |of| on(of, bulk::rerun)),
+    Route::new("GET", "/api/v1/approvals", Read, |of| on(of, approvals::list)),
+    Route::new("GET", "/api/v1/usage", Read, |of| on(of, usage::usage)),
+    Route::new("GET", "/api/v1/about", Read, |of| on(of, setup::about)),
+    // Names alone, for who writes definitions.
+    Route::new("GET", "/api/v1/secrets", Edit, |of| on(of, setup::secrets)),
+    Route::new("GET", "/api/v1/tools", Read, |of| on(of, setup::tools)),
+    Route::new("GET", "/api/v1/ai/models", Read, |of| on(of, setup::models)),
+    Route::new("GET", "/api/v1/ai/agents", Read, |of| on(of, setup::agents)),
+    Route::new("GET", "/api/v1/ai/agents/{id}", Read, |of| on(of, setup::agent)),
     Route::new("GET", "/api/v1/triggers", Read, |of| on(of, triggers::list)),
     Route::new("POST", "/api/v1/triggers", Edit, |of| on(of, triggers::create)),
     Route::new("POST", "/api/v1/triggers/preview", Read, |of| on(of, triggers::preview)),
@@ -126,6 +138,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("GET", "/api/v1/auth", Public, |of| on(of, me::ways)),
     Route::new("GET", "/api/v1/openapi.json", Public, |of| on(of, openapi::text)),
     Route::new("GET", "/api/v1/health", Public, |of| on(of, health::alive)),
+    Route::new("GET", "/docs", Public, |of| on(of, explorer::page)),
+    Route::new("GET", "/docs/explorer.css", Public, |of| on(of, explorer::style)),
+    Route::new("GET", "/docs/explorer.js", Public, |of| on(of, explorer::script)),
     Route::new("GET", "/health", Public, |of| on(of, health::alive)),
     Route::new("GET", "/ready", Public, |of| on(of, health::ready)),
     Route::new("GET", "/metrics", Public, |of| on(of, metrics::text)),

@@ -5,6 +5,7 @@ use super::{
     answer::{answer, replayed},
     body,
     key::key,
+    limits::Place,
     params::Params,
 };
 use crate::{
@@ -15,19 +16,23 @@ use crate::{
     },
 };
 use axum::{
-    Json,
+    Extension, Json,
+    body::Body,
     extract::{FromRequest, FromRequestParts, State},
     response::{IntoResponse, Response},
 };
 use callboard_core::{id::RunId, workflow::view::RunView};
+use futures::StreamExt;
+use http::header;
 
 /// `GET /api/v1/runs`.
 pub async fn list(
     State(gateway): State<Gateway>,
     principal: Principal,
     Params(of): Params<Page>,
-    Params(filter): Params<Filter>,
+    Params(fields): Params<Vec<(String, String)>>,
 ) -> Result<Json<Items<RunItem>>, Error> {
+    let filter = Filter::read(&fields)?;
     Ok(Json(gateway.operations.list_runs(&principal, &of, filter).await?))
 }
 
@@ -53,6 +58,27 @@ pub async fn steps(
 ) -> Result<Response, Error> {
     let (page, room) = gateway.operations.steps(&principal, &trace, &run, &of, &changes, &which).await?;
     answer(&page, room)
+}
+
+/// `GET /api/v1/runs/{id}/export`.
+pub async fn export(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Extension(place): Extension<Place>,
+    trace: Trace,
+    Id(run): Id<RunId>,
+) -> Result<Response, Error> {
+    let pieces = gateway.operations.export(&principal, &trace, &run).await?;
+    let place = place.lasting()?;
+    let pieces = pieces.map(move |piece| {
+        // Held as long as the file is sent.
+        let _ = &place;
+        piece.map_err(|refusal| std::io::Error::other(refusal.code.into_owned()))
+    });
+    let name = format!("attachment; filename=\"{}.json\"", run.name());
+    let headers =
+        [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, Body::from_stream(pieces)).into_response())
 }
 
 /// `POST /api/v1/runs/{id}/cancel`.

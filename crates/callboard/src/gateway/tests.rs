@@ -26,6 +26,7 @@ mod asked;
 mod described;
 mod doors;
 mod language;
+mod lists;
 mod promises;
 mod recorded;
 mod triggers;
@@ -98,6 +99,7 @@ impl Api {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told: Told::Here,
+                setup: Arc::default(),
                 access: Gatekeeper::new(access.clone(), b"", Vec::new()),
                 triggers: TriggerParts {
                     store: access,

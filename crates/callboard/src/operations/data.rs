@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Stored data of one answer; what is beyond stays a reference.
-const AT_MOST: u64 = 32 << 20;
+pub(super) const AT_MOST: u64 = 32 << 20;
 /// Values asked for at once.
 const AT_ONCE: usize = 64;
 

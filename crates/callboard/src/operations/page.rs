@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Items of a page unless the caller says otherwise.
 const DEFAULT: u32 = 100;
-const MOST: u32 = 1000;
+pub(super) const MOST: u32 = 1000;
 
 /// What of a list is asked for.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -87,7 +87,7 @@ pub fn seq(text: &str) -> Result<u64, Refusal> {
     seq.ok_or_else(|| Refusal::malformed("invalid_cursor", "the place in a history is a seq, a number"))
 }
 
-fn no_cursor() -> Refusal {
+pub(super) fn no_cursor() -> Refusal {
     Refusal::malformed("invalid_cursor", "this is no cursor of this list")
 }
 

@@ -89,6 +89,7 @@ impl Refusal {
             "trigger" => "unknown_trigger",
             "version" => "unknown_version",
             "value" => "unknown_value",
+            "agent" => "unknown_agent",
             _ => "not_found",
         };
         Self::new(Kind::NotFound, code, format!("there is no {what} {id}"))

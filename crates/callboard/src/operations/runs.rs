@@ -4,13 +4,13 @@
 //! catalog where journaling is batched; if the actor can't be reached, the catalog's picture has to do. After an
 //! operation the catalog is waited for, so that whoever operates and then reads sees what was done.
 
-use super::{Items, Kind, Operations, Page, Refusal, Watch, data::Data, page::page};
+use super::{Kind, Operations, Refusal, Watch, data::Data};
 use crate::access::Principal;
 use callboard_actors::{
     Live, Recorded,
     protocol::{Caller, NotCalled},
 };
-use callboard_catalog::{Catalog, RunFilter, RunRow};
+use callboard_catalog::{Catalog, RunRow};
 use callboard_core::{
     id::{RunId, WorkflowId},
     workflow::{
@@ -20,7 +20,7 @@ use callboard_core::{
 };
 use callboard_sidecar::Sidecar;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast;
@@ -50,15 +50,6 @@ pub struct Runs {
 /// The W3C `traceparent` of the calls that an operation makes.
 #[derive(Debug, Clone)]
 pub struct Trace(pub String);
-
-/// Which runs to list.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-pub struct Filter {
-    /// Those of a stored workflow.
-    pub workflow_id: Option<WorkflowId>,
-    /// Those of a status.
-    pub status: Option<String>,
-}
 
 /// A run, as far as it can be read.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -101,28 +92,16 @@ impl Operations {
         principal.owns(run)?;
         self.runs.read(trace, run).await
     }
+}
 
-    /// Returns a page of runs, newest first, as the catalog has them. A list shows no data: it may be large, and it is one
-    /// request away.
-    pub async fn list_runs(
-        &self,
-        principal: &Principal,
-        of: &Page,
-        filter: Filter,
-    ) -> Result<Items<RunItem>, Refusal> {
-        let (limit, project) = (of.limit()?, &principal.project);
-        let filter = RunFilter {
-            workflow_id: filter.workflow_id,
-            statuses: filter.status.into_iter().collect(),
-            ..RunFilter::default()
-        };
-        let rows = self.catalog.runs(project, filter, of.after_run(project)?.as_ref(), limit + 1).await?;
-        let (rows, next) = page(rows, limit, |row| row.id.name().to_owned());
-        // A run that can't be read must not hide others.
-        let line =
-            |row| summary(row).map_or_else(|_| RunItem::unreadable(row), |run| RunItem::of(run.line()));
-        Ok(Items { items: rows.iter().map(line).collect(), next })
-    }
+/// A run in a list. One that can't be read must not hide others.
+pub(super) fn line(row: &RunRow) -> RunItem {
+    summary(row).map_or_else(|_| RunItem::unreadable(row), |run| RunItem::of(run.line()))
+}
+
+/// A run in a cursor.
+pub(super) fn row_name(row: &RunRow) -> String {
+    row.id.name().to_owned()
 }
 
 impl Principal {
@@ -317,4 +296,9 @@ fn is_cut(run: &RunView) -> bool {
     let cut =
         |data: &Option<Value>| data.as_ref().is_some_and(|data| data.pointer("/unavailable/hash").is_some());
     cut(&run.input) || cut(&run.output)
+}
+
+/// Returns the node where a run failed.
+pub(super) fn error_node(row: &RunRow) -> Option<String> {
+    summary(row).ok()?.error?.node
 }

@@ -14,6 +14,7 @@ use crate::{
     Append, AppendError, Entry,
     append::{self, End, Place},
     sql::{run_id, signed},
+    survey, words,
 };
 use callboard_core::{Hash, id::RunId};
 use std::collections::HashSet;
@@ -23,15 +24,16 @@ use uuid::Uuid;
 const TRIES: u32 = 8;
 
 /// `$1` to `$16` have an element for each run: whose it is, where its history ended and ends, its row. `$17` to `$21` are
-/// entries, `$22` to `$24` values, each with its run's place among those. The places of runs that continued are returned.
+/// entries, `$22` to `$24` values, each with its run's place among those.
+/// `$25` and `$26` are of runs again: words, and what waits for a person. The places of runs that continued are returned.
 ///
 /// A run's first append makes its `run_ids` row, whose `created_at` is the month of everything of it. The row of a purged run
 /// follows its history; when to look at it again stays.
 const APPEND: &str = "
     with batch as materialized (
-        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) with ordinality
+        select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $25, $26) with ordinality
             as b(project, run, base_seq, base_hash, seq, hash, created_at, workflow_id, version, status, summary, last_at,
-                ended_at, retain_until, next_check_at, purging, n)
+                ended_at, retain_until, next_check_at, purging, words, asks, n)
         order by project, run
     ), begun as (
         insert into run_ids (project, run, seq, hash)
@@ -57,17 +59,27 @@ const APPEND: &str = "
         on conflict do nothing
     ), r as (
         insert into runs (run_created_at, project, run, created_at, workflow_id, version, status, summary, seq, last_at,
-            ended_at, retain_until, next_check_at, purging)
+            ended_at, retain_until, next_check_at, purging, asks)
         select run_created_at, project, run, created_at, workflow_id, version, status, summary, seq, last_at, ended_at,
-            retain_until, case when base_seq = 0 then coalesce(next_check_at, created_at) else next_check_at end, purging
+            retain_until, case when base_seq = 0 then coalesce(next_check_at, created_at) else next_check_at end, purging,
+            asks
         from ok
         on conflict (run_created_at, project, run) do update set
             workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
             summary = excluded.summary, seq = excluded.seq, last_at = greatest(runs.last_at, excluded.last_at),
             ended_at = excluded.ended_at, retain_until = excluded.retain_until, purging = excluded.purging,
+            asks = excluded.asks,
             next_check_at = case when runs.purged then runs.next_check_at
                 else coalesce(excluded.next_check_at, runs.next_check_at) end
         where not runs.purged or excluded.seq > runs.seq
+        returning run_created_at, project, run, created_at
+    ), w as (
+        insert into run_words (run_created_at, project, run, created_at, words)
+        select run_created_at, project, run, r.created_at, array_to_tsvector(string_to_array(o.words, ' '))
+        from r join ok o using (run_created_at, project, run)
+        where o.base_seq = 0 or o.ended_at is not null
+        on conflict (run_created_at, project, run) do update set words = excluded.words
+        where run_words.words <> excluded.words
     )
     select n from ok";
 
@@ -112,6 +124,8 @@ pub(super) struct Batch<'a> {
     retain_until: Vec<Option<Moment>>,
     next_check_at: Vec<Option<Moment>>,
     purging: Vec<bool>,
+    words: Vec<String>,
+    asks: Vec<String>,
     entries: Entries<'a>,
     values: Values<'a>,
 }
@@ -165,6 +179,8 @@ impl<'a> Batch<'a> {
         self.retain_until.push(Moment::of(row.retain_until));
         self.next_check_at.push(Moment::of(append.next_check_at));
         self.purging.push(row.purging);
+        self.words.push(words::of(append));
+        self.asks.push(survey::written(&row.asks));
         let n = signed(self.run.len() as u64);
         for entry in new {
             self.entries.n.push(n);
@@ -209,7 +225,9 @@ impl<'a> Batch<'a> {
             .bind(self.entries.event)
             .bind(self.values.n)
             .bind(self.values.key)
-            .bind(self.values.value);
+            .bind(self.values.value)
+            .bind(self.words)
+            .bind(self.asks);
         Ok(tx.scalars(query).await?.into_iter().collect())
     }
 }

@@ -28,11 +28,20 @@ const PLACE: &str = "
 const SEARCHES: usize = 16;
 
 const NEWEST: &str = " order by created_at desc, run desc limit ";
+const OLDEST: &str = " order by created_at, run limit ";
 
 /// Where a run stands in the order.
 pub(super) struct Place {
     created_at: Moment,
     run: RunId,
+}
+
+// === impl Place ===
+
+impl Place {
+    pub fn created_at(&self) -> Moment {
+        self.created_at
+    }
 }
 
 /// Returns where the run `after` stands; the inner nothing where none is named, the outer one where there is no such run.
@@ -46,7 +55,7 @@ pub(super) async fn place<C: AsConnection>(
     Ok(found.map(|(created_at,)| Some(Place { created_at, run: after.clone() })))
 }
 
-/// Runs, newest first. False if there can be none.
+/// Runs, by their creation. False if there can be none.
 ///
 /// A search by several statuses would have to be sorted; one search for each status, in order already, is only merged.
 pub(super) fn runs(
@@ -57,6 +66,7 @@ pub(super) fn runs(
     limit: u32,
 ) -> bool {
     let (project, limit) = (project.as_str(), i64::from(limit));
+    let order = if filter.oldest_first { OLDEST } else { NEWEST };
     let workflow = match &filter.workflow_id {
         Some(id) => match uuid_of(id) {
             Some(uuid) => Some(uuid),
@@ -69,7 +79,7 @@ pub(super) fn runs(
             query.push(if n > 0 { " union all (" } else { "(" });
             query.push(RUNS).push_bind(project).push(" and r.status = ").push_bind(status.as_str());
             created(query, filter, after);
-            query.push(NEWEST).push_bind(limit).push(")");
+            query.push(order).push_bind(limit).push(")");
         }
     } else {
         query.push(RUNS).push_bind(project);
@@ -82,7 +92,7 @@ pub(super) fn runs(
         }
         created(query, filter, after);
     }
-    query.push(NEWEST).push_bind(limit);
+    query.push(order).push_bind(limit);
     true
 }
 
@@ -112,7 +122,12 @@ fn created(query: &mut Query, filter: &RunFilter, after: Option<&Place>) {
         query.push(" and r.created_at < ").push_bind(Moment(to));
     }
     if let Some(after) = after {
-        query.push(" and (r.created_at, r.run) < (").push_bind(after.created_at);
+        let before = if filter.oldest_first {
+            " and (r.created_at, r.run) > ("
+        } else {
+            " and (r.created_at, r.run) < ("
+        };
+        query.push(before).push_bind(after.created_at);
         query.push(", ").push_bind(after.run.name().to_owned()).push(")");
     }
 }

@@ -1,9 +1,10 @@
 //! Appending to histories, many in one round trip. What may be appended, `crate::append` says.
 
-use super::{BEGIN, COMMIT, run_id, signed};
+use super::{BEGIN, COMMIT, places, run_id, signed};
 use crate::{
     Append, AppendError, Entry,
     append::{self, End, Place},
+    survey, words,
 };
 use callboard_core::{
     Hash,
@@ -43,17 +44,18 @@ macro_rules! group {
         select value ->> 0, value ->> 1, value ->> 2, unhex(value ->> 3), value ->> 4 from json_each($1);
     insert into runs
         (project, id, workflow_id, version, status, summary, seq, last_at, created_at, ended_at, retain_until,
-        next_check_at, purging)
+        next_check_at, purging, words, place, asks)
     select
         value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
     from json_each($2) where true
     on conflict (project, id) do update set
         workflow_id = excluded.workflow_id, version = excluded.version, status = excluded.status,
         summary = excluded.summary, seq = excluded.seq, last_at = max(last_at, excluded.last_at),
         ended_at = excluded.ended_at, retain_until = excluded.retain_until,
         next_check_at = iif(purged, next_check_at, coalesce(excluded.next_check_at, next_check_at)),
-        purging = excluded.purging
+        purging = excluded.purging, asks = excluded.asks,
+        words = iif(excluded.ended_at is null, words, excluded.words)
     where excluded.seq > seq or excluded.seq = seq and not purged;
     update runs set cleaned_seq = seq, next_check_at = retain_until
     from (select value from json_each($3)) as mark
@@ -93,6 +95,9 @@ struct Row<'a>(
     Option<i64>,
     Option<i64>,
     u8,
+    String,
+    i64,
+    String,
 );
 
 // === impl Batch ===
@@ -193,6 +198,9 @@ fn row(append: &Append, end: End) -> Row<'_> {
         row.retain_until.map(|t| t.0),
         append.next_check_at.or(at_once).map(|t| t.0),
         row.purging.into(),
+        words::of(append),
+        places::of(append),
+        survey::written(&row.asks),
     )
 }
 

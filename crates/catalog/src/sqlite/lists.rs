@@ -3,7 +3,8 @@
 //! A condition that is not asked for is not there (`$1 is null or …` would not use an index), so each list is read
 //! off an index from its cursor on, in order. `tests` asks SQLite whether it is, for every combination.
 
-use crate::RunFilter;
+use super::places;
+use crate::{AskedPlace, RunFilter, Search};
 use callboard_core::id::{ProjectId, RunId, WorkflowId};
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -13,7 +14,23 @@ const RUNS: &str = "
     select project, id, workflow_id, version, status, summary, seq, created_at, ended_at, next_check_at, cleaned_seq, purged
     from runs where project = ";
 
+const RUNS_WITH_WORDS: &str = "
+    select project, id, workflow_id, version, status, summary, seq, created_at, ended_at, next_check_at, cleaned_seq, purged, place,
+        words
+    from runs where project = ";
+
 const OPEN_RUNS: &str = "select id, next_check_at, last_at from runs where project = ";
+
+const ASKED: &str = "select run, step, since, asked from approvals where project = ";
+
+/// The outer table is the index of words: it is read from the newest run on, and each run looked up.
+const WITH_WORDS: &str = "
+    select r.project, r.id, r.workflow_id, r.version, r.status, r.summary, r.seq, r.created_at, r.ended_at, r.next_check_at,
+        r.cleaned_seq, r.purged
+    from run_words w cross join runs r on r.place = w.rowid and r.project = ";
+
+/// The newest runs that are looked through for words before the index of words is asked.
+const LOOKED: u32 = 5000;
 
 /// Searches whose results are merged; with more statuses than this, a list is looked through for them.
 const SEARCHES: usize = 16;
@@ -23,7 +40,7 @@ pub(super) fn run(query: &mut Query, id: &RunId) {
     query.push(RUNS).push_bind(id.project().as_str()).push(" and id = ").push_bind(id.name());
 }
 
-/// Runs, newest first.
+/// Runs, by their creation.
 ///
 /// A search by several statuses would have to be sorted; one search for each status, in order already, is only merged.
 /// Those of a workflow are looked through instead: that takes one index less to write, and they are fewer.
@@ -56,7 +73,71 @@ pub(super) fn runs(
         }
         created(query, filter, after);
     }
-    query.push(" order by created_at desc, id desc limit ").push_bind(limit);
+    let order = if filter.oldest_first {
+        " order by created_at, id limit "
+    } else {
+        " order by created_at desc, id desc limit "
+    };
+    query.push(order).push_bind(limit);
+}
+
+/// Those of the newest runs that have these words, newest first.
+pub(super) fn newest_with(
+    query: &mut Query,
+    project: &ProjectId,
+    search: &Search,
+    after: Option<&RunId>,
+    limit: u32,
+) {
+    query.push("select * from (").push(RUNS_WITH_WORDS).push_bind(project.as_str());
+    span(query, "place", search, after);
+    query.push(" order by place desc limit ").push_bind(LOOKED).push(") where true");
+    for word in search.words.iter() {
+        query.push(" and instr(' ' || words, ").push_bind(format!(" {word}")).push(") > 0");
+    }
+    if let Some(workflow) = &search.workflow_id {
+        query.push(" and workflow_id = ").push_bind(workflow.as_str());
+    }
+    query.push(" order by place desc limit ").push_bind(limit);
+}
+
+/// Runs that have these words, newest first.
+pub(super) fn with_words(
+    query: &mut Query,
+    project: &ProjectId,
+    matches: &str,
+    search: &Search,
+    after: Option<&RunId>,
+    limit: u32,
+) {
+    query.push(WITH_WORDS).push_bind(project.as_str());
+    query.push(" where w.run_words match ").push_bind(matches.to_owned());
+    span(query, "w.rowid", search, after);
+    query.push(" order by w.rowid desc limit ").push_bind(limit);
+}
+
+/// What waits for a person, the longest first.
+pub(super) fn asked(query: &mut Query, project: &ProjectId, after: Option<&AskedPlace>, limit: u32) {
+    query.push(ASKED).push_bind(project.as_str());
+    if let Some(AskedPlace { since, run, step }) = after {
+        query.push(" and (since, run, step) > (").push_bind(since.0).push(", ");
+        query.push_bind(run.name()).push(", ").push_bind(step).push(")");
+    }
+    query.push(" order by since, run, step limit ").push_bind(limit);
+}
+
+/// The span of time as places, and the cursor.
+fn span(query: &mut Query, column: &'static str, search: &Search, after: Option<&RunId>) {
+    if let Some(from) = search.from {
+        query.push(format!(" and {column} >= ")).push_bind(places::first(from));
+    }
+    if let Some(to) = search.to {
+        query.push(format!(" and {column} < ")).push_bind(places::first(to));
+    }
+    if let Some(after) = after {
+        query.push(format!(" and {column} < (select place from runs where project = "));
+        query.push_bind(after.project().as_str()).push(" and id = ").push_bind(after.name()).push(")");
+    }
 }
 
 /// Runs of a status, oldest first.
@@ -92,16 +173,20 @@ pub(super) fn workflows(
 
 /// The span of time, and the cursor.
 fn created(query: &mut Query, filter: &RunFilter, after: Option<&RunId>) {
+    // Each end can be searched for once. The cursor is the nearer one; the plus says so.
+    let has_cursor = after.is_some();
     if let Some(from) = filter.from {
-        query.push(" and created_at >= ").push_bind(from.0);
+        let column =
+            if has_cursor && filter.oldest_first { " and +created_at >= " } else { " and created_at >= " };
+        query.push(column).push_bind(from.0);
     }
     if let Some(to) = filter.to {
-        // One end can be searched for. The cursor is the nearer one; the plus says so.
-        let column = if after.is_some() { " and +created_at < " } else { " and created_at < " };
+        let column =
+            if has_cursor && !filter.oldest_first { " and +created_at < " } else { " and created_at < " };
         query.push(column).push_bind(to.0);
     }
     if let Some(after) = after {
-        query.push(" and (created_at, id) < ");
+        query.push(if filter.oldest_first { " and (created_at, id) > " } else { " and (created_at, id) < " });
         place(query, after);
     }
 }

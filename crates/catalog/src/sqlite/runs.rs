@@ -28,7 +28,7 @@ const VALUES: &str =
 type TipRow = (u64, Vec<u8>, Option<Vec<u8>>, bool, bool, u64);
 
 /// A row of `runs`.
-struct Row {
+pub(super) struct Row {
     project: String,
     id: String,
     workflow_id: Option<String>,

@@ -196,7 +196,7 @@ pub(crate) async fn runs_are_listed_by_statuses_and_span_over_all_workflows(cata
     let ids = async |statuses: &[String], span: (Option<i64>, Option<i64>), after: Option<usize>, limit| {
         let statuses = statuses.iter().cloned().collect();
         let (from, to) = (span.0.map(at), span.1.map(at));
-        let filter = RunFilter { workflow_id: None, statuses, from, to };
+        let filter = RunFilter { statuses, from, to, ..RunFilter::default() };
         let rows = catalog.runs(&ProjectId::DEFAULT, filter, after.map(|n| &runs[n]), limit).await.unwrap();
         rows.into_iter().map(|r| runs.iter().position(|id| *id == r.id).unwrap()).collect::<Vec<_>>()
     };

@@ -9,12 +9,13 @@ mod triggers;
 
 use super::{at, batch, hash};
 use crate::{
-    Answer, Answering, Append, AppendError, Catalog, Change, EarlyMessage, Error, NewVersion, NewWorkflow,
-    Provenance, Request, RunFilter,
+    Answer, Answering, Append, AppendError, Asking, Catalog, Change, EarlyMessage, Error, NewVersion,
+    NewWorkflow, Provenance, Request, RunFilter, Search, UsageBy, UsageSpan, Used, Words,
 };
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
+    call::Usage,
     id::{ProjectId, RunId, WorkflowId},
 };
 use serde_json::{Map, json};
@@ -32,6 +33,7 @@ pub struct Chance {
 }
 
 const STATUSES: [&str; 5] = ["running", "waiting", "completed", "failed", "it's \"odd\""];
+const NAMES: [&str; 4] = ["ship goods", "Ship a letter", "let it be", "über \"all\""];
 
 impl Chance {
     pub fn new(seed: u64) -> Self {
@@ -111,6 +113,12 @@ impl Chance {
         append.row.ended_at = self.maybe(Self::instant);
         append.row.retain_until = self.maybe(Self::instant);
         append.row.purging = self.one_in(10);
+        append.row.name = self.pick(&NAMES).to_owned();
+        append.row.error = self.one_in(3).then(|| self.pick(&NAMES).to_uppercase());
+        for n in 0..self.roll(3) {
+            let asked = format!(r#"{{"n":{}}}"#, self.roll(9));
+            append.row.asks.push(Asking { step: format!("1.n{n}."), since: self.instant(), asked });
+        }
         append
     }
 
@@ -120,6 +128,7 @@ impl Chance {
             statuses: (0..self.roll(4)).map(|_| self.pick(&STATUSES).to_owned()).collect(),
             from: self.one_in(3).then(|| self.instant()),
             to: self.one_in(3).then(|| self.instant()),
+            oldest_first: self.one_in(3),
         }
     }
 }
@@ -142,7 +151,7 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
     }
     let (run, project, workflow) = (chance.run(), chance.project(), chance.workflow());
     let limit = u32::try_from(chance.roll(6)).unwrap();
-    match chance.roll(28) {
+    match chance.roll(31) {
         0..=7 => {
             let end = one.tip(&run, None).await.ok().flatten().map_or(0, |tip| tip.seq);
             let append = chance.append(run, end);
@@ -223,6 +232,8 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
         }
         24 => early(chance, run, one, other).await,
         25 | 26 => drafts::ask(chance, (project, workflow), one, other).await,
+        27 | 28 => survey(chance, project, one, other).await,
+        29 => meter(chance, run, one, other).await,
         _ => match chance.roll(3) {
             0 if chance.one_in(6) => {
                 both!(format!("hide {project} {workflow}"), c => c.hide_workflow(&project, &workflow))
@@ -237,6 +248,57 @@ pub async fn call(chance: &mut Chance, one: &dyn Catalog, other: &dyn Catalog) -
             }
         },
     }
+}
+
+/// What is asked over all runs.
+async fn survey(
+    chance: &mut Chance,
+    project: ProjectId,
+    one: &dyn Catalog,
+    other: &dyn Catalog,
+) -> [String; 2] {
+    let text = chance.pick(&["ship", "let", "LE be", "goods", "run", "ü", "nobody"]);
+    let search = Search {
+        words: Words::parse(text).unwrap(),
+        workflow_id: chance.one_in(3).then(|| chance.workflow()),
+        from: chance.one_in(3).then(|| chance.instant()),
+        to: chance.one_in(3).then(|| chance.instant()),
+    };
+    let (limit, searched) = (u32::try_from(chance.roll(6)).unwrap(), chance.one_in(2));
+    let mut answers = [String::new(), String::new()];
+    for (catalog, answer) in [one, other].into_iter().zip(&mut answers) {
+        let what = if searched {
+            // Which of two that began in one millisecond comes first is nobody's promise: all are asked for.
+            let mut found = catalog.search_runs(&project, search.clone(), None, 10_000).await.unwrap();
+            found.sort_by_key(|row| (row.created_at, row.id.clone()));
+            format!("{found:?}")
+        } else {
+            let count = catalog.count_asked(&project).await.unwrap();
+            format!("{count} {}", told(catalog.asked(&project, None, limit).await))
+        };
+        *answer = format!("survey {project} {search:?} {limit}: {what}");
+    }
+    answers
+}
+
+/// What was used, added and summed up.
+async fn meter(chance: &mut Chance, run: RunId, one: &dyn Catalog, other: &dyn Catalog) -> [String; 2] {
+    let by = [UsageBy::Day, UsageBy::Workflow, UsageBy::Agent, UsageBy::Model];
+    let by: Vec<_> = by.into_iter().filter(|_| chance.one_in(2)).collect();
+    let (from, to) = (chance.roll(4), chance.roll(6));
+    let day = format!("2027-01-0{}", 1 + chance.roll(5));
+    let name = chance.pick(&["a", "b", "'"]).to_owned();
+    let usage = Usage { calls: chance.roll(9), ..Usage::default() };
+    let used = Used { day: day.clone(), agent: name.clone(), model: name, usage, ..Used::default() };
+    let span = UsageSpan { from: "2027-01-02".to_owned(), to: day, by };
+    let mut answers = [String::new(), String::new()];
+    for (catalog, answer) in [one, other].into_iter().zip(&mut answers) {
+        let counted = told(catalog.count(&run, from, to, vec![used.clone()]).await);
+        let up_to = told(catalog.counted(&run).await);
+        let sums = told(catalog.usage(run.project(), span.clone(), 0, 4).await);
+        *answer = format!("meter {run} {from} {to} {used:?} {span:?}: {counted} {up_to} {sums}");
+    }
+    answers
 }
 
 /// Messages that came too early, kept, taken out and forgotten.

@@ -51,6 +51,7 @@ pub(crate) async fn a_row_reads_as_it_was_projected(catalog: &dyn Catalog) {
         ended_at: Some(at(9)),
         retain_until: Some(at(99)),
         purging: false,
+        ..RunProjection::default()
     };
     let row = RunRow {
         id: run.clone(),

@@ -1,6 +1,7 @@
 //! What people see of a run: the run itself, its events, its steps. Each is made only here, for every caller and
 //! every transport.
 
+mod asked;
 mod drawing;
 mod event;
 mod overlay;
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+pub use asked::{Asked, AskedView, Question};
 pub use event::{EventView, Telling};
 pub use overlay::{EdgeOverlay, NodeOverlay, Overlay, OverlayView, Rounds};
 pub use shape::{Shape, is_within};

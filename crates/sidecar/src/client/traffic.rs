@@ -17,9 +17,10 @@ pub enum Call {
     RegisterReminder,
     UnregisterReminder,
     GetSecret,
+    SecretNames,
 }
 
-const CALLS: [Call; 11] = [
+const CALLS: [Call; 12] = [
     Call::Metadata,
     Call::Get,
     Call::GetBulk,
@@ -31,6 +32,7 @@ const CALLS: [Call; 11] = [
     Call::RegisterReminder,
     Call::UnregisterReminder,
     Call::GetSecret,
+    Call::SecretNames,
 ];
 
 /// A reading of the counters.

@@ -32,6 +32,7 @@ pub const CODES: [(u16, &[&str]); 19] = [
             "unknown_project",
             "unknown_trigger",
             "unknown_value",
+            "unknown_agent",
             "unknown_route",
             "unknown_node",
             "unknown_method",

@@ -3,15 +3,17 @@
 use super::super::{
     error::ProblemDetails,
     events::Since,
-    health::{Alive, Ready},
+    health::{Alive, Checks, Ready},
     starts::Wait,
     workflows::Saving,
 };
 use crate::operations::{
-    Approve, AskRename, AskScope, AuditLine, Changes, CheckedView, Evaluate, Evaluated, Filter, Items,
-    KeyMade, KeyView, Listed, Me, NewKey, NewProject, NodeKindView, Nothing, OfGeneration, OverlayAnswer,
-    Page, ProjectView, ReferenceView, RenamedView, Rerun, RotateKey, RunDefinitionView, RunItem, Saved,
-    ScopeView, Signal, Start, StartInline, StartedView, StepsPage, Ways, Which, WorkflowLine, WorkflowView,
+    About, AgentView, ApprovalsPage, Approve, AskRename, AskScope, AuditLine, BulkCancel, BulkRerun, BulkView,
+    Changes, CheckedView, Evaluate, Evaluated, ExportedRun, Filter, Items, KeyMade, KeyView, Listed, Me,
+    NewKey, NewProject, NodeKindView, Nothing, OfGeneration, OverlayAnswer, Page, ProjectView, ProviderView,
+    ReferenceView, RenamedView, Rerun, RotateKey, RunDefinitionView, RunItem, Saved, ScopeView, SecretNames,
+    Signal, Start, StartInline, StartedView, StepsPage, ToolView, UsageAsked, UsagePage, Ways, Which,
+    WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -69,6 +71,8 @@ pub enum Content {
     Text,
     /// JSON of this type, or a document in YAML.
     Document(Of),
+    /// A file of this type.
+    File(&'static str),
     /// JSON of one of two types.
     Either(Of, Of),
 }
@@ -137,6 +141,12 @@ const RUN: &[Answer] = &[Answer {
     content: Content::Json(of::<RunView>()),
     headers: AGAIN,
 }];
+const EACH: &[Answer] = &[Answer {
+    status: 200,
+    description: "What became of each run.",
+    content: Content::Json(of::<BulkView>()),
+    headers: AGAIN,
+}];
 const STARTED: &[Answer] = &[Answer {
     status: 200,
     description: "The run is recorded; with `wait` the whole run.",
@@ -163,6 +173,22 @@ const fn operation(
         body: Body::Json { of, required },
         answers: RUN,
         refusals: OPERATES,
+    }
+}
+
+/// An operation on many runs.
+const fn bulk(path: &'static str, id: &'static str, summary: &'static str, of: Of) -> Route {
+    Route {
+        method: "post",
+        path,
+        tag: "runs",
+        id,
+        summary,
+        query: NO_QUERY,
+        headers: KEY,
+        body: Body::Json { of, required: true },
+        answers: EACH,
+        refusals: &[408, 413, 415, 422],
     }
 }
 
@@ -312,7 +338,7 @@ pub const ROUTES: &[Route] = &[
         "/api/v1/runs",
         "runs",
         "listRuns",
-        "Runs, newest first, without input and output",
+        "Runs, by their creation, without input and output",
         &[of::<Page>(), of::<Filter>()],
         &[ok("A page.", Content::Json(of::<Items<RunItem>>()))],
     ),
@@ -443,6 +469,90 @@ pub const ROUTES: &[Route] = &[
             ],
         )
     },
+    read(
+        "/api/v1/runs/{id}/export",
+        "runs",
+        "exportRun",
+        "The run with its whole history, as one file",
+        NO_QUERY,
+        &[ok("`format`, `run` and `events`.", Content::Json(of::<ExportedRun>()))],
+    ),
+    bulk(
+        "/api/v1/runs/cancel",
+        "cancelRuns",
+        "Ends runs: those named, or those of a workflow or status",
+        of::<BulkCancel>(),
+    ),
+    bulk(
+        "/api/v1/runs/rerun",
+        "rerunRuns",
+        "Ended runs run again: those named, or those of a workflow or status",
+        of::<BulkRerun>(),
+    ),
+    read(
+        "/api/v1/approvals",
+        "approvals",
+        "listApprovals",
+        "What waits for a person, over all runs, the longest first",
+        PAGED,
+        &[ok("A page.", Content::Json(of::<ApprovalsPage>()))],
+    ),
+    read(
+        "/api/v1/usage",
+        "usage",
+        "getUsage",
+        "What ended runs used, by day, workflow, agent and model",
+        &[of::<Page>(), of::<UsageAsked>()],
+        &[ok("Sums.", Content::Json(of::<UsagePage>()))],
+    ),
+    read(
+        "/api/v1/about",
+        "server",
+        "getAbout",
+        "The server: its version, clock, roles, limits and health",
+        NO_QUERY,
+        &[ok("The server.", Content::Json(of::<About<Checks>>()))],
+    ),
+    read(
+        "/api/v1/secrets",
+        "project",
+        "listSecrets",
+        "Names of the secrets that definitions of the project may use",
+        NO_QUERY,
+        &[ok("All of them.", Content::Json(of::<SecretNames>()))],
+    ),
+    read(
+        "/api/v1/tools",
+        "project",
+        "listTools",
+        "Tools that agents may have",
+        NO_QUERY,
+        &[ok("All of them.", Content::Json(of::<Items<ToolView>>()))],
+    ),
+    read(
+        "/api/v1/ai/models",
+        "project",
+        "listModels",
+        "Providers of models that the project may ask",
+        NO_QUERY,
+        &[ok("All of them.", Content::Json(of::<Items<ProviderView>>()))],
+    ),
+    read(
+        "/api/v1/ai/agents",
+        "project",
+        "listAgents",
+        "Agents, by their names",
+        PAGED,
+        &[ok("A page.", Content::Json(of::<Items<AgentView>>()))],
+    ),
+    read(
+        "/api/v1/ai/agents/{id}",
+        "project",
+        "getAgent",
+        "An agent",
+        NO_QUERY,
+        &[ok("The agent.", Content::Json(of::<AgentView>()))],
+    ),
     read(
         "/api/v1/expressions/reference",
         "language",
@@ -602,6 +712,30 @@ pub const ROUTES: &[Route] = &[
         "This description",
         NO_QUERY,
         &[ok("An OpenAPI document.", Content::Json(|_| Schema::from(true)))],
+    ),
+    read(
+        "/docs",
+        "server",
+        "getExplorer",
+        "A page that shows this description",
+        NO_QUERY,
+        &[ok("The page.", Content::File("text/html"))],
+    ),
+    read(
+        "/docs/explorer.css",
+        "server",
+        "getExplorerStyle",
+        "The style of that page",
+        NO_QUERY,
+        &[ok("The style.", Content::File("text/css"))],
+    ),
+    read(
+        "/docs/explorer.js",
+        "server",
+        "getExplorerScript",
+        "The script of that page",
+        NO_QUERY,
+        &[ok("The script.", Content::File("text/javascript"))],
     ),
     read("/api/v1/health", "server", "getHealthOfApi", "Alive", NO_QUERY, ALIVE),
     read("/health", "server", "getHealth", "Alive", NO_QUERY, ALIVE),

@@ -10,13 +10,15 @@ enum By {
     Catalog,
     /// The run, beside its last operations.
     Run,
+    /// Each of several runs.
+    Each,
     /// The run's id, which is made of the key; what it was started with is compared.
     Start,
     /// What is made: its id is made of the key, and what it was made with is compared.
     Name,
 }
 
-const PROMISES: [(&str, &str, By); 17] = [
+const PROMISES: [(&str, &str, By); 19] = [
     ("post", "/api/v1/workflows", By::Catalog),
     ("put", "/api/v1/workflows/{id}", By::Catalog),
     ("delete", "/api/v1/workflows/{id}", By::Catalog),
@@ -32,6 +34,8 @@ const PROMISES: [(&str, &str, By); 17] = [
     ("post", "/api/v1/runs/{id}/signal", By::Run),
     ("post", "/api/v1/runs/{id}/approve", By::Run),
     ("post", "/api/v1/runs/{id}/rerun", By::Run),
+    ("post", "/api/v1/runs/cancel", By::Each),
+    ("post", "/api/v1/runs/rerun", By::Each),
     ("post", "/api/v1/triggers", By::Name),
     ("post", "/api/v1/triggers/{id}/fire", By::Name),
 ];

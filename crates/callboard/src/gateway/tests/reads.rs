@@ -3,9 +3,10 @@
 use super::*;
 use async_trait::async_trait;
 use callboard_catalog::{
-    Answering, Append, AppendError, Change, Definitions, Draft, Drafts, Early, EarlyMessage, Entry,
-    Error as CatalogError, Expected, Idempotency, Journal, Keys, NO_HASH, NewDraft, NewVersion, NewWorkflow,
-    Once, OpenRun, Pins, Renaming, RunFilter, RunProjection, RunRow, Signing, Sweep, Tip, Version, Workflow,
+    Answering, Append, AppendError, AskedPlace, AskedRow, Change, Definitions, Draft, Drafts, Early,
+    EarlyMessage, Entry, Error as CatalogError, Expected, Idempotency, Journal, Keys, Meter, NO_HASH,
+    NewDraft, NewVersion, NewWorkflow, Once, OpenRun, Pins, Renaming, RunFilter, RunProjection, RunRow,
+    Search, Signing, Survey, Sweep, Tip, UsageSpan, Used, Version, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -423,4 +424,41 @@ async fn a_definition_of_too_many_values_is_refused_before_it_is_built() {
     let fine = format!(r#"{{"name": "n", "nodes": [], "metadata": {{"a": [{}[]]}}}}"#, "[],".repeat(1000));
     let made = api.send(request(Method::POST, "/api/v1/workflows", Some("application/json"), &fine)).await;
     assert_eq!(made.status, 201, "{}", made.body);
+}
+
+#[async_trait]
+impl Survey for Growing {
+    async fn search_runs(
+        &self,
+        _: &ProjectId,
+        _: Search,
+        _: Option<&RunId>,
+        _: u32,
+    ) -> Result<Vec<RunRow>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn asked(
+        &self,
+        _: &ProjectId,
+        _: Option<&AskedPlace>,
+        _: u32,
+    ) -> Result<Vec<AskedRow>, CatalogError> {
+        Ok(Vec::new())
+    }
+    async fn count_asked(&self, _: &ProjectId) -> Result<u64, CatalogError> {
+        Ok(0)
+    }
+}
+
+#[async_trait]
+impl Meter for Growing {
+    async fn counted(&self, _: &RunId) -> Result<Option<u64>, CatalogError> {
+        Ok(None)
+    }
+    async fn count(&self, _: &RunId, _: u64, _: u64, _: Vec<Used>) -> Result<bool, CatalogError> {
+        Ok(false)
+    }
+    async fn usage(&self, _: &ProjectId, _: UsageSpan, _: u32, _: u32) -> Result<Vec<Used>, CatalogError> {
+        Ok(Vec::new())
+    }
 }

@@ -9,6 +9,7 @@ use callboard_core::{
     id::{ProjectId, RunId, WorkflowId},
 };
 use sqlx::{Connection as _, Row as _, SqliteConnection};
+use std::collections::BTreeSet;
 
 async fn database() -> SqliteConnection {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
@@ -39,8 +40,11 @@ fn filters() -> Vec<RunFilter> {
         for statuses in [0, 1, 2, 5, SEARCHES, SEARCHES + 1] {
             for from in [None, Some(Timestamp(1))] {
                 for to in [None, Some(Timestamp(9))] {
-                    let statuses = (0..statuses).map(|n| format!("status {n}")).collect();
-                    all.push(RunFilter { workflow_id: workflow_id.clone(), statuses, from, to });
+                    let statuses: BTreeSet<String> = (0..statuses).map(|n| format!("status {n}")).collect();
+                    for oldest_first in [false, true] {
+                        let (workflow_id, statuses) = (workflow_id.clone(), statuses.clone());
+                        all.push(RunFilter { workflow_id, statuses, from, to, oldest_first });
+                    }
                 }
             }
         }
