@@ -5,6 +5,7 @@
 //! an operation goes to the run's actor through the sidecar, a read there or to the catalog.
 
 mod audit;
+mod board;
 mod data;
 mod definitions;
 mod feed;
@@ -15,6 +16,7 @@ mod language;
 mod me;
 mod once;
 mod operate;
+mod outline;
 mod page;
 mod projection;
 mod projects;
@@ -35,13 +37,15 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use audit::AuditLine;
-pub use feed::{Cursor, News, RunFeed};
+pub use board::{Boards, Move, Moved};
+pub use feed::{Cursor, Followed, News, RunFeed};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use keys::{KeyMade, KeyView, NewKey, RotateKey, make_key, renew_key};
 pub use language::{Evaluate, Evaluated, NodeKindView};
 pub use me::{Me, Oidc, Ways};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
+pub use outline::{Outline, Shapes};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
 pub use projects::{NewProject, ProjectView};
@@ -88,6 +92,10 @@ pub struct Operations {
     /// Steps of runs that were asked for lately.
     pub projections: Projections,
     pub told: Told,
+    /// Runs that are followed, what their nodes are, and projects whose runs are watched.
+    pub feeds: Followed,
+    pub shapes: Shapes,
+    pub boards: Boards,
     /// Who may ask.
     pub access: Gatekeeper,
     /// Where a page has its tokens made.

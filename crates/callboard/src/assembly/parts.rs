@@ -6,7 +6,7 @@ use crate::{
     config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Readiness},
-    operations::{Heavy, Oidc, Operations, Projections, Runs, Told},
+    operations::{Boards, Followed, Heavy, Oidc, Operations, Projections, Runs, Shapes, Told},
     private,
     say::say,
 };
@@ -172,6 +172,9 @@ impl Parts {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told,
+                feeds: Followed::default(),
+                shapes: Shapes::default(),
+                boards: Boards::default(),
                 access: self.gatekeeper.clone(),
                 oidc: oidc(config),
                 stop: self.stop.clone(),

@@ -23,6 +23,7 @@ use tower::ServiceExt;
 mod asked;
 mod described;
 mod doors;
+mod feeds;
 mod language;
 mod promises;
 
@@ -30,6 +31,7 @@ struct Api {
     router: Router,
     catalog: Arc<dyn Catalog>,
     notices: broadcast::Sender<Recorded>,
+    operations: Operations,
     _folder: Option<TempDir>,
 }
 
@@ -93,6 +95,9 @@ impl Api {
                 heavy: Heavy::default(),
                 projections: Projections::default(),
                 told: Told::Here,
+                feeds: Default::default(),
+                shapes: Default::default(),
+                boards: Default::default(),
                 access: Gatekeeper::new(access, b"", Vec::new()),
                 oidc: None,
                 stop: stop.clone(),
@@ -102,7 +107,8 @@ impl Api {
             metrics: HttpMetrics::new(&registry).expect("metrics"),
             registry,
         };
-        Self { catalog, notices, router: gateway.router(), _folder: None }
+        let operations = gateway.operations.clone();
+        Self { catalog, notices, operations, router: gateway.router(), _folder: None }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
