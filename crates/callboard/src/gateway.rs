@@ -22,6 +22,7 @@ mod params;
 mod projects;
 mod routes;
 mod runs;
+mod sockets;
 mod starts;
 mod trace;
 mod workflows;
@@ -42,6 +43,7 @@ pub use health::Readiness;
 pub use limits::Limits;
 pub use metrics::HttpMetrics;
 pub use routes::{ROUTES, Route};
+pub use sockets::PATHS as SOCKETS;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -60,7 +62,7 @@ impl Gateway {
     pub fn router(self) -> Router {
         let api = self.routes(|route| !route.is_probe());
         let api = api.route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
-        self.finish(api)
+        self.finish(api.merge(sockets::router(&self.operations, &self.limits)))
     }
 
     /// Health and metrics only, for a process that serves no API.

@@ -15,6 +15,7 @@ mod history;
 mod http;
 mod kinds;
 mod large;
+mod live;
 mod pinned;
 mod places;
 mod providers;
