@@ -1,13 +1,11 @@
 //! What happens to runs, told over Socket.IO to its unmodified client, whatever becomes of the connection.
 
 mod client;
-mod slow;
 
 use super::{api::Api, users::Guarded, world::example};
 use crate::harness::{Callboard, Model, root};
 use client::Client;
 use serde_json::{Value, json};
-use slow::Slow;
 use std::time::{Duration, Instant};
 
 /// Rounds, one after the other, each of which waits for a moment.
@@ -250,44 +248,6 @@ async fn a_socket_sees_its_project_and_ends_with_its_credential() {
     let refused =
         rows["items"].as_array().expect("rows").iter().filter(|row| row["route"] == "socket connect");
     assert!(refused.count() >= 2, "{rows:#}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_reads_slowly_is_told_what_was_left_out_and_goes_on_from_there() {
-    let dev = Callboard::dev([""; 0]).await;
-    let api = Api::new(&dev.url, &dev.dapr_http());
-    let body = json!({"nodes": [{"id": "is_even", "type": "condition", "config": {"if": "item % 2 == 0"}}]});
-    let definition = json!({"name": "many", "nodes": [
-        {"id": "go", "type": "signal", "config": {"name": "go"}},
-        {"id": "each", "type": "for_each", "config": {"items": "input.items", "parallel": 10, "body": body}}
-    ], "edges": [{"source": "go", "target": "each"}]});
-    let items: Vec<u32> = (0..900).collect();
-    let run = api.run(&definition, json!({"items": items})).await;
-    let mut slow = Slow::connect(dev.url.trim_start_matches("http://").parse().expect("an address")).await;
-    slow.emit("subscribe", json!({"runId": run, "after": 0})).await;
-    api.operate(&run, "signal", json!({"name": "go"})).await;
-    api.until(&run, "completed").await;
-    // So long a message waits for room, and a little longer.
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    let whole = api.history(&run).await.len() as u64;
-    let (mut last, mut left_out) = (0, 0);
-    while last < whole {
-        let (name, body) = tokio::time::timeout(Duration::from_secs(30), slow.next()).await.expect("news");
-        let seq = body["seq"].as_u64().expect("a seq");
-        match name.as_str() {
-            "resync" => {
-                assert_eq!(body["runId"], json!(run));
-                left_out += seq - last;
-                last = seq;
-            }
-            "agent:update" => {}
-            _ => {
-                assert_eq!(seq, last + 1, "{name} {body:#}");
-                last = seq;
-            }
-        }
-    }
-    assert!(left_out > 0, "all {whole} events found room");
 }
 
 /// `CALLBOARD_MEASURE=1`: five hundred sockets on one run.

@@ -70,10 +70,13 @@ struct Run {
 
 /// What a client asks for: one of a workflow's runs that have not ended, a run, and what begins and ends in the project.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 struct Wanted {
-    workflow_id: Option<String>,
-    run_id: Option<String>,
+    #[serde(rename = "workflowId")]
+    workflow: Option<String>,
+    /// As whoever asks calls it.
+    #[serde(rename = "runId")]
+    run: Option<String>,
     /// Of a run: the last seq that the client knows. Without it, it is told what comes from now on.
     after: Option<u64>,
     #[expect(dead_code, reason = "that it is there says all, and is checked by the schema")]
@@ -201,14 +204,14 @@ impl Session {
 
     /// Reads what is asked for. What nobody can have, or have here, is unknown.
     fn subject(&self, body: Value) -> Result<Subject, Refusal> {
-        let Wanted { workflow_id, run_id, after, .. } = operations::read(Some(body))?;
-        if let Some(text) = run_id {
+        let Wanted { workflow, run, after, .. } = operations::read(Some(body))?;
+        if let Some(text) = run {
             let run = RunId::called(&self.principal.project, &text);
             return run
                 .map(|run| Subject::Run(run, after))
                 .ok_or_else(|| Refusal::not_found("run", "of this id"));
         }
-        match workflow_id.map(|text| text.parse()) {
+        match workflow.map(|text| text.parse()) {
             Some(Ok(workflow)) => Ok(Subject::Workflow(workflow)),
             Some(Err(_)) => Err(Refusal::not_found("workflow", "of this id")),
             None => Ok(Subject::Project),
