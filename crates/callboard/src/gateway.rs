@@ -9,6 +9,7 @@ mod audit;
 mod body;
 mod error;
 mod events;
+pub mod grpc;
 mod health;
 mod key;
 mod keys;
@@ -62,7 +63,9 @@ impl Gateway {
     pub fn router(self) -> Router {
         let api = self.routes(|route| !route.is_probe());
         let api = api.route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
-        self.finish(api.merge(sockets::router(&self.operations, &self.limits)))
+        let others = sockets::router(&self.operations, &self.limits);
+        let others = others.merge(grpc::router(&self.operations, &self.limits));
+        self.finish(api.merge(others))
     }
 
     /// Health and metrics only, for a process that serves no API.
@@ -89,8 +92,9 @@ impl Gateway {
 }
 
 /// A request that is refused before it has a route.
-pub fn refused(refusal: &Refusal, _: &HeaderMap) -> Response {
-    Error::new(refusal.status(), refusal.code(), refusal.to_string()).into_response()
+pub fn refused(refusal: &Refusal, headers: &HeaderMap) -> Response {
+    let error = Error::new(refusal.status(), refusal.code(), refusal.to_string());
+    if grpc::is_call(headers) { grpc::refusal(&error) } else { error.into_response() }
 }
 
 async fn no_route() -> Error {

@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod data;
 mod four_ways;
+mod grpc;
 mod history;
 mod http;
 mod kinds;
