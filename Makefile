@@ -33,6 +33,7 @@ test-dapr:
 	scripts/redis-ensure
 	scripts/postgres-ensure
 	scripts/python-ensure
+	scripts/node-ensure
 	scripts/browser-ensure
 	scripts/clock-ensure
 	scripts/manifests-ensure

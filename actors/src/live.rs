@@ -6,17 +6,23 @@
 
 pub(crate) mod bus;
 
-use callboard_core::{Timestamp, id::RunId};
+use callboard_core::{
+    Timestamp,
+    id::{ProjectId, RunId},
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::Hash,
     sync::Arc,
 };
 use tokio::sync::{Notify, broadcast};
 
 /// How many notices a slow listener may be behind before it is told that it lagged.
 const CAPACITY: usize = 64;
+/// Runs that have begun or ended, in one project.
+const MOVES: usize = 1024;
 /// Words come faster.
 const WORDS: usize = 1024;
 /// Words that wait for the bus, in bytes; what comes beyond is not heard elsewhere.
@@ -30,8 +36,9 @@ pub struct Live(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    recorded: Channels<Recorded>,
-    said: Channels<Said>,
+    recorded: Channels<RunId, Recorded>,
+    said: Channels<RunId, Said>,
+    moved: Channels<ProjectId, RunId>,
     /// Who listens in this process, for the others to know.
     here: Mutex<HashMap<RunId, Here>>,
     /// What is listened to in other processes.
@@ -90,8 +97,8 @@ struct Out {
     recorded: BTreeMap<RunId, u64>,
 }
 
-/// A channel for each run that somebody listens to.
-struct Channels<T>(Mutex<HashMap<RunId, broadcast::Sender<T>>>);
+/// A channel for each run, or project, that somebody listens to.
+struct Channels<K, T>(Mutex<HashMap<K, broadcast::Sender<T>>>);
 
 impl Live {
     /// Returns a receiver of notices. A listener that lags reads the history anyway.
@@ -109,6 +116,16 @@ impl Live {
             }
             self.0.news.notify_one();
         }
+    }
+
+    /// Returns a receiver of the project's runs that have just begun, or ended, in this process.
+    pub fn moves(&self, project: &ProjectId) -> broadcast::Receiver<RunId> {
+        self.0.moved.subscribe(project, MOVES)
+    }
+
+    /// A run has begun or ended.
+    pub fn moved(&self, run: &RunId) {
+        self.0.moved.send(run.project(), run.clone());
     }
 
     /// Returns a receiver of what the run's agents say. While there is one, models are asked to stream.
@@ -212,30 +229,30 @@ impl Out {
 
 // === impl Channels ===
 
-impl<T: Clone> Channels<T> {
-    fn subscribe(&self, run: &RunId, capacity: usize) -> broadcast::Receiver<T> {
-        let mut runs = self.0.lock();
+impl<K: Hash + Eq + Clone, T: Clone> Channels<K, T> {
+    fn subscribe(&self, to: &K, capacity: usize) -> broadcast::Receiver<T> {
+        let mut all = self.0.lock();
         // Whoever comes sweeps out what nobody listens to any more.
-        if runs.len() > 256 {
-            runs.retain(|_, sender| sender.receiver_count() > 0);
+        if all.len() > 256 {
+            all.retain(|_, sender| sender.receiver_count() > 0);
         }
-        runs.entry(run.clone()).or_insert_with(|| broadcast::channel(capacity).0).subscribe()
+        all.entry(to.clone()).or_insert_with(|| broadcast::channel(capacity).0).subscribe()
     }
 
-    fn send(&self, run: &RunId, value: T) {
-        let mut runs = self.0.lock();
-        let Some(sender) = runs.get(run) else { return };
+    fn send(&self, to: &K, value: T) {
+        let mut all = self.0.lock();
+        let Some(sender) = all.get(to) else { return };
         if sender.send(value).is_err() {
-            runs.remove(run);
+            all.remove(to);
         }
     }
 
-    fn is_heard(&self, run: &RunId) -> bool {
-        self.0.lock().get(run).is_some_and(|sender| sender.receiver_count() > 0)
+    fn is_heard(&self, of: &K) -> bool {
+        self.0.lock().get(of).is_some_and(|sender| sender.receiver_count() > 0)
     }
 }
 
-impl<T> Default for Channels<T> {
+impl<K, T> Default for Channels<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }

@@ -140,6 +140,7 @@ impl Outgoing {
         let Some(batch) = self.batch(run, touch) else { return Ok(()) };
         let appended: Vec<(u64, Hash)> = batch.entries.iter().map(|e| (e.seq, e.hash)).collect();
         let last = batch.last_seq();
+        let begins = batch.first_seq == 1;
         let bytes = batch.entries.iter().map(|e| e.event.len()).sum::<usize>()
             + batch.values.iter().map(|(key, data)| key.len() + data.len()).sum::<usize>()
             + batch.row.summary.len();
@@ -169,6 +170,9 @@ impl Outgoing {
         }
         if self.take_off(&row, appended, last) {
             services.live.notify(run, last, row.ended_at.is_some(), services.clock.now());
+            if begins || row.ended_at.is_some() {
+                services.live.moved(run);
+            }
         }
         Ok(())
     }

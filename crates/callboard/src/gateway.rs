@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod exchange;
 mod explorer;
+pub mod grpc;
 mod health;
 mod hooks;
 mod key;
@@ -32,6 +33,7 @@ mod recorded;
 mod routes;
 mod runs;
 mod setup;
+mod sockets;
 mod starts;
 mod trace;
 mod triggers;
@@ -56,6 +58,7 @@ pub use limits::Limits;
 pub use metrics::HttpMetrics;
 pub use page::Page;
 pub use routes::{ROUTES, Route};
+pub use sockets::PATHS as SOCKETS;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -76,7 +79,9 @@ impl Gateway {
     pub fn router(self) -> Router {
         let api = self.routes(|route| !route.is_probe());
         let api = api.route_layer(middleware::from_fn_with_state(self.limits.clone(), limits::admit));
-        self.finish(api)
+        let others = sockets::router(&self.operations, &self.limits);
+        let others = others.merge(grpc::router(&self.operations, &self.limits));
+        self.finish(api.merge(others))
     }
 
     /// Health and metrics only, for a process that serves no API.
@@ -103,8 +108,9 @@ impl Gateway {
 }
 
 /// A request that is refused before it has a route.
-pub fn refused(refusal: &Refusal, _: &HeaderMap) -> Response {
-    Error::new(refusal.status(), refusal.code(), refusal.to_string()).into_response()
+pub fn refused(refusal: &Refusal, headers: &HeaderMap) -> Response {
+    let error = Error::new(refusal.status(), refusal.code(), refusal.to_string());
+    if grpc::is_call(headers) { grpc::refusal(&error) } else { error.into_response() }
 }
 
 async fn no_route() -> Error {

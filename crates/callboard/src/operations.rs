@@ -6,6 +6,7 @@
 
 mod approvals;
 mod audit;
+mod board;
 mod bulk;
 mod cut;
 mod data;
@@ -26,6 +27,7 @@ mod me;
 mod occasions;
 mod once;
 mod operate;
+mod outline;
 mod overlay;
 mod page;
 mod projection;
@@ -54,12 +56,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use approvals::ApprovalsPage;
 pub use audit::AuditLine;
+pub use board::{Boards, Move, Moved};
 pub use bulk::{BulkCall, BulkCancel, BulkRerun, BulkView};
 pub use drafts::{DraftView, Edited, Publish};
 pub use editing::{AskRename, AskScope, ReferenceView, RenamedView, ScopeView};
 pub use exchange::{Duplicate, Exported};
 pub use export::ExportedRun;
-pub use feed::{Cursor, News, RunFeed};
+pub use feed::{Cursor, Followed, News, RunFeed};
 pub use finding::{Filter, Order};
 pub use heavy::{Heavy, Turn, off_the_reactor};
 pub use hooks::{Delivered, DeliveredView};
@@ -70,6 +73,7 @@ pub use me::{Me, Oidc, Ways};
 pub use occasions::{FireNow, TOGETHER};
 pub use once::{Answered, Changed, Naming};
 pub use operate::{Approve, Call, Nothing, Rerun, Signal};
+pub use outline::{Outline, Shapes};
 pub use overlay::{OfGeneration, OverlayAnswer};
 pub use page::{Items, Page, seq};
 pub use projection::Projections;
@@ -128,6 +132,10 @@ pub struct Operations {
     pub told: Told,
     /// What the settings say of the installation.
     pub setup: Arc<Setup>,
+    /// Runs that are followed, what their nodes are, and projects whose runs are watched.
+    pub feeds: Followed,
+    pub shapes: Shapes,
+    pub boards: Boards,
     /// Who may ask.
     pub access: Gatekeeper,
     /// What starts runs by itself.

@@ -29,7 +29,8 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves a router until `stop`; then takes no new connections, and returns once open ones have ended.
 ///
-/// Dropping it cuts all connections.
+/// Dropping it cuts all connections. One that has become something else than HTTP keeps its place here, and is ended by
+/// whoever has it now.
 pub fn serve(
     listener: TcpListener,
     router: Router,
@@ -55,14 +56,9 @@ pub fn serve(
             }
             let (called, peer) = (socket.local_addr().ok(), socket.peer_addr().ok());
             let here = Address { listened, called, peer };
-            let line = Line::new(&crowd);
-            let present = crowd.enter();
+            let line = Line::new(&crowd).taking(place);
             let door = Door::new(router.clone(), doors.clone(), here, refuse, line.clone());
-            let served = connection::serve(socket, line, door, servers.clone(), stop.clone());
-            connections.spawn(async move {
-                served.await;
-                drop((present, place));
-            });
+            connections.spawn(connection::serve(socket, line, door, servers.clone(), stop.clone()));
         }
         drop(intake);
         while connections.join_next().await.is_some() {}

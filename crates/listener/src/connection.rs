@@ -95,7 +95,8 @@ pub(crate) async fn serve<S>(
         // In boxes: whoever only waits does not have them.
         match protocol {
             Protocol::Http1 => {
-                let connection = servers.http1.serve_connection(TokioIo::new(socket), service);
+                let connection =
+                    servers.http1.serve_connection(TokioIo::new(socket), service).with_upgrades();
                 let Some(rest) = Box::pin(kept(connection, &line, &servers.doors.limits, &stop)).await else {
                     return;
                 };
@@ -151,9 +152,10 @@ where
     .await
 }
 
-/// Serves HTTP/1.1 to its end, or until it is worth more without a server: then returns what is left.
+/// Serves HTTP/1.1 to its end, until it speaks something else, which is then not ours any more, or until it is worth more
+/// without a server: then returns what is left.
 async fn kept<S>(
-    mut connection: http1::Connection<TokioIo<Watched<S>>, TowerToHyperService<Door>>,
+    mut connection: http1::UpgradeableConnection<TokioIo<Watched<S>>, TowerToHyperService<Door>>,
     line: &Line,
     limits: &Limits,
     stop: &CancellationToken,
@@ -164,7 +166,7 @@ where
     if !driven(Pin::new(&mut connection), line, limits, stop).await {
         return None;
     }
-    let parts = connection.into_parts();
+    let parts = connection.into_parts()?;
     if !parts.read_buf.is_empty() {
         line.begins();
     }
@@ -176,7 +178,7 @@ trait Served: Future<Output = hyper::Result<()>> {
     fn leave(self: Pin<&mut Self>);
 }
 
-impl<S> Served for http1::Connection<TokioIo<Watched<S>>, TowerToHyperService<Door>>
+impl<S> Served for http1::UpgradeableConnection<TokioIo<Watched<S>>, TowerToHyperService<Door>>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -8,16 +8,19 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::Limits;
-use crate::crowd::{Crowd, Guest};
+use crate::crowd::{Crowd, Guest, Present};
 
 /// A connection's state; clones are the same.
 #[derive(Clone)]
 pub(crate) struct Line {
     state: Arc<Mutex<State>>,
     crowd: Arc<Crowd>,
+    /// Its place among others. Free again when nothing is left of the connection, whatever it has become meanwhile.
+    _place: Option<Arc<(Present, OwnedSemaphorePermit)>>,
 }
 
 struct State {
@@ -79,7 +82,13 @@ impl Line {
             speaks_http2: false,
             guest: None,
         };
-        Self { state: Arc::new(Mutex::new(state)), crowd: crowd.clone() }
+        Self { state: Arc::new(Mutex::new(state)), crowd: crowd.clone(), _place: None }
+    }
+
+    /// The same, which takes a place of those that there are.
+    pub(crate) fn taking(self, place: OwnedSemaphorePermit) -> Self {
+        let present = self.crowd.enter();
+        Self { _place: Some(Arc::new((present, place))), ..self }
     }
 
     pub(crate) fn watch<S>(&self, inner: S) -> Watched<S> {

@@ -15,18 +15,18 @@ use std::{path::Path, process::Command};
 use tempfile::TempDir;
 
 /// A server that asks who comes, and whoever may say so.
-struct Guarded {
-    server: Callboard,
+pub struct Guarded {
+    pub server: Callboard,
     issuer: Issuer,
     /// A key of an admin of `default`, made before the first start.
-    admin: String,
+    pub admin: String,
     /// The catalog's own rows.
     catalog: SqliteCatalog,
     _folder: TempDir,
 }
 
 impl Guarded {
-    async fn start(settings: &str) -> Self {
+    pub async fn start(settings: &str) -> Self {
         let folder = scratch();
         let issuer = Issuer::new(folder.path());
         let config = folder.path().join("settings.toml");
@@ -43,7 +43,7 @@ impl Guarded {
     }
 
     /// The API as somebody with this credential sees it.
-    fn api(&self, credential: &str) -> Api {
+    pub fn api(&self, credential: &str) -> Api {
         let mut headers = reqwest::header::HeaderMap::new();
         let mut value: reqwest::header::HeaderValue =
             format!("Bearer {credential}").parse().expect("a header");
@@ -54,19 +54,19 @@ impl Guarded {
     }
 
     /// Makes a key by the API, and returns it.
-    async fn key(&self, project: &str, role: &str) -> String {
+    pub async fn key(&self, project: &str, role: &str) -> String {
         let made =
             self.api(&self.admin).post("/keys", serde_json::json!({"project": project, "role": role})).await;
         made["secret"].as_str().expect("a secret").to_owned()
     }
 
-    async fn project(&self, id: &str) {
+    pub async fn project(&self, id: &str) {
         self.api(&self.admin).post("/projects", serde_json::json!({"id": id})).await;
     }
 }
 
 /// Returns the id in a key.
-fn id_of(key: &str) -> KeyId {
+pub fn id_of(key: &str) -> KeyId {
     key.split('_').nth(1).expect("a key").parse().expect("an id")
 }
 

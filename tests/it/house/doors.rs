@@ -5,7 +5,7 @@
 //! where a port is opened, so a new port fails until it is walked.
 
 use super::{harness, none, root, sources::code, texts};
-use callboard::gateway::ROUTES;
+use callboard::gateway::{ROUTES, SOCKETS};
 use harness::{Callboard, Launch, Process, eventually, free_port, scratch};
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 use tokio::{
@@ -213,7 +213,8 @@ const TAKES_A_DEFINITION: [&str; 2] = ["/api/v1/workflows", "/api/v1/workflows/c
 async fn no_page_reaches_a_route_of_the_api() {
     let callboard = Callboard::dev([""; 0]).await;
     let at = address(&callboard.url);
-    let paths = filled(api_routes());
+    let mut paths = filled(api_routes());
+    paths.extend(SOCKETS.map(|path| (path.to_owned(), vec!["GET"])));
     assert!(paths.len() > 15 && paths.iter().all(|(_, methods)| !methods.is_empty()), "{paths:?}");
     let mut wrong = walk(at, &paths, &programs_at(at)).await;
     for (path, methods) in &paths {

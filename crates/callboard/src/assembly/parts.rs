@@ -6,7 +6,10 @@ use crate::{
     config::{Config, WorkerToken},
     document::{self, Agents},
     gateway::{Gateway, HttpMetrics, Limits, Page, Readiness},
-    operations::{Heavy, Oidc, Operations, Projections, Rates, Runs, Setup, Told, TriggerParts},
+    operations::{
+        Boards, Followed, Heavy, Oidc, Operations, Projections, Rates, Runs, Setup, Shapes, Told,
+        TriggerParts,
+    },
     private,
     say::say,
     triggers::Vault,
@@ -185,6 +188,9 @@ impl Parts {
                 projections: Projections::default(),
                 told,
                 setup: Arc::new(setup),
+                feeds: Followed::default(),
+                shapes: Shapes::default(),
+                boards: Boards::default(),
                 access: self.gatekeeper.clone(),
                 triggers: TriggerParts {
                     store: self.triggers.clone(),

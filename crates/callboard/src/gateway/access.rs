@@ -17,7 +17,7 @@ use axum::{
 use callboard_catalog::{AuditEntry, Refused};
 use callboard_core::{Timestamp, id::ProjectId};
 use callboard_listener::Peer;
-use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 /// Where a key may stand; the second one is what gateways call it.
 const KEYS: [&str; 2] = ["x-api-key", "apikey"];
@@ -47,24 +47,18 @@ pub fn guarded(
 async fn ask(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let now = now();
     let (mut parts, body) = request.into_parts();
-    let source =
-        parts.extensions.get::<Peer>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.ip().to_string());
+    let source = source(&parts.extensions);
     let principal = match guard.gatekeeper.who(given(&parts.headers), now).await {
         Ok(principal) => principal,
         Err(unknown) => {
             let error = Error::from(unknown);
-            guard.refused(None, source, &error, now);
+            refused(&guard.gatekeeper, guard.route(), None, source, &error, now);
             return error.into_response();
         }
     };
     if !principal.may(guard.route.asks) {
-        let asks = guard.route.asks;
-        let needed = asks.role().map_or("another role", |role| role.as_str());
-        let project = if asks == Permission::Govern { " of the project default" } else { "" };
-        let detail =
-            format!("this needs the role {needed}{project}; the credential has {}", principal.role.as_str());
-        let error = Error::new(StatusCode::FORBIDDEN, "forbidden", detail);
-        guard.refused(Some(&principal), source, &error, now);
+        let error = Error::new(StatusCode::FORBIDDEN, "forbidden", lacks(&principal, guard.route.asks));
+        refused(&guard.gatekeeper, guard.route(), Some(&principal), source, &error, now);
         return error.into_response();
     }
     let object = match guard.route.changes() {
@@ -75,9 +69,74 @@ async fn ask(State(guard): State<Guard>, request: Request, next: Next) -> Respon
     let response = next.run(Request::from_parts(parts, body)).await;
     if guard.route.is_recorded() && response.status().is_success() {
         let change = response.extensions().get::<Changed>().cloned().unwrap_or_default();
-        guard.changed(&principal, Changed { object: change.object.or(object), ..change }, now);
+        let change = Changed { object: change.object.or(object), ..change };
+        changed(&guard.gatekeeper, guard.route(), &principal, change, now);
     }
     response
+}
+
+/// Returns from where a request comes, as far as that is known.
+pub fn source(extensions: &Extensions) -> String {
+    extensions.get::<Peer>().map_or_else(|| "unknown".to_owned(), |peer| peer.0.ip().to_string())
+}
+
+/// Says what somebody would have to be.
+pub fn lacks(principal: &Principal, asks: Permission) -> String {
+    let needed = asks.role().map_or("another role", |role| role.as_str());
+    let project = if asks == Permission::Govern { " of the project default" } else { "" };
+    format!("this needs the role {needed}{project}; the credential has {}", principal.role.as_str())
+}
+
+/// Writes a change down.
+pub fn changed(
+    gatekeeper: &Gatekeeper,
+    route: String,
+    principal: &Principal,
+    change: Changed,
+    at: Timestamp,
+) {
+    let Changed { object, before, after } = change;
+    gatekeeper.trail().record(AuditEntry {
+        at,
+        project: principal.project.clone(),
+        subject: principal.subject.to_string(),
+        via: principal.via.as_str().into(),
+        route,
+        object,
+        before,
+        after,
+        refused: None,
+    });
+}
+
+/// Writes a refusal down: of somebody known in their project, of anybody else for the admins of `default`.
+pub fn refused(
+    gatekeeper: &Gatekeeper,
+    route: String,
+    principal: Option<&Principal>,
+    source: String,
+    error: &Error,
+    at: Timestamp,
+) {
+    // That something is away is nobody's doing.
+    if error.status.is_server_error() {
+        return;
+    }
+    let subject = principal.map_or_else(|| "unknown".to_owned(), |principal| principal.subject.to_string());
+    gatekeeper.trail().record(AuditEntry {
+        at,
+        project: principal.map_or(ProjectId::DEFAULT, |principal| principal.project.clone()),
+        via: principal.map_or("none", |principal| principal.via.as_str()).into(),
+        route,
+        object: None,
+        before: None,
+        after: None,
+        refused: Some(Refused {
+            code: error.code.to_string(),
+            source: if principal.is_some() { subject.clone() } else { source },
+        }),
+        subject,
+    });
 }
 
 /// Returns what the path names.
@@ -87,7 +146,7 @@ async fn named(parts: &mut Parts) -> Option<String> {
 }
 
 /// Returns the credential of a request.
-fn given(headers: &HeaderMap) -> Given<'_> {
+pub fn given(headers: &HeaderMap) -> Given<'_> {
     let mut found = headers.get_all(header::AUTHORIZATION).iter().map(bearer);
     let keys =
         KEYS.into_iter().flat_map(|name| headers.get_all(name).iter()).map(|value| value.to_str().ok());
@@ -110,45 +169,6 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
 impl Guard {
     fn route(&self) -> String {
         format!("{} {}", self.route.method, self.route.path)
-    }
-
-    fn changed(&self, principal: &Principal, change: Changed, at: Timestamp) {
-        let Changed { object, before, after } = change;
-        self.gatekeeper.trail().record(AuditEntry {
-            at,
-            project: principal.project.clone(),
-            subject: principal.subject.to_string(),
-            via: principal.via.as_str().into(),
-            route: self.route(),
-            object,
-            before,
-            after,
-            refused: None,
-        });
-    }
-
-    /// Writes a refusal down: of somebody known in their project, of anybody else for the admins of `default`.
-    fn refused(&self, principal: Option<&Principal>, source: String, error: &Error, at: Timestamp) {
-        // That something is away is nobody's doing.
-        if error.status.is_server_error() {
-            return;
-        }
-        let subject =
-            principal.map_or_else(|| "unknown".to_owned(), |principal| principal.subject.to_string());
-        self.gatekeeper.trail().record(AuditEntry {
-            at,
-            project: principal.map_or(ProjectId::DEFAULT, |principal| principal.project.clone()),
-            via: principal.map_or("none", |principal| principal.via.as_str()).into(),
-            route: self.route(),
-            object: None,
-            before: None,
-            after: None,
-            refused: Some(Refused {
-                code: error.code.to_string(),
-                source: if principal.is_some() { subject.clone() } else { source },
-            }),
-            subject,
-        });
     }
 }
 

@@ -37,6 +37,17 @@ impl Limits {
             lasting: Arc::new(Semaphore::new(lasting as usize)),
         }
     }
+
+    /// Takes a place for something that is answered.
+    pub fn request(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let place = self.requests.clone().try_acquire_owned();
+        place.map_err(|_| overloaded("too many requests are being answered", 1))
+    }
+
+    /// Takes a place for something that lasts.
+    pub fn lasting(&self) -> Result<OwnedSemaphorePermit, Error> {
+        lasting(&self.lasting)
+    }
 }
 
 // === impl Place ===
@@ -44,8 +55,7 @@ impl Limits {
 impl Place {
     /// Takes a lasting place and gives the request's back.
     pub fn lasting(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let place = self.lasting.clone().try_acquire_owned();
-        let place = place.map_err(|_| overloaded("too many streams and waits are open", 5))?;
+        let place = lasting(&self.lasting)?;
         self.request.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(place)
     }
@@ -63,6 +73,11 @@ pub async fn headers(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+fn lasting(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
+    let place = places.clone().try_acquire_owned();
+    place.map_err(|_| overloaded("too many streams and waits are open", 5))
+}
+
 fn overloaded(detail: &str, retry_after: u32) -> Error {
     Error::unavailable("overloaded", detail, retry_after)
 }
@@ -78,8 +93,9 @@ pub async fn admit(State(limits): State<Limits>, request: Request, next: Next) -
         Err(error) => return error.into_response(),
     };
     let mut request = Request::from_parts(parts, body);
-    let Ok(permit) = limits.requests.clone().try_acquire_owned() else {
-        return overloaded("too many requests are being answered", 1).into_response();
+    let permit = match limits.request() {
+        Ok(permit) => permit,
+        Err(error) => return error.into_response(),
     };
     let place = Place { request: Arc::new(Mutex::new(Some(permit))), lasting: limits.lasting };
     request.extensions_mut().insert(place.clone());

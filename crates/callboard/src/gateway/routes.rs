@@ -4,8 +4,9 @@
 //! What is asked for by another transport gets a table of its own with the same permissions.
 
 use super::{
-    Gateway, access, approvals, audit, bulk, drafts, events, exchange, explorer, health, hooks, keys, language,
-    me, metrics, openapi, projects, recorded, runs, setup, starts, triggers, usage, versions, workflows,
+    Gateway, access, approvals, audit, bulk, drafts, events, exchange, explorer, health, hooks, keys,
+    language, me, metrics, openapi, projects, recorded, runs, setup, starts, triggers, usage, versions,
+    workflows,
 };
 use crate::access::Permission::{self, Administer, Edit, Govern, Operate, Public, Read};
 use axum::routing::{MethodFilter, MethodRouter, on};

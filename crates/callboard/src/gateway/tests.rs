@@ -25,6 +25,7 @@ use tower::ServiceExt;
 mod asked;
 mod described;
 mod doors;
+mod feeds;
 mod language;
 mod lists;
 mod promises;
@@ -100,6 +101,9 @@ impl Api {
                 projections: Projections::default(),
                 told: Told::Here,
                 setup: Arc::default(),
+                feeds: Default::default(),
+                shapes: Default::default(),
+                boards: Default::default(),
                 access: Gatekeeper::new(access.clone(), b"", Vec::new()),
                 triggers: TriggerParts {
                     store: access,

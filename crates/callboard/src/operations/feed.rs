@@ -2,23 +2,30 @@
 //!
 //! A feed reads history, waits for a notice, and reads history again from where it was: what it tells is numbered
 //! without a gap, however many notices were lost, and a feed that broke off is resumed at the last seq that was seen.
-//! Words of agents pass beside it, best effort. It ends after the run's end is told.
+//! Words of agents pass beside it, best effort. It ends after the run's end is told. However many feeds a run has, each event
+//! is read once for all of those that are not behind (`followed`).
 
-use super::{Operations, Refusal, Turn, history::Batch};
+mod followed;
+
+use super::{Operations, Refusal};
 use crate::access::Principal;
-use callboard_actors::{Listening, Recorded, Said};
+use callboard_actors::{Listening, Said};
 use callboard_catalog::RunRow;
 use callboard_core::{id::RunId, workflow::view::EventView};
+use followed::Growth;
 use futures::{
     Stream, StreamExt,
     stream::{self, BoxStream},
 };
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::sync::broadcast;
+use tokio::sync::broadcast::{self, error::RecvError};
+
+pub use followed::Followed;
 
 /// Events read at once, and bytes of them beside the first one.
 const BATCH: u32 = 100;
@@ -36,7 +43,7 @@ pub struct Cursor {
 /// What a feed tells next.
 #[derive(Debug)]
 pub enum News {
-    Recorded(Box<EventView>),
+    Recorded(Arc<EventView>),
     Said(Said),
 }
 
@@ -73,15 +80,15 @@ impl Cursor {
         let Self { operations, run, after } = self;
         let live = &operations.runs.live;
         let reader = Reader {
-            notices: operations.runs.watch(&run),
             // Models stream only for those who ask to hear them.
             words: said.then(|| live.listen(&run)),
             _listening: live.announce(&run, said),
+            growths: operations.feeds.join(&operations, &run),
             operations,
             run,
             after,
-            ready: Vec::new().into_iter(),
-            room: None,
+            known: None,
+            ready: None,
         };
         let news = stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) });
         RunFeed(news.boxed())
@@ -100,16 +107,19 @@ impl Stream for RunFeed {
 struct Reader {
     operations: Operations,
     run: RunId,
+    /// Up to where it was told.
     after: u64,
-    ready: std::vec::IntoIter<EventView>,
-    /// Of what is ready, until it is handed on.
-    room: Option<Turn>,
-    notices: broadcast::Receiver<Recorded>,
+    /// How far the history goes and whether the run has ended there; nothing where that must be looked up.
+    known: Option<(u64, bool)>,
+    /// What was read, and how much of it was told.
+    ready: Option<(Arc<Growth>, usize)>,
+    growths: broadcast::Receiver<Arc<Growth>>,
     words: Option<broadcast::Receiver<Said>>,
     _listening: Listening,
 }
 
 /// The feed is over.
+#[derive(Debug)]
 struct Over;
 
 // === impl Reader ===
@@ -118,67 +128,88 @@ impl Reader {
     /// Returns the next news, or nothing once the run's end is told or the server stops.
     async fn next(&mut self) -> Option<News> {
         loop {
-            if let Some(event) = self.ready.next() {
-                self.after = event.seq;
-                return Some(News::Recorded(Box::new(event)));
+            if let Some(event) = self.take() {
+                return Some(News::Recorded(event));
             }
-            // Asked again: what was ready is on its way.
-            self.room = None;
-            match self.load().await {
-                Ok(true) => continue,
-                Ok(false) => {}
-                // The reader resumes where it was; what went wrong is in the log.
-                Err(Over) => return None,
-            }
-            let stop = self.operations.stop.clone();
-            tokio::select! {
-                notice = self.notices.recv() => {
-                    if let Err(broadcast::error::RecvError::Closed) = notice {
-                        self.notices = self.operations.runs.watch(&self.run);
-                        tokio::time::sleep(PAUSE).await;
+            match self.known {
+                Some((seq, ended)) if self.after >= seq => {
+                    if ended {
+                        return None;
                     }
                 }
+                // The reader resumes where it was; what went wrong is in the log.
+                _ => match self.catch_up().await {
+                    Ok(()) => continue,
+                    Err(Over) => return None,
+                },
+            }
+            tokio::select! {
+                growth = self.growths.recv() => match growth {
+                    Ok(growth) => self.hear(growth),
+                    Err(RecvError::Lagged(_)) => self.known = None,
+                    Err(RecvError::Closed) => return None,
+                },
                 said = heard(&mut self.words) => match said {
                     Ok(said) => return Some(News::Said(said)),
                     // Words that were missed are missed: the whole answer comes with its event.
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => self.words = None,
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => self.words = None,
                 },
-                () = tokio::time::sleep(self.operations.told.every()) => {}
-                () = stop.cancelled() => return None,
+                () = self.operations.stop.cancelled() => return None,
             }
         }
     }
 
-    /// Reads what came since; false if nothing did.
-    async fn load(&mut self) -> Result<bool, Over> {
-        let operations = &self.operations;
-        // The row is read first: whatever it counts is in the history that is read after it.
-        let row = operations.runs.row(&self.run).await.map_err(|_| Over)?;
-        if is_told(&row, self.after) {
-            return Err(Over);
+    /// Takes the next event of what is ready, and gives its room back at the end.
+    fn take(&mut self) -> Option<Arc<EventView>> {
+        let (growth, told) = self.ready.as_mut()?;
+        let event = growth.events.get(*told).cloned();
+        *told += 1;
+        match &event {
+            Some(event) => self.after = event.seq,
+            None => self.ready = None,
         }
-        let entries = operations.catalog.history(&self.run, self.after, BATCH).await;
-        let entries = entries.map_err(|error| {
-            tracing::warn!(run = %self.run, %error, "a feed ends early");
-            Over
-        })?;
-        let batch = Batch::of(&self.run, &entries, BATCH_BYTES);
-        if !entries.is_empty() {
-            // A feed that nobody reads keeps its room until its connection is cut, and others wait for theirs.
-            tokio::select! {
-                room = operations.heavy.show(batch.bytes) => self.room = room,
-                () = operations.stop.cancelled() => return Err(Over),
+        event
+    }
+
+    /// Takes what everybody is told, if it goes on from here; else it is read alone.
+    fn hear(&mut self, growth: Arc<Growth>) {
+        // Looked at before this feed read on its own.
+        if growth.seq < self.after {
+            return;
+        }
+        self.known = Some((growth.seq, growth.ended));
+        let told = growth.events.partition_point(|event| event.seq <= self.after);
+        if growth.events.get(told).is_some_and(|event| event.seq == self.after + 1) {
+            self.ready = Some((growth, told));
+        }
+    }
+
+    /// Reads what came since.
+    async fn catch_up(&mut self) -> Result<(), Over> {
+        let known = match self.known {
+            Some(known) => known,
+            // The row is read first: whatever it counts is in the history that is read after it.
+            None => {
+                let row = self.operations.runs.row(&self.run).await.map_err(|_| Over)?;
+                (row.seq, row.ended_at.is_some())
             }
+        };
+        self.known = Some(known);
+        if self.after < known.0 {
+            let growth = Growth::read(&self.operations, &self.run, self.after, known).await?;
+            if growth.events.is_empty() {
+                // It is not there yet: the next growth tells.
+                self.known = Some((self.after, false));
+            }
+            self.ready = Some((Arc::new(growth), 0));
         }
-        let (events, _) = batch.show(&*operations.catalog, &self.run).await.map_err(|_| Over)?;
-        self.ready = events.into_iter();
-        Ok(self.ready.len() > 0)
+        Ok(())
     }
 }
 
 /// Returns the next words, or waits for ever where nobody asked for any.
-async fn heard(words: &mut Option<broadcast::Receiver<Said>>) -> Result<Said, broadcast::error::RecvError> {
+async fn heard(words: &mut Option<broadcast::Receiver<Said>>) -> Result<Said, RecvError> {
     match words {
         Some(words) => words.recv().await,
         None => std::future::pending().await,

@@ -167,6 +167,14 @@ impl NodeKind {
         }
     }
 
+    /// Whether an agent performs it, of ours or not.
+    pub fn is_agent(&self) -> bool {
+        match self.outside() {
+            Some(Outside::Agent(_) | Outside::Worker(_)) => true,
+            Some(Outside::Http(_)) | None => false,
+        }
+    }
+
     /// What it waits for, if it waits for time or people.
     pub fn waits(&self) -> Option<Waits<'_>> {
         match self.work() {

@@ -18,9 +18,19 @@ async fn open(doors: Doors) -> (SocketAddr, JoinHandle<()>, CancellationToken) {
     let at = listener.local_addr().unwrap();
     let router = Router::new()
         .route("/", get(|| async { "here" }))
-        .route("/never", get(std::future::pending::<Response>));
+        .route("/never", get(std::future::pending::<Response>))
+        .route("/up", get(up));
     let stop = CancellationToken::new();
     (at, tokio::spawn(serve(listener, router, doors, refuse, stop.clone())), stop)
+}
+
+/// Speaks something else from now on, and only listens until the other side goes.
+async fn up(request: http::Request<axum::body::Body>) -> impl IntoResponse {
+    tokio::spawn(async move {
+        let mut io = hyper_util::rt::TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+        let _ = tokio::io::copy(&mut io, &mut tokio::io::sink()).await;
+    });
+    (http::StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "nothing")])
 }
 
 async fn ask(at: SocketAddr, request: &str) -> TcpStream {
@@ -90,4 +100,17 @@ async fn a_stop_waits_for_what_runs_and_whoever_drops_it_cuts() {
     let mut buffer = [0; 16];
     let ended = tokio::time::timeout(Duration::from_secs(10), running.read(&mut buffer)).await.unwrap();
     assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_is_no_http_any_more_keeps_its_place() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let (at, _task, _stop) = open(Doors { limits, ..Doors::default() }).await;
+    let mut one = ask(at, "GET /up HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: nothing\r\nX:").await;
+    assert!(answer(&mut one).await.starts_with("HTTP/1.1 101 "));
+    let mut two = ask(at, "GET /").await;
+    let early = tokio::time::timeout(Duration::from_millis(300), two.read(&mut [0; 16])).await;
+    assert!(early.is_err(), "{early:?}");
+    drop(one);
+    assert!(answer(&mut two).await.contains("here"));
 }

@@ -45,7 +45,17 @@ fn open_among(
     let flood = || async {
         Body::from_stream(futures::stream::repeat(vec![b'x'; 16 << 10]).map(Ok::<_, std::io::Error>))
     };
+    // Speaks something else from now on: whatever comes goes back.
+    let up = |request: http::Request<Body>| async move {
+        tokio::spawn(async move {
+            let io = TokioIo::new(hyper::upgrade::on(request).await.unwrap());
+            let (mut reader, mut writer) = tokio::io::split(io);
+            let _ = tokio::io::copy(&mut reader, &mut writer).await;
+        });
+        (http::StatusCode::SWITCHING_PROTOCOLS, [("connection", "upgrade"), ("upgrade", "echo")])
+    };
     let router = Router::new()
+        .route("/up", get(up))
         .route("/", any(|body: axum::body::Bytes| async move { body }))
         .route("/stream", get(stream))
         .route("/flood", get(flood));
@@ -301,5 +311,32 @@ async fn who_may_not_come_is_refused_before_any_route() {
         let (text, _) = rest(socket).await;
         assert_eq!(text.split(' ').nth(1), Some(status), "{head}: {text}");
         assert!(text.contains("nosniff"), "{text}");
+    }
+}
+
+const UPGRADES: &str = "GET /up HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+
+/// Opens a connection that echoes what is sent, and returns it once it does.
+async fn upgraded(doors: Doors) -> DuplexStream {
+    let (mut socket, _task, _) = open_in(doors);
+    socket.write_all(UPGRADES.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(socket.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    socket
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_http_any_more_lives_on_also_in_a_crowd() {
+    for crowd in [0, 1000] {
+        let mut socket =
+            upgraded(Doors { limits: Limits { crowd, ..Limits::default() }, ..Doors::default() }).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        socket.write_all(b"hello").await.unwrap();
+        let mut echo = [0; 5];
+        socket.read_exact(&mut echo).await.unwrap();
+        assert_eq!(&echo, b"hello");
     }
 }

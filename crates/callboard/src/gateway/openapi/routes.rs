@@ -8,12 +8,12 @@ use super::super::{
     workflows::Saving,
 };
 use crate::operations::{
-    About, AgentView, ApprovalsPage, Approve, AskRename, AskScope, AuditLine, BulkCancel, BulkRerun, BulkView,
-    Changes, CheckedView, Evaluate, Evaluated, ExportedRun, Filter, Items, KeyMade, KeyView, Listed, Me,
-    NewKey, NewProject, NodeKindView, Nothing, OfGeneration, OverlayAnswer, Page, ProjectView, ProviderView,
-    ReferenceView, RenamedView, Rerun, RotateKey, RunDefinitionView, RunItem, Saved, ScopeView, SecretNames,
-    Signal, Start, StartInline, StartedView, StepsPage, ToolView, UsageAsked, UsagePage, Ways, Which,
-    WorkflowLine, WorkflowView,
+    About, AgentView, ApprovalsPage, Approve, AskRename, AskScope, AuditLine, BulkCancel, BulkRerun,
+    BulkView, Changes, CheckedView, Evaluate, Evaluated, ExportedRun, Filter, Items, KeyMade, KeyView,
+    Listed, Me, NewKey, NewProject, NodeKindView, Nothing, OfGeneration, OverlayAnswer, Page, ProjectView,
+    ProviderView, ReferenceView, RenamedView, Rerun, RotateKey, RunDefinitionView, RunItem, Saved, ScopeView,
+    SecretNames, Signal, Start, StartInline, StartedView, StepsPage, ToolView, UsageAsked, UsagePage, Ways,
+    Which, WorkflowLine, WorkflowView,
 };
 use callboard_core::workflow::{
     Definition,
@@ -99,7 +99,7 @@ pub const HEADERS: [(&str, &str); 5] = [
 
 /// Headers of answers, by name.
 pub const ANSWERED: [(&str, &str); 6] = [
-    ("ETag", "The version, such as `\\"3\\"`, or the draft, such as `\\"d7\\"`; of what has neither a hash."),
+    ("ETag", "The version, such as `\"3\"`, or the draft, such as `\"d7\"`; of what has neither a hash."),
     ("Accept-Ranges", "`bytes`."),
     ("Content-Disposition", "`attachment`, with a name for the file."),
     ("Content-Range", "Which part it is, and of how many bytes."),

@@ -65,6 +65,11 @@ impl Shape {
         self.0.get(node).is_some_and(|place| place.disabled)
     }
 
+    /// Whether an agent performs the node, wherever it is.
+    pub fn is_agent(&self, node: &str) -> bool {
+        self.kind(node).is_some_and(NodeKind::is_agent)
+    }
+
     /// Whether the node has a body.
     pub fn has_body(&self, node: &str) -> bool {
         self.kind(node).is_some_and(|kind| kind.body().is_some())
@@ -125,10 +130,11 @@ mod tests {
         let shape = Shape::of(&json!({"nodes": [
             {"id": "a", "type": "for_each", "config": {"body": {"nodes": [
                 {"id": "b", "type": "loop", "config": {"body": {"nodes": [{"id": "c", "type": "wait"}]}}}]}}},
-            {"id": "d", "type": "agent"}, 7
+            {"id": "d", "type": "agent"}, 7, {"id": "e", "type": "http"}
         ]}));
         assert!(shape.is_inside("c", "a") && shape.is_inside("c", "b") && shape.is_inside("b", "a"));
         assert!(!shape.is_inside("d", "a") && !shape.is_inside("a", "b"));
+        assert!(shape.is_agent("d") && !shape.is_agent("e") && !shape.is_agent("a"));
         assert!(shape.waits("c") && !shape.waits("d") && !shape.waits("ghost"));
     }
 }
