@@ -1,13 +1,7 @@
 //! `/api/v1/triggers`: what starts runs by itself.
 
 use super::{
-    Error, Gateway, Id,
-    answer::replayed,
-    body,
-    key::key,
-    params::Params,
-    precondition,
-    workflows::tag,
+    Error, Gateway, Id, answer::replayed, body, key::key, params::Params, precondition, workflows::tag,
 };
 use crate::{
     access::Principal,

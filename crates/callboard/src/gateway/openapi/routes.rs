@@ -95,7 +95,7 @@ pub const HEADERS: [(&str, &str); 5] = [
 
 /// Headers of answers, by name.
 pub const ANSWERED: [(&str, &str); 6] = [
-    ("ETag", "The version, such as `\\"3\\"`, or the draft, such as `\\"d7\\"`; of what has neither a hash."),
+    ("ETag", "The version, such as `\"3\"`, or the draft, such as `\"d7\"`; of what has neither a hash."),
     ("Accept-Ranges", "`bytes`."),
     ("Content-Disposition", "`attachment`, with a name for the file."),
     ("Content-Range", "Which part it is, and of how many bytes."),
