@@ -64,10 +64,13 @@ struct State {
     places: usize,
     taken: usize,
     /// Nobody, while a place is free.
-    waiting: Rota<ProjectId, Rota<Option<WorkflowId>, Rota<RunId, VecDeque<Waiter>>>>,
+    waiting: Rota<ProjectId, Workflows>,
     /// How many wait before the dead are taken out.
     crowd: usize,
 }
+
+/// Who waits in a project: by workflow, by run, in the order of coming.
+type Workflows = Rota<Option<WorkflowId>, Rota<RunId, VecDeque<Waiter>>>;
 
 /// A call that waits; its owner may have gone away.
 type Waiter = oneshot::Sender<Place>;

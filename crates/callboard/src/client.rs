@@ -316,7 +316,6 @@ impl Client {
 
     /// Sends a request, again where that is safe and may help, and returns the body of the answer.
     async fn perform(&self, request: RequestBuilder) -> Result<Bytes, Error> {
-        let request = request.timeout(ANSWERING);
         let mut pause = Duration::from_millis(200);
         for _ in 1..self.tries {
             let Some(again) = request.try_clone() else { break };
@@ -334,7 +333,7 @@ impl Client {
 
     async fn once_sent(&self, request: RequestBuilder) -> Result<Bytes, Error> {
         let unreachable = |error: reqwest::Error| Error::unreachable(&self.address, &error);
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.timeout(ANSWERING).send().await.map_err(unreachable)?;
         match response.status().is_success() {
             true => response.bytes().await.map_err(unreachable),
             false => Err(self.refusal(response).await),

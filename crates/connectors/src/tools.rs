@@ -50,7 +50,7 @@ pub struct Around<'a> {
 pub enum Prepared {
     Answered(Answer),
     /// It reaches out: this is what is to be sent.
-    Request(Outbound),
+    Request(Box<Outbound>),
 }
 
 /// A request with the arguments in it, and what it was rendered from.
@@ -69,7 +69,7 @@ pub fn prepare(tool: &Tool, args: &Value) -> Result<Prepared, CallError> {
         }
         ToolKind::Http(template) => {
             let request = request::render(template, &context).map_err(|e| unusable(e.to_string()))?;
-            Ok(Prepared::Request(Outbound { template: template.clone(), request }))
+            Ok(Prepared::Request(Box::new(Outbound { template: template.clone(), request })))
         }
     }
 }

@@ -28,7 +28,7 @@ impl Answer {
     }
 
     #[track_caller]
-    fn is_problem(self, status: u16, code: &str) -> Value {
+    fn into_problem(self, status: u16, code: &str) -> Value {
         let problem = self.is(status).json();
         assert_eq!(problem["code"], code, "{problem:#}");
         problem
@@ -120,7 +120,7 @@ async fn what_is_exported_deleted_and_imported_says_the_same_in_the_same_text() 
     assert_eq!(accepted.kind, "application/json");
     let ghost = json!({"name": "g", "nodes": [], "positions": {"ghost": {"x": 1, "y": 1}}});
     let refused = send(&api, "POST", "/workflows/import", &[JSON], &ghost.to_string()).await;
-    assert_eq!(refused.is_problem(422, "invalid_definition")["problems"][0]["path"], "positions");
+    assert_eq!(refused.into_problem(422, "invalid_definition")["problems"][0]["path"], "positions");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,7 +133,7 @@ async fn of_two_who_edit_one_draft_the_second_is_told_what_has_changed() {
     let hers = edit(&api, &id, &ada.tag, &says("shared", "hers")).await.is(200);
     assert_eq!((hers.tag.as_str(), &hers.json()["draft"]), ("\"d1\"", &json!("d1")));
 
-    let late = edit(&api, &id, &bob.tag, &says("shared", "his")).await.is_problem(412, "draft_changed");
+    let late = edit(&api, &id, &bob.tag, &says("shared", "his")).await.into_problem(412, "draft_changed");
     let now = &late["current"];
     assert_eq!(
         (&now["etag"], &now["definition"]["output"]["word"]),
@@ -143,15 +143,17 @@ async fn of_two_who_edit_one_draft_the_second_is_told_what_has_changed() {
     assert_eq!((&now["author"], &now["base"]), (&json!("anybody"), &json!(1)));
     let his = edit(&api, &id, "\"d1\"", &says("shared", "both")).await.is(200);
     assert_eq!(his.tag, "\"d2\"");
-    edit(&api, &id, &hers.tag, &says("shared", "hers again")).await.is_problem(412, "draft_changed");
+    edit(&api, &id, &hers.tag, &says("shared", "hers again")).await.into_problem(412, "draft_changed");
 
     let blind = send(&api, "PUT", &path, &[JSON], &says("shared", "blind").to_string()).await;
-    blind.is_problem(428, "precondition_required");
-    send(&api, "DELETE", &path, &[], "").await.is_problem(428, "precondition_required");
+    blind.into_problem(428, "precondition_required");
+    send(&api, "DELETE", &path, &[], "").await.into_problem(428, "precondition_required");
     let none = send(&api, "PUT", &path, &[JSON, ("if-none-match", "*")], &says("x", "y").to_string()).await;
-    assert_eq!(none.is_problem(412, "draft_changed")["current"]["definition"]["output"]["word"], "both");
-    send(&api, "PUT", &path, &[JSON, ("if-match", "\"x1\"")], "{}").await.is_problem(400, "invalid_if_match");
-    send(&api, "DELETE", &path, &[("if-match", "\"d1\"")], "").await.is_problem(412, "draft_changed");
+    assert_eq!(none.into_problem(412, "draft_changed")["current"]["definition"]["output"]["word"], "both");
+    send(&api, "PUT", &path, &[JSON, ("if-match", "\"x1\"")], "{}")
+        .await
+        .into_problem(400, "invalid_if_match");
+    send(&api, "DELETE", &path, &[("if-match", "\"d1\"")], "").await.into_problem(412, "draft_changed");
 
     // The audit has what was published, not each autosave.
     send(&api, "DELETE", &path, &[("if-match", "\"d2\"")], "").await.is(204);
@@ -202,7 +204,7 @@ async fn a_draft_in_yaml_comes_back_byte_for_byte() {
     assert_eq!(read("\"d4\"").await, more);
     // Broken text is told with its place, and kept by nobody.
     let broken = send(&api, "PUT", &path, &[AS_YAML, ("if-match", "\"d4\"")], "name: [").await;
-    broken.is_problem(400, "malformed_yaml");
+    broken.into_problem(400, "malformed_yaml");
     assert_eq!(read("\"d4\"").await, more);
 }
 
@@ -221,7 +223,9 @@ async fn what_is_published_stays_and_comes_back_into_the_draft() {
     let refused = api.refused(&at("/start"), json!({}), 409, "workflow_has_problems").await;
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("never published")), "{refused}");
     assert_eq!(api.get(&at("/versions")).await["items"], json!([]));
-    send(&api, "DELETE", &at("/draft"), &[("if-match", "\"d1\"")], "").await.is_problem(409, "not_published");
+    send(&api, "DELETE", &at("/draft"), &[("if-match", "\"d1\"")], "")
+        .await
+        .into_problem(409, "not_published");
 
     let published = api.post(&at("/publish"), json!({"note": "the first"})).await;
     assert_eq!((&published["version"], published.get("draft")), (&json!(1), None));
@@ -230,7 +234,7 @@ async fn what_is_published_stays_and_comes_back_into_the_draft() {
     assert_eq!(api.get(&at("")).await["output"]["word"], "one", "what is edited is not what is run");
     assert_eq!(word(&api, &api.start(id, json!({})).await).await, "one");
     let stale = send(&api, "POST", &at("/publish"), &[JSON, ("if-match", "\"d1\"")], "{}").await;
-    assert_eq!(stale.is_problem(412, "draft_changed")["current"]["etag"], "d2");
+    assert_eq!(stale.into_problem(412, "draft_changed")["current"]["etag"], "d2");
     api.refused(&at("/publish"), json!({"version": 7}), 409, "version_conflict").await;
     api.post(&at("/publish"), json!({"version": 1})).await;
     assert_eq!(word(&api, &api.start(id, json!({})).await).await, "two");
@@ -417,7 +421,7 @@ async fn an_operator_starts_what_is_published_and_no_draft() {
     let start = async |key: &str, body: &str| {
         send(&api, "POST", &format!("/workflows/{id}/start"), &[JSON, ("x-api-key", key)], body).await
     };
-    start(operator, r#"{"draft": true}"#).await.is_problem(403, "forbidden");
+    start(operator, r#"{"draft": true}"#).await.into_problem(403, "forbidden");
     start(operator, "{}").await.is(200);
     start(&admin, r#"{"draft": true}"#).await.is(200);
 }

@@ -1,7 +1,7 @@
 //! Whose turn it is where a provider or a host takes few calls at the same time.
 
 use super::api::Api;
-use crate::harness::{Callboard, Model, Reply, Upstream, root, scratch};
+use crate::harness::{Callboard, Model, Reply, Upstream, http, root, scratch};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ async fn a_single_step_does_not_wait_behind_another_workflows_hundred() {
         after - before,
         began.elapsed()
     );
-    let metrics = reqwest::get(format!("{}/metrics", dev.url)).await.expect("metrics");
+    let metrics = http().get(format!("{}/metrics", dev.url)).send().await.expect("metrics");
     let metrics = metrics.text().await.expect("text");
     let waiting =
         metrics.lines().find_map(|line| line.strip_prefix("callboard_calls_waiting{for=\"slow\"} "));

@@ -1,6 +1,6 @@
 //! Triggers, as clients see them.
 
-use super::{Client, Error, Listing, Repeat, fresh};
+use super::{Client, Error, Listing, fresh};
 use callboard_core::id::{TriggerId, WorkflowId};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,19 +26,21 @@ impl Client {
 
     /// Makes a trigger. It is sent once: its secret is answered once.
     pub async fn create_trigger(&self, new: &Value) -> Result<Value, Error> {
-        self.json(self.request(Method::POST, PATH, &[])?.json(new), Repeat::Never).await
+        let bytes = self.once_sent(self.request(Method::POST, PATH, &[])?.json(new)).await?;
+        serde_json::from_slice(&bytes).map_err(|_| Error::unreadable(&self.address))
     }
 
+    /// Deletes a trigger. It is sent once: a second time there is none.
     pub async fn delete_trigger(&self, id: &TriggerId) -> Result<(), Error> {
         let request = self.request(Method::DELETE, &format!("{PATH}/{id}"), &[])?;
-        self.perform(request, Repeat::Never).await.map(drop)
+        self.once_sent(request).await.map(drop)
     }
 
     /// Lets a trigger fire, or no more.
     pub async fn enable_trigger(&self, id: &TriggerId, enabled: bool) -> Result<Value, Error> {
         let verb = if enabled { "enable" } else { "disable" };
         // Twice is once.
-        self.json(self.request(Method::POST, &format!("{PATH}/{id}/{verb}"), &[])?, Repeat::Safe).await
+        self.json(self.request(Method::POST, &format!("{PATH}/{id}/{verb}"), &[])?).await
     }
 
     /// Starts its run now.

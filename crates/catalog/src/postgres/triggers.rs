@@ -3,15 +3,14 @@
 
 use super::{
     PostgresCatalog,
-    access::project_of,
-    definitions::text,
     link::{AsConnection, Role, Tx, within},
     moment::Moment,
     uuid_of,
+    written::text,
 };
 use crate::{
     Error,
-    sql::{LIMIT, run_id, signed},
+    sql::{LIMIT, project_id, run_id, signed},
     trigger::{
         Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,
         Triggers,
@@ -331,7 +330,7 @@ impl FromRow<'_, PgRow> for Row {
         let unknown = || sqlx::Error::Decode(format!("a trigger is of the kind {kind:?}").into());
         let settings: String = row.try_get("settings")?;
         let settings = serde_json::from_str(&settings).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        let project = project_of(row.try_get("project")?)?;
+        let project = project_id(row.try_get("project")?)?;
         let current: Option<String> = row.try_get("current_run")?;
         Ok(Self(Trigger {
             id: TriggerId::new(row.try_get::<String, _>("id")?),
@@ -362,7 +361,7 @@ impl FromRow<'_, PgRow> for FireRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let outcome: String = row.try_get("outcome")?;
         let unknown = || sqlx::Error::Decode(format!("a fire has the outcome {outcome:?}").into());
-        let project = project_of(row.try_get("project")?)?;
+        let project = project_id(row.try_get("project")?)?;
         let started: Option<String> = row.try_get("run")?;
         Ok(Self(Fire {
             trigger: TriggerId::new(row.try_get::<String, _>("trigger_id")?),

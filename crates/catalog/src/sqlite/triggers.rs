@@ -1,9 +1,9 @@
 //! What starts runs by itself, and what came of it.
 
-use super::{BEGIN, SqliteCatalog, access::project_of};
+use super::{BEGIN, SqliteCatalog};
 use crate::{
     Error,
-    sql::{LIMIT, run_id, signed},
+    sql::{LIMIT, project_id, run_id, signed},
     trigger::{
         Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,
         Triggers,
@@ -276,7 +276,7 @@ fn read(row: &SqliteRow) -> Result<Trigger, Error> {
     let kind: String = row.try_get("kind")?;
     let settings: String = row.try_get("settings")?;
     let current: Option<String> = row.try_get("current_run")?;
-    let project = project_of(row.try_get("project")?)?;
+    let project = project_id(row.try_get("project")?)?;
     Ok(Trigger {
         id: TriggerId::new(row.try_get::<String, _>("id")?),
         workflow_id: WorkflowId::new(row.try_get::<String, _>("workflow_id")?),
@@ -302,7 +302,7 @@ fn read(row: &SqliteRow) -> Result<Trigger, Error> {
 }
 
 fn read_fire(row: &SqliteRow) -> Result<Fire, Error> {
-    let project = project_of(row.try_get("project")?)?;
+    let project = project_id(row.try_get("project")?)?;
     let started: Option<String> = row.try_get("run")?;
     let outcome: String = row.try_get("outcome")?;
     let corrupt = || Error::Corrupt { what: "fire", message: format!("its outcome is {outcome:?}") };

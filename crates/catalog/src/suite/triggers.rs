@@ -2,8 +2,8 @@
 
 use super::{at, fresh};
 use crate::{
-    Catalog, Course, Error, FIRES, Fire, Move, NewTrigger, NewWorkflow, Next, Outcome, Sealed, Trigger,
-    TriggerChange, TriggerKind, Triggers,
+    Catalog, Course, Error, FIRES, Fire, Move, NewTrigger, NewWorkflow, Next, Outcome, Provenance, Sealed,
+    Trigger, TriggerChange, TriggerKind, Triggers,
 };
 use bytes::Bytes;
 use callboard_core::{
@@ -31,6 +31,7 @@ async fn workflow(catalog: &dyn Both, project: &ProjectId) -> WorkflowId {
         problems: Vec::new(),
         metadata: Map::new(),
         at: at(0),
+        from: Provenance::default(),
     };
     catalog.create_workflow(new).await.unwrap().id
 }
@@ -209,9 +210,13 @@ async fn what_is_due_is_given_out_once_and_again_after_its_lease(catalog: &dyn B
     let off = catalog.make_trigger(off).await.unwrap();
     let ours = [&first, &second, &off];
     assert_eq!(due(catalog, early(0), early(50), &ours).await, []);
-    assert_eq!(due(catalog, early(1), early(50), &ours).await, [first.id.clone()]);
-    assert_eq!(due(catalog, early(2), early(60), &ours).await, [second.id.clone()], "the other is leased");
-    assert_eq!(due(catalog, early(50), early(70), &ours).await, [first.id.clone()]);
+    assert_eq!(due(catalog, early(1), early(50), &ours).await, std::slice::from_ref(&first.id));
+    assert_eq!(
+        due(catalog, early(2), early(60), &ours).await,
+        std::slice::from_ref(&second.id),
+        "the other is leased"
+    );
+    assert_eq!(due(catalog, early(50), early(70), &ours).await, std::slice::from_ref(&first.id));
     let rounds = (0..4).map(|_| catalog.due_triggers(early(80), early(500), 1));
     let given: Vec<Trigger> = join_all(rounds).await.into_iter().flat_map(Result::unwrap).collect();
     let mut ids: Vec<_> = given.iter().map(|trigger| trigger.id.clone()).collect();
