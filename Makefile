@@ -21,7 +21,7 @@ test-fast:
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --doc
 
-# The page: lints, types, units, its size, and a person at it in a browser. Without npm this says what is not tested.
+# The page: lints, types, units, its size, and a person at it in a browser.
 test-page:
 	scripts/page-test
 
