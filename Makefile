@@ -26,7 +26,7 @@ test-page:
 	scripts/page-test
 
 # They measure, and they take all of the machine that they can: nothing else runs beside them.
-MEASURED = attacks::limits attacks::senders attacks::clocks
+MEASURED = attacks::limits attacks::senders attacks::clocks e2e::triggers::a_thousand
 
 test-dapr:
 	scripts/dapr-build
