@@ -136,10 +136,11 @@ impl<'a> Kinds<'a> {
         // Whoever asks for it while it is looked for has come in a circle.
         self.outputs.borrow_mut().insert(ix, open());
         let own = match (at.node.kind.holds(), at.body) {
-            (Some(Holds::ForEach(_)), Some(body)) => {
-                json!({"type": "array", "items": self.of_graph(body, depth + 1)})
+            (Some(holds), Some(body)) => {
+                let round = self.of_graph(body, depth + 1);
+                // One for each item, or the last one.
+                if holds.items().is_some() { json!({"type": "array", "items": round}) } else { round }
             }
-            (Some(Holds::Loop(_)), Some(body)) => self.of_graph(body, depth + 1),
             (Some(_) | None, _) => at.node.kind.output(),
         };
         let output = match &at.node.on_error {
