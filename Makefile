@@ -21,12 +21,12 @@ test-fast:
 	$(CARGO) test --locked --workspace --lib --bins
 	$(CARGO) test --locked --workspace --doc
 
-# The page: lints, types, units, its size, and a person at it in a browser. Without npm this says what is not tested.
+# The page: lints, types, units, its size, and a person at it in a browser.
 test-page:
 	scripts/page-test
 
 # They measure, and they take all of the machine that they can: nothing else runs beside them.
-MEASURED = attacks::limits attacks::senders attacks::clocks
+MEASURED = attacks::limits attacks::senders attacks::clocks e2e::triggers::a_thousand
 
 test-dapr:
 	scripts/dapr-build

@@ -114,10 +114,29 @@ async fn a_slow_provider_and_a_slow_host_keep_no_place_of_the_process() {
     slow.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
+/// How many calls are under way, and which have ended.
+type Calls = Mutex<(usize, BTreeSet<u32>)>;
+
+struct Call(Arc<Calls>);
+
+impl Call {
+    fn begin(calls: &Arc<Calls>) -> Self {
+        calls.lock().0 += 1;
+        assert!(calls.lock().0 <= 3);
+        Self(Arc::clone(calls))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.lock().0 -= 1;
+    }
+}
+
 #[tokio::test]
 async fn by_chance_every_call_is_made_once_and_never_more_at_a_time_than_there_are_places() {
     let line = Line::new(3);
-    let under_way = Arc::new(Mutex::new((0_usize, BTreeSet::new())));
+    let under_way: Arc<Calls> = Arc::default();
     let tasks: Vec<_> = (0..2_000_u32)
         .map(|n| {
             let (line, under_way) = (line.clone(), Arc::clone(&under_way));
@@ -125,10 +144,10 @@ async fn by_chance_every_call_is_made_once_and_never_more_at_a_time_than_there_a
             let owner = owner(project, workflow, &format!("r{}", n % 11));
             tokio::spawn(async move {
                 let _place = line.place(&owner, || ()).await;
-                under_way.lock().0 += 1;
-                assert!(under_way.lock().0 <= 3);
+                // Dropped before the place, also where the call is cut.
+                let call = Call::begin(&under_way);
                 tokio::task::yield_now().await;
-                under_way.lock().0 -= 1;
+                drop(call);
                 assert!(under_way.lock().1.insert(n));
             })
         })

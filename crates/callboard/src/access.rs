@@ -125,12 +125,15 @@ impl Gatekeeper {
 
     /// Whether nobody is asked who they are.
     pub async fn is_open(&self) -> Result<bool, Unknown> {
+        if self.0.open.get(&()).unwrap_or_default() {
+            return Ok(!self.0.closed.load(Ordering::Acquire));
+        }
+        self.is_open_now().await
+    }
+
+    async fn is_open_now(&self) -> Result<bool, Unknown> {
         if self.0.closed.load(Ordering::Acquire) {
             return Ok(false);
-        }
-        let known = self.0.open.get(&()).unwrap_or_default();
-        if known {
-            return Ok(true);
         }
         let has_keys = self.0.store.has_keys().await.map_err(unanswered)?;
         if has_keys {
@@ -143,7 +146,12 @@ impl Gatekeeper {
 
     /// Returns who sent this.
     pub async fn who(&self, given: Given<'_>, now: Timestamp) -> Result<Principal, Unknown> {
-        if self.is_open().await? {
+        // Whoever says who they are is not everybody, from the first key on.
+        let is_open = match given {
+            Given::Nothing => self.is_open().await?,
+            Given::Rubbish | Given::One(_) => self.is_open_now().await?,
+        };
+        if is_open {
             return Ok(Principal::anybody());
         }
         let text = match given {

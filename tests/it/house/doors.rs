@@ -207,7 +207,8 @@ fn address(url: &str) -> SocketAddr {
 }
 
 /// What is posted there has a language, which is said by the content type.
-const TAKES_A_DEFINITION: [&str; 2] = ["/api/v1/workflows", "/api/v1/workflows/check"];
+const TAKES_A_DEFINITION: [&str; 3] =
+    ["/api/v1/workflows", "/api/v1/workflows/check", "/api/v1/workflows/import"];
 
 #[tokio::test]
 async fn no_page_reaches_a_route_of_the_api() {

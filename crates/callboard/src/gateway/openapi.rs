@@ -149,22 +149,17 @@ impl Types {
         let mut parameters = Vec::new();
         let named = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
         for name in named {
-            // Of a run its name, or the whole text as answers have it.
-            let whole = if route.tag == "runs" { "([a-z][a-z0-9-]{0,31}~)?" } else { "" };
-            let pattern = match name {
-                "project" => "^[a-z][a-z0-9-]{0,31}$".to_owned(),
-                _ => format!("^{whole}[A-Za-z0-9_-]{{1,64}}$"),
+            let text = |pattern: &str| json!({"type": "string", "pattern": pattern});
+            let schema = match name {
+                "project" => text("^[a-z][a-z0-9-]{0,31}$"),
+                "hash" => text("^[0-9a-f]{32}$"),
+                // A version.
+                "n" => json!({"type": "integer", "minimum": 1}),
+                // Of a run its name, or the whole text as answers have it.
+                _ if route.tag == "runs" => text("^([a-z][a-z0-9-]{0,31}~)?[A-Za-z0-9_-]{1,64}$"),
+                _ => text("^[A-Za-z0-9_-]{1,64}$"),
             };
-            let schema = json!({"type": "string", "pattern": pattern});
             parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
-        }
-        if route.path.contains("{n}") {
-            let schema = json!({"type": "integer", "minimum": 1});
-            parameters.push(json!({"name": "n", "in": "path", "required": true, "description": "A version.", "schema": schema}));
-        }
-        if route.path.contains("{hash}") {
-            let schema = json!({"type": "string", "pattern": "^[0-9a-f]{32}$"});
-            parameters.push(json!({"name": "hash", "in": "path", "required": true, "schema": schema}));
         }
         for of in route.query {
             let schema = self.inline(*of);

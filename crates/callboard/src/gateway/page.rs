@@ -69,6 +69,8 @@ impl Page {
         if !is_read || NOT_OURS.contains(&first) || path.split('/').any(|part| part == "..") {
             return None;
         }
+        // Whoever goes to an address in a browser asks for a page. A program that errs is told so.
+        let is_visit = path.is_empty() || accepts_pages(headers);
         let Some(index) = file(INDEX) else {
             let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
             return path.is_empty().then(|| (StatusCode::NOT_FOUND, plain, MISSING).into_response());
@@ -79,7 +81,7 @@ impl Page {
         // What has a type is a file; the page's own addresses have none.
         match kind(path).filter(|_| path != INDEX) {
             Some(_) => asset(file, path, headers, "public, max-age=3600"),
-            None => page(&index),
+            None => is_visit.then(|| page(&index)).flatten(),
         }
     }
 }
@@ -145,6 +147,12 @@ fn asset(
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     Some(response)
+}
+
+/// Whether the client asks for pages by name.
+fn accepts_pages(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.any(|value| value.to_ascii_lowercase().contains("text/html"))
 }
 
 /// Whether the client takes a coding: it is named, and not with a weight of zero.

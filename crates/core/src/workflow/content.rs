@@ -14,23 +14,8 @@ const POSITION: &str = "position";
 
 /// In which order an export has the fields of each thing; what it does not name follows as it stands.
 const WHOLE: [&str; 8] = ["name", "description", "input", "nodes", "edges", "output", "settings", "metadata"];
-const NODE: [&str; 10] = [
-    "        let one = id(node).filter(|id| may_move && !repeated.contains(*id)).map(str::to_owned);
-        if let Some(id) = one
-            && let Some(position) = node.shift_remove(POSITION)
-        {
-            positions.insert(id, position);
-        }",
-    "type",
-    "name",
-    "config",
-    "retry",
-    "timeout",
-    "on_error",
-    "effect",
-    "join",
-    POSITION,
-];
+const NODE: [&str; 11] =
+    ["id", "type", "name", "disabled", "config", "retry", "timeout", "on_error", "effect", "join", POSITION];
 const EDGE: [&str; 4] = ["id", "source", "target", "config"];
 
 /// How deep bodies may stand in bodies before they are taken as free data; a plan allows far less.

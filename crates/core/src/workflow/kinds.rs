@@ -50,6 +50,26 @@ pub enum Holds<'a> {
     Loop(&'a LoopNode),
 }
 
+// === impl Holds ===
+
+impl<'a> Holds<'a> {
+    /// The expression of the list that a body sees the items of.
+    pub fn items(self) -> Option<&'a str> {
+        match self {
+            Holds::ForEach(each) => Some(&each.items),
+            Holds::Loop(_) => None,
+        }
+    }
+
+    /// Whether a body sees what the round before it left.
+    pub fn has_last(self) -> bool {
+        match self {
+            Holds::ForEach(_) => false,
+            Holds::Loop(_) => true,
+        }
+    }
+}
+
 /// What kinds have in common for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

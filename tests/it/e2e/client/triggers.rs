@@ -39,7 +39,8 @@ async fn a_trigger_is_made_listed_shown_fired_disabled_and_deleted() {
     let listed = desk.prints(&["triggers", "list", "--workflow", "echo"]);
     assert!(listed.contains(id) && listed.contains("nightly") && listed.contains("schedule"), "{listed}");
     let run = desk.prints(&["triggers", "fire", "nightly", "--input", r#"{"a": 1}"#]);
-    assert_eq!(desk.prints(&["runs", "result", run.trim(), "--wait"]).trim(), r#"{"got":1}"#);
+    let result = desk.prints(&["runs", "result", run.trim(), "--wait"]);
+    assert_eq!(serde_json::from_str::<Value>(&result).expect("JSON"), json!({"got": 1}));
     let shown = desk.prints(&["triggers", "show", "nightly"]);
     assert!(
         shown.contains(run.trim()) && shown.contains("started") && shown.contains("Europe/Berlin"),

@@ -52,6 +52,18 @@ async fn send(w: &World, method: &str, path: &str, key: &str, body: &Value) -> A
     Answer::of(request.send().await.expect("an answer")).await
 }
 
+/// A change that the catalog remembers: its repetition is answered as it was, and the key is nobody else's.
+async fn is_done_once(w: &World, (method, path): (&str, &str), key: &str, (body, other): (&Value, &Value)) {
+    let first = send(w, method, path, key, body).await;
+    let again = send(w, method, path, key, body).await;
+    assert!((200..300).contains(&first.status), "{method} {path}: {:#}", first.body);
+    assert_eq!((first.replayed, again.replayed), (false, true), "{method} {path}");
+    assert_eq!((again.status, &again.body), (first.status, &first.body), "{method} {path}");
+    if !other.is_null() {
+        send(w, method, path, key, other).await.is_reused();
+    }
+}
+
 /// A run that waits at an approval, in the state in which an operation may be done.
 async fn ready(w: &World, operation: &str) -> String {
     let definition =
@@ -100,15 +112,7 @@ async fn every_route_that_changes_something_does_it_once(w: World) {
                         "delete" => (Value::Null, Value::Null),
                         _ => (named("after"), named("other")),
                     };
-                    let key = format!("walk-{walked}");
-                    let first = send(&w, method, &path, &key, &body).await;
-                    let again = send(&w, method, &path, &key, &body).await;
-                    assert!((200..300).contains(&first.status), "{what}: {:#}", first.body);
-                    assert_eq!((first.replayed, again.replayed), (false, true), "{what}");
-                    assert_eq!((again.status, &again.body), (first.status, &first.body), "{what}");
-                    if !other.is_null() {
-                        send(&w, method, &path, &key, &other).await.is_reused();
-                    }
+                    is_done_once(&w, (method, &path), &format!("walk-{walked}"), (&body, &other)).await;
                     let (status, seen) = w.api.request("GET", &format!("/workflows/{id}"), None).await;
                     match method.as_str() {
                         "post" => assert_eq!((status, &seen["version"]), (200, &json!(1))),
@@ -129,6 +133,44 @@ async fn every_route_that_changes_something_does_it_once(w: World) {
                     assert_eq!((first.status, first.replayed, again.replayed), (200, false, true), "{what}");
                     assert_eq!(first.body["run_id"], again.body["run_id"], "{what}");
                     send(&w, method, &path, &key, &body(2)).await.is_reused();
+                }
+                "post /workflows/import"
+                | "post /workflows/{id}/publish"
+                | "post /workflows/{id}/duplicate"
+                | "post /workflows/{id}/versions/{n}/restore" => {
+                    let id = w.api.create(&named("before")).await;
+                    let operation = short.rsplit('/').next().unwrap_or_default();
+                    let (body, other) = match operation {
+                        "import" => (named("after"), named("other")),
+                        "publish" => (json!({"note": "one"}), json!({"note": "two"})),
+                        "duplicate" => (json!({"name": "after"}), json!({"name": "other"})),
+                        _ => (json!({}), Value::Null),
+                    };
+                    if operation == "publish" {
+                        let draft = format!("/workflows/{id}?draft=true");
+                        assert_eq!(w.api.request("PUT", &draft, Some(named("after"))).await.0, 200);
+                    }
+                    let path = short.replace("{id}", &id).replace("{n}", "1");
+                    is_done_once(&w, (method, &path), &format!("walk-{walked}"), (&body, &other)).await;
+                }
+                "post /triggers" | "post /triggers/{id}/fire" => {
+                    let id = w.api.create(&named("nightly")).await;
+                    let of = |name: &str| json!({"workflow_id": id, "kind": "schedule", "name": name, "settings": {"every": "1h"}});
+                    let trigger = w.api.post("/triggers", of("before")).await;
+                    let path = short.replace("{id}", trigger["id"].as_str().expect("an id"));
+                    let (body, other) = match short {
+                        "/triggers" => (of("after"), of("other")),
+                        _ => (json!({"input": {"n": 1}}), json!({"input": {"n": 2}})),
+                    };
+                    let key = format!("walk-{walked}");
+                    let first = send(&w, method, &path, &key, &body).await;
+                    let again = send(&w, method, &path, &key, &body).await;
+                    assert!((200..300).contains(&first.status), "{what}: {:#}", first.body);
+                    assert_eq!((first.replayed, again.replayed), (false, true), "{what}");
+                    for id in ["id", "run_id"] {
+                        assert_eq!(first.body[id], again.body[id], "{what}");
+                    }
+                    send(&w, method, &path, &key, &other).await.is_reused();
                 }
                 _ => {
                     let operation = short.rsplit('/').next().unwrap_or_default();

@@ -23,6 +23,7 @@ const PAGE: Page = Page(Some(files));
 fn get(page: Page, path: &str, encodings: &str) -> Option<Response> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_str(encodings).expect("a value"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,*/*;q=0.8"));
     page.answer(&Method::GET, path, &headers)
 }
 
@@ -91,7 +92,12 @@ fn what_programs_ask_for_is_never_the_page() {
     {
         assert!(get(PAGE, path, "br").is_none(), "{path}");
     }
-    let headers = HeaderMap::new();
+    let mut headers = HeaderMap::new();
+    assert!(PAGE.answer(&Method::GET, "/", &headers).is_some());
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    for path in ["/dapr/config", "/API/V1/RUNS", "/.env", "/workflows/0192"] {
+        assert!(PAGE.answer(&Method::GET, path, &headers).is_none(), "{path}");
+    }
     for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
         assert!(PAGE.answer(&method, "/", &headers).is_none(), "{method}");
     }

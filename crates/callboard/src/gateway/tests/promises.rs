@@ -173,7 +173,7 @@ async fn what_the_catalog_remembers_is_answered_again_and_done_once() {
         expecting.headers_mut().insert(header::IF_MATCH, "\"1\"".parse().expect("a value"));
         let is_definition = matches!(path, "/api/v1/workflows" | "/api/v1/workflows/import");
         let mut others = Vec::new();
-        if other != body {
+        if other != body && method != "delete" {
             others.push(keyed(method, &at, &["k-1"], &other));
         }
         if is_definition {

@@ -12,10 +12,7 @@ use super::{
     graph::{self, Links},
     scope::{Place, RULE_ROOTS, Scopes},
 };
-use crate::{
-    Problem,
-    workflow::{kinds::Holds, read},
-};
+use crate::{Problem, workflow::read};
 use kinds::Kinds;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,7 +61,7 @@ impl Seen<'_> {
         let at = &self.flat.nodes[ix as usize];
         let mut places = Places::from([("config", self.names(Place::Node(ix)))]);
         if let Some(holds) = at.node.kind.holds() {
-            if let Holds::Loop(_) = holds {
+            if holds.has_last() {
                 places.insert("config.until", self.names(Place::Until(ix)));
             }
             if let Some(body) = at.body {

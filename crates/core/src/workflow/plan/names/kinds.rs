@@ -84,9 +84,8 @@ impl<'a> Kinds<'a> {
 
     /// The items of the nearest `for_each` around.
     fn item(&self, place: Place, depth: usize) -> Value {
-        let each = self.around(place, |holds| matches!(holds, Holds::ForEach(_)));
-        let Some((owner, Holds::ForEach(each))) = each else { return open() };
-        within(&self.expression(&each.items, Place::Node(owner), depth + 1), &["0"])
+        let Some((owner, items)) = self.around(place, Holds::items) else { return open() };
+        within(&self.expression(items, Place::Node(owner), depth + 1), &["0"])
     }
 
     /// The output of the nearest `loop` around; null before there is one.
@@ -94,7 +93,7 @@ impl<'a> Kinds<'a> {
         let again = match place {
             Place::Until(ix) => Some(ix),
             Place::Node(_) | Place::Rule(..) | Place::Output(_) => {
-                self.around(place, |holds| matches!(holds, Holds::Loop(_))).map(|(owner, _)| owner)
+                self.around(place, |holds| holds.has_last().then_some(())).map(|(owner, ())| owner)
             }
         };
         let body = again.and_then(|ix| self.flat.nodes[ix as usize].body);
@@ -109,14 +108,14 @@ impl<'a> Kinds<'a> {
         }
     }
 
-    /// Returns the nearest node around a place whose body is held so.
-    fn around(&self, place: Place, wanted: impl Fn(&Holds<'_>) -> bool) -> Option<(NodeIx, Holds<'a>)> {
+    /// Returns the nearest node around a place of whose body something is wanted, and that.
+    fn around<T>(&self, place: Place, wanted: impl Fn(Holds<'a>) -> Option<T>) -> Option<(NodeIx, T)> {
         let mut graph = self.scopes.graph_of(place);
         loop {
             let owner = self.flat.graphs[graph as usize].owner?;
             let at = &self.flat.nodes[owner as usize];
-            if let Some(holds) = at.node.kind.holds().filter(&wanted) {
-                return Some((owner, holds));
+            if let Some(found) = at.node.kind.holds().and_then(&wanted) {
+                return Some((owner, found));
             }
             graph = at.graph;
         }
@@ -137,10 +136,11 @@ impl<'a> Kinds<'a> {
         // Whoever asks for it while it is looked for has come in a circle.
         self.outputs.borrow_mut().insert(ix, open());
         let own = match (at.node.kind.holds(), at.body) {
-            (Some(Holds::ForEach(_)), Some(body)) => {
-                json!({"type": "array", "items": self.of_graph(body, depth + 1)})
+            (Some(holds), Some(body)) => {
+                let round = self.of_graph(body, depth + 1);
+                // One for each item, or the last one.
+                if holds.items().is_some() { json!({"type": "array", "items": round}) } else { round }
             }
-            (Some(Holds::Loop(_)), Some(body)) => self.of_graph(body, depth + 1),
             (Some(_) | None, _) => at.node.kind.output(),
         };
         let output = match &at.node.on_error {
