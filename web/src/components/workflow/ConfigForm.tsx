@@ -19,7 +19,7 @@ const PAUSE_MS = 400;
 /** The configuration of a node, by the schema that the server has of its kind. */
 export function ConfigForm({ node, readOnly }: { node: DefNode; readOnly: boolean }) {
   const act = useAct();
-  const kinds = useListNodeKindsQuery();
+  const kinds = useListNodeKindsQuery({});
   const problems = useSeen((state) => state.workflow.problems);
   const kind = kinds.data?.items.find((one) => one.name === node.type);
   const form = useMemo(() => (kind ? formOf(kind.name, kind.config) : null), [kind]);
