@@ -13,6 +13,7 @@ import { fields } from '../form/fields';
 import { templates } from '../form/templates';
 import { validator } from '../form/validator';
 import { widgets } from '../form/widgets';
+import { onSettle } from './typing';
 
 const PAUSE_MS = 400;
 
@@ -46,12 +47,16 @@ export function ConfigForm({ node, readOnly }: { node: DefNode; readOnly: boolea
     const timer = setTimeout(() => keepNow.current(typed), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  useEffect(
-    () => () => {
+  useEffect(() => {
+    const settle = () => {
       if (latest.current !== null) keepNow.current(latest.current);
-    },
-    [],
-  );
+    };
+    const end = onSettle(settle);
+    return () => {
+      end();
+      settle();
+    };
+  }, []);
   const found = useMemo(() => errorsOf(problems, node.id), [problems, node.id]);
   if (kinds.isLoading) return <Loader size="sm" aria-label="The form is loading" />;
   if (!form) {
