@@ -18,7 +18,7 @@ use super::harness::{self, root};
 use std::path::{Path, PathBuf};
 
 /// Folders that hold nothing of ours.
-const NOT_OURS: [&str; 7] = ["target", ".git", ".cache", ".dapr", "node_modules", "data", "dist"];
+const NOT_OURS: [&str; 8] = ["target", ".git", ".cache", ".dapr", "node_modules", "data", "dist", "coverage"];
 
 /// A file of the repository.
 struct Text {

@@ -1,6 +1,6 @@
 /** The API as components use it: the generated endpoints with what they make stale, and a few that are put together. */
 import type { Definition } from '../model/document';
-import { schema, type Run, type Step, type Workflow } from './schema';
+import { schema, type Draft, type Run, type Step, type Workflow } from './schema';
 import type { Failure } from './send';
 
 /** Steps of a run that a person is asked about. */
@@ -19,7 +19,6 @@ const tagged = schema.enhanceEndpoints({
   addTagTypes: ['workflows', 'runs', 'run', 'keys', 'me'],
   endpoints: {
     listWorkflows: { providesTags: ['workflows'] },
-    getWorkflow: { providesTags: ['workflows'], keepUnusedDataFor: 0 },
     deleteWorkflow: { invalidatesTags: ['workflows'] },
     listRuns: { providesTags: ['runs'] },
     getRun: { providesTags: ['run'] },
@@ -44,27 +43,63 @@ export interface Saved {
   id: string;
   name: string;
   version: number;
+  problems: unknown[];
+}
+
+/** What is saved: a new workflow, or the next version of one that is edited on the basis of a version. */
+interface Save {
+  id?: string;
+  base?: number;
+  text: string;
+  type?: string;
 }
 
 export const api = tagged.injectEndpoints({
   endpoints: (build) => ({
-    /** Saves a definition as it is written, new or as the next version of one. */
-    saveDefinition: build.mutation<
-      Saved,
-      { id?: string; base?: number; text: string; type?: string; draft?: boolean }
-    >({
-      query: ({ id, base, text, type, draft }) => ({
-        url: id ? `/api/v1/workflows/${id}` : '/api/v1/workflows',
-        method: id ? 'PUT' : 'POST',
-        params: { draft: draft ? true : undefined },
-        headers: {
-          'content-type': type ?? 'application/json',
-          'if-match': base === undefined ? undefined : `"${base}"`,
-          ...once(),
-        },
-        body: text,
-      }),
+    /** Saves a definition as it is written: as the draft, which becomes the next version where nothing is wrong with it. */
+    saveDefinition: build.mutation<Saved, Save>({
+      queryFn: async ({ id, base, text, type }, _, __, fetch) => {
+        const drafted = await fetch({
+          url: id ? `/api/v1/workflows/${id}` : '/api/v1/workflows',
+          method: id ? 'PUT' : 'POST',
+          params: { draft: true },
+          headers: {
+            'content-type': type ?? 'application/json',
+            'if-match': base === undefined ? undefined : `"${base}"`,
+            ...once(),
+          },
+          body: text,
+        });
+        if (drafted.error) return { error: drafted.error };
+        const draft = drafted.data as Saved;
+        if (draft.problems.length > 0) return { data: draft };
+        const published = await fetch({
+          url: `/api/v1/workflows/${draft.id}/publish`,
+          method: 'POST',
+          headers: once(),
+          body: {},
+        });
+        return published.error ? { error: published.error } : { data: published.data as Saved };
+      },
       invalidatesTags: ['workflows'],
+    }),
+    /** A workflow as it is edited: its draft where there is one, else its latest version. */
+    openWorkflow: build.query<Workflow, string>({
+      queryFn: async (id, _, __, fetch) => {
+        const stored = await fetch(`/api/v1/workflows/${id}`);
+        if (stored.error) return { error: stored.error };
+        const edited = await fetch(`/api/v1/workflows/${id}/draft`);
+        if (edited.error) return { error: edited.error };
+        const workflow = stored.data as Workflow;
+        const draft = edited.data as Draft;
+        if (!draft.etag.startsWith('d') || draft.definition === null) return { data: workflow };
+        const { version, status, created_at } = workflow;
+        const { problems, updated_at } = draft;
+        const definition = draft.definition as Record<string, unknown>;
+        return { data: { ...definition, id, version, status, problems, created_at, updated_at } };
+      },
+      providesTags: ['workflows'],
+      keepUnusedDataFor: 0,
     }),
     /** What a run runs: its definition, as it was recorded when the run began. */
     runDefinition: build.query<Definition, string>({
@@ -109,7 +144,7 @@ export function sentenceOf(error: unknown): string {
 export type { Workflow, Run, Step };
 export const {
   useListWorkflowsQuery,
-  useGetWorkflowQuery,
+  useOpenWorkflowQuery,
   useDeleteWorkflowMutation,
   useSaveDefinitionMutation,
   useStartWorkflowMutation,

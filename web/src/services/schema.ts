@@ -7,6 +7,9 @@ const injectedRtkApi = api.injectEndpoints({
         params: {
           limit: queryArg.limit,
           cursor: queryArg.cursor,
+          search: queryArg.search,
+          status: queryArg.status,
+          include: queryArg.include,
         },
       }),
     }),
@@ -70,6 +73,16 @@ const injectedRtkApi = api.injectEndpoints({
         },
       }),
     }),
+    renameWorkflow: build.mutation<
+      RenameWorkflowApiResponse,
+      RenameWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}`,
+        method: "PATCH",
+        body: queryArg.rename,
+      }),
+    }),
     startWorkflow: build.mutation<
       StartWorkflowApiResponse,
       StartWorkflowApiArg
@@ -122,6 +135,34 @@ const injectedRtkApi = api.injectEndpoints({
           limit: queryArg.limit,
           cursor: queryArg.cursor,
           after: queryArg.after,
+          node: queryArg.node,
+          status: queryArg.status,
+          iteration: queryArg.iteration,
+          generation: queryArg.generation,
+        },
+      }),
+    }),
+    getRunDefinition: build.query<
+      GetRunDefinitionApiResponse,
+      GetRunDefinitionApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/definition`,
+      }),
+    }),
+    getOverlay: build.query<GetOverlayApiResponse, GetOverlayApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/overlay`,
+        params: {
+          generation: queryArg.generation,
+        },
+      }),
+    }),
+    getValue: build.query<GetValueApiResponse, GetValueApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/values/${encodeURIComponent(String(queryArg.hash))}`,
+        headers: {
+          Range: queryArg.range,
         },
       }),
     }),
@@ -200,7 +241,32 @@ const injectedRtkApi = api.injectEndpoints({
       }),
     }),
     listNodeKinds: build.query<ListNodeKindsApiResponse, ListNodeKindsApiArg>({
-      query: () => ({ url: `/api/v1/node-kinds` }),
+      query: (queryArg) => ({
+        url: `/api/v1/node-kinds`,
+        headers: {
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    getExpressionReference: build.query<
+      GetExpressionReferenceApiResponse,
+      GetExpressionReferenceApiArg
+    >({
+      query: () => ({ url: `/api/v1/expressions/reference` }),
+    }),
+    getScope: build.mutation<GetScopeApiResponse, GetScopeApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/definitions/scope`,
+        method: "POST",
+        body: queryArg.askScope,
+      }),
+    }),
+    renameNode: build.mutation<RenameNodeApiResponse, RenameNodeApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/definitions/rename`,
+        method: "POST",
+        body: queryArg.askRename,
+      }),
     }),
     evaluateExpression: build.mutation<
       EvaluateExpressionApiResponse,
@@ -310,6 +376,234 @@ const injectedRtkApi = api.injectEndpoints({
     getMetrics: build.query<GetMetricsApiResponse, GetMetricsApiArg>({
       query: () => ({ url: `/metrics` }),
     }),
+    importWorkflow: build.mutation<
+      ImportWorkflowApiResponse,
+      ImportWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/import`,
+        method: "POST",
+        body: queryArg.definition,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+        params: {
+          draft: queryArg.draft,
+        },
+      }),
+    }),
+    getDraft: build.query<GetDraftApiResponse, GetDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
+      }),
+    }),
+    saveDraft: build.mutation<SaveDraftApiResponse, SaveDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
+        method: "PUT",
+        body: queryArg.definition,
+        headers: {
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    discardDraft: build.mutation<DiscardDraftApiResponse, DiscardDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
+        method: "DELETE",
+        headers: {
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    publishDraft: build.mutation<PublishDraftApiResponse, PublishDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/publish`,
+        method: "POST",
+        body: queryArg.publish,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    listVersions: build.query<ListVersionsApiResponse, ListVersionsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    getVersion: build.query<GetVersionApiResponse, GetVersionApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}`,
+      }),
+    }),
+    annotateVersion: build.mutation<
+      AnnotateVersionApiResponse,
+      AnnotateVersionApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}`,
+        method: "PATCH",
+        body: queryArg.annotate,
+      }),
+    }),
+    restoreVersion: build.mutation<
+      RestoreVersionApiResponse,
+      RestoreVersionApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}/restore`,
+        method: "POST",
+        body: queryArg.nothing,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    duplicateWorkflow: build.mutation<
+      DuplicateWorkflowApiResponse,
+      DuplicateWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/duplicate`,
+        method: "POST",
+        body: queryArg.duplicate,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    exportWorkflow: build.query<
+      ExportWorkflowApiResponse,
+      ExportWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/export`,
+        params: {
+          format: queryArg.format,
+          version: queryArg.version,
+          draft: queryArg.draft,
+        },
+      }),
+    }),
+    listTriggers: build.query<ListTriggersApiResponse, ListTriggersApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+          workflow_id: queryArg.workflowId,
+        },
+      }),
+    }),
+    createTrigger: build.mutation<
+      CreateTriggerApiResponse,
+      CreateTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers`,
+        method: "POST",
+        body: queryArg.newTrigger,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    previewTrigger: build.mutation<
+      PreviewTriggerApiResponse,
+      PreviewTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/preview`,
+        method: "POST",
+        body: queryArg.previewTrigger,
+      }),
+    }),
+    getTrigger: build.query<GetTriggerApiResponse, GetTriggerApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
+      }),
+    }),
+    replaceTrigger: build.mutation<
+      ReplaceTriggerApiResponse,
+      ReplaceTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
+        method: "PUT",
+        body: queryArg.replaceTrigger,
+        headers: {
+          "If-Match": queryArg["If-Match"],
+        },
+      }),
+    }),
+    deleteTrigger: build.mutation<
+      DeleteTriggerApiResponse,
+      DeleteTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
+        method: "DELETE",
+      }),
+    }),
+    enableTrigger: build.mutation<
+      EnableTriggerApiResponse,
+      EnableTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/enable`,
+        method: "POST",
+      }),
+    }),
+    disableTrigger: build.mutation<
+      DisableTriggerApiResponse,
+      DisableTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/disable`,
+        method: "POST",
+      }),
+    }),
+    renewTriggerSecret: build.mutation<
+      RenewTriggerSecretApiResponse,
+      RenewTriggerSecretApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/secret`,
+        method: "POST",
+      }),
+    }),
+    fireTrigger: build.mutation<FireTriggerApiResponse, FireTriggerApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/fire`,
+        method: "POST",
+        body: queryArg.fireNow,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    listFires: build.query<ListFiresApiResponse, ListFiresApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/fires`,
+      }),
+    }),
+    deliver: build.mutation<DeliverApiResponse, DeliverApiArg>({
+      query: (queryArg) => ({
+        url: `/hooks/${encodeURIComponent(String(queryArg.project))}/${encodeURIComponent(String(queryArg.trigger))}`,
+        method: "POST",
+        body: queryArg.body,
+      }),
+    }),
   }),
   overrideExisting: false,
 });
@@ -321,11 +615,17 @@ export type ListWorkflowsApiArg = {
   limit?: number;
   /** Where the page begins: `next` of the page before. */
   cursor?: string;
+  /** Those whose name or description has words that begin so, all of them; or the one of this id. */
+  search?: string;
+  /** Those whose latest run has this status; `draft` are those without a run. */
+  status?: string;
+  /** `summary`: with the latest runs, and with the draft. */
+  include?: string;
 };
 export type CreateWorkflowApiResponse =
   /** status 201 Version 1 is saved. */ SavedWorkflow;
 export type CreateWorkflowApiArg = {
-  /** Saves it although it has problems; it can't be started then. */
+  /** Saves it as the draft, whatever is wrong with it. Nothing is published. */
   draft?: boolean;
   /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
   "Idempotency-Key"?: string;
@@ -344,11 +644,11 @@ export type UpdateWorkflowApiResponse =
   /** status 200 The next version is saved. */ SavedWorkflow;
 export type UpdateWorkflowApiArg = {
   id: string;
-  /** Saves it although it has problems; it can't be started then. */
+  /** Saves it as the draft, whatever is wrong with it. Nothing is published. */
   draft?: boolean;
   /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
   "Idempotency-Key"?: string;
-  /** The version that the change was made on, such as `"3"`. */
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
   "If-Match"?: string;
   definition: Definition;
 };
@@ -357,6 +657,12 @@ export type DeleteWorkflowApiArg = {
   id: string;
   /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
   "Idempotency-Key"?: string;
+};
+export type RenameWorkflowApiResponse =
+  /** status 200 The workflow. */ Workflow;
+export type RenameWorkflowApiArg = {
+  id: string;
+  rename: Rename;
 };
 export type StartWorkflowApiResponse =
   | /** status 200 The run is recorded; with `wait` the whole run. */ Started
@@ -403,6 +709,38 @@ export type ListStepsApiArg = {
   cursor?: string;
   /** Only those that changed after this seq: the `seq` of an earlier answer, or 0. */
   after?: string;
+  /** Only those of a node. */
+  node?: string;
+  /** Only those of a status, as it is now. */
+  status?: StepStatus | null;
+  /** Only those of an iteration, and of those inside of it: `3` finds `3` and `3.17`. */
+  iteration?: string;
+  /** Only those of a generation. */
+  generation?: number;
+};
+export type GetRunDefinitionApiResponse =
+  /** status 200 The definition. */ RunDefinition;
+export type GetRunDefinitionApiArg = {
+  id: string;
+};
+export type GetOverlayApiResponse =
+  /** status 200 The overlay. */ OverlayAnswer;
+export type GetOverlayApiArg = {
+  id: string;
+  /** Counts from 1; the latest unless it is given. */
+  generation?: number;
+};
+export type GetValueApiResponse =
+  | (/** status 200 The value. */ any | null)
+  | (
+      | /** status 206 A part of its text, which is no JSON by itself. */ any
+      | null
+    );
+export type GetValueApiArg = {
+  id: string;
+  hash: string;
+  /** One part of it, such as `bytes=0-1023`; several count as the whole. */
+  range?: string;
 };
 export type GetHistoryApiResponse =
   /** status 200 A page, or a stream. */ PageOfEvent;
@@ -410,7 +748,7 @@ export type GetHistoryApiArg = {
   id: string;
   /** Events after this seq. */
   after?: string;
-  /** The same: `next` of the page before. */
+  /** `next` of the page before; it wins over `after`. */
   cursor?: string;
   /** Items of a page; 100 unless it is given. */
   limit?: number;
@@ -469,7 +807,22 @@ export type RerunRunApiArg = {
 };
 export type ListNodeKindsApiResponse =
   /** status 200 All of them. */ PageOfNodeKindView;
-export type ListNodeKindsApiArg = void;
+export type ListNodeKindsApiArg = {
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+};
+export type GetExpressionReferenceApiResponse =
+  /** status 200 All of them. */ ExpressionReference;
+export type GetExpressionReferenceApiArg = void;
+export type GetScopeApiResponse = /** status 200 The names, by place. */ Scope;
+export type GetScopeApiArg = {
+  askScope: AskScope;
+};
+export type RenameNodeApiResponse =
+  /** status 200 The definition. */ RenamedDefinition;
+export type RenameNodeApiArg = {
+  askRename: AskRename;
+};
 export type EvaluateExpressionApiResponse =
   /** status 200 What it gave. */ Evaluated;
 export type EvaluateExpressionApiArg = {
@@ -540,6 +893,175 @@ export type GetReadinessApiResponse =
 export type GetReadinessApiArg = void;
 export type GetMetricsApiResponse = /** status 200 Metrics. */ string;
 export type GetMetricsApiArg = void;
+export type ImportWorkflowApiResponse =
+  /** status 201 It is made. */ SavedWorkflow;
+export type ImportWorkflowApiArg = {
+  /** Saves it as the draft, whatever is wrong with it. Nothing is published. */
+  draft?: boolean;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  definition: Definition;
+};
+export type GetDraftApiResponse = /** status 200 What is edited. */ Draft;
+export type GetDraftApiArg = {
+  id: string;
+};
+export type SaveDraftApiResponse = /** status 200 It is saved. */ SavedWorkflow;
+export type SaveDraftApiArg = {
+  id: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+  definition: Definition;
+};
+export type DiscardDraftApiResponse = unknown;
+export type DiscardDraftApiArg = {
+  id: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+};
+export type PublishDraftApiResponse =
+  /** status 200 It is published. */ SavedWorkflow;
+export type PublishDraftApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+  publish: Publish;
+};
+export type ListVersionsApiResponse =
+  /** status 200 A page. */ PageOfWorkflowVersionLine;
+export type ListVersionsApiArg = {
+  id: string;
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type GetVersionApiResponse =
+  /** status 200 The version. */ WorkflowVersion;
+export type GetVersionApiArg = {
+  id: string;
+  n: number;
+};
+export type AnnotateVersionApiResponse =
+  /** status 200 The version. */ WorkflowVersion;
+export type AnnotateVersionApiArg = {
+  id: string;
+  n: number;
+  annotate: Annotate;
+};
+export type RestoreVersionApiResponse =
+  /** status 200 It is the draft. */ SavedWorkflow;
+export type RestoreVersionApiArg = {
+  id: string;
+  n: number;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+  nothing: Nothing;
+};
+export type DuplicateWorkflowApiResponse =
+  /** status 201 It is made. */ SavedWorkflow;
+export type DuplicateWorkflowApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  duplicate: Duplicate;
+};
+export type ExportWorkflowApiResponse =
+  /** status 200 A document. */ any | null;
+export type ExportWorkflowApiArg = {
+  id: string;
+  /** `yaml` or `json`; wins over `Accept`. */
+  format?: string;
+  /** A version by its number; the latest unless it is given. */
+  version?: number;
+  /** The draft instead of a version. */
+  draft?: boolean;
+};
+export type ListTriggersApiResponse = /** status 200 A page. */ PageOfTrigger;
+export type ListTriggersApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+  /** Those of a workflow. */
+  workflowId?: string;
+};
+export type CreateTriggerApiResponse =
+  /** status 201 The trigger; repeated, as it is now and without its secret. */ TriggerMade;
+export type CreateTriggerApiArg = {
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  newTrigger: NewTrigger;
+};
+export type PreviewTriggerApiResponse =
+  /** status 200 They were looked at. */ TriggerPreview;
+export type PreviewTriggerApiArg = {
+  previewTrigger: PreviewTrigger;
+};
+export type GetTriggerApiResponse = /** status 200 The trigger. */ Trigger;
+export type GetTriggerApiArg = {
+  id: string;
+};
+export type ReplaceTriggerApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type ReplaceTriggerApiArg = {
+  id: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  replaceTrigger: ReplaceTrigger;
+};
+export type DeleteTriggerApiResponse = unknown;
+export type DeleteTriggerApiArg = {
+  id: string;
+};
+export type EnableTriggerApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type EnableTriggerApiArg = {
+  id: string;
+};
+export type DisableTriggerApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type DisableTriggerApiArg = {
+  id: string;
+};
+export type RenewTriggerSecretApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type RenewTriggerSecretApiArg = {
+  id: string;
+};
+export type FireTriggerApiResponse =
+  /** status 200 The run is recorded. */ Started;
+export type FireTriggerApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  fireNow: FireNow;
+};
+export type ListFiresApiResponse =
+  /** status 200 All that are kept. */ PageOfFire;
+export type ListFiresApiArg = {
+  id: string;
+};
+export type DeliverApiResponse =
+  | /** status 200 The run, which its sender has waited for. */ Delivered
+  | /** status 202 The run is recorded, or none was to be started. */ Delivered;
+export type DeliverApiArg = {
+  project: string;
+  trigger: string;
+  body: any | null;
+};
 export type Problem = {
   /** The node's id, when the mistake is in a node. */
   node: string | null;
@@ -550,10 +1072,23 @@ export type Problem = {
   /** A sentence for people. */
   message: string;
 };
+export type LastRun = {
+  id: string;
+  status: string;
+  started_at: string;
+  /** How long it took; null while it goes on. */
+  ms: number | null;
+};
+export type DraftLine = {
+  /** As `GET …/draft` answers it. */
+  etag: string;
+  problems: Problem[];
+};
 export type WorkflowLine = {
   id: string;
   name: string;
   description: string | null;
+  /** The latest published version; 0 before the first. */
   version: number;
   /** That of its latest run; `draft` before the first. */
   status: string;
@@ -561,6 +1096,10 @@ export type WorkflowLine = {
   created_at: string;
   /** When this version was made. */
   updated_at: string;
+  /** With `include=summary`: its latest runs, the newest first. */
+  last_runs?: LastRun[] | null;
+  /** With `include=summary`: its draft, if it has one. */
+  draft?: DraftLine | null;
 };
 export type PageOfWorkflowLine = {
   items: WorkflowLine[];
@@ -587,16 +1126,22 @@ export type ProblemDetails = {
   code: string;
   /** Every mistake of a definition, a body or an input. */
   problems?: Problem[] | null;
+  /** Of 412: what there is now. */
+  current?: any;
   /** Of `GET /ready`: what does not answer. */
   checks?: Checks | null;
 };
 export type SavedWorkflow = {
   id: string;
   name: string;
+  /** The latest published version; 0 before the first. */
   version: number;
   /** That of its latest run; `draft` before the first. */
   status: string;
+  /** Of what was saved. */
   problems: Problem[];
+  /** The tag of the draft, where that was saved. */
+  draft?: string | null;
 };
 export type Position = {
   x: number;
@@ -776,6 +1321,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "agent";
       config: AgentNode;
     }
@@ -792,6 +1339,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "transform";
       config: TransformNode;
     }
@@ -808,6 +1357,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "condition";
       config: ConditionNode;
     }
@@ -824,6 +1375,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "for_each";
       config: ForEachNode;
     }
@@ -840,6 +1393,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "loop";
       config: LoopNode;
     }
@@ -856,6 +1411,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "wait";
       config: WaitNode;
     }
@@ -872,6 +1429,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "signal";
       config: SignalNode;
     }
@@ -888,6 +1447,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "approval";
       config: ApprovalNode;
     }
@@ -904,6 +1465,8 @@ export type Node =
       effect?: EffectMode;
       /** When a node with several incoming edges starts. */
       join?: Join;
+      /** Left out of runs: it is recorded as skipped, and its edges without a branch go on. */
+      disabled?: boolean;
       type: "http";
       config: HttpNode;
     };
@@ -952,6 +1515,7 @@ export type CheckedWorkflow = {
 };
 export type Workflow = {
   id: string;
+  /** The latest published one; 0 of a draft that was never published. */
   version: number;
   /** That of its latest run; `draft` before the first. */
   status: string;
@@ -960,6 +1524,12 @@ export type Workflow = {
   /** When this version was made. */
   updated_at: string;
   [key: string]: any;
+};
+export type Rename = {
+  /** It stays as it is unless it is given. */
+  name?: string | null;
+  /** Null for none; it stays as it is unless it is given. */
+  description?: string | null;
 };
 export type Status =
   | "pending"
@@ -1025,6 +1595,8 @@ export type RunItem = Run | UnreadableRun;
 export type Start = {
   /** Any JSON that fits the workflow's schema; `{}` unless it is given. */
   input?: any;
+  /** The draft is run instead of the latest version, as version 0; this takes the role of an editor. */
+  draft?: boolean;
 };
 export type PageOfRunItem = {
   items: RunItem[];
@@ -1067,6 +1639,8 @@ export type Step = {
   /** The last one. */
   attempt: number;
   status: StepStatus;
+  /** It was skipped, and what follows it went on. */
+  disabled?: boolean;
   input: any | null;
   /** Of what a person is asked: an approval, or whether an `unknown` step was performed. */
   args_hash?: string | null;
@@ -1085,6 +1659,74 @@ export type StepsPage = {
   /** With `after`: of the last event that the page takes into account. */
   seq?: number | null;
   /** Seqs of events that can't be read: what they say of these steps is missing. */
+  unreadable?: number[];
+};
+export type RunDefinition = {
+  run_id: string;
+  /** The stored workflow it was started from; null where the definition came along. */
+  workflow_id: string | null;
+  version: number;
+  /** As it was when the run began, with its defaults left out. */
+  definition: any;
+  /** Its agents and their tools as they were then, as in an agents' file; null where it asks none, and where they are not
+    kept any more. */
+  agents: any;
+  /** The hash of those agents. */
+  agents_hash: string | null;
+};
+export type Rounds = {
+  begun: number;
+  ended: number;
+};
+export type NodeOverlay = {
+  node: string;
+  /** The one in which it ran. A rerun keeps what lies before it. */
+  generation: number;
+  /** Of several steps: what is open comes first (`running`, `waiting`, `unknown`, `pending`), then `failed`, `completed`,
+    `cancelled`, `skipped`. */
+  status: StepStatus;
+  /** The definition leaves it out. */
+  disabled?: boolean;
+  /** The last one; of several steps the highest. */
+  attempt: number;
+  /** Of a node in a body: how many of its steps have which status. */
+  counts?:
+    | {
+        [key: string]: number;
+      }
+    | {
+        [key: string]: number;
+      };
+  /** Of a node with a body: its rounds. */
+  iterations?: Rounds | null;
+  /** When the first step began; of what ends at once, when it ended. */
+  started_at: string | null;
+  /** When the last step ended; null while one is open. */
+  ended_at: string | null;
+  /** Milliseconds from begin to end, all steps that have ended together. */
+  ms: number;
+  usage: Usage;
+  /** The code of the last failure, also of one that was tried again or has a default. */
+  error: string | null;
+};
+export type EdgeOverlay = {
+  source: string;
+  target: string;
+  /** Null of an edge without one. */
+  branch: string | null;
+  /** How often: more than once in bodies. */
+  taken: number;
+};
+export type OverlayAnswer = {
+  /** Counts from 1; a rerun opens the next. */
+  generation: number;
+  /** Of the last event that it takes into account. */
+  seq: number;
+  /** Nodes that have a step, by their ids. */
+  nodes: NodeOverlay[];
+  /** Edges that were taken, in the order of the definition. */
+  edges: EdgeOverlay[];
+  /** Seqs of events that can't be read: what they say of these nodes is missing. */
   unreadable?: number[];
 };
 export type Event = {
@@ -1132,6 +1774,7 @@ export type Rerun = {
   input?: any;
 };
 export type NodeKindWork = "decided" | "waits" | "holds" | "outside";
+export type Family = "ai" | "data" | "flow" | "wait" | "people" | "call";
 export type NodeKindView = {
   /** As `type` writes it. */
   name: string;
@@ -1141,13 +1784,63 @@ export type NodeKindView = {
   work: NodeKindWork;
   /** The branches by which it can end when it completes; beside them `error`, with `on_error: branch`. */
   branches: string[];
-  /** JSON Schema of its `config`, with the defaults. */
+  /** What it has in common with other kinds. */
+  family: Family;
+  /** The name of what stands for it, among Tabler's icons. */
+  icon: string;
+  /** JSON Schema of its `config`, with the defaults. `x-callboard` of a field lists what it holds: `template`, `expression`,
+    `duration`, `agent`, `node`, `schema`, and `secret` where `secret://` names one. */
   config: any;
+  /** JSON Schema of its output, as far as the kind says it: `{}` where the configuration does. */
+  output_schema: any;
 };
 export type PageOfNodeKindView = {
   items: NodeKindView[];
   /** Where the next page begins; null on the last. */
   next: string | null;
+};
+export type WordView = {
+  name: string;
+  /** What it gives, in a sentence. */
+  description: string;
+};
+export type ExpressionReference = {
+  /** Behind `|`. */
+  filters: WordView[];
+  /** Called by name. */
+  functions: WordView[];
+  /** Behind `is` and `is not`, and in filters such as `select`. */
+  tests: WordView[];
+};
+export type Scope = {
+  /** By the path below the node: `config`, and where there are others `config.until`, `config.body.output`,
+    `config.rules`; of the workflow `output`. What stands deeper has the names of the nearest place above. Of each name the
+    JSON Schema, `{}` where nothing is known. */
+  places: {
+    [key: string]: {
+      [key: string]: any;
+    };
+  };
+};
+export type AskScope = {
+  /** Up to 4 MiB; it may have mistakes. */
+  definition: any;
+  /** The workflow's own output unless it is given. */
+  node?: string | null;
+};
+export type RenamedDefinition = {
+  definition: any | null;
+  /** The paths of what was changed. */
+  changed: string[];
+  /** The paths of what may mean the node in a way that can't be told: a name that is computed, a text that does not parse,
+    a kind that is not known. */
+  unsure: string[];
+};
+export type AskRename = {
+  /** Up to 4 MiB; it may have mistakes. */
+  definition: any;
+  from: string;
+  to: string;
 };
 export type Evaluated = {
   value: any | null;
@@ -1311,6 +2004,202 @@ export type Ready = {
   status: string;
   checks: Checks;
 };
+export type Draft = {
+  id: string;
+  /** Names what a change is made on: `d7` is a draft, `v3` a version. */
+  etag: string;
+  /** The latest published version; 0 before the first. */
+  version: number;
+  /** The version that was the latest when the draft was begun. */
+  base: number;
+  /** Who saved it. */
+  author: string | null;
+  updated_at: string;
+  /** Of what it says: neither positions nor the order of fields count. */
+  hash: string;
+  /** `application/yaml` where its text is kept as it came. */
+  media_type: string;
+  /** What stands against publishing it. */
+  problems: Problem[];
+  definition: any | null;
+};
+export type Publish = {
+  /** What is new; up to 2,000 characters. */
+  note?: string | null;
+  /** The version that it is to follow; any unless it is given. */
+  version?: number | null;
+};
+export type WorkflowVersionLine = {
+  version: number;
+  name: string;
+  /** What is new in it, in its author's words. */
+  note: string | null;
+  /** Who published it. */
+  author: string | null;
+  created_at: string;
+  /** Of what it says: neither positions nor the order of fields count. */
+  hash: string;
+  /** Why it can't be started: of a version that was saved as a draft by a release before this one. */
+  problems: Problem[];
+  /** How many runs of it have not ended. */
+  open_runs: number;
+};
+export type PageOfWorkflowVersionLine = {
+  items: WorkflowVersionLine[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type WorkflowVersion = {
+  version: number;
+  name: string;
+  /** What is new in it, in its author's words. */
+  note: string | null;
+  /** Who published it. */
+  author: string | null;
+  created_at: string;
+  /** Of what it says: neither positions nor the order of fields count. */
+  hash: string;
+  /** Why it can't be started: of a version that was saved as a draft by a release before this one. */
+  problems: Problem[];
+  /** How many runs of it have not ended. */
+  open_runs: number;
+  definition: any | null;
+};
+export type Annotate = {
+  /** What is new in it; up to 2,000 characters, null for nothing. */
+  note?: string | null;
+};
+export type Duplicate = {
+  /** What it is called; `copy of` and the name of the other one, unless it is given. */
+  name?: string | null;
+};
+export type TriggerKind = "schedule" | "webhook";
+export type Trigger = {
+  id: string;
+  workflow_id: string;
+  kind: TriggerKind;
+  name: string;
+  enabled: boolean;
+  settings: any | null;
+  /** Counts the changes. */
+  revision: number;
+  /** What was before is none of its occasions. */
+  since: string;
+  created_at: string;
+  /** Who made it. */
+  created_by: string;
+  updated_at: string;
+  /** Of a schedule that is enabled: its next occasions, five at most. */
+  next_fires: string[];
+  /** Of a schedule: an occasion that waits for the end of the current run. */
+  queued: string | null;
+  /** Of a schedule: the last occasion that started a run. */
+  last_at: string | null;
+  /** Of a schedule: that run. */
+  current_run: string | null;
+  /** Of a webhook: the path that requests are sent to. */
+  address: string | null;
+};
+export type PageOfTrigger = {
+  items: Trigger[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type TriggerMade = {
+  id: string;
+  workflow_id: string;
+  kind: TriggerKind;
+  name: string;
+  enabled: boolean;
+  settings: any | null;
+  /** Counts the changes. */
+  revision: number;
+  /** What was before is none of its occasions. */
+  since: string;
+  created_at: string;
+  /** Who made it. */
+  created_by: string;
+  updated_at: string;
+  /** Of a schedule that is enabled: its next occasions, five at most. */
+  next_fires: string[];
+  /** Of a schedule: an occasion that waits for the end of the current run. */
+  queued: string | null;
+  /** Of a schedule: the last occasion that started a run. */
+  last_at: string | null;
+  /** Of a schedule: that run. */
+  current_run: string | null;
+  /** Of a webhook: the path that requests are sent to. */
+  address: string | null;
+  /** Of a webhook whose secret we made: what its sender signs with, or sends. Nobody can show it again. */
+  secret: string | null;
+};
+export type NewTrigger = {
+  /** Whose runs it starts. */
+  workflow_id: string;
+  kind: TriggerKind;
+  /** For people; up to 200 characters. */
+  name?: string | null;
+  /** Whether it fires; true unless it is given. */
+  enabled?: boolean | null;
+  /** By its kind, as in docs/triggers.md. */
+  settings: {
+    [key: string]: any;
+  };
+};
+export type TriggerPreview = {
+  /** Of a schedule: its next occasions, five at most. */
+  next_fires: string[];
+  /** Everything that is wrong with them; they could be saved if this is empty. */
+  problems: Problem[];
+};
+export type PreviewTrigger = {
+  kind: TriggerKind;
+  /** By its kind, as in docs/triggers.md. */
+  settings: {
+    [key: string]: any;
+  };
+};
+export type ReplaceTrigger = {
+  /** For people; as it was unless it is given. */
+  name?: string | null;
+  /** As it was unless it is given. */
+  enabled?: boolean | null;
+  /** By its kind, as in docs/triggers.md. */
+  settings: {
+    [key: string]: any;
+  };
+};
+export type FireNow = {
+  /** The run's input; what the settings of a schedule say, or `{}`, unless it is given. */
+  input?: any;
+};
+export type FireOutcome = "started" | "skipped" | "refused";
+export type Fire = {
+  /** It comes once: an instant of a schedule, the id of a message. */
+  occasion: string;
+  at: string;
+  outcome: FireOutcome;
+  /** The run that it started. */
+  run_id: string | null;
+  /** Why nothing was started. */
+  code: string | null;
+  detail: string | null;
+  /** Occasions before it that nothing was started for, as nobody looked. */
+  missed: number;
+};
+export type PageOfFire = {
+  items: Fire[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Delivered = {
+  /** The run that was started. */
+  run_id: string | null;
+  /** That of the run; `skipped` where none was started. */
+  status: string;
+  /** The run's, where the sender waited for its end. */
+  output: any;
+};
 export const {
   useListWorkflowsQuery,
   useCreateWorkflowMutation,
@@ -1318,11 +2207,15 @@ export const {
   useGetWorkflowQuery,
   useUpdateWorkflowMutation,
   useDeleteWorkflowMutation,
+  useRenameWorkflowMutation,
   useStartWorkflowMutation,
   useListRunsQuery,
   useStartRunMutation,
   useGetRunQuery,
   useListStepsQuery,
+  useGetRunDefinitionQuery,
+  useGetOverlayQuery,
+  useGetValueQuery,
   useGetHistoryQuery,
   useCancelRunMutation,
   usePauseRunMutation,
@@ -1331,6 +2224,9 @@ export const {
   useApproveStepMutation,
   useRerunRunMutation,
   useListNodeKindsQuery,
+  useGetExpressionReferenceQuery,
+  useGetScopeMutation,
+  useRenameNodeMutation,
   useEvaluateExpressionMutation,
   useListKeysQuery,
   useCreateKeyMutation,
@@ -1348,4 +2244,27 @@ export const {
   useGetHealthQuery,
   useGetReadinessQuery,
   useGetMetricsQuery,
+  useImportWorkflowMutation,
+  useGetDraftQuery,
+  useSaveDraftMutation,
+  useDiscardDraftMutation,
+  usePublishDraftMutation,
+  useListVersionsQuery,
+  useGetVersionQuery,
+  useAnnotateVersionMutation,
+  useRestoreVersionMutation,
+  useDuplicateWorkflowMutation,
+  useExportWorkflowQuery,
+  useListTriggersQuery,
+  useCreateTriggerMutation,
+  usePreviewTriggerMutation,
+  useGetTriggerQuery,
+  useReplaceTriggerMutation,
+  useDeleteTriggerMutation,
+  useEnableTriggerMutation,
+  useDisableTriggerMutation,
+  useRenewTriggerSecretMutation,
+  useFireTriggerMutation,
+  useListFiresQuery,
+  useDeliverMutation,
 } = injectedRtkApi;

@@ -24,11 +24,16 @@ const json = (value: unknown, init: ResponseInit = {}) => new Response(JSON.stri
 describe('a request', () => {
   it('has the key of the tab, and the body as it is written', async () => {
     signIn(' cb_key ');
-    answers.push(json({ id: 'w', name: 'n', version: 4 }));
+    answers.push(
+      json({ id: 'w', name: 'n', version: 3, problems: [] }),
+      json({ id: 'w', name: 'n', version: 4, problems: [] }),
+    );
     const store = makeStore();
     const text = '{"name":"n","metadata":{"n":12345678901234567890}}';
-    await store.dispatch(api.endpoints.saveDefinition.initiate({ id: 'w', base: 3, text, draft: true }));
-    const [request] = asked;
+    const { data } = await store.dispatch(api.endpoints.saveDefinition.initiate({ id: 'w', base: 3, text }));
+    expect(data?.version).toBe(4);
+    const [request, published] = asked;
+    expect(new URL(published?.url ?? '').pathname).toBe('/api/v1/workflows/w/publish');
     expect(request?.headers.get('authorization')).toBe('Bearer cb_key');
     expect(request?.headers.get('if-match')).toBe('"3"');
     expect(request?.method).toBe('PUT');

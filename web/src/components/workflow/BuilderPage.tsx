@@ -1,6 +1,6 @@
 import { Loader } from '@mantine/core';
 import { useParams } from 'react-router';
-import { isFailure, useGetMeQuery, useGetWorkflowQuery } from '../../services/api';
+import { isFailure, useGetMeQuery, useOpenWorkflowQuery } from '../../services/api';
 import { Failed } from '../common/Failed';
 import { NotFound } from '../common/NotFound';
 import { Editor } from './Editor';
@@ -8,7 +8,7 @@ import { Editor } from './Editor';
 /** The builder on a stored workflow. */
 export function BuilderPage() {
   const { id = '' } = useParams();
-  const workflow = useGetWorkflowQuery({ id });
+  const workflow = useOpenWorkflowQuery(id);
   const me = useGetMeQuery();
   // Saving makes the answer newer; what is edited is taken from it once.
   const data = workflow.data;

@@ -13,13 +13,14 @@ import { fields } from '../form/fields';
 import { templates } from '../form/templates';
 import { validator } from '../form/validator';
 import { widgets } from '../form/widgets';
+import { onSettle } from './typing';
 
 const PAUSE_MS = 400;
 
 /** The configuration of a node, by the schema that the server has of its kind. */
 export function ConfigForm({ node, readOnly }: { node: DefNode; readOnly: boolean }) {
   const act = useAct();
-  const kinds = useListNodeKindsQuery();
+  const kinds = useListNodeKindsQuery({});
   const problems = useSeen((state) => state.workflow.problems);
   const kind = kinds.data?.items.find((one) => one.name === node.type);
   const form = useMemo(() => (kind ? formOf(kind.name, kind.config) : null), [kind]);
@@ -46,12 +47,16 @@ export function ConfigForm({ node, readOnly }: { node: DefNode; readOnly: boolea
     const timer = setTimeout(() => keepNow.current(typed), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [typed]);
-  useEffect(
-    () => () => {
+  useEffect(() => {
+    const settle = () => {
       if (latest.current !== null) keepNow.current(latest.current);
-    },
-    [],
-  );
+    };
+    const end = onSettle(settle);
+    return () => {
+      end();
+      settle();
+    };
+  }, []);
   const found = useMemo(() => errorsOf(problems, node.id), [problems, node.id]);
   if (kinds.isLoading) return <Loader size="sm" aria-label="The form is loading" />;
   if (!form) {

@@ -1,7 +1,7 @@
 import { Button, Group, List, Modal, Stack, Text } from '@mantine/core';
 import { definitionOf } from '../../model/document';
 import { diff, told } from '../../model/diff';
-import { useGetWorkflowQuery } from '../../services/api';
+import { useOpenWorkflowQuery } from '../../services/api';
 import { opened } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import type { Save } from './save';
@@ -12,7 +12,7 @@ const SHOWN = 30;
 export function Conflict({ id, save }: { id: string; save: Save }) {
   const act = useAct();
   const mine = useSeen((state) => state.workflow.document);
-  const theirs = useGetWorkflowQuery({ id }, { refetchOnMountOrArgChange: true });
+  const theirs = useOpenWorkflowQuery(id, { refetchOnMountOrArgChange: true });
   const other = theirs.data && !theirs.isFetching ? definitionOf(theirs.data) : null;
   const lines = other ? told(diff(other, mine)) : [];
   const version = theirs.data?.version ?? save.version;

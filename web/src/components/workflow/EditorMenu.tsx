@@ -19,7 +19,7 @@ export function EditorMenu({ id, mayEdit }: { id: string; mayEdit: boolean }) {
   const document = () => store.getState().workflow.document;
   const duplicate = async () => {
     const copy = { ...document(), name: `${document().name} (copy)` };
-    const { data } = await save({ text: write(copy), draft: true });
+    const { data } = await save({ text: write(copy) });
     if (data) await navigate(`/workflows/${data.id}`);
   };
   return (

@@ -9,7 +9,7 @@ import { useAct } from '../../services/store';
 /** What a node is, and what it is called where others read it. */
 export function NodeAbout({ node, readOnly }: { node: DefNode; readOnly: boolean }) {
   const act = useAct();
-  const { data } = useListNodeKindsQuery();
+  const { data } = useListNodeKindsQuery({});
   const kind = data?.items.find((one) => one.name === node.type);
   return (
     <Stack gap="md">

@@ -4,6 +4,7 @@ import { write } from '../../model/lossless';
 import { isFailure, sentenceOf, useSaveDefinitionMutation, type Workflow } from '../../services/api';
 import { saved } from '../../services/state';
 import { useAct, type State } from '../../services/store';
+import { settleTyping } from './typing';
 
 export interface Save {
   /** The version that the server has. */
@@ -31,12 +32,12 @@ export function useSave(workflow: Workflow): Save {
   const [conflict, setConflict] = useState(false);
   const save = useCallback(
     async (over?: number) => {
+      settleTyping();
       const { document } = store.getState().workflow;
       const { data, error: failed } = await send({
         id: workflow.id,
         base: over ?? version,
         text: write(document),
-        draft: true,
       });
       if (data) {
         act(saved(document));

@@ -23,7 +23,7 @@ export function WorkflowsPage() {
   const [save, saving] = useSaveDefinitionMutation();
   const [imports, setImports] = useState(false);
   const make = async (text: string, type: string) => {
-    const { data } = await save({ text, type, draft: true });
+    const { data } = await save({ text, type });
     if (data) await navigate(`/workflows/${data.id}`);
     return data !== undefined;
   };
