@@ -68,7 +68,7 @@ pub async fn export(
     trace: Trace,
     Id(run): Id<RunId>,
 ) -> Result<Response, Error> {
-    let pieces = gateway.operations.export(&principal, &trace, &run).await?;
+    let pieces = gateway.operations.export_run(&principal, &trace, &run).await?;
     let place = place.lasting()?;
     let pieces = pieces.map(move |piece| {
         // Held as long as the file is sent.

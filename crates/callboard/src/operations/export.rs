@@ -37,7 +37,7 @@ struct Export {
 
 impl Operations {
     /// Returns the pieces of the file, as far as the run was when it was asked for. A piece that is an error cuts the file.
-    pub async fn export(
+    pub async fn export_run(
         &self,
         principal: &Principal,
         trace: &Trace,
