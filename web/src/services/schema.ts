@@ -107,6 +107,11 @@ const injectedRtkApi = api.injectEndpoints({
           cursor: queryArg.cursor,
           workflow_id: queryArg.workflowId,
           status: queryArg.status,
+          from: queryArg["from"],
+          to: queryArg.to,
+          at: queryArg.at,
+          text: queryArg.text,
+          order: queryArg.order,
         },
       }),
     }),
@@ -248,6 +253,78 @@ const injectedRtkApi = api.injectEndpoints({
         },
       }),
     }),
+    exportRun: build.query<ExportRunApiResponse, ExportRunApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/export`,
+      }),
+    }),
+    cancelRuns: build.mutation<CancelRunsApiResponse, CancelRunsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/cancel`,
+        method: "POST",
+        body: queryArg.bulkCancel,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    rerunRuns: build.mutation<RerunRunsApiResponse, RerunRunsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/runs/rerun`,
+        method: "POST",
+        body: queryArg.bulkRerun,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    listApprovals: build.query<ListApprovalsApiResponse, ListApprovalsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/approvals`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    getUsage: build.query<GetUsageApiResponse, GetUsageApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/usage`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+          from: queryArg["from"],
+          to: queryArg.to,
+          by: queryArg.by,
+        },
+      }),
+    }),
+    getAbout: build.query<GetAboutApiResponse, GetAboutApiArg>({
+      query: () => ({ url: `/api/v1/about` }),
+    }),
+    listSecrets: build.query<ListSecretsApiResponse, ListSecretsApiArg>({
+      query: () => ({ url: `/api/v1/secrets` }),
+    }),
+    listTools: build.query<ListToolsApiResponse, ListToolsApiArg>({
+      query: () => ({ url: `/api/v1/tools` }),
+    }),
+    listModels: build.query<ListModelsApiResponse, ListModelsApiArg>({
+      query: () => ({ url: `/api/v1/ai/models` }),
+    }),
+    listAgents: build.query<ListAgentsApiResponse, ListAgentsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/ai/agents`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    getAgent: build.query<GetAgentApiResponse, GetAgentApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/ai/agents/${encodeURIComponent(String(queryArg.id))}`,
+      }),
+    }),
     getExpressionReference: build.query<
       GetExpressionReferenceApiResponse,
       GetExpressionReferenceApiArg
@@ -360,6 +437,21 @@ const injectedRtkApi = api.injectEndpoints({
       GetDescriptionApiArg
     >({
       query: () => ({ url: `/api/v1/openapi.json` }),
+    }),
+    getExplorer: build.query<GetExplorerApiResponse, GetExplorerApiArg>({
+      query: () => ({ url: `/docs` }),
+    }),
+    getExplorerStyle: build.query<
+      GetExplorerStyleApiResponse,
+      GetExplorerStyleApiArg
+    >({
+      query: () => ({ url: `/docs/explorer.css` }),
+    }),
+    getExplorerScript: build.query<
+      GetExplorerScriptApiResponse,
+      GetExplorerScriptApiArg
+    >({
+      query: () => ({ url: `/docs/explorer.js` }),
     }),
     getHealthOfApi: build.query<
       GetHealthOfApiApiResponse,
@@ -683,8 +775,18 @@ export type ListRunsApiArg = {
   cursor?: string;
   /** Those of a stored workflow. */
   workflowId?: string;
-  /** Those of a status. */
-  status?: string;
+  /** Those of a status; given several times, those of any of them. */
+  status?: string[];
+  /** Created then or later: an instant. */
+  from?: string;
+  /** Created before then: an instant. */
+  to?: string;
+  /** Where the list begins: with the first that was created then or before; of the oldest first, then or later. */
+  at?: string;
+  /** Those with these words, or words that begin so, in their id, the name of what they run, or their error; or a workflow's id. */
+  text?: string;
+  /** `newest` first, unless it is `oldest`. */
+  order?: Order;
 };
 export type StartRunApiResponse =
   | /** status 200 The run is recorded; with `wait` the whole run. */ Started
@@ -811,6 +913,66 @@ export type ListNodeKindsApiArg = {
   /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
   "If-None-Match"?: string;
 };
+export type ExportRunApiResponse =
+  /** status 200 `format`, `run` and `events`. */ ExportedRun;
+export type ExportRunApiArg = {
+  id: string;
+};
+export type CancelRunsApiResponse =
+  /** status 200 What became of each run. */ BulkView;
+export type CancelRunsApiArg = {
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  bulkCancel: BulkCancel;
+};
+export type RerunRunsApiResponse =
+  /** status 200 What became of each run. */ BulkView;
+export type RerunRunsApiArg = {
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  bulkRerun: BulkRerun;
+};
+export type ListApprovalsApiResponse = /** status 200 A page. */ PageOfApproval;
+export type ListApprovalsApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type GetUsageApiResponse = /** status 200 Sums. */ UsagePage;
+export type GetUsageApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+  /** The first day, of UTC; 30 days up to `to` unless it is given. */
+  from?: string;
+  /** The last day, of UTC; today unless it is given. At most 400 days. */
+  to?: string;
+  /** What sums are divided by; given several times, by all of them. By day unless it is given. */
+  by?: Dimension[];
+};
+export type GetAboutApiResponse = /** status 200 The server. */ About;
+export type GetAboutApiArg = void;
+export type ListSecretsApiResponse = /** status 200 All of them. */ SecretNames;
+export type ListSecretsApiArg = void;
+export type ListToolsApiResponse =
+  /** status 200 All of them. */ PageOfToolOfAgents;
+export type ListToolsApiArg = void;
+export type ListModelsApiResponse =
+  /** status 200 All of them. */ PageOfProviderView;
+export type ListModelsApiArg = void;
+export type ListAgentsApiResponse = /** status 200 A page. */ PageOfAgent;
+export type ListAgentsApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type GetAgentApiResponse = /** status 200 The agent. */ Agent;
+export type GetAgentApiArg = {
+  id: string;
+};
 export type GetExpressionReferenceApiResponse =
   /** status 200 All of them. */ ExpressionReference;
 export type GetExpressionReferenceApiArg = void;
@@ -883,6 +1045,12 @@ export type GetWaysApiArg = void;
 export type GetDescriptionApiResponse =
   /** status 200 An OpenAPI document. */ any | null;
 export type GetDescriptionApiArg = void;
+export type GetExplorerApiResponse = /** status 200 The page. */ string;
+export type GetExplorerApiArg = void;
+export type GetExplorerStyleApiResponse = /** status 200 The style. */ string;
+export type GetExplorerStyleApiArg = void;
+export type GetExplorerScriptApiResponse = /** status 200 The script. */ string;
+export type GetExplorerScriptApiArg = void;
 export type GetHealthOfApiApiResponse =
   /** status 200 The server answers. */ Alive;
 export type GetHealthOfApiApiArg = void;
@@ -1151,13 +1319,13 @@ export type Backoff = "exponential" | "constant";
 export type Duration = string;
 export type RetryPolicy = {
   max_retries: number;
-  backoff?: Backoff;
+  backoff: Backoff;
   /** First delay. */
-  initial?: Duration;
+  initial: Duration;
   /** Largest delay. */
-  max?: Duration;
+  max: Duration;
   /** Spread the delays, so that many retries do not meet. */
-  jitter?: boolean;
+  jitter: boolean;
 };
 export type OnError =
   | "fail"
@@ -1603,6 +1771,7 @@ export type PageOfRunItem = {
   /** Where the next page begins; null on the last. */
   next: string | null;
 };
+export type Order = "newest" | "oldest";
 export type StartInline = {
   /** Up to 3 MiB. */
   definition: any;
@@ -1796,6 +1965,228 @@ export type NodeKindView = {
 };
 export type PageOfNodeKindView = {
   items: NodeKindView[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type ExportedRun = {
+  /** `callboard.run.1`. */
+  format: string;
+  run: RunItem;
+  events: Event[];
+};
+export type BulkError = {
+  code: string;
+  message: string;
+};
+export type BulkItem = {
+  id: string;
+  /** As the operation leaves it; null where it was refused. */
+  status: string | null;
+  /** Why it was refused. */
+  error?: BulkError | null;
+};
+export type BulkView = {
+  items: BulkItem[];
+  /** Runs that the request is about and that were not asked: it can be sent again. 900 are 900 or more. */
+  left: number;
+};
+export type OpenStatus = "pending" | "running" | "waiting" | "paused";
+export type BulkCancel = {
+  /** Up to 100 ids. */
+  ids?: string[];
+  /** Those of a stored workflow, the newest first. */
+  workflow_id?: string | null;
+  /** Those of these statuses; of all that have not ended unless it is given. */
+  status?: OpenStatus[];
+};
+export type EndedStatus = "completed" | "failed" | "cancelled";
+export type BulkRerun = {
+  /** Up to 100 ids. */
+  ids?: string[];
+  /** Those of a stored workflow, the newest first. */
+  workflow_id?: string | null;
+  /** Those of these statuses; `failed` unless it is given. */
+  status?: EndedStatus[];
+  /** A node of the runs' own graph; the one where each failed unless it is given. */
+  from?: string | null;
+  /** Any JSON; each run's own input unless it is given. */
+  input?: any;
+};
+export type Question = "approval" | "unknown";
+export type Approval = {
+  run_id: string;
+  /** The stored workflow it runs; null where the definition came along. */
+  workflow_id: string | null;
+  /** The workflow's name. */
+  workflow_name: string;
+  node: string;
+  generation: number;
+  /** `""` outside bodies, inside a path of indices from 0. */
+  iteration: string;
+  attempt: number;
+  kind: Question;
+  /** What an approval asks; null of an `unknown` step. */
+  title: string | null;
+  detail: any | null;
+  /** The whole of what a person is asked about: of an `unknown` step, what it was to do. */
+  input: any;
+  /** What an answer names. */
+  args_hash: string;
+  since: string;
+  /** When it is rejected by itself; null where it waits without end. */
+  expires_at: string | null;
+  /** Nodes that an edge leads to where the answer is yes. */
+  on_approve: string[];
+  /** Nodes that an edge leads to where it is no. */
+  on_reject: string[];
+};
+export type PageOfApproval = {
+  items: Approval[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+  /** How many wait, on all pages. */
+  total: number;
+};
+export type UsageLine = {
+  day?: string | null;
+  /** Null where the definition came along. */
+  workflow_id?: string | null;
+  /** `""` of steps whose agent is not known any more. */
+  agent?: string | null;
+  /** `""` of workers outside. */
+  model?: string | null;
+  calls: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+};
+export type UsageSum = {
+  calls: number;
+  prompt_tokens: number;
+  completion_tokens: number;
+};
+export type UsagePage = {
+  items: UsageLine[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+  /** Of the whole span. */
+  total: UsageSum;
+  /** The first day. */
+  from: string;
+  /** The last day. */
+  to: string;
+};
+export type Dimension = "day" | "workflow" | "agent" | "model";
+export type SizeLimits = {
+  /** Bytes of a definition. */
+  definition: number;
+  /** Bytes of one that comes with its start. */
+  definition_inline: number;
+  /** Bytes of any other body. */
+  body: number;
+  /** Bytes of a value that a run stores. */
+  value: number;
+  nodes: number;
+  edges: number;
+  /** Bodies within bodies. */
+  bodies: number;
+  /** Items of a page. */
+  page: number;
+};
+export type ModelsView = {
+  /** The provider of models that name none. */
+  provider: string;
+  /** Models that name no provider are answered by the script: nobody thinks. */
+  scripted: boolean;
+};
+export type About = {
+  version: string;
+  /** The server's clock, in milliseconds since 1970. */
+  now: number;
+  /** Which actors this process hosts: `workflow`, `ai`. */
+  roles: string[];
+  limits: SizeLimits;
+  health: Checks;
+  models: ModelsView;
+};
+export type SecretName = {
+  name: string;
+  /** It goes to certain hosts only. */
+  bound: boolean;
+};
+export type SecretNames = {
+  items: SecretName[];
+  /** The store tells its names. Otherwise these are those that the settings name, and there may be others. */
+  complete: boolean;
+};
+export type ToolOfAgents = {
+  name: string;
+  description: string;
+  /** `http` or `expression`. */
+  type: string;
+  /** JSON Schema of the arguments. */
+  parameters: any;
+  /** About so many tokens each call of a model takes for its description and schema. */
+  tokens: number;
+  /** Agents that have it. */
+  agents: string[];
+};
+export type PageOfToolOfAgents = {
+  items: ToolOfAgents[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type ProviderView = {
+  /** What stands before the slash in a model's name. */
+  provider: string;
+  /** Models that name no provider are its own. */
+  is_default: boolean;
+  /** It answers from a script. */
+  scripted: boolean;
+  /** Its models that agents of the project name. */
+  models: string[];
+};
+export type PageOfProviderView = {
+  items: ProviderView[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Limits = {
+  /** Rounds of model and tool calls. */
+  iterations: number;
+  /** Model calls. */
+  calls: number | null;
+  tokens: number | null;
+  seconds: number | null;
+  /** The same tool with the same arguments so many times is a loop. */
+  repeats: number;
+};
+export type Agent = {
+  name: string;
+  /** What others are told it is for. */
+  summary: string;
+  model: string;
+  temperature?: number | null;
+  max_tokens?: number | null;
+  /** How a failed model call is tried again. */
+  retry_policy?: RetryPolicy | null;
+  role?: string | null;
+  goal?: string | null;
+  backstory?: string | null;
+  /** The system text; without it, it is built of role, goal and backstory. */
+  instructions?: string | null;
+  /** It may ask the agents of `delegate_to` to perform parts of its tasks. */
+  allow_delegation: boolean;
+  /** Names of `agents` that it may ask; there is no "all", since each of them brings its own tools. */
+  delegate_to?: string[];
+  /** Names of `tools`. */
+  tools?: string[];
+  output_schema?: any | null;
+  limits: Limits;
+  /** Models tried in order when the first is unavailable. */
+  fallback_models?: string[];
+};
+export type PageOfAgent = {
+  items: Agent[];
   /** Where the next page begins; null on the last. */
   next: string | null;
 };
@@ -2224,6 +2615,17 @@ export const {
   useApproveStepMutation,
   useRerunRunMutation,
   useListNodeKindsQuery,
+  useExportRunQuery,
+  useCancelRunsMutation,
+  useRerunRunsMutation,
+  useListApprovalsQuery,
+  useGetUsageQuery,
+  useGetAboutQuery,
+  useListSecretsQuery,
+  useListToolsQuery,
+  useListModelsQuery,
+  useListAgentsQuery,
+  useGetAgentQuery,
   useGetExpressionReferenceQuery,
   useGetScopeMutation,
   useRenameNodeMutation,
@@ -2240,6 +2642,9 @@ export const {
   useGetMeQuery,
   useGetWaysQuery,
   useGetDescriptionQuery,
+  useGetExplorerQuery,
+  useGetExplorerStyleQuery,
+  useGetExplorerScriptQuery,
   useGetHealthOfApiQuery,
   useGetHealthQuery,
   useGetReadinessQuery,
