@@ -28,7 +28,7 @@ export function RunsPage() {
   const status = params.get('status') ?? undefined;
   const cursor = params.get('cursor') ?? undefined;
   const runs = useListRunsQuery(
-    { workflowId, status, cursor, limit: PAGE },
+    { workflowId, status: status ? [status] : undefined, cursor, limit: PAGE },
     { pollingInterval: LOOK_MS, skipPollingIfUnfocused: true, refetchOnMountOrArgChange: true },
   );
   const filter = (name: string, value: string | null) => {
