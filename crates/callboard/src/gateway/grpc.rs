@@ -69,7 +69,6 @@ pub const METHODS: &[Method] = &[
     method("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Public),
     method("/grpc.health.v1.Health/Check", Public),
     method("/grpc.health.v1.Health/Watch", Public),
-    method("/grpc.health.v1.Health/List", Public),
 ];
 
 /// What the methods work with.
