@@ -172,6 +172,25 @@ async fn every_route_that_changes_something_does_it_once(w: World) {
                     }
                     send(&w, method, &path, &key, &other).await.is_reused();
                 }
+                // Of many runs each does it once, and says so of itself.
+                "post /runs/cancel" | "post /runs/rerun" => {
+                    let operation = short.rsplit('/').next().unwrap_or_default();
+                    let run = ready(&w, operation).await;
+                    let body = json!({"ids": [run]});
+                    let first = send(&w, method, short, "k", &body).await;
+                    let again = send(&w, method, short, "k", &body).await;
+                    assert_eq!((first.status, again.status), (200, 200), "{what}: {:#}", again.body);
+                    assert_eq!((first.replayed, again.replayed), (false, true), "{what}: {:#}", again.body);
+                    assert_eq!(again.body["items"][0]["id"], json!(run), "{what}");
+                    if operation == "rerun" {
+                        let other = json!({"ids": [run], "input": {"n": 2}});
+                        let other = send(&w, method, short, "k", &other).await.body;
+                        assert_eq!(other["items"][0]["error"]["code"], "idempotency_key_reused", "{other:#}");
+                    }
+                    let (left, history) = (left_by(operation), w.api.history(&run).await);
+                    let count = types(&history).iter().filter(|kind| **kind == left).count();
+                    assert_eq!(count, 1, "{what}: {:?}", types(&history));
+                }
                 _ => {
                     let operation = short.rsplit('/').next().unwrap_or_default();
                     let left = left_by(operation);

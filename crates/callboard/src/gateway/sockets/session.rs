@@ -72,11 +72,11 @@ struct Run {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// As whoever asks calls it, and so the next: what can't be an id is unknown.
     #[serde(rename = "workflowId")]
-    workflow: Option<String>,
-    /// As whoever asks calls it.
+    of: Option<String>,
     #[serde(rename = "runId")]
-    run: Option<String>,
+    called: Option<String>,
     /// Of a run: the last seq that the client knows. Without it, it is told what comes from now on.
     after: Option<u64>,
     #[expect(dead_code, reason = "that it is there says all, and is checked by the schema")]
@@ -204,14 +204,14 @@ impl Session {
 
     /// Reads what is asked for. What nobody can have, or have here, is unknown.
     fn subject(&self, body: Value) -> Result<Subject, Refusal> {
-        let Wanted { workflow, run, after, .. } = operations::read(Some(body))?;
-        if let Some(text) = run {
+        let Wanted { of, called, after, .. } = operations::read(Some(body))?;
+        if let Some(text) = called {
             let run = RunId::called(&self.principal.project, &text);
             return run
                 .map(|run| Subject::Run(run, after))
                 .ok_or_else(|| Refusal::not_found("run", "of this id"));
         }
-        match workflow.map(|text| text.parse()) {
+        match of.map(|text| text.parse()) {
             Some(Ok(workflow)) => Ok(Subject::Workflow(workflow)),
             Some(Err(_)) => Err(Refusal::not_found("workflow", "of this id")),
             None => Ok(Subject::Project),
