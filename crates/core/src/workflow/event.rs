@@ -6,6 +6,7 @@ use super::{
     args::args_hash,
     definition::Retention,
     op::{Fingerprint, Op},
+    trial::Trial,
 };
 use crate::{
     Code, Datum, Span, Timestamp,
@@ -184,6 +185,10 @@ pub enum What {
     DecisionCut {},
     /// The retention is over: the run's keys are about to be deleted.
     RunPurging {},
+    /// The run is tried: it is not what its definition alone says. Comes right behind its creation.
+    RunTried {
+        trial: Trial,
+    },
 }
 
 /// What is set aside for calls not yet answered.
@@ -244,6 +249,8 @@ pub enum Input {
         plan: Datum,
         input: Datum,
         settings: RunSettings,
+        /// How it is tried, if it is.
+        trial: Option<Trial>,
     },
     /// What became of an attempt, known to this process: it made the call, or asked a worker outside.
     Answer {
@@ -414,6 +421,7 @@ impl What {
             What::RunCancelled { .. } => "run.cancelled",
             What::DecisionCut {} => "run.continued",
             What::RunPurging {} => "run.purging",
+            What::RunTried { .. } => "run.tried",
         }
     }
 
@@ -440,7 +448,8 @@ impl What {
             | What::RunCompleted { .. }
             | What::RunFailed { .. }
             | What::RunCancelled { .. }
-            | What::RunPurging {} => false,
+            | What::RunPurging {}
+            | What::RunTried { .. } => false,
         }
     }
 
@@ -467,7 +476,8 @@ impl What {
             | What::RunFailed { .. }
             | What::RunCancelled { .. }
             | What::DecisionCut {}
-            | What::RunPurging {} => None,
+            | What::RunPurging {}
+            | What::RunTried { .. } => None,
         }
     }
 
@@ -497,6 +507,7 @@ impl What {
             What::StepFailed { error, .. } => error.details.iter_mut().collect(),
             What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
+            What::RunTried { trial } => vec![&mut trial.outputs],
             What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
@@ -535,6 +546,7 @@ impl What {
             }
             What::RunCompleted { output } => vec![("output", output)],
             What::SignalReceived { data, .. } => vec![("data", data)],
+            What::RunTried { trial } => vec![("trial.outputs", &trial.outputs)],
             What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
