@@ -151,8 +151,8 @@ fn mistakes(body: &Start, plan: &Plan) -> Vec<Problem> {
     let unknown = |path: String, node: &str| {
         Problem::new(path, "unknown_node", format!("there is no node `{node}`")).in_node(node)
     };
-    if body.workflow_id.is_some() {
-        let message = "a published version runs as it is: only a definition that comes along is tried";
+    if body.workflow_id.is_some() && !body.draft {
+        let message = "a published version runs as it is: a draft can be tried, and a definition that comes along";
         let given =
             [("pins", !body.pins.is_empty()), ("until", body.until.is_some()), ("only", body.only.is_some())];
         let given = given.into_iter().filter(|(_, is)| *is);

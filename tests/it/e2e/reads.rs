@@ -198,4 +198,11 @@ async fn a_run_is_tried_with_outputs_that_are_given(w: World) {
             "invalid_body",
         )
         .await;
+    // What is only a draft can be tried as it stands.
+    let draft = w.api.post("/workflows?draft=true", definition).await;
+    let body = json!({"draft": true, "pins": {"sum": {"value": "drawn"}}, "only": "send"});
+    let path = format!("/workflows/{}/start", draft["id"].as_str().expect("an id"));
+    let began = w.api.post(&path, body).await;
+    let seen = w.ends(began["run_id"].as_str().expect("a run"), "completed").await;
+    assert_eq!((&seen["output"], &seen["version"]), (&json!("tried-send drawn"), &json!(0)));
 }

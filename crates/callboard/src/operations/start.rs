@@ -35,7 +35,7 @@ pub struct Start {
     /// The draft is run instead of the latest version, as version 0; this takes the role of an editor.
     #[serde(default)]
     pub draft: bool,
-    /// Not for what is published: only a definition that comes along is tried.
+    /// As in `POST /runs`, of a draft: what is published is not tried.
     #[serde(default)]
     pub pins: BTreeMap<String, Pin>,
     /// As `pins`.
@@ -82,7 +82,11 @@ pub struct Pin {
 
 impl Request for Start {
     fn mistakes(body: &Map<String, Value>) -> Vec<Problem> {
-        let message = "a published version runs as it is: only a definition that comes along is tried";
+        if body.get("draft") == Some(&true.into()) {
+            return trial_mistakes(body);
+        }
+        let message =
+            "a published version runs as it is: a draft can be tried, and a definition that comes along";
         let given = ["pins", "until", "only"]
             .into_iter()
             .filter(|field| body.get(*field).is_some_and(|v| !v.is_null()));
@@ -92,22 +96,44 @@ impl Request for Start {
 
 impl Request for StartInline {
     fn mistakes(body: &Map<String, Value>) -> Vec<Problem> {
-        let has = |fields: &Value, name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-        let mut found = Vec::new();
-        for (node, pin) in body.get("pins").and_then(Value::as_object).into_iter().flatten() {
-            let mut wrong = |message: &str| {
-                found.push(Problem::new(format!("pins.{node}"), "invalid", message));
-            };
-            if pin.get("value").is_some() == has(pin, "run") {
-                wrong("either `value` or `run` is given");
-            } else if !has(pin, "run") && (has(pin, "generation") || has(pin, "iteration")) {
-                wrong("`generation` and `iteration` are those of a `run`");
-            }
+        trial_mistakes(body)
+    }
+}
+
+/// Finds what is wrong with how a run is to be tried, whatever its definition says.
+fn trial_mistakes(body: &Map<String, Value>) -> Vec<Problem> {
+    let has = |fields: &Value, name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    let mut found = Vec::new();
+    for (node, pin) in body.get("pins").and_then(Value::as_object).into_iter().flatten() {
+        let mut wrong = |message: &str| {
+            found.push(Problem::new(format!("pins.{node}"), "invalid", message));
+        };
+        if pin.get("value").is_some() == has(pin, "run") {
+            wrong("either `value` or `run` is given");
+        } else if !has(pin, "run") && (has(pin, "generation") || has(pin, "iteration")) {
+            wrong("`generation` and `iteration` are those of a `run`");
         }
-        if ["until", "only"].iter().all(|field| body.get(*field).is_some_and(|value| !value.is_null())) {
-            found.push(Problem::new("only", "invalid", "either `until` or `only` is given"));
+    }
+    if ["until", "only"].iter().all(|field| body.get(*field).is_some_and(|value| !value.is_null())) {
+        found.push(Problem::new("only", "invalid", "either `until` or `only` is given"));
+    }
+    found
+}
+
+/// Puts how a run is tried into the body of its start.
+fn put_trial(
+    start: &mut Value,
+    pins: &BTreeMap<String, Pin>,
+    until: Option<String>,
+    only: Option<String>,
+) {
+    if !pins.is_empty() {
+        start["pins"] = json!(pins);
+    }
+    for (field, node) in [("until", until), ("only", only)] {
+        if let Some(node) = node {
+            start[field] = node.into();
         }
-        found
     }
 }
 
@@ -151,6 +177,7 @@ impl Operations {
         if body.draft {
             of["draft"] = true.into();
         }
+        put_trial(&mut of, &body.pins, body.until, body.only);
         let run = run_id(&principal.project, workflow.as_str(), key.as_ref());
         let start = start_body(of, key, body.input);
         self.started(trace, run, Some(workflow), start).await
@@ -167,14 +194,7 @@ impl Operations {
         let run = run_id(&principal.project, "", key.as_ref());
         let StartInline { definition, input, pins, until, only } = body;
         let mut whole = json!({"definition": content::joined(definition)});
-        if !pins.is_empty() {
-            whole["pins"] = json!(pins);
-        }
-        for (field, node) in [("until", until), ("only", only)] {
-            if let Some(node) = node {
-                whole[field] = node.into();
-            }
-        }
+        put_trial(&mut whole, &pins, until, only);
         let start = start_body(whole, key, input);
         self.started(trace, run, None, start).await
     }
