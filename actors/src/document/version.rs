@@ -42,6 +42,8 @@ pub fn version_for(said: Said<'_>) -> Version {
             {
                 Version::Named
             }
+            // A release that does not know it would run all of it.
+            What::RunTried { .. } => Version::Named,
             // What an operation asked.
             What::RunCreated { body: Some(_), .. }
             | What::StepCompleted { body: Some(_), .. }

@@ -11,6 +11,7 @@ use callboard_core::{
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 // === from anybody ===
 
@@ -30,6 +31,31 @@ pub struct Start {
     pub input: Option<Value>,
     /// The id was made for this start: nobody can have used it before.
     pub first: bool,
+    /// Outputs that are given, by the ids of their nodes: those complete at once.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pins: BTreeMap<String, GivenOutput>,
+    /// The run ends behind this node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Only this node runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+}
+
+/// An output that is given: a value, or that of the same node in a run that was.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GivenOutput {
+    /// `null` is an output, too.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The latest in which the step completed, unless it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<String>,
 }
 
 /// `cancel`, `pause`, `resume`.

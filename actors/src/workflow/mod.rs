@@ -22,6 +22,7 @@ mod reconcile;
 mod reminder;
 mod snapshot;
 mod start;
+mod trial;
 mod turn;
 mod usage;
 

@@ -97,6 +97,7 @@ impl Workflows {
         let mut settings = RunSettings { dispatch, retention: 0, max_tokens, otherwise: None };
         let own = plan.definition.settings.retention.unwrap_or_default();
         settings.retain(own.or(self.services.settings.retention));
+        let trial = self.trial(run, body, &plan).await?;
         let start = Input::Start {
             op,
             workflow_id: body.workflow_id.clone(),
@@ -104,6 +105,7 @@ impl Workflows {
             plan: Datum::Inline(document.clone()),
             input: Datum::inline(input.clone()),
             settings,
+            trial,
         };
         let turn = Turn::Start { input: Box::new(start), plan: Arc::clone(&plan), first: body.first };
         let done = self.turn(run, turn).await?;
@@ -256,7 +258,10 @@ impl Workflows {
                         || self.is_value(run, &created.plan, document).await)
             }
         };
-        if same_definition && self.is_one_of(run, &created.input, inputs).await {
+        if same_definition
+            && done.run.trial.as_ref().map(|trial| trial.asked) == body.asked()
+            && self.is_one_of(run, &created.input, inputs).await
+        {
             return Ok(());
         }
         if known {

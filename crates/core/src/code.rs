@@ -51,6 +51,8 @@ codes! {
     InvalidId = "invalid_id",
     /// The input does not satisfy the workflow's schema.
     InvalidInput = "invalid_input",
+    /// The outputs that a run is to be tried with, or the part of it, can't be used.
+    InvalidPins = "invalid_pins",
     /// Too many calls wait for this actor already.
     MailboxFull = "mailbox_full",
     /// The document was written by a later version.

@@ -46,6 +46,7 @@
 //!     plan: Datum::inline(plan.document().expect("JSON")),
 //!     input: Datum::inline(json!({"name": "Ada"})),
 //!     settings: RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default(), otherwise: None },
+//!     trial: None,
 //! };
 //! take(&mut run, 1_000, start);
 //!

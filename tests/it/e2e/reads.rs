@@ -15,6 +15,7 @@ async fn a_run_is_read_in_parts_over_the_embedded_sidecar() {
             a_large_value_is_had_in_parts,
             a_rerun_is_drawn_by_generation,
             a_renamed_definition_runs_as_before,
+            a_run_is_tried_with_outputs_that_are_given,
         ])
         .await;
 }
@@ -128,4 +129,80 @@ async fn a_renamed_definition_runs_as_before(w: World) {
     let seen = w.ends(&run, "completed").await;
     assert_eq!(seen["output"], json!({"first": "named-one"}), "{renamed:#}");
     assert_eq!(w.asked("named: named-one").len(), 1);
+}
+
+async fn a_run_is_tried_with_outputs_that_are_given(w: World) {
+    let definition = json!({"name": "tried", "nodes": [agent("ask", "tried-ask {{ input.n }}"), agent("sum", "tried-sum {{ steps.ask.output }}"),
+        agent("send", "tried-send {{ steps.sum.output }}")],
+        "edges": [{"source": "ask", "target": "sum"}, {"source": "sum", "target": "send"}]});
+    let start = async |body: Value| {
+        let began = w.api.post("/runs", body).await;
+        began["run_id"].as_str().expect("a run").to_owned()
+    };
+    let first = start(json!({"definition": definition, "input": {"n": 1}})).await;
+    w.ends(&first, "completed").await;
+    // Run from here: what lies before is taken from the run that was.
+    let pins = json!({"ask": {"run": first}});
+    let tried =
+        start(json!({"definition": definition, "input": {"n": 2}, "pins": pins, "until": "sum"})).await;
+    let seen = w.ends(&tried, "completed").await;
+    assert_eq!(seen["output"], "tried-sum tried-ask 1");
+    assert_eq!(seen["trial"], json!({"until": "sum", "pinned": ["ask"]}));
+    assert_eq!(w.asked("tried-ask 2").len(), 0);
+    let steps = w.api.steps(&tried).await;
+    let told: Vec<_> =
+        steps.iter().map(|s| (s["node"].clone(), s["status"].clone(), s["pinned"] == true)).collect();
+    assert_eq!(
+        told,
+        [
+            (json!("ask"), json!("completed"), true),
+            (json!("sum"), json!("completed"), false),
+            (json!("send"), json!("skipped"), false),
+        ]
+    );
+    let history = w.recorded(&tried).await;
+    assert_eq!(
+        (&history[1]["type"], &history[1]["data"]["trial"]["outputs"]),
+        (&json!("run.tried"), &json!({"ask": "tried-ask 1"}))
+    );
+    // Test this node.
+    let only =
+        start(json!({"definition": definition, "pins": {"sum": {"value": "given"}}, "only": "send"})).await;
+    assert_eq!(w.ends(&only, "completed").await["output"], "tried-send given");
+    // The same start under its key, and another one.
+    let keyed = async |pins: Value| {
+        let body = json!({"definition": definition, "pins": pins, "only": "send"});
+        w.api.keyed("/runs", "tried-key", body).await
+    };
+    let (status, once) = keyed(json!({"sum": {"value": "k"}})).await;
+    assert_eq!(status, 200, "{once:#}");
+    assert_eq!(keyed(json!({"sum": {"value": "k"}})).await.1["run_id"], once["run_id"]);
+    let (status, other) = keyed(json!({"sum": {"value": "l"}})).await;
+    assert_eq!((status, &other["code"]), (422, &json!("idempotency_key_reused")));
+    // What can't be used is told at once.
+    let body = json!({"definition": definition, "pins": {"ghost": {"value": 1}, "ask": {"value": 2}}, "until": "nowhere"});
+    let wrong = w.api.refused("/runs", body, 422, "invalid_pins").await;
+    let mut paths: Vec<_> =
+        wrong["problems"].as_array().expect("problems").iter().map(|p| p["path"].as_str().unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths, ["pins.ghost", "until"]);
+    let body = json!({"definition": definition, "pins": {"ask": {"run": "none"}, "sum": {"run": only}}});
+    let wrong = w.api.refused("/runs", body, 422, "invalid_pins").await;
+    assert_eq!(wrong["problems"][0]["code"], "no_output", "{wrong:#}");
+    let id = w.api.create(&definition).await;
+    w.api
+        .refused(
+            &format!("/workflows/{id}/start"),
+            json!({"pins": {"ask": {"value": 1}}}),
+            422,
+            "invalid_body",
+        )
+        .await;
+    // What is only a draft can be tried as it stands.
+    let draft = w.api.post("/workflows?draft=true", definition).await;
+    let body = json!({"draft": true, "pins": {"sum": {"value": "drawn"}}, "only": "send"});
+    let path = format!("/workflows/{}/start", draft["id"].as_str().expect("an id"));
+    let began = w.api.post(&path, body).await;
+    let seen = w.ends(began["run_id"].as_str().expect("a run"), "completed").await;
+    assert_eq!((&seen["output"], &seen["version"]), (&json!("tried-send drawn"), &json!(0)));
 }

@@ -26,7 +26,7 @@ actors/src/agent/mod.rs
     Target: run step
 crates/core/src/workflow/snapshot.rs
     Head: created generations steps signals ops paused paused_for usage reserved wrap_up cut ended abandoned purging \
-        archived bodies?
+        archived bodies? trial?
 crates/core/src/workflow/event.rs
     Event: at what
     StepKey: generation node iteration
@@ -51,11 +51,14 @@ crates/core/src/workflow/event.rs
     What::RunCancelled: op body?
     What::DecisionCut:
     What::RunPurging:
+    What::RunTried: trial
     Reserved: calls tokens
     Failure: code message details?
     RunError: code message node
     RunSettings: dispatch retention max_tokens otherwise?
     Otherwise: failed cancelled
+crates/core/src/workflow/trial.rs
+    Trial: until only pinned outputs asked
 crates/core/src/workflow/op.rs
     Fingerprint: u32
 crates/core/src/workflow/run.rs

@@ -16,7 +16,7 @@ use callboard_core::{
     id::{OperationId, WorkflowId},
     value::ValueRef,
     workflow::{
-        Event, Fingerprint, Run, StepKey, What,
+        Event, Fingerprint, Run, StepKey, Trial, What,
         event::{Failure, Otherwise, Reserved, RunError, RunSettings},
         run::Archived,
     },
@@ -433,6 +433,30 @@ pub fn asked(v: Version) -> BTreeMap<String, Vec<u8>> {
         let part =
             HeadPart { head: run.head(), pages: Vec::new(), rest: run.archive.iter().cloned().collect() };
         all.insert(format!("head-asked-{n:02}"), document::encode(&part, v));
+    }
+    all
+}
+
+/// Runs that are tried: the event, and what the state keeps of it, with and without each part.
+pub fn tried(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let trial = |only: bool, outputs: Datum| Trial {
+        until: (!only).then(|| "b".to_owned()),
+        only: only.then(|| "c".to_owned()),
+        pinned: if only { ["a".to_owned(), "é".to_owned()].into() } else { BTreeSet::new() },
+        outputs,
+        asked: Fingerprint(7),
+    };
+    let event = |trial: Trial| Event { at: Timestamp(1_790_000_000_000), what: What::RunTried { trial } };
+    let both = [trial(true, stored()), trial(false, Datum::inline(json!({})))];
+    let mut all = BTreeMap::new();
+    for (n, trial) in both.into_iter().enumerate() {
+        let begun = [events().remove(0), event(trial)];
+        let mut doc = empty(v);
+        begun.iter().for_each(|event| drop(doc.push(event.clone())));
+        all.insert(format!("document-tried-{n:02}"), doc.encode());
+        let run = Run::fold(&run_id("r"), &begun);
+        let part = HeadPart { head: run.head(), pages: Vec::new(), rest: Vec::new() };
+        all.insert(format!("head-tried-{n:02}"), document::encode(&part, v));
     }
     all
 }

@@ -171,6 +171,7 @@ async fn record_runs() {
                 "1c" | "2b" => record_pinned(&at).await,
                 "2d" => record_asked(&at).await,
                 "2e" => record_fallbacks(&at).await,
+                "2f" => record_tried(&at).await,
                 _ => record_secrets(&at).await,
             }
             at.world.stop().await;
@@ -260,6 +261,22 @@ async fn record_fallbacks(at: &Recorder) {
     let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
     let start = json!({"definition": linear("fallbacks", vec![ask, go])});
     record(at, "fallbacks", start, &[], "waiting").await;
+}
+
+/// A run of which only a part runs: outputs are given, a small and a large one, and one decides a branch.
+async fn record_tried(at: &Recorder) {
+    let ask = |id: &str, prompt: &str| json!({"id": id, "type": "agent", "config": {"agent": "clerk", "prompt": prompt}});
+    let check = json!({"id": "check", "type": "condition", "config": {"if": "input.never"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let definition = json!({
+        "name": "tried",
+        "nodes": [ask("first", "nobody is asked"), check, ask("then", "count {{ steps.first.output | length }}"), go, ask("last", "nor here")],
+        "edges": [{"source": "first", "target": "check"}, {"source": "check", "target": "then", "config": {"branch": "true"}},
+            {"source": "then", "target": "go"}, {"source": "go", "target": "last"}],
+    });
+    let pins = json!({"first": {"value": "x".repeat(3000)}, "check": {"value": true}});
+    let start = json!({"definition": definition, "pins": pins, "until": "go", "op": "start"});
+    record(at, "tried", start, &[], "waiting").await;
 }
 
 async fn record_each(at: &Recorder) {

@@ -8,14 +8,14 @@ use crate::access::{Permission, Principal};
 use callboard_actors::Recorded;
 use callboard_catalog::Role;
 use callboard_core::{
-    Span,
+    Problem, Span,
     id::{ProjectId, RunId, WorkflowId},
     workflow::{Status, content, view::RunView},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use std::time::Duration;
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
@@ -35,6 +35,13 @@ pub struct Start {
     /// The draft is run instead of the latest version, as version 0; this takes the role of an editor.
     #[serde(default)]
     pub draft: bool,
+    /// As in `POST /runs`, of a draft: what is published is not tried.
+    #[serde(default)]
+    pub pins: BTreeMap<String, Pin>,
+    /// As `pins`.
+    pub until: Option<String>,
+    /// As `pins`.
+    pub only: Option<String>,
 }
 
 /// The start of a definition that is not stored.
@@ -46,10 +53,89 @@ pub struct StartInline {
     /// Any JSON that fits the definition's schema; `{}` unless it is given.
     #[serde(default, deserialize_with = "given")]
     pub input: Option<Value>,
+    /// Outputs that are given, by the ids of their nodes: such a node completes at once.
+    #[serde(default)]
+    pub pins: BTreeMap<String, Pin>,
+    /// The run ends behind this node, and nothing runs that does not lead to it.
+    pub until: Option<String>,
+    /// Nothing runs but this node, and what has its output given.
+    pub only: Option<String>,
 }
 
-impl Request for Start {}
-impl Request for StartInline {}
+/// An output that is given: a value, or that of the same node in another run.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Any JSON; either this or `run`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// The run whose output it is: its name, or the whole id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The latest in which the node completed, unless it is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// Of a node in a body: `"2"`, or `"2.0"` in a body within a body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<String>,
+}
+
+impl Request for Start {
+    fn mistakes(body: &Map<String, Value>) -> Vec<Problem> {
+        if body.get("draft") == Some(&true.into()) {
+            return trial_mistakes(body);
+        }
+        let message =
+            "a published version runs as it is: a draft can be tried, and a definition that comes along";
+        let given = ["pins", "until", "only"]
+            .into_iter()
+            .filter(|field| body.get(*field).is_some_and(|v| !v.is_null()));
+        given.map(|field| Problem::new(field, "not_for_published", message)).collect()
+    }
+}
+
+impl Request for StartInline {
+    fn mistakes(body: &Map<String, Value>) -> Vec<Problem> {
+        trial_mistakes(body)
+    }
+}
+
+/// Finds what is wrong with how a run is to be tried, whatever its definition says.
+fn trial_mistakes(body: &Map<String, Value>) -> Vec<Problem> {
+    let has = |fields: &Value, name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+    let mut found = Vec::new();
+    for (node, pin) in body.get("pins").and_then(Value::as_object).into_iter().flatten() {
+        let mut wrong = |message: &str| {
+            found.push(Problem::new(format!("pins.{node}"), "invalid", message));
+        };
+        if pin.get("value").is_some() == has(pin, "run") {
+            wrong("either `value` or `run` is given");
+        } else if !has(pin, "run") && (has(pin, "generation") || has(pin, "iteration")) {
+            wrong("`generation` and `iteration` are those of a `run`");
+        }
+    }
+    if ["until", "only"].iter().all(|field| body.get(*field).is_some_and(|value| !value.is_null())) {
+        found.push(Problem::new("only", "invalid", "either `until` or `only` is given"));
+    }
+    found
+}
+
+/// Puts how a run is tried into the body of its start.
+fn put_trial(
+    start: &mut Value,
+    pins: &BTreeMap<String, Pin>,
+    until: Option<String>,
+    only: Option<String>,
+) {
+    if !pins.is_empty() {
+        start["pins"] = json!(pins);
+    }
+    for (field, node) in [("until", until), ("only", only)] {
+        if let Some(node) = node {
+            start[field] = node.into();
+        }
+    }
+}
 
 /// What a start answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -91,6 +177,7 @@ impl Operations {
         if body.draft {
             of["draft"] = true.into();
         }
+        put_trial(&mut of, &body.pins, body.until, body.only);
         let run = run_id(&principal.project, workflow.as_str(), key.as_ref());
         let start = start_body(of, key, body.input);
         self.started(trace, run, Some(workflow), start).await
@@ -105,7 +192,10 @@ impl Operations {
         body: StartInline,
     ) -> Result<Started, Refusal> {
         let run = run_id(&principal.project, "", key.as_ref());
-        let start = start_body(json!({"definition": content::joined(body.definition)}), key, body.input);
+        let StartInline { definition, input, pins, until, only } = body;
+        let mut whole = json!({"definition": content::joined(definition)});
+        put_trial(&mut whole, &pins, until, only);
+        let start = start_body(whole, key, input);
         self.started(trace, run, None, start).await
     }
 

@@ -118,7 +118,7 @@ impl Run {
         values: &Values,
     ) -> Result<Vec<Event>, Halt> {
         // A start that comes twice finds the run created. It goes on below, where `take` ignores it.
-        if let Input::Start { op, workflow_id, version, plan, input, settings } = input
+        if let Input::Start { op, workflow_id, version, plan, input, settings, trial } = input
             && self.created.is_none()
         {
             let mut d = Decision::new(self.clone(), at, values, meter)?;
@@ -131,6 +131,9 @@ impl Run {
                 settings: settings.clone(),
                 body: op.body,
             });
+            if let Some(trial) = trial {
+                d.put(What::RunTried { trial: trial.clone() });
+            }
             d.advance()?;
             return Ok(d.events);
         }

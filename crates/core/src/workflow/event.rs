@@ -2,7 +2,7 @@
 //!
 //! Events are recorded for ever: fields are only ever added, at the end, with a default.
 
-use super::{args::args_hash, definition::Retention, op::Fingerprint};
+use super::{args::args_hash, definition::Retention, op::Fingerprint, trial::Trial};
 use crate::{
     Datum, Span, Timestamp,
     call::{CallError, Fallback, Usage},
@@ -180,6 +180,10 @@ pub enum What {
     DecisionCut {},
     /// The retention is over: the run's keys are about to be deleted.
     RunPurging {},
+    /// The run is tried: it is not what its definition alone says. Comes right behind its creation.
+    RunTried {
+        trial: Trial,
+    },
 }
 
 /// What is set aside for calls not yet answered.
@@ -280,6 +284,7 @@ impl What {
             What::RunCancelled { .. } => "run.cancelled",
             What::DecisionCut {} => "run.continued",
             What::RunPurging {} => "run.purging",
+            What::RunTried { .. } => "run.tried",
         }
     }
 
@@ -306,7 +311,8 @@ impl What {
             | What::RunCompleted { .. }
             | What::RunFailed { .. }
             | What::RunCancelled { .. }
-            | What::RunPurging {} => false,
+            | What::RunPurging {}
+            | What::RunTried { .. } => false,
         }
     }
 
@@ -333,7 +339,8 @@ impl What {
             | What::RunFailed { .. }
             | What::RunCancelled { .. }
             | What::DecisionCut {}
-            | What::RunPurging {} => None,
+            | What::RunPurging {}
+            | What::RunTried { .. } => None,
         }
     }
 
@@ -363,6 +370,7 @@ impl What {
             What::StepFailed { error, .. } => error.details.iter_mut().collect(),
             What::RunCompleted { output } => vec![output],
             What::SignalReceived { data, .. } => vec![data],
+            What::RunTried { trial } => vec![&mut trial.outputs],
             What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }
@@ -401,6 +409,7 @@ impl What {
             }
             What::RunCompleted { output } => vec![("output", output)],
             What::SignalReceived { data, .. } => vec![("data", data)],
+            What::RunTried { trial } => vec![("trial.outputs", &trial.outputs)],
             What::StepSkipped { .. }
             | What::StepCancelled { .. }
             | What::StepUnknown { .. }

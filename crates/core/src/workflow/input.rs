@@ -3,6 +3,7 @@
 use super::{
     event::{Reserved, RunSettings, StepKey},
     op::Op,
+    trial::Trial,
 };
 use crate::{
     Code, Datum,
@@ -21,6 +22,8 @@ pub enum Input {
         plan: Datum,
         input: Datum,
         settings: RunSettings,
+        /// How it is tried, if it is.
+        trial: Option<Trial>,
     },
     /// What became of an attempt, known to this process: it made the call, or asked a worker outside.
     Answer {

@@ -304,6 +304,24 @@ impl NodeKind {
         }
     }
 
+    /// The branch by which it ends with an output that is given, not made.
+    pub fn branch_of(&self, output: &Value) -> Option<Branch> {
+        let holds = |yes: bool| self.branches().get(usize::from(!yes)).copied();
+        match self {
+            NodeKind::Condition(_) => holds(output.as_bool().unwrap_or_default()),
+            NodeKind::Approval(_) => {
+                holds(output.get("approved").and_then(Value::as_bool).unwrap_or_default())
+            }
+            NodeKind::Agent(_)
+            | NodeKind::Transform(_)
+            | NodeKind::ForEach(_)
+            | NodeKind::Loop(_)
+            | NodeKind::Wait(_)
+            | NodeKind::Signal(_)
+            | NodeKind::Http(_) => None,
+        }
+    }
+
     /// The JSON Schema of its output when it completes, as far as its configuration says it. What the body of a node gives
     /// takes a look at the body.
     pub fn output(&self) -> Value {

@@ -17,6 +17,7 @@ mod read;
 mod rename;
 pub mod run;
 pub mod snapshot;
+pub mod trial;
 pub mod view;
 
 pub use args::args_hash;
@@ -30,3 +31,4 @@ pub use pin::Pin;
 pub use plan::Plan;
 pub use rename::{Rewritten, rename};
 pub use run::{Run, Status, StepKey};
+pub use trial::Trial;

@@ -9,6 +9,7 @@ use super::{
     event::{Event, Failure, Reserved, RunError, RunSettings},
     op::Fingerprint,
     plan::Plan,
+    trial::Trial,
 };
 use crate::{
     Datum, Span, Timestamp,
@@ -34,6 +35,8 @@ pub struct Run {
     pub(super) node_states: Vec<NodeState>,
     /// How the run began. `None` until `RunCreated`.
     pub created: Option<Created>,
+    /// How the run is tried, if it is.
+    pub trial: Option<Trial>,
     /// Oldest first. There is one as soon as the run is created.
     pub generations: Vector<Generation>,
     /// Every step that still matters: all of the workflow's graph, and those of open iterations.
@@ -210,6 +213,7 @@ impl Run {
             plan: None,
             node_states: Vec::new(),
             created: None,
+            trial: None,
             generations: Vector::new(),
             steps: OrdMap::new(),
             open: OrdSet::new(),

@@ -7,6 +7,7 @@ use super::{
     event::{Reserved, StepKey},
     op::Fingerprint,
     run::{Archived, Created, Ended, Generation, Remembered, Run, Step},
+    trial::Trial,
 };
 use crate::{Datum, Timestamp, call::Usage, id::RunId};
 use imbl::Vector;
@@ -34,6 +35,9 @@ pub struct Head {
     /// What each of `ops` asked; nothing where that is known of none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     bodies: Vec<Option<Fingerprint>>,
+    /// How the run is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trial: Option<Trial>,
 }
 
 impl Run {
@@ -71,6 +75,7 @@ impl Run {
                 true => self.ops.iter().map(|known| known.body).collect(),
                 false => Vec::new(),
             },
+            trial: self.trial.clone(),
         }
     }
 
@@ -111,6 +116,7 @@ impl Run {
             ended: head.ended,
             abandoned: head.abandoned.into_iter().collect(),
             purging: head.purging,
+            trial: head.trial,
             archive,
             ..run
         }

@@ -11,6 +11,7 @@ mod steps;
 use super::{
     event::RunError,
     run::{Ending, Run, Status},
+    trial::{Trial, TrialView},
 };
 use crate::{
     Datum, Timestamp, ValueRef,
@@ -50,6 +51,9 @@ pub struct Summary {
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    /// How it is tried, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialView>,
 }
 
 /// A run.
@@ -85,6 +89,9 @@ pub struct RunView {
     pub started_at: Option<String>,
     #[serde(default)]
     pub ended_at: Option<String>,
+    /// How it is tried: of a run that is not what its definition alone says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialView>,
     /// The id again, as a start answers it; not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
@@ -122,6 +129,7 @@ impl Summary {
             created_at: created.at,
             started_at: run.generations.last().map(|g| g.at),
             ended_at: ended.map(|e| e.at),
+            trial: run.trial.as_ref().map(Trial::view),
         })
     }
 
@@ -152,6 +160,7 @@ impl Summary {
             created_at: self.created_at.to_string(),
             started_at: self.started_at.map(|t| t.to_string()),
             ended_at: self.ended_at.map(|t| t.to_string()),
+            trial: self.trial.clone(),
             run_id: None,
             seq: None,
             replayed: false,
@@ -218,6 +227,7 @@ mod tests {
             created_at: Timestamp(0),
             started_at: Some(Timestamp(1)),
             ended_at: None,
+            trial: None,
         };
         let shown = serde_json::to_value(summary.view(|_| None)).expect("JSON");
         assert_eq!(

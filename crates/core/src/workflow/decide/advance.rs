@@ -11,6 +11,7 @@ mod guard;
 mod prepare;
 mod ready;
 mod room;
+mod tried;
 
 use super::{Decision, Halt, context::Scope, within};
 use crate::{
@@ -93,6 +94,7 @@ impl Decision<'_> {
         let mut all_ended = true;
         // Disabled nodes that were reached. Parents come first, so it is known of all of them.
         let mut passed = BTreeSet::new();
+        let part = self.part(scope);
         for ix in &plan.graphs[scope.graph as usize].nodes {
             // A failure of the last node may have ended this body or the run. Nothing more may start in it.
             if self.is_full() || self.run.ended.is_some() || !self.is_open(scope) {
@@ -107,7 +109,7 @@ impl Decision<'_> {
                 }
                 NodeState::Completed(_) | NodeState::Failed | NodeState::Skipped | NodeState::Cancelled => {}
                 NodeState::None => {
-                    let ready = self.ready(*ix, &scope.path, &passed);
+                    let ready = self.ready_in(&part, *ix, &scope.path, &passed);
                     if matches!(ready, Ready::Wait) {
                         all_ended = false;
                         continue;
@@ -178,6 +180,10 @@ impl Decision<'_> {
     fn start(&mut self, scope: &Scope, ix: NodeIx, key: &StepKey) -> Result<bool, Halt> {
         let plan = self.plan.clone();
         let node = plan.node(ix);
+        if let Some((output, branch)) = self.pinned(ix)? {
+            self.complete(key, 1, output, branch, Spent::default());
+            return Ok(true);
+        }
         // Room is looked for before anything is evaluated: a node without room comes here again in each decision.
         if node.node.kind.outside().is_some() && !self.has_room() {
             return Ok(false);

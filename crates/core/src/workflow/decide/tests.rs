@@ -21,6 +21,7 @@ mod guards;
 mod repeated;
 mod retention;
 mod times;
+mod tried;
 mod workers;
 
 fn run_id() -> RunId {
@@ -37,6 +38,10 @@ struct World {
 
 impl World {
     fn start(definition: Value, input: Value) -> Self {
+        Self::try_out(definition, input, None)
+    }
+
+    fn try_out(definition: Value, input: Value, trial: Option<crate::workflow::Trial>) -> Self {
         let parsed: Definition = serde_json::from_value(definition.clone()).expect("a readable definition");
         let around = Surroundings { agents: ["a", "b"].map(String::from).into(), ..Surroundings::default() };
         let plan = Arc::new(Plan::compile(parsed, &around).expect("a valid definition"));
@@ -55,6 +60,7 @@ impl World {
             plan: Datum::inline(definition),
             input: Datum::inline(input),
             settings,
+            trial,
         });
         world
     }

@@ -184,6 +184,7 @@ impl Run {
             }
             What::DecisionCut {} => self.cut = true,
             What::RunPurging {} => self.purging = true,
+            What::RunTried { trial } => self.trial = Some(trial.clone()),
         }
     }
 

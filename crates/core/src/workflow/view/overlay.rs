@@ -45,6 +45,9 @@ pub struct NodeOverlay {
     /// The definition leaves it out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
+    /// Its output was given when the run was started.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     /// The last one; of several steps the highest.
     pub attempt: u32,
     /// Of a node in a body: how many of its steps have which status.
@@ -98,6 +101,8 @@ pub struct Overlay {
     /// What led to nodes so far, in iterations that are open. Kept only where a node is disabled.
     led: BTreeMap<(Arc<str>, Arc<str>), Led>,
     taken: BTreeMap<EdgeIx, u64>,
+    /// Nodes whose outputs are given.
+    pinned: BTreeSet<String>,
 }
 
 /// A node as its steps leave it.
@@ -158,6 +163,7 @@ impl Overlay {
             open: BTreeMap::new(),
             led: BTreeMap::new(),
             taken: BTreeMap::new(),
+            pinned: BTreeSet::new(),
         }
     }
 
@@ -214,6 +220,7 @@ impl Overlay {
                 self.leave(step, Some(*index), at);
             }
             What::RunRerun { from, .. } => self.rerun(from),
+            What::RunTried { trial } => self.pinned.clone_from(&trial.pinned),
             // The run's end cancels what is open. There is no event for each of these steps.
             What::RunCompleted { .. } | What::RunFailed { .. } | What::RunCancelled { .. } => {
                 let open: Vec<StepKey> = self.open.keys().cloned().collect();
@@ -397,6 +404,7 @@ impl Overlay {
             generation: line.generation,
             status: first.unwrap_or(StepStatus::Pending),
             disabled: self.shape.is_disabled(node),
+            pinned: line.completed > 0 && self.pinned.contains(node),
             attempt: line.attempt,
             counts: (!self.shape.is_outermost(node)).then_some(counts),
             iterations: self.shape.has_body(node).then_some(line.rounds),

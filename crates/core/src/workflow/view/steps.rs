@@ -33,6 +33,9 @@ pub struct StepView {
     /// It was skipped, and what follows it went on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
+    /// Its output was given when the run was started.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     pub input: Option<Value>,
     /// Of what a person is asked: an approval, or whether an `unknown` step was performed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,8 @@ pub struct Steps {
     by_key: BTreeMap<StepKey, usize>,
     /// There are steps after the page.
     more: bool,
+    /// Nodes whose outputs are given.
+    pinned: BTreeSet<String>,
 }
 
 /// When an event became true: its place in the history, and its time.
@@ -159,6 +164,7 @@ impl Steps {
             lines: Vec::new(),
             by_key: BTreeMap::new(),
             more: false,
+            pinned: BTreeSet::new(),
         }
     }
 
@@ -231,6 +237,7 @@ impl Steps {
                 line.state = State::Unknown;
                 line.attempt = *attempt;
             }
+            What::RunTried { trial } => self.pinned.clone_from(&trial.pinned),
             // What is still open in a body that ended was given up with it.
             What::IterationEnded { step, index, .. } => self.cancel_inside(step, Some(*index), at),
             What::RunCompleted { .. } | What::RunFailed { .. } | What::RunCancelled { .. } => {
@@ -263,6 +270,7 @@ impl Steps {
             attempt: line.attempt,
             status: self.status(line),
             disabled: line.state == State::Skipped && self.shape.is_disabled(&line.key.node),
+            pinned: line.state == State::Completed && self.pinned.contains(&*line.key.node),
             input: line.input.as_ref().map(show),
             args_hash: line.input.as_ref().filter(|_| self.is_asked(line)).map(args_hash),
             output: line.output.as_ref().map(show),

@@ -28,8 +28,9 @@ impl Decision<'_> {
     pub(super) fn end_scope(&mut self, scope: &Scope) -> Result<(), Halt> {
         let plan = self.plan.clone();
         let graph = &plan.graphs[scope.graph as usize];
-        let output = match &graph.output {
-            Some(template) => {
+        let output = match (self.tried_output(scope), &graph.output) {
+            (Some(output), _) => Ok(Last::Made(output)),
+            (None, Some(template)) => {
                 let context = Value::Object(self.context(scope, &graph.output_reads)?);
                 match expr::render_under(self.meter, template, &context) {
                     Ok(output) => Ok(Last::Made(Datum::inline(output))),
@@ -39,7 +40,7 @@ impl Decision<'_> {
                     Err(e) => Err(CallError::permanent("output_error", format!("output: {e}"))),
                 }
             }
-            None => Ok(self.last_outputs(scope)?),
+            (None, None) => Ok(self.last_outputs(scope)?),
         };
         // A value that is too large is refused here: nobody could read it again.
         let output = output.and_then(|last| match &last {

@@ -110,6 +110,7 @@ fn start_of(definition: &Value, input: Value) -> Input {
             max_tokens: Default::default(),
             otherwise: None,
         },
+        trial: None,
     }
 }
 

@@ -32,6 +32,7 @@ impl World {
             plan: Datum::inline(definition),
             input: Datum::inline(json!({})),
             settings,
+            trial: None,
         });
         world
     }
