@@ -19,6 +19,7 @@ mod kinds;
 mod large;
 mod pinned;
 mod places;
+mod prompts;
 mod providers;
 mod readiness;
 mod reads;
