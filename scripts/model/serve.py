@@ -1,4 +1,4 @@
-"""Serves a model's file by llama.cpp's own server, which the package xllamacpp brings along: serve.py FILE PORT"""
+"""Serves a model's file by llama.cpp's own server, which the package xllamacpp brings along: serve.py FILE PORT PENALTY"""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import threading
 
 import xllamacpp
 
-model, port = sys.argv[1:]
+model, port, penalty = sys.argv[1:]
 params = xllamacpp.CommonParams()
 params.model.path = model
 params.model_alias = {"smollm2-135m"}
@@ -16,8 +16,7 @@ params.n_parallel = 1
 # Half of the cores, as the other server has it: on a busy machine more threads wait for each other.
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = max((os.cpu_count() or 1) // 2, 1)
 params.chat_template = pathlib.Path(__file__).with_name("tools.jinja").read_text()
-# As the other server has it by itself: a model of this size turns in circles.
-params.sampling.penalty_repeat = 1.1
+params.sampling.penalty_repeat = float(penalty)
 params.use_jinja = True
 params.hostnames = ["127.0.0.1"]
 params.port = int(port)
