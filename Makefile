@@ -72,7 +72,7 @@ bench:
 	$(CARGO) build --release --locked -p callboard
 	$(CARGO) bench --locked -p callboard-tests --bench callboard
 
-## The four-agent example with a small real model on this machine; compiles its server the first time
+## Texts, a structure and a tool by a small real model behind two makes of servers; compiles one the first time
 real-model:
 	scripts/real-model
 

@@ -156,7 +156,8 @@ async fn what_cannot_be_sent_is_told_before_it_is() {
         .play(cases![
             mistakes_are_told_at_once,
             data_that_breaks_out_stops_its_call,
-            a_model_is_told_what_came
+            a_model_is_told_what_came,
+            a_coding_that_nobody_asked_for_is_named_and_not_guessed
         ])
         .await;
 }
@@ -218,4 +219,31 @@ async fn a_model_is_told_what_came(w: World) {
     let messages = asked[1].json()["messages"].as_array().cloned().unwrap_or_default();
     let told = messages.iter().find(|message| message["role"] == "tool").expect("an answer");
     assert!(told["content"].to_string().contains("it is too short"), "{told:#}");
+}
+
+/// `{"ok":true}` under the codings of today, as their encoders write it.
+const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xabV\xca\xcfV\xb2*)*M\xad\x05\0\x90_\xd4\xa7\x0b\0\0\0";
+const BROTLI: &[u8] = b"\x0b\x05\x80{\"ok\":true}\x03";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x04\x58\x59\0\0{\"ok\":true}\x6a\xbe\x13\xc7";
+
+async fn a_coding_that_nobody_asked_for_is_named_and_not_guessed(w: World) {
+    w.serves("/gzip", Reply::Coded("gzip", GZIP.to_vec()));
+    w.serves("/br", Reply::Coded("br", BROTLI.to_vec()));
+    w.serves("/zstd", Reply::Coded("zstd", ZSTD.to_vec()));
+    let get = |path: &str| {
+        json!({"name": "get", "output": "{{ steps.get.output.body }}", "nodes": [
+            {"id": "get", "type": "http", "config": {"url": format!("{}{path}", w.http_url)}}]})
+    };
+    let run = w.api.run(&get("/gzip"), json!({})).await;
+    assert_eq!(w.ended(&run, "completed").await.0["output"], json!({"ok": true}));
+    for (path, coding) in [("/br", "br"), ("/zstd", "zstd")] {
+        let run = w.api.run(&get(path), json!({})).await;
+        let error = w.ended(&run, "failed").await.0["error"].clone();
+        let message =
+            format!("the body has the content coding `{coding}`; only gzip, deflate were asked for");
+        assert_eq!((&error["code"], &error["message"]), (&json!("http_invalid_response"), &json!(message)));
+        let served = w.served(path);
+        assert_eq!(served.len(), 1, "{path}: asked again it would answer the same");
+        assert_eq!(served[0].header("accept-encoding"), Some("gzip, deflate"));
+    }
 }

@@ -22,6 +22,7 @@ mod lists;
 mod live;
 mod pinned;
 mod places;
+mod prompts;
 mod providers;
 mod readiness;
 mod reads;

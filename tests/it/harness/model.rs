@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Value, json};
 
-use super::upstream::{cut, garbage, huge, status, typed};
+use super::upstream::{coded, cut, garbage, huge, status, typed};
 use super::{Recorded, Reply, Script, Upstream};
 
 const EVENTS: &str = "text/event-stream";
@@ -56,6 +56,7 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         Reply::Refused(code, body) => return status(code, None, body),
         Reply::Says(message, finish) => return says(&body, &message, finish),
         Reply::Raw(kind, text) => return typed(kind, Body::from(text)),
+        Reply::Coded(coding, body) => return coded(coding, body),
         Reply::After(..) => unreachable!("waited for by the caller"),
     };
     if body["stream"] == true {

@@ -33,6 +33,8 @@ pub enum Reply {
     Refused(u16, Value),
     /// The model's message as it is, and why it ends.
     Says(Value, &'static str),
+    /// 200 and JSON under this content coding: the body as it is.
+    Coded(&'static str, Vec<u8>),
     /// 200 with this content type and body.
     Raw(&'static str, String),
     /// Another reply, later.

@@ -97,6 +97,7 @@ fn render(request: &Recorded, reply: Reply) -> Response {
         Reply::Refused(code, body) => status(code, None, body),
         Reply::Says(message, _) => Json(message).into_response(),
         Reply::Raw(kind, text) => typed(kind, Body::from(text)),
+        Reply::Coded(coding, body) => coded(coding, body),
         Reply::After(..) => unreachable!("waited for by the caller"),
     }
 }
@@ -149,4 +150,9 @@ pub(super) fn huge(content_type: &'static str, before: String, bytes: usize, aft
 
 pub(super) fn typed(content_type: &'static str, body: Body) -> Response {
     ([(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+pub(super) fn coded(coding: &'static str, body: Vec<u8>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_ENCODING, coding)];
+    (headers, body).into_response()
 }
