@@ -75,6 +75,7 @@ fn sorted(status: u16, code: &str, text: &str, message: String) -> CallError {
     match status {
         401 | 403 | 407 => elsewhere("model_unauthorized"),
         404 | 410 => elsewhere("model_unknown"),
+        500 if is_validation(text) => CallError::permanent("model_rejected", message),
         _ if errors::may_heal(status) => CallError::transient("model_unavailable", message),
         // What is wrong with the request is wrong for everybody, unless it is this model that can't do it.
         400 | 422
@@ -91,6 +92,12 @@ fn sorted(status: u16, code: &str, text: &str, message: String) -> CallError {
         }
         _ => elsewhere("model_rejected"),
     }
+}
+
+/// Whether these are the words in which FastAPI says what in a request's body it can't read. Servers made with it may send
+/// them with a status that means a fault of their own: llama-cpp-python does.
+fn is_validation(text: &str) -> bool {
+    text.contains("validation error") && text.contains("'loc': ('body'")
 }
 
 /// Whether a sentence about the model says that there is none: `the model X does not exist`.

@@ -132,6 +132,36 @@ async fn what_an_endpoint_refuses_is_left_out_once_and_from_then_on() {
     }
 }
 
+/// As llama-cpp-python's server writes it, its own place of the fault included.
+fn invalid(field: &str, says: &str) -> (u16, Value) {
+    let message = format!(
+        "1 validation error:\n  {{'type': 'literal_error', 'loc': ('body', {field}), 'msg': \"{says}\"}}\n\n  File \"llama_cpp/server/app.py\", line 376, in create_chat_completion\n    POST /v1/chat/completions"
+    );
+    let error = json!({"message": message, "type": "internal_server_error", "param": null, "code": null});
+    (500, json!({ "error": error }))
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_refused_whatever_the_status_says() {
+    let (base, seen) = endpoint(|b| {
+        (b["response_format"]["type"] == "json_schema")
+            .then(|| invalid("'response_format', 'type'", "Input should be 'text' or 'json_object'"))
+    })
+    .await;
+    let model = at(base);
+    for requests in [2, 3] {
+        assert_eq!(model.call(&structured(false), None).await.unwrap().text, r#"{"answer":"yes"}"#);
+        assert_eq!(seen.lock().len(), requests, "it is refused once");
+    }
+    assert_eq!(seen.lock()[2]["response_format"], json!({"type": "json_object"}));
+    let (base, seen) = endpoint(|_| Some(invalid("'messages', 0", "Field required"))).await;
+    let error = at(base).call(&request("q"), None).await.unwrap_err();
+    assert_eq!((error.code.as_str(), error.retryable, seen.lock().len()), ("model_rejected", false, 1));
+    let (base, _) = endpoint(|_| Some((500, said("the engine broke: 1 validation error")))).await;
+    let error = at(base).call(&request("q"), None).await.unwrap_err();
+    assert_eq!((error.code.as_str(), error.retryable), ("model_unavailable", true), "its own fault may heal");
+}
+
 #[tokio::test]
 async fn a_refusal_that_is_none_of_a_part_is_told_as_it_was_first() {
     let (base, seen) = endpoint(|_| Some((400, said("messages: at least one is wrong")))).await;
