@@ -210,7 +210,7 @@ mod tests {
             let (meter, began) = (Meter::new(Some(brake)), Instant::now());
             let until = |is: &dyn Fn() -> bool| {
                 while !is() && began.elapsed() < 3 * STOP {
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::park_timeout(Duration::from_millis(20));
                 }
                 began.elapsed()
             };
