@@ -251,7 +251,7 @@ mod tests {
     fn what_is_no_file_and_what_is_anothers_is_refused() {
         let scratch = tempfile::tempdir().expect("a folder");
         let socket = scratch.path().join("callboard.sock");
-        let held = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let held = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket");
         assert!(folder(scratch.path()).expect_err("a socket").to_string().contains("neither a file"));
         drop(held);
         std::fs::remove_file(socket).expect("removed");
