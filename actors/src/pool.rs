@@ -152,3 +152,75 @@ impl Drop for Waiting {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, not(feature = "mutants")))]
+mod tests {
+    use super::*;
+    use callboard_core::expr::{Meter, evaluate_under};
+    use serde_json::json;
+    use std::{
+        task::{Context, Waker},
+        time::Instant,
+    };
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn so_many_checks_are_made_at_once() {
+        let (pool, running) = (Pool::default(), Arc::new(AtomicUsize::new(0)));
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = Arc::new(std::sync::Mutex::new(gone));
+        let checks: Vec<_> = (0..CHECKS + 3)
+            .map(|_| {
+                let (pool, running, gone) = (pool.clone(), running.clone(), gone.clone());
+                tokio::spawn(async move {
+                    let work = move || {
+                        running.fetch_add(1, Ordering::SeqCst);
+                        gone.lock().expect("whole").recv().expect("a word");
+                    };
+                    pool.check(work).await
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(running.load(Ordering::SeqCst), CHECKS);
+        checks.iter().for_each(|_| go.send(()).expect("heard"));
+        for check in checks {
+            assert_eq!(check.await.expect("no panic"), Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_wait_and_more_are_refused() {
+        let (places, cx) = (Places::new(0), &mut Context::from_waker(Waker::noop()));
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(places.enter())).collect();
+        for one in &mut waiting {
+            assert!(one.as_mut().poll(cx).is_pending());
+        }
+        assert!(matches!(places.enter().await, Err(Busy)));
+        // Whoever goes away makes room for another.
+        waiting.pop();
+        let mut one = Box::pin(places.enter());
+        assert!(one.as_mut().poll(cx).is_pending());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_decision_that_takes_long_is_eased_and_then_stopped() {
+        let pool = Pool::default();
+        let place = pool.place().await.expect("a place");
+        let decide = |brake: &Brake| {
+            let (meter, began) = (Meter::new(Some(brake)), Instant::now());
+            let until = |is: &dyn Fn() -> bool| {
+                while !is() && began.elapsed() < 3 * STOP {
+                    std::thread::park_timeout(Duration::from_millis(20));
+                }
+                began.elapsed()
+            };
+            let eased = until(&|| meter.is_eased());
+            let is_open = evaluate_under(&meter, "1", &json!({})).is_ok();
+            let stopped = until(&|| evaluate_under(&meter, "1", &json!({})).is_err());
+            (eased, is_open, stopped)
+        };
+        let (eased, is_open, stopped) = pool.decide(place, decide).await.expect("no panic");
+        assert!(is_open && EASE <= eased && eased < STOP, "{eased:?}");
+        assert!(STOP <= stopped && stopped < 2 * STOP, "{stopped:?}");
+    }
+}

@@ -58,6 +58,12 @@ fn a_newer_document_is_told_from_a_damaged_one() {
     bytes[1] = 2;
     assert_eq!(newer(Document::decode(&bytes)), "2");
     assert!(matches!(Document::decode(b"\xff\xff"), Err(Unreadable::Damaged(_))));
+    // Its events are ours, and the hashes are not those of ours: who wrote it has other rules.
+    let mut doc = lived(Version::Positional);
+    doc.base_hash = Hash::of(b"other");
+    let mut bytes = doc.encode();
+    bytes[1] = 5;
+    assert_eq!(newer(Document::decode(&bytes)), "5");
 }
 
 /// Says which version wrote what can't be read, or which event.

@@ -71,6 +71,19 @@ async fn what_another_app_invokes_is_refused_on_every_route() {
             }
         }
     }
+    // Nor does anybody pass who does not know the token.
+    let router = world.host.router(Some("secret".to_owned()));
+    for token in [None, Some(""), Some("secre"), Some("secret ")] {
+        for (method, path) in &routes {
+            let mut request = Request::builder().method(method.clone()).uri(*path);
+            if let Some(token) = token {
+                request = request.header("dapr-api-token", token);
+            }
+            let request = request.body(Body::from(start.clone())).expect("a request");
+            let answer = router.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(answer.status(), 401, "{method} {path} with {token:?}");
+        }
+    }
     assert_eq!(world.call("r1", "status", json!({})).await["error"]["code"], "unknown_run");
     // The sidecar's own calls say no such thing, and pass.
     let began = world.call("r1", "start", json!({"definition": chain(), "input": {"topic": "bees"}})).await;
@@ -122,6 +135,43 @@ async fn what_nobody_was_asked_for_is_refused_and_counted_and_changes_nothing() 
     assert!(after <= before + 1, "{before} {after}");
     let seen = world.call("r1", "status", json!({})).await;
     assert_eq!((&seen["status"], &seen["usage"]["calls"]), (&json!("running"), &json!(0)));
+    world.call("r1", "cancel", json!({})).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_what_is_said_about_use_only_what_can_be_is_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = world(folder.path()).await;
+    world.call("r1", "start", json!({"definition": waiting()})).await;
+    let step = |node: &str| json!({"generation": 1, "node": node, "iteration": ""});
+    let grant = json!({"step": step("one"), "attempt": 1, "activation": "x".repeat(65)});
+    assert_eq!(world.call("r1", "grant", grant).await["error"]["code"], "bad_request");
+    for reserved in [json!({"calls": u64::MAX, "tokens": 0}), json!({"calls": 1, "tokens": u64::MAX})] {
+        let reserve = json!({"op": "x", "step": step("one"), "attempt": 1, "reserved": reserved});
+        assert_eq!(world.call("r1", "reserve", reserve).await["error"]["code"], "bad_request");
+    }
+    let fallback = json!({"model": "m", "code": "c", "message": "said", "next": "n"});
+    let answer = json!({"step": step("one"), "attempt": 1, "outcome": {"Completed": {"v": "done"}},
+        "usage": {"calls": u64::MAX, "prompt_tokens": u64::MAX, "completion_tokens": 7},
+        "fallbacks": vec![fallback; 100]});
+    let answer = world.call("r1", "answer", answer).await;
+    assert!(answer["error"].is_null(), "{answer}");
+    let usage = &world.call("r1", "status", json!({})).await["usage"];
+    assert_eq!((&usage["calls"], &usage["prompt_tokens"]), (&json!(0), &json!(0)), "{usage}");
+    assert_eq!((&usage["completion_tokens"], &usage["estimated"]), (&json!(7), &json!(true)), "{usage}");
+    let told = async || {
+        let history = world.catalog.history(&run_id("r1"), 0, 100).await.expect("a history");
+        history.iter().map(|entry| entry.event.matches("\"said\"").count()).sum::<usize>()
+    };
+    // What is recorded comes into the catalog a moment later.
+    for _ in 0..100 {
+        if told().await > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told().await, 32);
     world.call("r1", "cancel", json!({})).await;
     world.stop().await;
 }

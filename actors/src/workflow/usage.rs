@@ -86,7 +86,8 @@ impl Counting<'_> {
             | What::RunFailed { .. }
             | What::RunCancelled { .. }
             | What::DecisionCut {}
-            | What::RunPurging {} => return,
+            | What::RunPurging {}
+            | What::RunTried { .. } => return,
         };
         let (agent, model) = self.whose(step, fallbacks);
         *self.sums.entry((day(event.at), agent, model)).or_default() += *usage;

@@ -231,6 +231,41 @@ mod tests {
     }
 
     #[test]
+    fn a_link_to_nothing_makes_nothing() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let (link, target) = (scratch.path().join("callboard.lock"), scratch.path().join("target"));
+        symlink(&target, &link).expect("a link");
+        assert!(open(&link).is_err() && !target.exists());
+    }
+
+    #[test]
+    fn what_is_made_is_closed_from_the_first_moment() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let (folder, file) = (scratch.path().join("a/b"), scratch.path().join("file"));
+        make(&folder).expect("a folder");
+        write(&file, "text").expect("written");
+        assert_eq!([mode(&folder), mode(&scratch.path().join("a")), mode(&file)], [0o700, 0o700, 0o600]);
+    }
+
+    #[test]
+    fn what_is_no_file_and_what_is_anothers_is_refused() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let socket = scratch.path().join("callboard.sock");
+        let held = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket");
+        assert!(folder(scratch.path()).expect_err("a socket").to_string().contains("neither a file"));
+        drop(held);
+        std::fs::remove_file(socket).expect("removed");
+        let theirs = scratch.path().join("catalog.db");
+        std::fs::write(&theirs, "").expect("written");
+        folder(scratch.path()).expect("ours");
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(&theirs, Some(65_534), None).is_ok() {
+            let error = folder(scratch.path()).expect_err("another's").to_string();
+            assert!(error.contains("belongs to the user"), "{error}");
+        }
+    }
+
+    #[test]
     fn another_users_folder_is_refused() {
         // Only root can give a folder away; as anybody else `/` is a folder of another.
         let scratch = tempfile::tempdir().expect("a folder");

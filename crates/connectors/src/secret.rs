@@ -163,6 +163,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn what_is_not_granted_does_not_exist() {
+        let all = ["a", "b"].map(|name| (name.to_owned(), Secret::new(format!("value of {name}"))));
+        let only = Only::new(Arc::new(BTreeMap::from(all)), BTreeSet::from(["a".to_owned()]));
+        let value = async |name: &str| only.secret(name).await.unwrap().map(|s| s.expose().to_owned());
+        assert_eq!((value("a").await.as_deref(), value("b").await), (Some("value of a"), None));
+        assert_eq!(only.known("a").await.unwrap().len(), 1);
+        assert!(only.known("b").await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
     async fn values_stand_at_their_places_only() {
         let secrets = BTreeMap::from([("key".to_owned(), Secret::new("s3cr3t"))]);
         let used = Used::fetch(&BTreeSet::from(["key"]), &secrets).await.unwrap();

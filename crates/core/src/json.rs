@@ -337,5 +337,7 @@ mod tests {
         assert_eq!(from_slice::<Body>(b"{\"input\":[1]}", &small()), Ok(Body { input: json!([1]) }));
         assert!(matches!(from_slice::<Body>(b"{}", &small()), Err(Error::Syntax { .. })));
         assert_eq!(from_slice::<Body>(b"{\"input\":[1,2,3,4,5,6,7,8]}", &small()), Err(Error::TooMany(10)));
+        // Few bytes, and nested too deep all the same.
+        assert_eq!(from_slice::<Value>(b"[[[[]]]]", &small()), Err(Error::TooDeep(3)));
     }
 }

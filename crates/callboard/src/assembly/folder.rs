@@ -212,6 +212,8 @@ mod tests {
         assert!(!is_known(&user, &copy).expect("looked up"));
         remember(&user, &copy).expect("a mark of its own");
         assert!(is_known(&user, &copy).expect("looked up"));
+        let mark = |folder: &Path| std::fs::read_to_string(folder.join(MARK)).expect("a mark");
+        assert_ne!(mark(&copy), mark(&moved));
         assert!(!is_known(&User::at(&scratch.path().join("other")), &copy).expect("looked up"));
     }
 

@@ -161,4 +161,15 @@ mod tests {
             ["c", "b", "a"].map(|name| projections.of(&run(name)).try_lock().expect("nobody else").seq);
         assert_eq!(seqs, [1, 1, 0]);
     }
+
+    #[test]
+    fn so_many_runs_are_kept_and_no_more() {
+        let projections = Projections::default();
+        for n in 0..RUNS + 10 {
+            let run = format!("r{n}").parse::<RunId>().expect("an id");
+            let projection = projections.of(&run);
+            projections.weigh(&run, &projection.try_lock().expect("nobody else"));
+        }
+        assert_eq!(projections.0.lock().expect("whole").len(), RUNS);
+    }
 }

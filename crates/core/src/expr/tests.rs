@@ -36,6 +36,7 @@ fn what_a_source_reads_is_known() {
 
 mod bombs;
 mod compared;
+mod metered;
 mod optional;
 mod passing;
 mod timed;

@@ -62,6 +62,19 @@ fn only_what_the_template_says_is_a_secret() {
 }
 
 #[test]
+fn what_a_block_keeps_is_data() {
+    let kept = "{% set t %}secret://tok{% endset %}a {{ t }} {{ input.x }}";
+    let config = node(json!({"url": "https://h", "headers": {"a": kept, "b": "secret://own"}}));
+    assert_eq!(references(&config), BTreeSet::from(["own".to_owned()]));
+    let request = render(&config, &json!({"input": {"x": "secret://tok"}})).unwrap();
+    assert_eq!(request.headers["a"], "a secret://tok secret://tok");
+    let names: Vec<_> = request.secrets.unwrap().into_iter().map(|place| place.name).collect();
+    assert_eq!(names, ["own"]);
+    let refused = url("https://h/{% set t %}a{% endset %}{{ t }}", json!(1)).unwrap_err();
+    assert!(refused.contains("can't stand in a URL"), "{refused}");
+}
+
+#[test]
 fn a_request_without_secrets_is_recorded_as_ever() {
     let request = render(
         &node(json!({"url": "https://h", "body": {"a": "{{ input.x }}"}})),

@@ -112,3 +112,23 @@ fn a_long_list_is_mapped_soon() {
     assert_eq!(result["a"][19_999], 20_000);
     assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
 }
+
+#[test]
+fn each_evaluation_pays_for_itself_its_source_and_what_it_carries() {
+    let used = |rules: Value, data: Value| {
+        let rules: Vec<Rule> = serde_json::from_value(rules).expect("rules");
+        let meter = Meter::default();
+        apply_under(&meter, &rules, &data).expect("targets");
+        meter.used()
+    };
+    let map = |source: &str, value: &str| json!([rule(source, "a", "map", json!({"value": value}))]);
+    assert!(used(map(".", "1"), json!(vec![0; 10_000])) >= 10 * 10_000);
+    let (short, long) = ("1".to_owned(), format!("1{}", " ".repeat(4_000)));
+    let more = used(map(".", &long), json!(vec![0; 100])) - used(map(".", &short), json!(vec![0; 100]));
+    assert!(more >= 100 * (4_000 - 64) / 4, "{more}");
+    assert!(used(map("few", "1"), json!({"few": [0], "many": vec![0; 40_000]})) >= 40_000 / 4);
+    // What a reduction carries goes in and out for each item.
+    let carry = json!([rule(".", "a", "reduce", json!({"initial": "x".repeat(160_000), "value": "acc"}))]);
+    let result = run(carry, json!(vec![0; 500]));
+    assert!(result.is_err_and(|e| e.contains("too much work")));
+}

@@ -31,6 +31,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_has_the_hash_that_it_has_where_it_stands() {
+        let value = json!({"b": [1, "x"], "a": null});
+        let text = value.to_string();
+        let (hash, size) = (Hash::of(text.as_bytes()), text.len() as u64);
+        let stored = Datum::Stored(crate::ValueRef { key: "1.0".into(), hash, size });
+        assert_eq!(args_hash(&stored), args_hash(&Datum::inline(value)));
+    }
+
+    #[test]
     fn what_is_hashed_is_written_as_the_page_says() {
         let text = "é\u{1f600}\u{7f}\u{0}\u{1f}\"\\/\t\n\r\u{8}\u{c}\u{2028}";
         let value = json!({"b": text, "a": [u64::MAX, i64::MIN, 1.0, -0.0, 0.1, 0.00001, 0.000001, 1e15, 1e16, 1e300, 5e-324]});

@@ -340,3 +340,13 @@ async fn what_is_no_http_any_more_lives_on_also_in_a_crowd() {
         assert_eq!(&echo, b"hello");
     }
 }
+
+#[test]
+fn http2_is_told_how_many_requests_may_be_open_at_once() {
+    let limits = Limits { streams: 77, ..Limits::default() };
+    let servers = Servers::new(Doors { limits, ..Doors::default() });
+    // `SETTINGS_MAX_CONCURRENT_STREAMS`, and its value.
+    let told = [0, 3, 0, 0, 0, 77];
+    let mut settings = servers.greeting[head::FRAME..].chunks(told.len());
+    assert!(settings.any(|setting| setting == told), "{:?}", servers.greeting);
+}

@@ -107,6 +107,7 @@ fn a_page_of_another_origin_is_refused() {
         "https://ui.example.com:444",
         "ftp://localhost:8080",
         "http://localhost:8080@evil.example",
+        "http://evil.example@localhost:8080",
         "localhost:8080",
         "chrome-extension://abc",
         "https://ui.example.com, https://evil.example",

@@ -412,6 +412,17 @@ async fn what_changed_is_told_without_reading_everything_again() {
 }
 
 #[tokio::test]
+async fn what_is_recorded_while_the_steps_are_read_is_left_for_the_next_look() {
+    let read = Arc::new(AtomicU64::new(0));
+    // A page of the history goes further than the run did when it was asked for.
+    let api = Api::over_histories(Arc::new(Growing { row_seq: 7990, read })).await;
+    let shown = api.get("/api/v1/runs/r/steps?after=0&limit=1").await.body;
+    assert_eq!(shown["seq"], json!(7990));
+    let last = api.get("/api/v1/runs/r/steps?after=7990").await.body;
+    assert_eq!(last, json!({"items": [], "next": null, "seq": 7990}));
+}
+
+#[tokio::test]
 async fn a_definition_of_too_many_values_is_refused_before_it_is_built() {
     let api = Api::new().await;
     let many =

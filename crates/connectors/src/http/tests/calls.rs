@@ -96,6 +96,8 @@ async fn limits_hold_before_and_after_decompression() {
         assert_eq!(code(&guarded, request).await, expected, "{path}");
     }
     assert_eq!(code(&guarded, get(format!("http://{server}/exact"))).await, "http_too_large");
+    let most = Request { max_body: Some(u64::MAX), ..get(format!("http://{server}/large")) };
+    assert_eq!(code(&guarded, most).await, "http_too_large");
     let zipped = guarded.call(get(format!("http://{server}/gzip"))).await.unwrap();
     assert_eq!(&zipped.body[..], b"hello");
     let quick =
@@ -106,6 +108,21 @@ async fn limits_hold_before_and_after_decompression() {
     let guarded = Guarded::new(vec![closed.to_string().parse().unwrap()], vec![]);
     let refused = guarded.call(get(format!("http://{closed}/"))).await.err().unwrap();
     assert_eq!((refused.code.as_str(), refused.retryable), ("http_connect", true));
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = tokio::io::AsyncReadExt::read(&mut socket, &mut [0; 4096]).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", USUAL_BODY + 1);
+        tokio::io::AsyncWriteExt::write_all(&mut socket, head.as_bytes()).await.unwrap();
+        futures::future::pending::<()>().await;
+    });
+    let guarded = Guarded::new(vec![server.to_string().parse().unwrap()], vec![]);
+    assert_eq!(code(&guarded, get(format!("http://{server}/"))).await, "http_too_large");
 }
 
 #[tokio::test]
@@ -145,10 +162,45 @@ async fn credentials_do_not_follow_to_another_origin() {
     let headers = answer["headers"].as_object().unwrap();
     let left: Vec<&str> = headers.keys().map(String::as_str).collect();
     assert_eq!(left, ["accept", "accept-encoding", "host", "user-agent"]);
+    let mut hidden = get(format!("http://{first}/"));
+    let mut accept = http::HeaderValue::from_static("text/x-s3cr3t");
+    accept.set_sensitive(true);
+    hidden.headers.insert("accept", accept);
+    assert!(!String::from_utf8_lossy(&guarded.call(hidden).await.unwrap().body).contains("s3cr3t"));
     let confidential = Request { confidential: true, ..get(format!("http://{first}/")) };
     assert_eq!(code(&guarded, confidential).await, "http_forbidden_url");
     let post = Request { method: Method::POST, body: "data".into(), ..get(format!("http://{first}/")) };
     assert_eq!(code(&guarded, post).await, "http_forbidden_url");
+}
+
+#[tokio::test]
+async fn a_nodes_secrets_do_not_follow_either_and_nothing_is_followed_for_long() {
+    let (server, _) = start().await;
+    let (target, hits) = (format!("http://{server}/echo"), Arc::new(AtomicUsize::new(0)));
+    let counted = hits.clone();
+    let round = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async { (StatusCode::FOUND, [(LOCATION, "/round")]) }
+    };
+    let app = Router::new()
+        .route("/", any(|| async { (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, target)]) }))
+        .route("/round", any(round));
+    let first = serve(app).await;
+    let exempt = [first, server].map(|address| address.to_string().parse().unwrap()).to_vec();
+    let guarded = Guarded::new(exempt, vec![]);
+    let url = format!("http://{first}/");
+    // A header that goes along, but not with a secret in it.
+    let accept = json!({"url": url, "headers": {"accept": "text/x, secret://key"}});
+    let output = perform(&guarded, &two_secrets(), accept, json!({}), &[]).await.unwrap();
+    assert_eq!(output["body"]["headers"]["accept"], "*/*");
+    let query = json!({"url": url, "query": {"k": "secret://key"}});
+    let error = perform(&guarded, &two_secrets(), query, json!({}), &[]).await.unwrap_err();
+    assert_eq!(error.code, "http_forbidden_url");
+    assert_eq!(code(&guarded, get(format!("http://{first}/round"))).await, "http_redirects");
+    assert_eq!(hits.load(Ordering::SeqCst), 1 + REDIRECTS);
+    let small = json!({"url": format!("http://{server}/echo"), "max_body": 10});
+    let error = perform(&guarded, &two_secrets(), small, json!({}), &[]).await.unwrap_err();
+    assert_eq!(error.code, "http_too_large");
 }
 
 #[tokio::test]
@@ -295,6 +347,9 @@ async fn an_answer_has_its_places_until_it_is_recorded() {
     let large = Request { max_body: Some(LARGEST_BODY), ..get(format!("http://{server}/exact")) };
     let answer = guarded.call(large).await.unwrap();
     assert_eq!(guarded.room().free().0, all.0 - 4 * BODY);
+    // Whoever may call less has no places of its own.
+    let other = guarded.exempting(vec![]);
+    assert!(other.room().free() == guarded.room().free() && Arc::ptr_eq(&other.calls, &guarded.calls));
     // Four of these are all there is: a fifth waits, small ones do not.
     let others: Vec<_> = futures::future::join_all((0..2).map(|_| {
         guarded.call(Request { max_body: Some(LARGEST_BODY), ..get(format!("http://{server}/exact")) })
@@ -315,6 +370,40 @@ async fn an_answer_has_its_places_until_it_is_recorded() {
     assert_eq!(code(&guarded, waits).await, "http_timeout");
     drop((answer, others, held));
     assert_eq!(guarded.room().free(), all);
+}
+
+#[tokio::test]
+async fn the_values_of_an_answer_have_their_places_too() {
+    let app = Router::new()
+        .route("/json", on_get(|| async { axum::Json(vec![0; 1_000]) }))
+        .route("/text", on_get(|| async { "[0,0]".repeat(1_000) }));
+    let server = serve(app).await;
+    let guarded = Guarded::new(vec![server.to_string().parse().unwrap()], vec![]);
+    let all = guarded.room().free().1;
+    for (path, values) in [("json", 1_001), ("text", 0)] {
+        let node = node(json!({"url": format!("http://{server}/{path}")}));
+        let request = request::render(&node, &json!({})).unwrap();
+        let (secrets, key, timeout) = (&Default::default(), "k", None);
+        let call = Call { node: &node, request: &request, secrets, idempotency_key: key, timeout };
+        let answer = node::perform(&guarded, &BTreeMap::new(), call).await.ok().unwrap();
+        assert_eq!(guarded.room().free().1, all - values, "{path}");
+        drop(answer);
+        assert_eq!(guarded.room().free().1, all);
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_request_names_no_secret_but_its_definitions() {
+    let (server, guarded) = start().await;
+    let node = node(json!({"url": format!("http://{server}/echo"), "headers": {"a": "secret://key"}}));
+    let mut request = request::render(&node, &json!({})).unwrap();
+    request.headers["a"] = json!("secret://other");
+    request.secrets.as_mut().unwrap()[0].name = "other".to_owned();
+    let (secrets, key, timeout) = (&Default::default(), "k", None);
+    let call = Call { node: &node, request: &request, secrets, idempotency_key: key, timeout };
+    let error = node::perform(&guarded, &two_secrets(), call).await.err().unwrap();
+    assert_eq!(error.code, "http_invalid_request");
+    assert!(error.message.contains("names the secret other"), "{}", error.message);
 }
 
 #[tokio::test]

@@ -121,3 +121,28 @@ async fn no_bomb_goes_off_under_any_coding() {
         assert_eq!(error.code, "http_too_large", "{codings:?}: {}", error.message);
     }
 }
+
+#[tokio::test]
+async fn what_comes_over_the_line_is_counted_whatever_comes_of_it() {
+    // Nothing at all, in a thousand streams: more bytes than may come.
+    let nothing = gzip(b"").repeat(900);
+    let app = Router::new().route(
+        "/",
+        on_get(|| async move {
+            (
+                [(CONTENT_ENCODING, "gzip")],
+                Body::from_stream(futures::stream::iter(
+                    nothing
+                        .chunks(1000)
+                        .map(|piece| Ok::<_, std::io::Error>(Bytes::copy_from_slice(piece)))
+                        .collect::<Vec<_>>(),
+                )),
+            )
+        }),
+    );
+    let server = serve(app).await;
+    let guarded = Guarded::new(vec![server.to_string().parse().unwrap()], vec![]);
+    let asked = |most: u64| Request { max_body: Some(most), ..get(format!("http://{server}/")) };
+    assert_eq!(code(&guarded, asked(10_000)).await, "http_too_large");
+    assert_eq!(code(&guarded, asked(100_000)).await, "status 200");
+}

@@ -248,6 +248,66 @@ fn no_encoding_of_the_value_stays() {
     }
 }
 
+/// Of each way to write a character one that no other way would find.
+#[test]
+fn every_way_to_write_a_character_is_read() {
+    let of_windows: String = "tok-ünïcödé-ß"
+        .bytes()
+        .map(|byte| match byte {
+            0x9f => 'Ÿ',
+            0x93 => '“',
+            byte => char::from(byte),
+        })
+        .collect();
+    for (value, text) in [
+        ("tok-ünïcödé-ß", of_windows.as_str()),
+        ("s3cr3t-token", "s3cr3t=\n-token"),
+        ("s3cr3t-token", "s3cr3t%u002dtoken"),
+        ("s3cr3t-token", "s3cr3t\\U0000002dtoken"),
+        ("s3cr3t\"-token", "s3cr3t&quot-token"),
+        ("s3cr3t&-token", "s3cr3t&amp-token"),
+        ("s3cr3t\u{b}token", "s3cr3t\\vtoken"),
+        ("s3cr3t\u{7}token", "s3cr3t\\atoken"),
+        ("s3cr3t\u{8}token", "s3cr3t\\btoken"),
+        ("s3cr3t\u{c}token", "s3cr3t\\ftoken"),
+        ("s3cr3t\rtoken", "s3cr3t\\rtoken"),
+        ("s3cr3t\ttoken", "s3cr3t\\ttoken"),
+    ] {
+        let mut scrubbed = format!("before {text} after");
+        Scrub::new(&[Secret::new(value)]).text(&mut scrubbed);
+        assert_eq!(scrubbed, "before *** after", "{value:?}: {text:?}");
+    }
+}
+
+#[test]
+fn of_base64_the_characters_shared_with_its_neighbours_go_too() {
+    let scrub = Scrub::new(&[Secret::new("S3CR3T-token")]);
+    for (before, after) in [("u", "v"), ("us", "vw"), ("use", "vwx"), ("user", "vwxy")] {
+        let mut text = BASE64_STANDARD_NO_PAD.encode(format!("{before}S3CR3T-token{after}"));
+        scrub.text(&mut text);
+        // In bits: a character has six of them.
+        let (start, end) = (before.len() * 8, (before.len() + 12) * 8);
+        let all = (end + after.len() * 8).div_ceil(6);
+        let (first, rest) = text.split_once(MASK).unwrap();
+        let most = (start / 6, all - end.div_ceil(6));
+        assert!(first.len() <= most.0 && rest.len() <= most.1, "{before} {after}: {text}");
+    }
+}
+
+#[test]
+fn short_pieces_of_base64_stand_in_ordinary_texts_and_stay() {
+    let mut text = BASE64_STANDARD_NO_PAD.encode("abce");
+    Scrub::new(&[Secret::new("abcd")]).text(&mut text);
+    assert_eq!(text, BASE64_STANDARD_NO_PAD.encode("abce"));
+}
+
+#[test]
+fn an_error_says_nothing_of_the_value() {
+    let mut error = CallError::permanent(&format!("code {VALUE}"), format!("a message with {VALUE} in it"));
+    scrub().error(&mut error);
+    assert_eq!((error.code.as_str(), error.message.as_str()), ("code ***", "a message with *** in it"));
+}
+
 #[test]
 fn bytes_are_scrubbed_before_they_are_decoded() {
     let latin: Vec<u8> = format!("a {VALUE} b").chars().map(|c| c as u8).collect();

@@ -8,7 +8,7 @@ use super::*;
 use crate::agent::{
     delegate::{self, DEPTH},
     message::{Extras, Finish, Message},
-    spec::Spec,
+    spec::{Agents, Spec},
     task::Origin,
 };
 use crate::id::AgentId;
@@ -220,6 +220,32 @@ fn a_part_is_passed_on_only_to_whom_the_one_who_passed_it_could_have_asked() {
     let nobody =
         Task { input: Datum::inline(json!({"prompt": "p", "delegate_to": []})), ..task(Some(origin(1))) };
     assert!(!delegate::leaves_open(&nobody, "clerk"));
+}
+
+#[test]
+fn whom_an_agent_may_ask_is_what_its_file_and_its_task_both_say() {
+    let mut agents = Agents::read(
+        "agents: {lead: {model: m, allow_delegation: true, delegate_to: [clerk, banker]}, clerk: {model: m}, banker: {model: m}}",
+    )
+    .expect("agents");
+    let stored = crate::ValueRef { key: "1.0".into(), hash: Default::default(), size: 5000 };
+    let peers = |agents: &Agents, origin, input| {
+        let task = Task { agent: "lead".into(), input, ..task(origin) };
+        let profile = Profile::of(agents, &task).expect("an agent");
+        profile.peers.into_keys().collect::<Vec<_>>()
+    };
+    let own = Datum::inline(json!({"prompt": "p"}));
+    let part = Datum::inline(json!({"prompt": "p", "delegate_to": ["clerk", "somebody"]}));
+    assert_eq!(peers(&agents, None, own.clone()), ["banker", "clerk"]);
+    assert_eq!(peers(&agents, None, Datum::Stored(stored.clone())), ["banker", "clerk"]);
+    assert_eq!(peers(&agents, Some(origin(1)), part), ["clerk"]);
+    assert_eq!(peers(&agents, Some(origin(1)), Datum::Stored(stored)), [""; 0], "it can't be looked into");
+    // A document that no check of the file has seen.
+    let lead = agents.agents.get_mut("lead").expect("an agent");
+    lead.delegate_to = vec!["lead".to_owned(), "clerk".to_owned()];
+    assert_eq!(peers(&agents, None, own.clone()), ["clerk"], "never itself");
+    agents.agents.get_mut("lead").expect("an agent").allow_delegation = false;
+    assert_eq!(peers(&agents, None, own), [""; 0]);
 }
 
 #[test]

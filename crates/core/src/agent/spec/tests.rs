@@ -123,3 +123,23 @@ agents:
     let lead = "agents: {lead: {model: m, allow_delegation: true, delegate_to: [clerk]}, clerk: {model: m}}";
     assert_eq!(Agents::read(lead).expect("agents").agents["lead"].delegate_to, ["clerk"]);
 }
+
+#[test]
+fn the_secrets_of_a_tool_are_checked_as_those_of_a_node() {
+    let tool = |url: &str, token: &str| {
+        format!(
+            "agents: {{}}\ntools: {{t: {{description: d, type: http, config: {{url: '{url}', headers: {{a: '{token}'}}}}}}}}"
+        )
+    };
+    let problems = Agents::read(&tool("https://h/", "secret://{{ args.x }}")).expect_err("a mistake");
+    let found: Vec<_> = problems.iter().map(|p| (p.path.as_str(), p.code.as_str())).collect();
+    assert_eq!(found, [("tools.t.config.headers.a", "invalid_secret")]);
+    // Where data chooses the host it depends on the settings, which the file does not know.
+    let agents = Agents::read(&tool("{{ args.u }}/x", "secret://tok")).expect("agents");
+    let found = |bound: &[&str]| {
+        let problems = agents.check_hosts(&bound.iter().map(|name| (*name).to_owned()).collect());
+        problems.into_iter().map(|p| (p.path, p.code)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["other"]), [("tools.t.config.url".to_owned(), "secret_without_hosts".to_owned())]);
+    assert_eq!(found(&["tok"]), []);
+}

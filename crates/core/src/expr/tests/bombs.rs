@@ -189,6 +189,50 @@ fn depth_ends_in_an_error_and_not_in_the_stack() {
     }
 }
 
+#[test]
+fn sources_are_bounded_before_they_are_compiled() {
+    let limit = |result: Result<Reads, Error>| match result {
+        Err(Error::Limit(message)) => message,
+        other => panic!("{other:?}"),
+    };
+    let long = |n: usize| format!("'{}'", "x".repeat(n));
+    assert!(check_expression(&long((64 << 10) - 2)).is_ok());
+    assert!(limit(check_expression(&long((64 << 10) - 1))).contains("longer than 65536 bytes"));
+    let text = |n: usize| json!("x".repeat(n));
+    assert!(check_template(&text(1 << 20)).is_ok());
+    assert!(limit(check_template(&text((1 << 20) + 1))).contains("longer than 1048576 bytes"));
+    let filters = |n: usize| json!(format!("{{{{ a{} }}}}", "|e".repeat(n)));
+    assert!(check_template(&filters(400)).is_ok());
+    assert!(limit(check_template(&filters(500))).contains("more than 1000 tokens"));
+    let tags = |n: usize| json!("{{ a }}".repeat(n));
+    assert!(check_template(&tags(4_000)).is_ok());
+    assert!(limit(check_template(&tags(4_001))).contains("more than 4000 tokens"));
+}
+
+#[test]
+fn what_goes_in_and_comes_out_is_bounded_in_depth_and_entries() {
+    let deep = |n: usize| (0..n).fold(json!(1), |inner, _| json!([inner]));
+    let seen = |value: Value| evaluate("[a][0] | length", &json!({"a": value}));
+    assert_eq!(seen(deep(60)), Ok(json!(1)));
+    assert!(matches!(seen(deep(65)), Err(Error::Limit(_))));
+    let fields = |from: usize, to: usize| -> Value {
+        (from..to).map(|n| (format!("{n:x}"), json!([]))).collect::<serde_json::Map<_, _>>().into()
+    };
+    assert_eq!(seen(fields(0, 100_000)), Ok(json!(100_000)));
+    assert!(
+        matches!(seen(fields(0, 100_001)), Err(Error::Limit(message)) if message.contains("100001 entries"))
+    );
+    let shape = (0..70).fold(json!("x"), |inner, _| json!([inner]));
+    assert!(matches!(render(&shape, &json!({})), Err(Error::Limit(_))), "the template itself");
+    // Each of the two is small enough.
+    let texts = json!({"a": "{{ t | upper }}", "b": "{{ t | lower }}"});
+    let made = render(&texts, &json!({"t": "x".repeat(600 << 10)}));
+    assert!(matches!(&made, Err(Error::Limit(_))), "together");
+    let two = json!({"a": fields(0, 50_001), "b": fields(50_001, 100_002)});
+    let joined = evaluate("a | chain(b)", &two);
+    assert!(matches!(&joined, Err(Error::Limit(message)) if message.contains("entries")), "{joined:?}");
+}
+
 /// Values that name one list twice at each level: small to make, endless to look at.
 #[test]
 fn a_value_pays_for_what_it_looks_like() {

@@ -59,6 +59,40 @@ fn schemas_that_apply_their_parts_too_often_are_refused() {
         ),
         ("dynamic", json!({"$dynamicAnchor": "x", "allOf": [{"$dynamicRef": "#x"}]})),
         (
+            "dynamic, to a part of another document",
+            json!({
+                "$id": "https://example.com/root",
+                "$dynamicAnchor": "x",
+                "$ref": "inner",
+                "$defs": {"inner": {
+                    "$id": "inner",
+                    "allOf": [{"$dynamicRef": "#x"}],
+                    "$defs": {"near": {"$dynamicAnchor": "x", "type": "object"}},
+                }},
+            }),
+        ),
+        (
+            "recursive, to a part of another document",
+            json!({
+                "$schema": "https://json-schema.org/draft/2019-09/schema",
+                "$id": "https://example.com/root",
+                "$recursiveAnchor": true,
+                "$ref": "inner",
+                "$defs": {"inner": {
+                    "$id": "inner",
+                    "$recursiveAnchor": true,
+                    "properties": {"x": {"$id": "near", "$recursiveAnchor": true, "type": "object"}},
+                    "allOf": [{"$recursiveRef": "#"}],
+                }},
+            }),
+        ),
+        ("a long way behind one that was measured", {
+            let mut long = chain(400, |next| next);
+            let parts = long["$defs"].take();
+            json!({"$defs": parts, "properties": {"a": {"$ref": "#/$defs/a200"}, "b": {"$ref": "#/$defs/a0"}}})
+        }),
+        ("more parts than are laid out", json!({"prefixItems": vec![true; 50_001]})),
+        (
             "patterns",
             json!({"patternProperties": (0..600).map(|n| (format!("a{n}"), json!(true))).collect::<serde_json::Map<_, _>>()}),
         ),
@@ -72,6 +106,19 @@ fn schemas_that_apply_their_parts_too_often_are_refused() {
         assert!(is_costly(&found), "{name}: {found:?}");
         assert!(took < Duration::from_secs(5), "{name} took {took:?}");
     }
+}
+
+#[test]
+fn a_schema_is_bounded_before_it_is_looked_at() {
+    let found = |schema: Value| Validator::new(&schema).expect_err("refused");
+    assert_eq!(found(json!({"description": "x".repeat(256 << 10)}))[0].code, "invalid_schema");
+    // Few places, and each of them a large one.
+    assert_eq!(found(json!({"pattern": "\\p{L}{100}"}))[0].code, "invalid_schema");
+    let wrong: serde_json::Map<String, Value> =
+        (0..200).map(|n| (format!("p{n}"), json!({"type": 1}))).collect();
+    assert_eq!(found(json!({"properties": wrong})).len(), PROBLEMS);
+    let circle = json!({"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}]}}});
+    assert!(found(circle)[0].message.contains("leads back to where it began"));
 }
 
 #[test]
@@ -121,6 +168,10 @@ fn what_people_write_is_not_refused() {
 #[test]
 fn values_that_take_too_much_work_are_refused() {
     let deep = |n: usize| (0..n).fold(json!(1), |inner, _| json!({"x": inner}));
+    let nested = |n: usize| (0..n).fold(json!(1), |inner, _| json!([inner]));
+    let whole = json!({"$ref": "#"});
+    let names: Vec<String> = (0..5_000).map(|n| format!("n{n}")).collect();
+    let large = "[ab]*a[ab]{1000}c";
     let either = json!({"properties": {"x": {"$ref": "#"}}});
     let mut bits = 1u32;
     let noise: String = std::iter::repeat_with(|| {
@@ -156,7 +207,31 @@ fn values_that_take_too_much_work_are_refused() {
             json!({"patternProperties": (0..400).map(|n| (format!("a{n}"), json!(true))).collect::<serde_json::Map<_, _>>()}),
             Value::Object((0..20_000).map(|n| (format!("b{n}"), json!(1))).collect()),
         ),
-        ("a pattern of many places", json!({"pattern": "[ab]*a[ab]{1000}c"}), json!(noise)),
+        ("a pattern of many places", json!({"pattern": large}), json!(noise)),
+        (
+            "a pattern of many places, over a name",
+            json!({"patternProperties": {large: true}}),
+            json!({noise.as_str(): 1}),
+        ),
+        ("the same of the names", json!({"propertyNames": {"pattern": large}}), json!({noise.as_str(): 1})),
+        (
+            "two ways down by all other names",
+            json!({"anyOf": vec![json!({"additionalProperties": whole}); 2]}),
+            deep(40),
+        ),
+        (
+            "two ways down by a pattern",
+            json!({"anyOf": vec![json!({"patternProperties": {"x": whole}}); 2]}),
+            deep(40),
+        ),
+        (
+            "two ways down by the first item",
+            json!({"anyOf": vec![json!({"prefixItems": [whole]}); 2]}),
+            nested(40),
+        ),
+        ("what the others left over, at each level", json!({"unevaluatedProperties": whole}), deep(30)),
+        ("many required names, often", json!({"items": {"required": names}}), json!(vec![json!({}); 5_000])),
+        ("a text read as a pattern", json!({"format": "regex"}), json!("a".repeat(50_000))),
         ("lists that hash alike", json!({"uniqueItems": true}), json!(shapes(8_000))),
         (
             "items looked at twice over",
@@ -174,6 +249,15 @@ fn values_that_take_too_much_work_are_refused() {
         assert!(is_costly(&found), "{name}: {found:?}");
         assert!(took < Duration::from_secs(10), "{name} took {took:?}");
     }
+}
+
+#[test]
+fn a_value_that_takes_too_much_work_counts_as_wrong() {
+    let either = json!({"properties": {"x": {"$ref": "#"}}});
+    let validator = Validator::new(&json!({"anyOf": [either, either]})).expect("a schema");
+    let deep = |n: usize| (0..n).fold(json!(1), |inner, _| json!({"x": inner}));
+    // Both fit; the validator's short cuts would find that out soon.
+    assert_eq!([5, 40].map(|n| validator.is_valid(&deep(n))), [true, false]);
 }
 
 #[test]

@@ -117,6 +117,8 @@ async fn what_only_the_sidecar_calls_cannot_be_invoked() {
         "dapr/config",
         "job/x",
         "healthz",
+        // Encoded so often that nobody means it.
+        &format!("%{}61ctors/A/1", "25".repeat(20)),
     ] {
         let head = format!("PUT /v1.0/invoke/app/method/{path} HTTP/1.1\r\nHost: localhost");
         let answer = raw(at, &head, "{}").await;
@@ -162,10 +164,39 @@ async fn metadata_and_keys_are_bounded() {
     assert_eq!(set("k", 4096).await, Ok(()));
     assert_eq!(set("k", 4097).await, Err(tonic::Code::InvalidArgument));
     assert_eq!(set(&"k".repeat(257), 1).await, Err(tonic::Code::InvalidArgument));
+    for n in 1..256 {
+        assert_eq!(set(&format!("k{n}"), 1).await, Ok(()), "{n}");
+    }
+    assert_eq!(set("one more", 1).await, Err(tonic::Code::InvalidArgument));
+    assert_eq!(set("k", 2).await, Ok(()), "one that is there may change");
     let long = "t".repeat(2000);
     assert!(sidecar.publish(message("pubsub", &long, "1")).await.is_err());
     let long = save(&"k".repeat(5000), "1", crate::Fence::None, Ttl::Keep);
     assert!(sidecar.save("statestore", long).await.is_err());
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_reminder_or_timer_carries_is_bounded() {
+    let place = Place::new();
+    let (app, mut calls) = host();
+    let server = place.start(app).await;
+    let at = server.http_addr().unwrap();
+    next(&mut calls, "/dapr/subscribe").await;
+    let put = async |what: &str, data: usize, callback: usize| {
+        let (data, callback) = ("x".repeat(data), "c".repeat(callback));
+        let body = format!(r#"{{"dueTime":"1h","data":"{data}","callback":"{callback}"}}"#);
+        let head = format!("PUT /v1.0/actors/A/1/{what}/n HTTP/1.1\r\nHost: localhost");
+        raw(at, &head, &body).await.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    // The data are a text in quotes.
+    let most = (256 << 10) - 2;
+    for what in ["reminders", "timers"] {
+        assert_eq!(put(what, most, 1).await, "204", "{what}");
+        assert_eq!(put(what, most + 1, 1).await, "400", "{what}");
+    }
+    assert_eq!(put("timers", 1, 256).await, "204");
+    assert_eq!(put("timers", 1, 257).await, "400");
     server.shutdown().await;
 }
 

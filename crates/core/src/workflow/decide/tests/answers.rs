@@ -88,7 +88,9 @@ fn an_agent_that_was_cancelled_ends_its_step() {
 
 #[test]
 fn calls_are_set_aside_only_for_agents_of_a_run_with_a_budget_and_one_by_one() {
-    let mut w = World::start(kinds(), json!({}));
+    let mut budget = kinds();
+    budget["settings"]["budget"]["tokens"] = json!(1_000_000);
+    let mut w = World::start(budget, json!({}));
     let reserve = |node: &str, op: &str, calls, tokens| Input::Reserve {
         op: op.into(),
         step: StepKey::new(1, node, ""),
@@ -116,6 +118,9 @@ fn calls_are_set_aside_only_for_agents_of_a_run_with_a_budget_and_one_by_one() {
     assert_eq!(w.give(reserve("ask", "r1/1/ask//1/2", 1, 50)).len(), 1);
     let delegates = reserve("ask", "r1/1/ask//1/2/0/1", 1, 50);
     assert_eq!(w.give(delegates).len(), 1, "of a part that was passed on");
+    assert_eq!(w.give(reserve("ask", "r1/1/ask//1/3", 1, u64::from(u32::MAX))), [], "more than is left");
+    w.fail("ask", true);
+    assert_eq!(w.give(reserve("ask", "r1/1/ask//1/4", 1, 0)), [], "nobody works on it now");
     let mut without = kinds();
     without["settings"] = json!({});
     let mut w = World::start(without, json!({}));

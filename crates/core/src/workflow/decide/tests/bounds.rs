@@ -54,6 +54,9 @@ fn use_that_can_not_be_neither_wraps_nor_counts() {
     let outcome = Outcome::Done(Datum::inline("done"));
     world.give(Input::Answer { step, attempt: 1, outcome, usage });
     assert_eq!(world.run.usage.tokens(), u64::MAX);
+    let mut sum = usage;
+    sum += Usage { completion_tokens: u64::MAX, ..usage };
+    assert_eq!(sum, Usage { completion_tokens: u64::MAX, ..usage });
     assert!(matches!(
         world.run.ended.as_ref().map(|e| &e.how),
         Some(Ending::Failed(error)) if error.code == "budget_exceeded"
@@ -63,9 +66,14 @@ fn use_that_can_not_be_neither_wraps_nor_counts() {
 #[test]
 fn reservations_that_were_recorded_do_not_wrap() {
     let mut world = World::start(
-        json!({"name": "w", "nodes": [{"id": "x", "type": "agent", "config": {"agent": "a", "prompt": "p"}}]}),
+        json!({"name": "w", "nodes": [
+            {"id": "x", "type": "agent", "config": {"agent": "a", "prompt": "p"}},
+            {"id": "y", "type": "agent", "config": {"agent": "a", "prompt": "p"}},
+            {"id": "z", "type": "agent", "config": {"agent": "a", "prompt": "p"}},
+        ]}),
         json!({}),
     );
+    let before = world.run.reserved;
     for op in ["a", "b"] {
         let what = What::BudgetReserved {
             step: StepKey::new(1, "x", ""),
@@ -76,6 +84,49 @@ fn reservations_that_were_recorded_do_not_wrap() {
         world.run.apply(&Event { at: Timestamp(1), what });
     }
     assert_eq!(world.run.reserved, Reserved { calls: u64::MAX, tokens: u64::MAX });
+    let what = What::BudgetReserved {
+        step: StepKey::new(1, "y", ""),
+        attempt: 1,
+        reserved: Reserved { calls: u64::MAX, tokens: u64::MAX },
+        op: "c".into(),
+    };
+    world.run.apply(&Event { at: Timestamp(1), what });
+    // Nor do they when they are given back one after the other.
+    for node in ["x", "y"] {
+        let (step, outcome) = (StepKey::new(1, node, ""), Outcome::Done(Datum::inline("done")));
+        let input = Input::Answer { step, attempt: 1, outcome, usage: Usage::default() };
+        let made = world.run.decide(Timestamp(1), &input, &Values::default()).expect("events");
+        made.iter().for_each(|event| world.run.apply(event));
+    }
+    assert_eq!(world.run.reserved, before);
+}
+
+#[test]
+fn a_decision_stops_after_so_much_data() {
+    let node = |n: usize| {
+        json!({"id": format!("n{n}"), "type": "transform", "config": {"input": "input.items", "rules": [
+            {"source": ".", "target": "x", "type": "map", "config": {"value": "'y' * 900"}},
+        ]}})
+    };
+    let edges: Vec<Value> =
+        (1..20).map(|n| json!({"source": format!("n{}", n - 1), "target": format!("n{n}")})).collect();
+    let definition = json!({"name": "w", "nodes": (0..20).map(node).collect::<Vec<_>>(), "edges": edges});
+    let (run, input) = (run_of(&definition), start_of(&definition, json!({"items": [0]})));
+    let made = run.decide(Timestamp(1), &input, &Values::default()).expect("events");
+    let completed = made.iter().filter(|event| matches!(event.what, What::StepCompleted { .. })).count();
+    assert!((1..=6).contains(&completed), "{completed}");
+    assert!(matches!(made.last().map(|event| &event.what), Some(What::DecisionCut {})));
+}
+
+#[test]
+fn so_many_signals_are_kept_and_no_more() {
+    let definition = json!({"name": "w", "nodes": [{"id": "x", "type": "agent", "config": {"agent": "a", "prompt": "p"}}]});
+    let mut world = World::start(definition, json!({}));
+    for n in 0..=256 {
+        let signal = Input::Signal { op: world.op(), name: format!("s{}", n % 3), data: Datum::inline(n) };
+        let taken = world.try_give(&signal).map(|events| events.len());
+        assert_eq!(taken, if n < 256 { Ok(1) } else { Err("too_many_signals".into()) }, "{n}");
+    }
 }
 
 /// Nodes one after the other, each with as much work as one transform may have.
