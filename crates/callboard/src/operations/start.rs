@@ -26,7 +26,7 @@ const LONGEST: Span = Span::secs(300);
 const RUNS: Uuid = Uuid::from_u128(0x7c1a_4f0e_52b8_4d7b_9a64_0a3d_58e1_c0fb);
 
 /// The start of a stored workflow.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     /// Any JSON that fits the workflow's schema; `{}` unless it is given.
@@ -45,7 +45,7 @@ pub struct Start {
 }
 
 /// The start of a definition that is not stored.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartInline {
     /// Up to 3 MiB.

@@ -30,7 +30,8 @@ impl Runs for Served {
     ) -> Result<Response<v1::Started>, Status> {
         let (Caller { principal, trace, key }, v1::StartRunRequest { definition, input }) =
             Caller::of(request)?;
-        let body = StartInline { definition: forms::document(definition)?, input: forms::json(input)? };
+        let (definition, input) = (forms::document(definition)?, forms::json(input)?);
+        let body = StartInline { definition, input, ..StartInline::default() };
         let started = self.operations.start_inline(&principal, &trace, key, body).await.map_err(refused)?;
         let again = started.replayed;
         let run = started.view.run_id.to_string();

@@ -105,7 +105,7 @@ impl Workflows for Served {
         request: Request<v1::StartWorkflowRequest>,
     ) -> Result<Response<v1::Started>, Status> {
         let (Caller { principal, trace, key }, v1::StartWorkflowRequest { id, input }) = Caller::of(request)?;
-        let (id, body) = (workflow(&id)?, Start { input: forms::json(input)?, draft: false });
+        let (id, body) = (workflow(&id)?, Start { input: forms::json(input)?, ..Start::default() });
         let started = self.operations.start(&principal, &trace, &id, key, body).await.map_err(refused)?;
         let again = started.replayed;
         let run = started.view.run_id.to_string();
