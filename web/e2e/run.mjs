@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { chromium } from 'playwright-core';
 import { draws, looksRight, runs, survives } from './cases.mjs';
+import { restores, saves } from './saving.mjs';
 
 const BIN = resolve(process.env.CALLBOARD_BIN ?? '../target/debug/callboard');
 const BROWSER = process.env.CALLBOARD_CHROMIUM ?? '/usr/bin/chromium';
@@ -71,13 +72,13 @@ try {
   page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
   page.on('pageerror', (error) => wrong.push(String(error)));
   page.setDefaultTimeout(15_000);
-  const world = { page, url, shots, wrong };
-  for (const test of [draws, runs, survives, looksRight]) {
+  const world = { page, url, shots, wrong, context };
+  for (const test of [draws, runs, survives, saves, restores, looksRight]) {
     await test(world);
     console.log(`ok  ${test.name}`);
   }
   // What the policy refused, or a script that failed: nothing may be.
-  const real = wrong.filter((text) => !/404|409|422|401/.test(text));
+  const real = wrong.filter((text) => !/404|409|412|422|401|ERR_INTERNET_DISCONNECTED/.test(text));
   if (real.length > 0) throw new Error(`the browser complained:\n${real.join('\n')}`);
   console.log('ok  nothing was refused or failed in the browser');
 } catch (error) {

@@ -1,6 +1,7 @@
 /** The workflow that is edited. `document` is the truth; `nodes` and `edges` are its drawing, made by the same reducers. */
 import { createSlice, original, type PayloadAction } from '@reduxjs/toolkit';
 import { EMPTY, find, type Definition, type DefNode, type Position, type Problem } from '../model/document';
+import { equal } from '../model/diff';
 import * as edits from '../model/edits';
 import { draw, type FlowEdge, type FlowNode } from '../model/graph';
 import * as undo from '../model/history';
@@ -28,14 +29,39 @@ export interface WorkflowState {
   history: undo.History<Definition>;
   /** As the server has it. */
   saved: Definition;
+  savedText: string | null;
+  /** As it is written, where that is YAML, and the document that it says. It follows the document when it is saved or shown. */
+  source: Source | null;
   problems: Problem[];
 }
+
+export interface Source {
+  text: string;
+  says: Definition;
+}
+
+/** A document, and as what it is written where that is YAML. */
+interface Told {
+  document: Definition;
+  text: string | null;
+}
+
+const told = (document: Definition, text: string | null = null): { payload: Told } => ({
+  payload: { document, text },
+});
+
+/** Whether there is something that the server does not have. */
+export const isEdited = ({ document, saved, source, savedText }: WorkflowState): boolean =>
+  document !== saved || (source?.text ?? null) !== savedText;
 
 /** Of the words of an agent, in characters. */
 const LONGEST = 4096;
 
-const fresh = (document: Definition): WorkflowState => ({
+const fresh = ({ document, text }: Told): WorkflowState => ({
   document,
+  saved: document,
+  savedText: text,
+  source: sourceOf({ document, text }),
   ...draw(document),
   agents: [],
   selectedNode: null,
@@ -43,9 +69,11 @@ const fresh = (document: Definition): WorkflowState => ({
   overlay: null,
   collapsed: {},
   history: undo.nothing(),
-  saved: document,
   problems: [],
 });
+
+const sourceOf = ({ document, text }: Told): Source | null =>
+  text === null ? null : { text, says: document };
 
 /** The state as plain objects: the model knows no drafts, and what it does not change stays the same object. */
 const plain = (state: WorkflowState) => original<WorkflowState>(state);
@@ -65,13 +93,43 @@ const shape = (state: WorkflowState): Shape => shapeOf(state.document);
 
 const workflowSlice = createSlice({
   name: 'workflow',
-  initialState: fresh(EMPTY),
+  initialState: fresh({ document: EMPTY, text: null }),
   reducers: {
-    opened: (_, { payload }: PayloadAction<Definition>) => fresh(payload),
+    opened: { prepare: told, reducer: (_, { payload }: PayloadAction<Told>) => fresh(payload) },
     /** Edits that were kept are taken up over what the server has. */
-    restored: (state, { payload }: PayloadAction<Definition>) => changed(plain(state), payload),
+    restored: {
+      prepare: told,
+      reducer: (state, { payload }: PayloadAction<Told>) => ({
+        ...changed(plain(state), payload.document),
+        source: sourceOf(payload),
+      }),
+    },
     /** What the server has now. */
-    saved: (state, { payload }: PayloadAction<Definition>) => ({ ...plain(state), saved: payload }),
+    saved: {
+      prepare: told,
+      reducer: (state, { payload: { document, text } }: PayloadAction<Told>) => ({
+        ...plain(state),
+        saved: document,
+        savedText: text,
+      }),
+    },
+    /** The text says what the document says, or is another one that says the same. */
+    written: {
+      prepare: told,
+      reducer: (state, { payload }: PayloadAction<Told>) => ({ ...plain(state), source: sourceOf(payload) }),
+    },
+    /** Somebody has changed the text: the document is what it says. */
+    typed: {
+      prepare: told,
+      reducer: (state, { payload: { document, text } }: PayloadAction<Told>) => {
+        const now = plain(state);
+        // A comment is no edit of the document.
+        const next = equal(now.document, document) ? now : changed(now, document);
+        const isThere = next.selectedNode !== null && find(next.document, next.selectedNode) !== undefined;
+        const selectedNode = isThere || next.selectedNode?.endsWith(':') ? next.selectedNode : null;
+        return { ...next, selectedNode, source: sourceOf({ document: next.document, text }) };
+      },
+    },
     addNode: (
       state,
       {
@@ -211,6 +269,8 @@ export const {
   opened,
   restored,
   saved,
+  written,
+  typed,
   addNode,
   chooseType,
   setType,

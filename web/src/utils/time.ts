@@ -34,3 +34,7 @@ export function between(start: string | null | undefined, end: string | null | u
   if (!start) return null;
   return (end ? new Date(end).getTime() : Date.now()) - new Date(start).getTime();
 }
+
+/** Who did something, where that was somebody: without keys everybody is anybody. */
+export const by = (author: string | null | undefined): string =>
+  author && author !== 'anybody' ? ` by ${author}` : '';
