@@ -1,6 +1,7 @@
 // A person at the page, in a real browser, over the real program with the scripted model. Bounded: it ends within minutes.
 //
-// CALLBOARD_BIN names the program, CALLBOARD_CHROMIUM the browser, SHOTS a folder for pictures.
+// CALLBOARD_BIN names the program, CALLBOARD_CHROMIUM the browser, SHOTS a folder for pictures, CASES
+// the cases that are tried (draws,runs), all unless it is given.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -9,6 +10,7 @@ import { join, resolve } from 'node:path';
 import { chromium } from 'playwright-core';
 import { draws, looksRight, runs, survives } from './cases.mjs';
 import { restores, saves } from './saving.mjs';
+import { writes } from './text.mjs';
 
 const BIN = resolve(process.env.CALLBOARD_BIN ?? '../target/debug/callboard');
 const BROWSER = process.env.CALLBOARD_CHROMIUM ?? '/usr/bin/chromium';
@@ -73,8 +75,13 @@ try {
   page.on('pageerror', (error) => wrong.push(String(error)));
   page.setDefaultTimeout(15_000);
   const world = { page, url, shots, wrong, context };
-  for (const test of [draws, runs, survives, saves, restores, looksRight]) {
-    await test(world);
+  const wanted = process.env.CASES?.split(',');
+  for (const test of [draws, runs, survives, saves, restores, writes, looksRight]) {
+    if (wanted && !wanted.includes(test.name)) continue;
+    await test(world).catch(async (error) => {
+      await page.screenshot({ path: `${shots}/failed.png` }).catch(() => undefined);
+      throw error;
+    });
     console.log(`ok  ${test.name}`);
   }
   // What the policy refused, or a script that failed: nothing may be.

@@ -4,7 +4,7 @@ import { definition } from './arbitrary.test-data';
 import { editNode, idsOf, type Definition } from './document';
 import * as edits from './edits';
 import { parse, raw, rawText, write } from './lossless';
-import { follow, fresh, placeOf, read } from './yaml';
+import { follow, fresh, placesOf, read } from './yaml';
 
 const TEXT = `# what it is for
 name: crew # its name
@@ -220,8 +220,8 @@ describe('a text', () => {
 describe('a problem', () => {
   it('is found in the text by its path, as near as can be', () => {
     const at = (path: string) => {
-      const { from, to, line } = placeOf(TEXT, path);
-      return [line, TEXT.slice(from, to)];
+      const place = placesOf(TEXT, [path])[0];
+      return [place?.line, TEXT.slice(place?.from, place?.to)];
     };
     expect(at('nodes[0].config.prompt')).toEqual([7, 'prompt: "{{ input.topic }}"']);
     expect(at('nodes[1].config.prompt')).toEqual([13, 'prompt: |']);

@@ -53,17 +53,27 @@ export function read(text: string): Read {
   };
 }
 
-/** Where the thing is that a problem names, by its path: as near as it can be had. */
-export function placeOf(text: string, path: string): { from: number; to: number; line: number } {
-  const steps = path.match(/[^.[\]]+/g) ?? [];
-  let node: ParsedNode | null = parseDocument(text, OPTIONS).contents;
+export interface Place {
+  from: number;
+  to: number;
+  line: number;
+}
+
+/** Where the things are that problems name, by their paths: as near as they can be had. */
+export function placesOf(text: string, paths: string[]): Place[] {
+  const tree = parseDocument(text, OPTIONS);
+  return paths.map((path) => placeOf(text, tree.contents, path));
+}
+
+function placeOf(text: string, contents: ParsedNode | null, path: string): Place {
+  let node = contents;
   let [from, to] = [0, 0];
-  for (const step of steps) {
+  for (const step of path.match(/[^.[\]]+/g) ?? []) {
     const pair: Pair<ParsedNode, ParsedNode | null> | undefined = isMap(node)
-      ? (node as YAMLMap<ParsedNode, ParsedNode | null>).items.find((item) => keyOf(item) === step)
+      ? node.items.find((item) => keyOf(item) === step)
       : undefined;
     const item: ParsedNode | null | undefined = isSeq(node)
-      ? ((node.items)[Number(step)] ?? null)
+      ? (node.items[Number(step)] ?? null)
       : pair?.value;
     if (item === undefined || (item === null && !pair)) break;
     const range = pair ? pair.key.range : item?.range;

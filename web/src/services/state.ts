@@ -3,6 +3,7 @@ import { createSlice, original, type PayloadAction } from '@reduxjs/toolkit';
 import { EMPTY, find, type Definition, type DefNode, type Position, type Problem } from '../model/document';
 import { equal } from '../model/diff';
 import * as edits from '../model/edits';
+import { addNote as noted, moveNotes, removeNotes, writeNote, NOTE } from '../model/notes';
 import { draw, type FlowEdge, type FlowNode } from '../model/graph';
 import * as undo from '../model/history';
 import { advance, empty, runStatus, upTo, type Overlay, type RunEvent, type Shape } from '../model/overlay';
@@ -162,6 +163,26 @@ const workflowSlice = createSlice({
       const now = plain(state);
       return changed(now, edits.setNode(now.document, payload.id, payload.fields));
     },
+    /** Leaves a node out of runs, or takes it in again. */
+    setDisabled: (state, { payload }: PayloadAction<{ id: string; is: boolean }>) => {
+      const now = plain(state);
+      const fields = { disabled: payload.is ? true : undefined };
+      return changed(now, edits.setNode(now.document, payload.id, fields));
+    },
+    /** A node has another id, and all that refers to it follows: the server has done it. */
+    renamed: (state, { payload }: PayloadAction<{ document: Definition; to: string }>) => ({
+      ...changed(plain(state), payload.document),
+      selectedNode: payload.to,
+    }),
+    addNote: (state, { payload }: PayloadAction<Position>) => {
+      const now = plain(state);
+      const { document, id } = noted(now.document, payload);
+      return { ...changed(now, document), selectedNode: NOTE + id };
+    },
+    updateNote: (state, { payload }: PayloadAction<{ id: string; text: string }>) => {
+      const now = plain(state);
+      return changed(now, writeNote(now.document, payload.id, payload.text));
+    },
     updateWorkflow: (state, { payload }: PayloadAction<Partial<Definition>>) => {
       const now = plain(state);
       return changed(now, edits.setWorkflow(now.document, payload));
@@ -183,13 +204,13 @@ const workflowSlice = createSlice({
     remove: (state, { payload }: PayloadAction<{ nodes: string[]; edges: string[] }>) => {
       const now = plain(state);
       const without = edits.removeEdges(now.document, payload.edges);
-      const next = changed(now, edits.removeNodes(without, payload.nodes));
+      const next = changed(now, removeNotes(edits.removeNodes(without, payload.nodes), payload.nodes));
       const isThere = next.selectedNode !== null && find(next.document, next.selectedNode) !== undefined;
       return { ...next, selectedNode: isThere ? next.selectedNode : null };
     },
     moved: (state, { payload }: PayloadAction<Record<string, Position>>) => {
       const now = plain(state);
-      return changed(now, edits.moveNodes(now.document, payload, now.collapsed));
+      return changed(now, moveNotes(edits.moveNodes(now.document, payload, now.collapsed), payload));
     },
     tidied: (state) => {
       const now = plain(state);
@@ -276,6 +297,10 @@ export const {
   setType,
   insertNode,
   updateNode,
+  setDisabled,
+  renamed,
+  addNote,
+  updateNote,
   updateWorkflow,
   updateEdge,
   remove,

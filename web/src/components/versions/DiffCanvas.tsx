@@ -15,6 +15,7 @@ import { kindOf, sentence } from '../../model/kinds';
 import { useScheme } from '../../utils/scheme';
 import { Handles } from '../workflow/Handles';
 import { KindIcon } from '../workflow/KindIcon';
+import { NoteNode } from '../workflow/NoteNode';
 import { TerminalNode } from '../workflow/TerminalNode';
 
 /** Both versions as one drawing: each node that differs has its colour and its word. */
@@ -106,4 +107,4 @@ const DiffBody = memo(function DiffBody({ data }: NodeProps) {
   );
 });
 
-const TYPES = { step: DiffNode, body: DiffBody, terminal: TerminalNode };
+const TYPES = { step: DiffNode, body: DiffBody, terminal: TerminalNode, note: NoteNode };

@@ -1,6 +1,6 @@
-import { MantineProvider } from '@mantine/core';
+import { Loader, MantineProvider } from '@mantine/core';
 import { ReactFlowProvider } from '@xyflow/react';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { Provider } from 'react-redux';
 import { theme, variables } from '../../app/theme';
 import { makeStore, useAct, useSeen } from '../../services/store';
@@ -9,11 +9,15 @@ import { START } from '../../model/graph';
 import { Canvas } from './Canvas';
 import { useClipboard } from './clipboard';
 import { EmptyCanvas } from './EmptyCanvas';
+import { useDrawingOffers } from './offers';
 import { Outline } from './Outline';
 import { Palette } from './Palette';
 import { Panel } from './Panel';
 import { Shortcuts } from './Shortcuts';
 import { Toolbar } from './Toolbar';
+
+// What reads and shows YAML is loaded when it is asked for.
+const Yaml = lazy(async () => ({ default: (await import('./Yaml')).Yaml }));
 
 /** What the builder is about; nothing of it is needed to draw. */
 export interface Stored {
@@ -40,7 +44,13 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
   // The node whose kind is chosen, or `new` where none was added yet.
   const [choosing, setChoosing] = useState<string | null>(null);
   const [outlined, setOutlined] = useState(() => innerWidth >= 1200);
+  const [texted, setTexted] = useState(false);
   const [helps, setHelps] = useState(false);
+  const [on] = useState(() => ({
+    add: () => setChoosing('new'),
+    text: () => setTexted((is) => !is),
+    help: () => setHelps(true),
+  }));
   useClipboard(readOnly);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -64,6 +74,8 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
           readOnly={readOnly}
           outlined={outlined}
           onOutline={() => setOutlined(!outlined)}
+          texted={texted}
+          onText={() => setTexted(!texted)}
           onAdded={setChoosing}
           onHelp={() => setHelps(true)}
         />
@@ -74,12 +86,25 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
             {isEmpty && !readOnly && <EmptyCanvas onSettings={() => act(select(START))} />}
             {choosing && !readOnly && <Palette node={choosing} onClose={() => setChoosing(null)} />}
           </div>
-          <Panel stored={stored} readOnly={readOnly} />
+          {texted ? (
+            <Suspense fallback={<Loader m="md" size="sm" aria-label="The YAML is loading" />}>
+              <Yaml readOnly={readOnly} onClose={() => setTexted(false)} />
+            </Suspense>
+          ) : (
+            <Panel stored={stored} readOnly={readOnly} />
+          )}
         </div>
       </div>
+      <Offers readOnly={readOnly} on={on} />
       <Shortcuts opened={helps} onClose={() => setHelps(false)} />
     </ReactFlowProvider>
   );
+}
+
+/** The commands of the drawing; they need to be inside of it. */
+function Offers({ readOnly, on }: { readOnly: boolean; on: Parameters<typeof useDrawingOffers>[1] }) {
+  useDrawingOffers(readOnly, on);
+  return null;
 }
 
 /** Whether keys are somebody's text. */

@@ -13,6 +13,7 @@ import { RunDialog } from './RunDialog';
 import { useCheck } from './check';
 import { useFollow } from './follow';
 import { useKept } from './keep';
+import { useEditorOffers } from './offers';
 import { useSave } from './save';
 
 /** What is asked before something is done. */
@@ -54,6 +55,9 @@ export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
     setWasConflict(isConflict);
     if (isConflict) setAsking('conflict');
   }
+  const mayRun = me.permissions.includes('operate');
+  const may = { edit: mayEdit, run: mayRun };
+  useEditorOffers(workflow.id, may, { draft: save.isDraft, published: save.version > 0 }, setAsking);
   const starts = save.isDraft && mayEdit ? 'run-draft' : 'run';
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -76,7 +80,7 @@ export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
         id={workflow.id}
         save={save}
         mayEdit={mayEdit}
-        mayRun={me.permissions.includes('operate')}
+        mayRun={mayRun}
         isConnected={isConnected || !isRunning}
         restoredAt={kept.restoredAt}
         onDiscard={kept.discard}

@@ -3,6 +3,7 @@ import { IconPlus } from '@tabler/icons-react';
 import { bodyOf, labelOf, nodesOf, type Graph } from '../../model/document';
 import { kindOf } from '../../model/kinds';
 import { END, START } from '../../model/graph';
+import { NOTE, notesOf } from '../../model/notes';
 import { select } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { OutlineItem } from './OutlineItem';
@@ -13,14 +14,14 @@ export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => v
   const document = useSeen((state) => state.workflow.document);
   const selected = useSeen((state) => state.workflow.selectedNode);
   const end = (id: string, label: string) => (
-    <li>
+    <li key={id}>
       <button
         type="button"
         className="outline-item"
         aria-current={selected === id}
         onClick={() => act(select(id))}
       >
-        {label}
+        <span className="outline-label">{label}</span>
       </button>
     </li>
   );
@@ -46,6 +47,7 @@ export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => v
           {end(START, 'Start: input and settings')}
           {items(document, readOnly)}
           {end(END, 'End: output')}
+          {notesOf(document).map((note) => end(NOTE + note.id, `Note: ${note.text || 'empty'}`))}
         </ul>
       </ScrollArea>
     </section>

@@ -2,6 +2,7 @@ import { CloseButton, Tabs, Text, Title } from '@mantine/core';
 import { find, labelOf } from '../../model/document';
 import { END } from '../../model/graph';
 import { kindOf } from '../../model/kinds';
+import { noteOf } from '../../model/notes';
 import { select } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import type { Stored } from './Builder';
@@ -9,6 +10,7 @@ import { FailuresForm } from './FailuresForm';
 import { NodeAbout } from './NodeAbout';
 import { NodeData } from './NodeData';
 import { NodeSettings } from './NodeSettings';
+import { NotePanel } from './NotePanel';
 import { ProblemList } from './ProblemList';
 import { RunSummary } from './RunSummary';
 import { WorkflowPanel } from './WorkflowPanel';
@@ -22,6 +24,8 @@ export function Panel({ stored, readOnly }: { stored?: Stored; readOnly: boolean
   const run = useSeen((state) => state.workflow.overlay?.run);
   const hasRun = run !== undefined;
   const found = selected ? find(document, selected) : undefined;
+  const note = noteOf(document, selected);
+  if (note) return <NotePanel key={note.id} note={note} readOnly={readOnly} />;
   if (!found) {
     return (
       <aside className="panel" aria-label="Workflow">

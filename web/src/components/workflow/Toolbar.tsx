@@ -2,15 +2,17 @@ import { ActionIcon, Button, Group, Tooltip } from '@mantine/core';
 import {
   IconArrowBackUp,
   IconArrowForwardUp,
+  IconCode,
   IconKeyboard,
   IconLayoutDistributeHorizontal,
   IconListTree,
   IconMaximize,
+  IconNote,
   IconPlus,
   type Icon,
 } from '@tabler/icons-react';
 import { useReactFlow } from '@xyflow/react';
-import { addNode, redone, tidied, undone } from '../../services/state';
+import { addNode, addNote, redone, tidied, undone } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { freeId, idsOf } from '../../model/document';
 
@@ -18,12 +20,14 @@ interface Props {
   readOnly: boolean;
   outlined: boolean;
   onOutline: () => void;
+  texted: boolean;
+  onText: () => void;
   onAdded: (id: string) => void;
   onHelp: () => void;
 }
 
 /** What is done with the whole drawing. */
-export function Toolbar({ readOnly, outlined, onOutline, onAdded, onHelp }: Props) {
+export function Toolbar({ readOnly, outlined, onOutline, texted, onText, onAdded, onHelp }: Props) {
   const act = useAct();
   const flow = useReactFlow();
   const document = useSeen((state) => state.workflow.document);
@@ -36,6 +40,15 @@ export function Toolbar({ readOnly, outlined, onOutline, onAdded, onHelp }: Prop
     requestAnimationFrame(
       () => void flow.fitView({ nodes: [{ id }], maxZoom: Math.max(0.6, flow.getZoom()), padding: 0.4 }),
     );
+  };
+  // Above the drawing, in the middle of what is seen.
+  const note = () => {
+    const box = globalThis.document.querySelector('.builder-canvas')?.getBoundingClientRect();
+    const { x, y } = flow.screenToFlowPosition({
+      x: (box?.x ?? 0) + (box?.width ?? 0) / 2,
+      y: (box?.y ?? 0) + 64,
+    });
+    act(addNote({ x: Math.round(x), y: Math.round(y) }));
   };
   return (
     <Group className="toolbar" gap="xs" role="toolbar" aria-label="Drawing">
@@ -58,6 +71,7 @@ export function Toolbar({ readOnly, outlined, onOutline, onAdded, onHelp }: Prop
             disabled={future.length === 0}
             onClick={() => act(redone())}
           />
+          <Tool label="Add a note" icon={IconNote} onClick={note} />
           <Tool label="Tidy up" icon={IconLayoutDistributeHorizontal} onClick={() => act(tidied())} />
         </>
       )}
@@ -67,6 +81,7 @@ export function Toolbar({ readOnly, outlined, onOutline, onAdded, onHelp }: Prop
         onClick={() => void flow.fitView({ padding: 0.08, maxZoom: 1 })}
       />
       <Tool label="Outline" icon={IconListTree} pressed={outlined} onClick={onOutline} />
+      <Tool label="YAML" icon={IconCode} pressed={texted} onClick={onText} />
       <Tool label="Keyboard shortcuts" icon={IconKeyboard} onClick={onHelp} />
     </Group>
   );
