@@ -123,11 +123,14 @@ export async function looksRight({ page, url, shots }) {
   const pages = {
     workflows: '/',
     builder: `/workflows/${drawn.id}`,
+    yaml: `/workflows/${drawn.id}?`,
+    commands: '/runs?',
     versions: `/workflows/${drawn.id}/versions`,
     'builder-run': `/workflows/${drawn.id}?run=${run.id}`,
     runs: '/runs',
     run: `/runs/${run.id}`,
     approvals: '/approvals',
+    triggers: '/triggers',
     settings: '/settings',
     missing: '/nothing-here',
   };
@@ -141,6 +144,14 @@ export async function looksRight({ page, url, shots }) {
       if (name === 'builder') {
         await page.getByTestId('node-2').click();
         await page.getByRole('textbox', { name: 'prompt' }).waitFor();
+      }
+      if (name === 'yaml') {
+        await page.getByRole('button', { name: 'YAML', exact: true }).click();
+        await page.getByRole('textbox', { name: 'Definition as YAML' }).waitFor();
+      }
+      if (name === 'commands') {
+        await page.keyboard.press('Control+k');
+        await page.getByRole('combobox', { name: 'Search commands and workflows' }).waitFor();
       }
       const { violations } = await new AxeBuilder({ page }).analyze();
       for (const { id, nodes } of violations) {

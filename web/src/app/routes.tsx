@@ -43,6 +43,10 @@ export const router = createBrowserRouter([
         }),
       },
       {
+        path: 'triggers',
+        lazy: async () => ({ Component: (await import('../components/triggers/TriggersPage')).TriggersPage }),
+      },
+      {
         path: 'settings',
         lazy: async () => ({ Component: (await import('../components/settings/SettingsPage')).SettingsPage }),
       },

@@ -6,6 +6,7 @@ import { theme, variables } from '../../app/theme';
 import { makeStore, useAct, useSeen } from '../../services/store';
 import { redone, select, undone } from '../../services/state';
 import { START } from '../../model/graph';
+import { useNarrow } from '../../utils/narrow';
 import { Canvas } from './Canvas';
 import { useClipboard } from './clipboard';
 import { EmptyCanvas } from './EmptyCanvas';
@@ -44,6 +45,9 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
   // The node whose kind is chosen, or `new` where none was added yet.
   const [choosing, setChoosing] = useState<string | null>(null);
   const [outlined, setOutlined] = useState(() => innerWidth >= 1200);
+  const isNarrow = useNarrow();
+  // Over the drawing the panel stands only while there is something in it that was asked for.
+  const isPanelShown = useSeen((state) => !isNarrow || state.workflow.selectedNode !== null);
   const [texted, setTexted] = useState(false);
   const [helps, setHelps] = useState(false);
   const [on] = useState(() => ({
@@ -69,9 +73,10 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
   }, [act, readOnly]);
   return (
     <ReactFlowProvider>
-      <div className="builder">
+      <div className={isNarrow ? 'builder is-narrow' : 'builder'}>
         <Toolbar
           readOnly={readOnly}
+          isNarrow={isNarrow}
           outlined={outlined}
           onOutline={() => setOutlined(!outlined)}
           texted={texted}
@@ -80,7 +85,13 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
           onHelp={() => setHelps(true)}
         />
         <div className="builder-parts">
-          {outlined && <Outline readOnly={readOnly} onAdd={() => setChoosing('new')} />}
+          {outlined && (
+            <Outline
+              readOnly={readOnly}
+              onAdd={() => setChoosing('new')}
+              onClose={isNarrow ? () => setOutlined(false) : undefined}
+            />
+          )}
           <div className="builder-canvas">
             <Canvas readOnly={readOnly} onPalette={() => setChoosing('new')} onHelp={() => setHelps(true)} />
             {isEmpty && !readOnly && <EmptyCanvas onSettings={() => act(select(START))} />}
@@ -91,7 +102,7 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
               <Yaml readOnly={readOnly} onClose={() => setTexted(false)} />
             </Suspense>
           ) : (
-            <Panel stored={stored} readOnly={readOnly} />
+            isPanelShown && <Panel stored={stored} readOnly={readOnly} isDrawer={isNarrow} />
           )}
         </div>
       </div>

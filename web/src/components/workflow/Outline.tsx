@@ -1,4 +1,4 @@
-import { Button, ScrollArea, Text } from '@mantine/core';
+import { Button, CloseButton, ScrollArea, Text } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { bodyOf, labelOf, nodesOf, type Graph } from '../../model/document';
 import { kindOf } from '../../model/kinds';
@@ -8,8 +8,15 @@ import { select } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { OutlineItem } from './OutlineItem';
 
+interface Props {
+  readOnly: boolean;
+  onAdd: () => void;
+  /** Given where it stands over the drawing. */
+  onClose?: () => void;
+}
+
 /** The same graph as a list, for the keyboard and for who does not see the drawing. */
-export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => void }) {
+export function Outline({ readOnly, onAdd, onClose }: Props) {
   const act = useAct();
   const document = useSeen((state) => state.workflow.document);
   const selected = useSeen((state) => state.workflow.selectedNode);
@@ -41,6 +48,7 @@ export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => v
             Add…
           </Button>
         )}
+        {onClose && <CloseButton size="sm" aria-label="Close the outline" onClick={onClose} />}
       </div>
       <ScrollArea className="outline-list" type="auto">
         <ul>

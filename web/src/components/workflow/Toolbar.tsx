@@ -1,5 +1,6 @@
 import { ActionIcon, Button, Group, Tooltip } from '@mantine/core';
 import {
+  IconAdjustments,
   IconArrowBackUp,
   IconArrowForwardUp,
   IconCode,
@@ -12,12 +13,14 @@ import {
   type Icon,
 } from '@tabler/icons-react';
 import { useReactFlow } from '@xyflow/react';
-import { addNode, addNote, redone, tidied, undone } from '../../services/state';
+import { addNode, addNote, redone, select, tidied, undone } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { freeId, idsOf } from '../../model/document';
+import { START } from '../../model/graph';
 
 interface Props {
   readOnly: boolean;
+  isNarrow: boolean;
   outlined: boolean;
   onOutline: () => void;
   texted: boolean;
@@ -27,7 +30,8 @@ interface Props {
 }
 
 /** What is done with the whole drawing. */
-export function Toolbar({ readOnly, outlined, onOutline, texted, onText, onAdded, onHelp }: Props) {
+export function Toolbar(props: Props) {
+  const { readOnly, isNarrow, outlined, onOutline, texted, onText, onAdded, onHelp } = props;
   const act = useAct();
   const flow = useReactFlow();
   const document = useSeen((state) => state.workflow.document);
@@ -82,6 +86,9 @@ export function Toolbar({ readOnly, outlined, onOutline, texted, onText, onAdded
       />
       <Tool label="Outline" icon={IconListTree} pressed={outlined} onClick={onOutline} />
       <Tool label="YAML" icon={IconCode} pressed={texted} onClick={onText} />
+      {isNarrow && (
+        <Tool label="The workflow’s own" icon={IconAdjustments} onClick={() => act(select(START))} />
+      )}
       <Tool label="Keyboard shortcuts" icon={IconKeyboard} onClick={onHelp} />
     </Group>
   );
