@@ -148,6 +148,8 @@ export async function looksRight({ page, url, shots }) {
       if (name === 'yaml') {
         await page.getByRole('button', { name: 'YAML', exact: true }).click();
         await page.getByRole('textbox', { name: 'Definition as YAML' }).waitFor();
+        await page.mouse.move(700, 300);
+        await page.getByRole('tooltip').waitFor({ state: 'hidden' });
       }
       if (name === 'commands') {
         await page.keyboard.press('Control+k');

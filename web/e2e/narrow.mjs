@@ -27,7 +27,8 @@ export async function narrows({ page, url, shots }) {
   await panel.getByRole('button', { name: 'Close the panel' }).click();
   await page.getByRole('button', { name: 'Outline' }).click();
   await page.getByRole('region', { name: 'Outline' }).getByRole('button', { name: /^one/ }).click();
-  await page.getByRole('button', { name: 'Close the outline' }).click();
+  // One drawer at a time.
+  await page.getByRole('region', { name: 'Outline' }).waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Close the node' }).click();
   await page.getByRole('button', { name: 'YAML', exact: true }).click();
   await page.getByRole('textbox', { name: 'Definition as YAML' }).waitFor();

@@ -53,7 +53,8 @@ export function CommandPalette({ onClose }: { onClose: () => void }) {
       withCloseButton={false}
       padding={8}
       size="lg"
-      aria-label="Commands"
+      title={<span className="visually-hidden">Commands</span>}
+      classNames={{ header: 'commands-head' }}
       yOffset="12vh"
     >
       <TextInput

@@ -26,7 +26,10 @@ export function Outline({ readOnly, onAdd, onClose }: Props) {
         type="button"
         className="outline-item"
         aria-current={selected === id}
-        onClick={() => act(select(id))}
+        onClick={() => {
+          act(select(id));
+          onClose?.();
+        }}
       >
         <span className="outline-label">{label}</span>
       </button>
@@ -53,7 +56,7 @@ export function Outline({ readOnly, onAdd, onClose }: Props) {
       <ScrollArea className="outline-list" type="auto">
         <ul>
           {end(START, 'Start: input and settings')}
-          {items(document, readOnly)}
+          {items(document, readOnly, onClose)}
           {end(END, 'End: output')}
           {notesOf(document).map((note) => end(NOTE + note.id, `Note: ${note.text || 'empty'}`))}
         </ul>
@@ -62,7 +65,7 @@ export function Outline({ readOnly, onAdd, onClose }: Props) {
   );
 }
 
-function items(graph: Graph, readOnly: boolean) {
+function items(graph: Graph, readOnly: boolean, onChosen?: () => void) {
   return nodesOf(graph).map((node) => {
     const body = bodyOf(node);
     return (
@@ -73,8 +76,9 @@ function items(graph: Graph, readOnly: boolean) {
           kind={kindOf(node.type).label}
           type={node.type}
           readOnly={readOnly}
+          onChosen={onChosen}
         />
-        {body && <ul>{items(body, readOnly)}</ul>}
+        {body && <ul>{items(body, readOnly, onChosen)}</ul>}
       </li>
     );
   });

@@ -16,10 +16,11 @@ interface Props {
   kind: string;
   type: string;
   readOnly: boolean;
+  onChosen?: () => void;
 }
 
 /** A node in the outline, with everything that can be done with it by pointing at the drawing. */
-export function OutlineItem({ id, label, kind, type, readOnly }: Props) {
+export function OutlineItem({ id, label, kind, type, readOnly, onChosen }: Props) {
   const act = useAct();
   const flow = useReactFlow();
   const isSelected = useSeen((state) => state.workflow.selectedNode === id);
@@ -30,6 +31,7 @@ export function OutlineItem({ id, label, kind, type, readOnly }: Props) {
   );
   const show = () => {
     act(select(id));
+    onChosen?.();
     void flow.fitView({ nodes: [{ id }], maxZoom: 1, minZoom: 0.5, padding: 1 });
   };
   return (

@@ -79,7 +79,7 @@ export function YamlEditor({ ref, text, marks, shown, readOnly, onType }: Props)
           yaml(),
           syntaxHighlighting(colours),
           marked,
-          EditorView.contentAttributes.of({ 'aria-label': 'Definition as YAML' }),
+          EditorView.contentAttributes.of({ 'aria-label': 'Definition as YAML', tabindex: '0' }),
           editable.current.of([]),
           EditorView.updateListener.of((update) => {
             const isTyped = update.transactions.some(
