@@ -113,7 +113,7 @@ describe('a text', () => {
       for: 10s
 `);
     expect(more.text).toContain(
-      '  - {source: research, target: think}\n  - source: think\n    target: node-1\n',
+      '  - {source: research, target: think}\n  - {source: think, target: node-1}\n',
     );
     const less = follow(more.text, edits.removeNodes(added.document, ['research']));
     expect(less.isKept).toBe(true);

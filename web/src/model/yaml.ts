@@ -1,12 +1,13 @@
 /** The definition as the YAML that somebody wrote: read, found in, and followed by the edits of the drawing. */
 import {
+  Document,
   isAlias,
   isMap,
   isScalar,
   isSeq,
   parseDocument,
   stringify,
-  type Document,
+  visit,
   type Pair,
   type ParsedNode,
   type YAMLMap,
@@ -93,7 +94,20 @@ const lineAt = (text: string, at: number): number => text.slice(0, at).split('\n
 
 /** A text of its own for a document, short things on one line. */
 export function fresh(document: Definition): string {
-  return stringify(plain(document), { lineWidth: 0, ...FLAT });
+  return printed(document);
+}
+
+/** A value as the library writes it, with places and edges on one line each. */
+function printed(value: unknown): string {
+  const tree = new Document(plain(value));
+  visit(tree, {
+    Map: (_, map) => {
+      const names = map.items.map((pair) => (isScalar(pair.key) ? String(pair.key.value) : '')).join(' ');
+      const isShort = map.items.every((pair) => isScalar(pair.value));
+      if (isShort && (names === 'x y' || names === 'source target')) map.flow = true;
+    },
+  });
+  return tree.toString({ lineWidth: 0, ...FLAT });
 }
 
 const FLAT = { flowCollectionPadding: false, blockQuote: 'literal' } as const;
@@ -422,9 +436,8 @@ interface Span {
 
 const endOf = (pair: MapPair): number => Math.max(pair.key.range[1], pair.value?.range[1] ?? 0);
 
-/** A value in lines of its own, as the library writes it. */
-const written = (value: unknown): string =>
-  stringify(plain(value), { lineWidth: 0, ...FLAT }).replace(/\n$/, '');
+/** A value in lines of its own. */
+const written = (value: unknown): string => printed(value).replace(/\n$/, '');
 
 const indented = (text: string, column: number): string =>
   text.replace(/\n(?=[^\n])/g, `\n${' '.repeat(column)}`);
