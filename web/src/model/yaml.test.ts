@@ -60,6 +60,39 @@ describe('a definition as YAML', () => {
     expect(rawText({ rawJSON: '1' })).toBeNull();
   });
 
+  it('is read as the server reads it, and written so that it does', () => {
+    // Tried on the server: the first are numbers there, the others words.
+    const numbers = {
+      '1_000': 1000,
+      '-1_0': -10,
+      '+1_0': 10,
+      '0b1_1': 3,
+      '-0b11': -3,
+      '0X1F': 31,
+      '-0x1F': -31,
+      '0o1_7': 15,
+    };
+    for (const [text, value] of Object.entries(numbers)) {
+      expect(said(`name: x\nn: ${text}\n`).n).toBe(value);
+      expect(said(`name: x\nn: "${text}"\n`).n).toBe(text);
+      expect(fresh({ name: 'x', n: text })).toBe(`name: x\nn: "${text}"\n`);
+      expect(follow('name: x\nn: {a: 1}\n', { name: 'x', n: { a: text } }).text).toContain(`{a: "${text}"}`);
+    }
+    for (const text of [
+      '_1',
+      '1_',
+      '1__0',
+      '1_000.5',
+      '0_1',
+      '0b',
+      '1e1_0',
+      '1_000_000_000_000_000_000_000',
+    ]) {
+      expect(said(`name: x\nn: ${text}\n`).n).toBe(text);
+      expect(fresh({ name: 'x', n: text })).toBe(`name: x\nn: ${text}\n`);
+    }
+  });
+
   it('is another text for each document, which says the same', () => {
     fc.assert(
       fc.property(definition, (document) => {

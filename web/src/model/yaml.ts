@@ -101,6 +101,10 @@ export function fresh(document: Definition): string {
 function printed(value: unknown): string {
   const tree = new Document(plain(value));
   visit(tree, {
+    // Without quotes the server would read it as a number.
+    Scalar: (_, scalar) => {
+      if (typeof scalar.value === 'string' && wholeOf(scalar.value) !== null) scalar.type = 'QUOTE_DOUBLE';
+    },
     Map: (_, map) => {
       const names = map.items.map((pair) => (isScalar(pair.key) ? String(pair.key.value) : '')).join(' ');
       const isShort = map.items.every((pair) => isScalar(pair.value));
@@ -139,12 +143,24 @@ function valueOf(node: unknown, tree: Document.Parsed | Document): unknown {
   if (isSeq(node)) return node.items.map((item) => valueOf(item, tree));
   if (!isScalar(node)) return null;
   const { value } = node;
+  if (node.type === 'PLAIN' && typeof value === 'string') return wholeOf(value) ?? value;
   if (typeof value !== 'bigint') return value ?? null;
   return Number.isSafeInteger(Number(value)) ? Number(value) : raw(value.toString());
 }
 
 const keyOf = (pair: Pair<ParsedNode>): string =>
   isScalar(pair.key) ? String(pair.key.value) : String(pair.key);
+
+/** Texts that the server reads as whole numbers and the library does not: `0b11`, `-0x1F`, `1_000`. */
+const WHOLE =
+  /^([-+]?)(0b[01]+(?:_[01]+)*|0o[0-7]+(?:_[0-7]+)*|0x[\da-f]+(?:_[\da-f]+)*|[1-9]\d*(?:_\d+)+)$/i;
+
+function wholeOf(text: string): number | null {
+  const [, sign, digits] = WHOLE.exec(text) ?? [];
+  if (digits === undefined) return null;
+  const value = Number(digits.replaceAll('_', '').toLowerCase());
+  return Number.isSafeInteger(value) ? (sign === '-' ? -value : value) : null;
+}
 
 interface Edit {
   from: number;
@@ -449,6 +465,7 @@ function flow(value: unknown): string {
     const fields = Object.entries(value).filter(([, field]) => field !== undefined);
     return `{${fields.map(([name, field]) => pairOf(name, field)).join(', ')}}`;
   }
+  if (typeof value === 'string' && wholeOf(value) !== null) return JSON.stringify(value);
   // As an item of a list on one line the library quotes what needs it.
   const text = stringify([plain(value)], { lineWidth: 0, collectionStyle: 'flow', ...FLAT }).trim();
   return text.slice(1, -1).trim();
