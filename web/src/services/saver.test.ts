@@ -114,4 +114,20 @@ describe('saving', () => {
     await later(1200);
     expect(saver.state()).toMatchObject({ phase: 'saved', why: null });
   });
+
+  it('sends nothing of what is open by the time that an answer comes', async () => {
+    const { all, saver, edit } = world([{ why: 'away', isConflict: false, passes: true }]);
+    edit(1);
+    await later(1050);
+    saver.end();
+    // Another workflow is open now, and edited.
+    all.edited = 2;
+    await later(120_000);
+    expect(all.sent).toEqual(['1 on v1']);
+    expect(await saver.save()).toBe(false);
+    saver.begin();
+    const asked = saver.save();
+    await later(200);
+    expect(await asked).toBe(true);
+  });
 });

@@ -34,6 +34,7 @@ export class Saver {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #under: Promise<boolean> | null = null;
   #again = AGAIN_MS;
+  #isOn = true;
 
   constructor(world: SaverWorld, etag: string, at: number) {
     this.#world = world;
@@ -46,6 +47,19 @@ export class Saver {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   };
+
+  /** Whether what is edited is still what is saved here: another workflow may be open by now. */
+  readonly isOn = (): boolean => this.#isOn;
+
+  begin(): void {
+    this.#isOn = true;
+  }
+
+  /** Nothing more is sent. */
+  end(): void {
+    this.#isOn = false;
+    this.stop();
+  }
 
   /** Something was edited, or taken back. */
   edited(): void {
@@ -63,12 +77,12 @@ export class Saver {
   /** Saves now; true where the server has everything that there is. */
   async save(): Promise<boolean> {
     while (this.#under) await this.#under;
-    if (this.#state.phase === 'conflict') return false;
+    if (!this.#isOn || this.#state.phase === 'conflict') return false;
     this.stop();
     this.#under = this.#all();
     const isSaved = await this.#under;
     this.#under = null;
-    if (this.#state.phase === 'edited') this.#in(PAUSE_MS);
+    if (this.isOn() && this.#state.phase === 'edited') this.#in(PAUSE_MS);
     return isSaved;
   }
 
@@ -91,6 +105,7 @@ export class Saver {
       if (!('etag' in answer)) return this.#failed(answer);
       this.#again = AGAIN_MS;
       this.#set({ etag: answer.etag, at: Date.now(), why: null });
+      if (!this.#isOn) return true;
     }
     const isSaved = !this.#world.isDirty();
     this.#set({ phase: isSaved ? 'saved' : 'edited', why: null });
@@ -99,7 +114,7 @@ export class Saver {
 
   #failed({ why, isConflict, passes }: Exclude<Answer, { etag: string }>): false {
     this.#set({ phase: isConflict ? 'conflict' : 'failed', why });
-    if (passes) {
+    if (passes && this.#isOn) {
       this.#in(this.#again);
       this.#again = Math.min(this.#again * 2, LONGEST_MS);
     }

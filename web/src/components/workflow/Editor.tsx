@@ -84,6 +84,7 @@ export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
         isConnected={isConnected || !isRunning}
         restoredAt={kept.restoredAt}
         onDiscard={kept.discard}
+        onDismiss={kept.dismiss}
         onAsk={setAsking}
       />
       <Builder stored={{ id: workflow.id, version: save.version }} readOnly={!mayEdit} />

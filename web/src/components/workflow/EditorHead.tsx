@@ -18,12 +18,13 @@ interface Props {
   isConnected: boolean;
   restoredAt: number | null;
   onDiscard: () => void;
+  onDismiss: () => void;
   onAsk: (what: Asking) => void;
 }
 
 /** What is edited, whether it is saved, what is wrong with it; publish and run. */
 export function EditorHead(props: Props) {
-  const { id, save, mayEdit, mayRun, isConnected, restoredAt, onDiscard, onAsk } = props;
+  const { id, save, mayEdit, mayRun, isConnected, restoredAt, onDiscard, onDismiss, onAsk } = props;
   const name = useSeen((state) => state.workflow.document.name);
   // A draft is an editor's to run; who may not sees the version only.
   const runsDraft = mayRun && mayEdit && save.isDraft;
@@ -84,9 +85,14 @@ export function EditorHead(props: Props) {
         <Alert className="editor-note" color="indigo" variant="outline" p="xs">
           <Group justify="space-between">
             <span>Edits of {ago(restoredAt)}, which were not saved, are here again.</span>
-            <Button size="compact-xs" variant="default" onClick={onDiscard}>
-              Take them back
-            </Button>
+            <Group gap="xs">
+              <Button size="compact-xs" variant="default" onClick={onDiscard}>
+                Take them back
+              </Button>
+              <Button size="compact-xs" variant="default" onClick={onDismiss}>
+                Keep them
+              </Button>
+            </Group>
           </Group>
         </Alert>
       )}

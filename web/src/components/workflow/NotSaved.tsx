@@ -4,7 +4,7 @@ import type { Save } from './save';
 
 /** Why what is edited is not saved, and the way out. */
 export function NotSaved({ save, onConflict }: { save: Save; onConflict: () => void }) {
-  if (save.isStuck) return <StuckText save={save} />;
+  if (save.isStuck && save.phase === 'failed') return <StuckText save={save} />;
   if (save.phase !== 'conflict' && save.phase !== 'failed') return null;
   const isConflict = save.phase === 'conflict';
   return (

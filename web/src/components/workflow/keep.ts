@@ -5,7 +5,7 @@ import { equal } from '../../model/diff';
 import { parse } from '../../model/lossless';
 import { forget, keep, kept, keptKey } from '../../services/kept';
 import type { Me } from '../../services/schema';
-import { isEdited, restored, undone } from '../../services/state';
+import { isEdited, restored, type WorkflowState } from '../../services/state';
 import { useAct, useSeen, type State } from '../../services/store';
 import type { Save } from './save';
 
@@ -20,7 +20,8 @@ export function useKept(id: string, me: Me, save: Save, is: boolean) {
   const document = useSeen((state) => state.workflow.document);
   const source = useSeen((state) => state.workflow.source);
   const isDirty = useSeen((state) => isEdited(state.workflow));
-  const [restoredAt, setRestoredAt] = useState<number | null>(null);
+  // What was found, and what stood there before it was taken up.
+  const [found, setFound] = useState<{ at: number; before: WorkflowState } | null>(null);
   const [isLooked, setLooked] = useState(false);
   const done = useRef(document);
   const key = keptKey(me.project, me.subject, id);
@@ -30,14 +31,15 @@ export function useKept(id: string, me: Me, save: Save, is: boolean) {
   });
   useEffect(() => {
     if (!is) return;
-    void kept(key, parse).then((found) => {
+    void kept(key, parse).then((edits) => {
       setLooked(true);
-      const { document: now, source: text } = store.getState().workflow;
-      if (!found || (equal(found.document, now) && found.text === (text?.text ?? null))) return;
-      act(restored(definitionOf(found.document), found.text));
+      const before = store.getState().workflow;
+      const isSame = (text: string | null) => text === (before.source?.text ?? null);
+      if (!edits || (equal(edits.document, before.document) && isSame(edits.text))) return;
+      act(restored(definitionOf(edits.document), edits.text));
       // They were made on what there was then: if that has changed since, the server says so.
-      stands(found.base, latest.current);
-      setRestoredAt(found.at);
+      stands(edits.base, latest.current);
+      setFound({ at: edits.at, before });
     });
   }, [act, is, key, stands, store]);
   useEffect(() => {
@@ -54,11 +56,12 @@ export function useKept(id: string, me: Me, save: Save, is: boolean) {
     }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [document, source, is, isLooked, key, isDirty, etag]);
-  /** Takes the edits that were found back; they can be had again by redo. */
+  /** Takes the edits that were found back; they can be had again by undo. */
   const discard = useCallback(() => {
-    act(undone());
-    setRestoredAt(null);
-  }, [act]);
+    if (found) act(restored(found.before.document, found.before.source?.text ?? null));
+    setFound(null);
+  }, [act, found]);
+  const dismiss = useCallback(() => setFound(null), []);
   const isKept = useCallback(() => done.current === store.getState().workflow.document, [store]);
-  return { restoredAt, discard, isKept };
+  return { restoredAt: found?.at ?? null, discard, dismiss, isKept };
 }

@@ -32,16 +32,21 @@ export function useSave(opened: Opened, mayEdit: boolean): Save {
   const [version, setVersion] = useState(opened.version);
   const [isStuck, setStuck] = useState(false);
   const { id } = opened;
-  const [saver] = useState(() => {
+  const [saver] = useState((): Saver => {
     const now = (): WorkflowState => store.getState().workflow;
     const transmit = async (etag: string): Promise<Answer> => {
       settleTyping();
-      const { document } = now();
-      const text = await textOf(now(), (text) => act(written(document, text)));
+      const { document, source } = now();
+      const text = await textOf(now(), (text) => {
+        // What was typed meanwhile is newer.
+        if (now().document === document && now().source === source) act(written(document, text));
+      });
       setStuck(text === null);
       if (text === null) return { why: STUCK, isConflict: false, passes: false };
       const { data, error } = await send({ id, etag, ...text });
       if (data) {
+        // Another workflow may be open by now.
+        if (!own.isOn()) return { etag: data.draft };
         act(saved(document, text.type === 'application/yaml' ? text.text : null));
         return { etag: data.draft };
       }
@@ -52,7 +57,8 @@ export function useSave(opened: Opened, mayEdit: boolean): Save {
       return { why, isConflict, passes: passes(status) };
     };
     const world = { isDirty: () => isEdited(now()), send: transmit };
-    return new Saver(world, opened.etag, new Date(opened.updatedAt).getTime());
+    const own = new Saver(world, opened.etag, new Date(opened.updatedAt).getTime());
+    return own;
   });
   const state = useSyncExternalStore(saver.subscribe, saver.state);
   const document = useSeen((seen) => seen.workflow.document);
@@ -65,9 +71,10 @@ export function useSave(opened: Opened, mayEdit: boolean): Save {
     // The network is back: what waits is sent at once.
     const back = () => void (saver.state().phase === 'failed' && saver.save());
     addEventListener('online', back);
+    saver.begin();
     return () => {
       removeEventListener('online', back);
-      saver.stop();
+      saver.end();
     };
   }, [saver]);
   const save = useCallback(() => {
