@@ -34,8 +34,13 @@ export async function draws({ page, url, shots }) {
   await page.getByRole('button', { name: 'Show all' }).click();
   await page.screenshot({ path: `${shots}/builder.png` });
   assert.equal(await page.locator('.react-flow__edge:not(.implied)').count(), 3);
-  await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText(/version 2, saved/).waitFor();
+  // Nobody saves: it is saved.
+  await page.getByText(/saved .* never published/).waitFor();
+  await page.getByRole('button', { name: 'Publish' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Publish version 1' });
+  await dialog.getByLabel('What is new').fill('four agents');
+  await dialog.getByRole('button', { name: 'Publish' }).click();
+  await page.getByText('version 1, published').waitFor();
   // Undo and redo are whole gestures.
   await page.locator('.react-flow__pane').click({ position: { x: 20, y: 20 } });
   await page.keyboard.press('Control+z');
@@ -45,7 +50,7 @@ export async function draws({ page, url, shots }) {
 /** Runs it on the scripted model and watches the states. */
 export async function runs({ page, shots }) {
   await page.getByRole('button', { name: 'Run', exact: true }).click();
-  const dialog = page.getByRole('dialog', { name: 'Run this workflow' });
+  const dialog = page.getByRole('dialog', { name: 'Run version 1' });
   await dialog.getByLabel('Topic').fill('rivers');
   await dialog.getByRole('button', { name: /start/i }).click();
   await dialog.waitFor({ state: 'hidden' });
@@ -96,8 +101,8 @@ export async function survives({ page, url, shots }) {
   }
   await page.goto(`${url}/`);
   await page.getByRole('button', { name: /Ask a person/ }).click();
-  await page.getByRole('button', { name: 'Run', exact: true }).click();
-  const start = page.getByRole('dialog', { name: 'Run this workflow' });
+  await page.getByRole('button', { name: 'Run draft' }).click();
+  const start = page.getByRole('dialog', { name: 'Run the draft' });
   await start.getByLabel('Text').fill('Hello');
   await start.getByRole('button', { name: /start/i }).click();
   await start.waitFor({ state: 'hidden' });
@@ -118,10 +123,14 @@ export async function looksRight({ page, url, shots }) {
   const pages = {
     workflows: '/',
     builder: `/workflows/${drawn.id}`,
+    yaml: `/workflows/${drawn.id}?`,
+    commands: '/runs?',
+    versions: `/workflows/${drawn.id}/versions`,
     'builder-run': `/workflows/${drawn.id}?run=${run.id}`,
     runs: '/runs',
     run: `/runs/${run.id}`,
     approvals: '/approvals',
+    triggers: '/triggers',
     settings: '/settings',
     missing: '/nothing-here',
   };
@@ -135,6 +144,16 @@ export async function looksRight({ page, url, shots }) {
       if (name === 'builder') {
         await page.getByTestId('node-2').click();
         await page.getByRole('textbox', { name: 'prompt' }).waitFor();
+      }
+      if (name === 'yaml') {
+        await page.getByRole('button', { name: 'YAML', exact: true }).click();
+        await page.getByRole('textbox', { name: 'Definition as YAML' }).waitFor();
+        await page.mouse.move(700, 300);
+        await page.getByRole('tooltip').waitFor({ state: 'hidden' });
+      }
+      if (name === 'commands') {
+        await page.keyboard.press('Control+k');
+        await page.getByRole('combobox', { name: 'Search commands and workflows' }).waitFor();
       }
       const { violations } = await new AxeBuilder({ page }).analyze();
       for (const { id, nodes } of violations) {

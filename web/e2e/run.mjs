@@ -1,6 +1,7 @@
 // A person at the page, in a real browser, over the real program with the scripted model. Bounded: it ends within minutes.
 //
-// CALLBOARD_BIN names the program, CALLBOARD_CHROMIUM the browser, SHOTS a folder for pictures.
+// CALLBOARD_BIN names the program, CALLBOARD_CHROMIUM the browser, SHOTS a folder for pictures, CASES
+// the cases that are tried (draws,runs), all unless it is given.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,10 +9,15 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { chromium } from 'playwright-core';
 import { draws, looksRight, runs, survives } from './cases.mjs';
+import { restores, saves } from './saving.mjs';
+import { names } from './names.mjs';
+import { narrows } from './narrow.mjs';
+import { writes } from './text.mjs';
+import { fires } from './triggers.mjs';
 
 const BIN = resolve(process.env.CALLBOARD_BIN ?? '../target/debug/callboard');
 const BROWSER = process.env.CALLBOARD_CHROMIUM ?? '/usr/bin/chromium';
-const BOUND_MS = 240_000;
+const BOUND_MS = 420_000;
 const SCRIPT = `delay: 700ms
 rules: []
 `;
@@ -71,13 +77,18 @@ try {
   page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
   page.on('pageerror', (error) => wrong.push(String(error)));
   page.setDefaultTimeout(15_000);
-  const world = { page, url, shots, wrong };
-  for (const test of [draws, runs, survives, looksRight]) {
-    await test(world);
+  const world = { page, url, shots, wrong, context };
+  const wanted = process.env.CASES?.split(',');
+  for (const test of [draws, runs, survives, saves, restores, writes, names, fires, narrows, looksRight]) {
+    if (wanted && !wanted.includes(test.name)) continue;
+    await test(world).catch(async (error) => {
+      await page.screenshot({ path: `${shots}/failed.png` }).catch(() => undefined);
+      throw error;
+    });
     console.log(`ok  ${test.name}`);
   }
   // What the policy refused, or a script that failed: nothing may be.
-  const real = wrong.filter((text) => !/404|409|422|401/.test(text));
+  const real = wrong.filter((text) => !/404|409|412|422|401|ERR_INTERNET_DISCONNECTED/.test(text));
   if (real.length > 0) throw new Error(`the browser complained:\n${real.join('\n')}`);
   console.log('ok  nothing was refused or failed in the browser');
 } catch (error) {

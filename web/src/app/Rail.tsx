@@ -1,6 +1,7 @@
 import { Tooltip, useMantineColorScheme } from '@mantine/core';
 import {
   IconChecklist,
+  IconClockPlay,
   IconMoon,
   IconPlayerPlay,
   IconSettings,
@@ -31,6 +32,7 @@ export function Rail() {
     { to: '/', label: 'Workflows', icon: IconSitemap },
     { to: '/runs', label: 'Runs', icon: IconPlayerPlay },
     { to: '/approvals', label: 'Approvals', icon: IconChecklist, count: questions.data?.length },
+    { to: '/triggers', label: 'Triggers', icon: IconClockPlay },
     { to: '/settings', label: 'Settings', icon: IconSettings },
   ];
   const other = isDark ? 'Light theme' : 'Dark theme';

@@ -1,6 +1,7 @@
 import { Loader } from '@mantine/core';
 import { Outlet, useNavigation } from 'react-router';
 import { Gate } from './Gate';
+import { Commands } from './Commands';
 import { Rail } from './Rail';
 
 /** The rail and the page beside it; who has to sign in first sees neither. */
@@ -13,6 +14,7 @@ export function Shell() {
       </a>
       <div className="shell">
         <Rail />
+        <Commands />
         <main id="main" className="main" tabIndex={-1}>
           <Outlet />
         </main>

@@ -23,6 +23,12 @@ export const router = createBrowserRouter([
         lazy: async () => ({ Component: (await import('../components/runs/RunsPage')).RunsPage }),
       },
       {
+        path: 'workflows/:id/versions',
+        lazy: async () => ({
+          Component: (await import('../components/versions/VersionsPage')).VersionsPage,
+        }),
+      },
+      {
         path: 'runs',
         lazy: async () => ({ Component: (await import('../components/runs/RunsPage')).RunsPage }),
       },
@@ -35,6 +41,10 @@ export const router = createBrowserRouter([
         lazy: async () => ({
           Component: (await import('../components/approvals/ApprovalsPage')).ApprovalsPage,
         }),
+      },
+      {
+        path: 'triggers',
+        lazy: async () => ({ Component: (await import('../components/triggers/TriggersPage')).TriggersPage }),
       },
       {
         path: 'settings',

@@ -6,6 +6,8 @@ export const theme = createTheme({
   autoContrast: true,
   respectReducedMotion: true,
   defaultRadius: 'sm',
+  // Its name counts only with a role.
+  components: { Loader: { defaultProps: { role: 'status' } } },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", Menlo, Consolas, monospace',
   headings: {

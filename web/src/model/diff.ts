@@ -45,13 +45,18 @@ export function diff(before: Definition, after: Definition): Diff {
   };
 }
 
+/** Whether only its place on the drawing differs. */
+export const isMove = (fields: string[]): boolean => fields.length === 1 && fields[0] === 'position';
+
 /** The difference in lines for people. */
 export function told(diff: Diff): string[] {
   const fields = (list: string[]) => (list.length > 0 ? ` (${list.join(', ')})` : '');
   return [
     ...diff.added.map((id) => `node ${id} added`),
     ...diff.removed.map((id) => `node ${id} removed`),
-    ...diff.changed.map(({ id, fields: list }) => `node ${id} changed${fields(list)}`),
+    ...diff.changed.map(({ id, fields: list }) =>
+      isMove(list) ? `node ${id} moved` : `node ${id} changed${fields(list)}`,
+    ),
     ...diff.edges.added.map((edge) => `edge ${edge} added`),
     ...diff.edges.removed.map((edge) => `edge ${edge} removed`),
     ...diff.workflow.map((field) => `workflow: ${field} changed`),

@@ -12,6 +12,7 @@ import {
   freeId,
   graphIn,
   idsOf,
+  pathOf,
   upstream,
   type Definition,
 } from './document';
@@ -50,6 +51,8 @@ describe('a document', () => {
     expect(graphIn(NESTED, 'each')?.nodes).toHaveLength(1);
     expect(graphIn(NESTED, 'a')).toBeUndefined();
     expect([...idsOf(NESTED)]).toEqual(['a', 'each', 'b']);
+    expect(pathOf(NESTED, 'b')).toBe('nodes[1].config.body.nodes[0]');
+    expect(pathOf(NESTED, 'nobody')).toBeNull();
   });
 
   it('changes one node and leaves every other as the same object', () => {

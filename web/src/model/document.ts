@@ -95,6 +95,17 @@ export function find(graph: Graph, id: string): Found | undefined {
   return allNodes(graph).find((found) => found.node.id === id);
 }
 
+/** Where a node stands in the document, as problems say it: `nodes[1].config.body.nodes[0]`. */
+export function pathOf(graph: Graph, id: string): string | null {
+  for (const [index, node] of nodesOf(graph).entries()) {
+    if (node.id === id) return `nodes[${index}]`;
+    const body = bodyOf(node);
+    const inside = body && pathOf(body, id);
+    if (inside) return `nodes[${index}].config.body.${inside}`;
+  }
+  return null;
+}
+
 /** The graph of a body, or the whole one. */
 export function graphIn(document: Definition, container: string | null): Graph | undefined {
   if (container === null) return document;

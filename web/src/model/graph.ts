@@ -13,6 +13,7 @@ import {
 } from './document';
 import { outputsOf } from './kinds';
 import { placed } from './layout';
+import { NOTE, notesOf, sizeOfNote, type Note } from './notes';
 import { frameOf, handlesOf, sizeOf, type Collapsed, type HandlePlace, type Size } from './sizes';
 
 export interface NodeData extends Record<string, unknown> {
@@ -27,7 +28,7 @@ export interface NodeData extends Record<string, unknown> {
 
 export interface FlowNode {
   id: string;
-  type: 'step' | 'body' | 'terminal';
+  type: 'step' | 'body' | 'terminal' | 'note';
   position: Position;
   data: NodeData;
   width: number;
@@ -40,6 +41,7 @@ export interface FlowNode {
   deletable?: boolean;
   connectable?: boolean;
   ariaLabel?: string;
+  zIndex?: number;
 }
 
 export interface FlowEdge {
@@ -83,6 +85,7 @@ export function draw(document: Definition, collapsed: Collapsed = {}): Drawing {
   const drawing: Drawing = { nodes: [], edges: [] };
   drawGraph(document, null, false, collapsed, drawing);
   if (nodesOf(document).length > 0) drawEnds(document, drawing);
+  for (const note of notesOf(document)) drawing.nodes.push(drawNote(note));
   return drawing;
 }
 
@@ -146,7 +149,7 @@ function drawNode(
     measured: size,
     handles: handlesOf(outputs, size),
     hidden,
-    ariaLabel: `${labelOf(node)}, ${node.type}`,
+    ariaLabel: `${labelOf(node)}, ${node.type}${node.disabled === true ? ', disabled' : ''}`,
   };
   if (container) drawn.parentId = container.id;
   return drawn;
@@ -193,6 +196,23 @@ function terminal(id: string, label: string, position: Position): FlowNode {
     deletable: false,
     connectable: false,
     ariaLabel: label,
+  };
+}
+
+/** A note, behind everything else. */
+function drawNote(note: Note): FlowNode {
+  const size = sizeOfNote(note);
+  return {
+    id: NOTE + note.id,
+    type: 'note',
+    position: note.position,
+    data: { label: note.text, type: NOTE, outputs: [], node: null, collapsed: false },
+    ...size,
+    measured: size,
+    handles: [],
+    connectable: false,
+    zIndex: -1,
+    ariaLabel: `Note: ${note.text}`,
   };
 }
 

@@ -26,3 +26,14 @@ function isKept(value: number, source: string | undefined): boolean {
 /** A value that is none, as an empty field, is null. */
 export const write = (value: unknown, indent?: number): string =>
   value === undefined ? 'null' : JSON.stringify(value, null, indent);
+
+/** A number that only a text can hold; where the browser can't keep it so, the nearest one. */
+export const raw = (text: string): unknown => (Exact.rawJSON ? Exact.rawJSON(text) : Number(text));
+
+/** The text of such a number; null of anything else. */
+export function rawText(value: unknown): string | null {
+  const text = typeof value === 'object' && value !== null ? (value as { rawJSON?: unknown }).rawJSON : null;
+  return typeof text === 'string' && Object.isFrozen(value) && Object.getPrototypeOf(value) === null
+    ? text
+    : null;
+}

@@ -1,5 +1,5 @@
 /** The API as components use it: the generated endpoints with what they make stale, and a few that are put together. */
-import type { Definition } from '../model/document';
+import { definitionOf, type Definition } from '../model/document';
 import { schema, type Draft, type Run, type Step, type Workflow } from './schema';
 import type { Failure } from './send';
 
@@ -16,10 +16,15 @@ const RUNS = 20;
 const once = () => ({ 'idempotency-key': crypto.randomUUID() });
 
 const tagged = schema.enhanceEndpoints({
-  addTagTypes: ['workflows', 'runs', 'run', 'keys', 'me'],
+  addTagTypes: ['workflows', 'draft', 'versions', 'runs', 'run', 'keys', 'triggers', 'me'],
   endpoints: {
     listWorkflows: { providesTags: ['workflows'] },
     deleteWorkflow: { invalidatesTags: ['workflows'] },
+    publishDraft: { invalidatesTags: ['workflows', 'versions'] },
+    discardDraft: { invalidatesTags: ['workflows', 'draft', 'versions'] },
+    listVersions: { providesTags: ['versions'] },
+    restoreVersion: { invalidatesTags: ['workflows', 'draft', 'versions'] },
+    annotateVersion: { invalidatesTags: ['versions'] },
     listRuns: { providesTags: ['runs'] },
     getRun: { providesTags: ['run'] },
     listSteps: { providesTags: ['run'] },
@@ -31,6 +36,14 @@ const tagged = schema.enhanceEndpoints({
     signalRun: { invalidatesTags: ['run'] },
     approveStep: { invalidatesTags: ['runs', 'run'] },
     startWorkflow: { invalidatesTags: ['runs', 'workflows'] },
+    listTriggers: { providesTags: ['triggers'] },
+    listFires: { providesTags: ['triggers'] },
+    createTrigger: { invalidatesTags: ['triggers'] },
+    enableTrigger: { invalidatesTags: ['triggers'] },
+    disableTrigger: { invalidatesTags: ['triggers'] },
+    deleteTrigger: { invalidatesTags: ['triggers'] },
+    renewTriggerSecret: { invalidatesTags: ['triggers'] },
+    fireTrigger: { invalidatesTags: ['triggers', 'runs'] },
     listKeys: { providesTags: ['keys'] },
     createKey: { invalidatesTags: ['keys'] },
     revokeKey: { invalidatesTags: ['keys'] },
@@ -44,61 +57,79 @@ export interface Saved {
   name: string;
   version: number;
   problems: unknown[];
+  /** Names the draft as it is now. */
+  draft: string;
 }
 
-/** What is saved: a new workflow, or the next version of one that is edited on the basis of a version. */
-interface Save {
-  id?: string;
-  base?: number;
-  text: string;
-  type?: string;
+/** A workflow as it is edited: its draft, or its latest version where there is none. */
+export interface Opened {
+  id: string;
+  /** What a change is made on: `d7` is a draft, `v3` a version. */
+  etag: string;
+  /** The latest version that was published; 0 before the first. */
+  version: number;
+  author: string | null;
+  updatedAt: string;
+  definition: Definition;
+  /** As it is written, where it came as YAML. */
+  text: string | null;
 }
+
+/** A definition as it is written, and in which language. */
+export interface Written {
+  text: string;
+  type: 'application/json' | 'application/yaml';
+}
+
+const YAML = 'application/yaml';
 
 export const api = tagged.injectEndpoints({
   endpoints: (build) => ({
-    /** Saves a definition as it is written: as the draft, which becomes the next version where nothing is wrong with it. */
-    saveDefinition: build.mutation<Saved, Save>({
-      queryFn: async ({ id, base, text, type }, _, __, fetch) => {
-        const drafted = await fetch({
-          url: id ? `/api/v1/workflows/${id}` : '/api/v1/workflows',
-          method: id ? 'PUT' : 'POST',
-          params: { draft: true },
-          headers: {
-            'content-type': type ?? 'application/json',
-            'if-match': base === undefined ? undefined : `"${base}"`,
-            ...once(),
-          },
-          body: text,
-        });
-        if (drafted.error) return { error: drafted.error };
-        const draft = drafted.data as Saved;
-        if (draft.problems.length > 0) return { data: draft };
-        const published = await fetch({
-          url: `/api/v1/workflows/${draft.id}/publish`,
-          method: 'POST',
-          headers: once(),
-          body: {},
-        });
-        return published.error ? { error: published.error } : { data: published.data as Saved };
-      },
+    /** Makes a workflow of a definition as it is written, whatever is wrong with it: as a draft, which nobody but an editor runs. */
+    createDraft: build.mutation<Saved, Written>({
+      query: ({ text, type }) => ({
+        url: '/api/v1/workflows',
+        method: 'POST',
+        params: { draft: true },
+        headers: { 'content-type': type, ...once() },
+        body: text,
+      }),
       invalidatesTags: ['workflows'],
     }),
-    /** A workflow as it is edited: its draft where there is one, else its latest version. */
-    openWorkflow: build.query<Workflow, string>({
+    /** Saves the draft as it is written, if it is still what the change was made on. */
+    writeDraft: build.mutation<Saved, Written & { id: string; etag: string }>({
+      query: ({ id, etag, text, type }) => ({
+        url: `/api/v1/workflows/${id}/draft`,
+        method: 'PUT',
+        headers: { 'content-type': type, 'if-match': `"${etag}"` },
+        body: text,
+      }),
+    }),
+    openWorkflow: build.query<Opened, string>({
       queryFn: async (id, _, __, fetch) => {
-        const stored = await fetch(`/api/v1/workflows/${id}`);
-        if (stored.error) return { error: stored.error };
-        const edited = await fetch(`/api/v1/workflows/${id}/draft`);
+        const url = `/api/v1/workflows/${id}/draft`;
+        const edited = await fetch(url);
         if (edited.error) return { error: edited.error };
-        const workflow = stored.data as Workflow;
         const draft = edited.data as Draft;
-        if (!draft.etag.startsWith('d') || draft.definition === null) return { data: workflow };
-        const { version, status, created_at } = workflow;
-        const { problems, updated_at } = draft;
-        const definition = draft.definition as Record<string, unknown>;
-        return { data: { ...definition, id, version, status, problems, created_at, updated_at } };
+        const { etag, version, author, updated_at: updatedAt, media_type: type } = draft;
+        const definition = definitionOf((draft.definition ?? {}) as Record<string, unknown>);
+        const opened = { id, etag, version, author, updatedAt, definition };
+        if (type !== YAML) return { data: { ...opened, text: null } };
+        const written = await fetch({ url, headers: { accept: YAML }, responseHandler: 'text' });
+        if (written.error) return { error: written.error };
+        return { data: { ...opened, text: written.data as string } };
       },
-      providesTags: ['workflows'],
+      providesTags: ['draft'],
+      keepUnusedDataFor: 0,
+    }),
+    /** A version, or the draft, as YAML in one order, with the positions at its end. */
+    exported: build.query<string, { id: string; version: number | 'draft' }>({
+      query: ({ id, version }) => ({
+        url: `/api/v1/workflows/${id}/export`,
+        params: { format: 'yaml', ...(version === 'draft' ? { draft: true } : { version }) },
+        responseHandler: 'text',
+      }),
+      providesTags: ['workflows', 'versions'],
       keepUnusedDataFor: 0,
     }),
     /** What a run runs: its definition, as it was recorded when the run began. */
@@ -145,8 +176,17 @@ export type { Workflow, Run, Step };
 export const {
   useListWorkflowsQuery,
   useOpenWorkflowQuery,
+  useLazyOpenWorkflowQuery,
   useDeleteWorkflowMutation,
-  useSaveDefinitionMutation,
+  useCreateDraftMutation,
+  useWriteDraftMutation,
+  usePublishDraftMutation,
+  useDiscardDraftMutation,
+  useListVersionsQuery,
+  useGetVersionQuery,
+  useRestoreVersionMutation,
+  useExportedQuery,
+  useLazyExportedQuery,
   useStartWorkflowMutation,
   useListRunsQuery,
   useGetRunQuery,
@@ -162,6 +202,16 @@ export const {
   useQuestionsQuery,
   useCheckWorkflowMutation,
   useListNodeKindsQuery,
+  useRenameNodeMutation,
+  useListTriggersQuery,
+  useCreateTriggerMutation,
+  usePreviewTriggerMutation,
+  useEnableTriggerMutation,
+  useDisableTriggerMutation,
+  useDeleteTriggerMutation,
+  useRenewTriggerSecretMutation,
+  useFireTriggerMutation,
+  useListFiresQuery,
   useEvaluateExpressionMutation,
   useGetMeQuery,
   useGetWaysQuery,

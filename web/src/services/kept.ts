@@ -3,8 +3,10 @@ import type { Definition } from '../model/document';
 
 export interface Kept {
   document: Definition;
-  /** The version that was edited. */
-  base: number;
+  /** As it is written, where that is YAML. */
+  text: string | null;
+  /** The draft, or the version, that was edited. */
+  base: string;
   at: number;
 }
 

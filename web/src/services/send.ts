@@ -10,6 +10,8 @@ export interface Failure {
   title: string;
   detail?: string;
   problems?: { node: string | null; path: string; code: string; message: string }[];
+  /** Of a change that was made on what is not there any more: what there is now. */
+  current?: unknown;
 }
 
 /** Requests under way at once. The gateway's usual rate is five a second. */
@@ -111,7 +113,9 @@ export const send: BaseQueryFn<
       }
       if (!response.ok) return { error: await failure(response) };
       const text = await response.text();
-      return { data: text === '' ? null : parse(text), meta: { etag: response.headers.get('etag') } };
+      const meta = { etag: response.headers.get('etag') };
+      if (args.responseHandler === 'text') return { data: text, meta };
+      return { data: text === '' ? null : parse(text), meta };
     }
   } catch {
     return { error: OFFLINE };

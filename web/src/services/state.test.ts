@@ -102,4 +102,47 @@ describe('the workflow that is edited', () => {
     act(workflow.advanced({ run: 'r', events: [{ seq: 3, at: '', type: 'run.completed' }] }));
     expect(now().running).toBe(false);
   });
+
+  it('is edited as text, too: a comment is no edit of the document, and a node that is gone is not selected', () => {
+    const { act, now } = start();
+    const document = { name: 'x', nodes: [{ id: 'a', type: 'wait' }] };
+    act(workflow.opened(document, 'as it was'));
+    expect(workflow.isEdited(now())).toBe(false);
+    act(workflow.select('a'));
+    act(workflow.typed({ name: 'x', nodes: [{ id: 'a', type: 'wait' }] }, 'as it was # so'));
+    expect(now().document).toBe(document);
+    expect(now().history.past).toHaveLength(0);
+    expect(workflow.isEdited(now())).toBe(true);
+    act(workflow.saved(now().document, 'as it was # so'));
+    expect(workflow.isEdited(now())).toBe(false);
+    act(workflow.typed({ name: 'x', nodes: [] }, 'less'));
+    expect(now()).toMatchObject({ selectedNode: null, nodes: [], source: { text: 'less' } });
+    act(workflow.undone());
+    expect(now().document).toBe(document);
+    expect(now().source?.says).not.toBe(document);
+    act(workflow.written(document, 'again'));
+    expect(now().source).toEqual({ text: 'again', says: document });
+    act(workflow.restored({ name: 'y' }));
+    expect(now()).toMatchObject({ document: { name: 'y' }, source: null });
+  });
+
+  it('has nodes that are left out, renamed and annotated, each one step of undo', () => {
+    const { act, now } = start();
+    act(workflow.opened({ name: 'x', nodes: [{ id: 'a', type: 'wait' }] }));
+    act(workflow.setDisabled({ id: 'a', is: true }));
+    expect(now().document.nodes?.[0]).toMatchObject({ disabled: true });
+    expect(now().nodes.find((node) => node.id === 'a')?.ariaLabel).toBe('a, wait, disabled');
+    act(workflow.setDisabled({ id: 'a', is: false }));
+    expect(now().document.nodes?.[0]).toEqual({ id: 'a', type: 'wait' });
+    act(workflow.renamed({ document: { name: 'x', nodes: [{ id: 'b', type: 'wait' }] }, to: 'b' }));
+    expect(now().selectedNode).toBe('b');
+    act(workflow.addNote({ x: 1, y: 2 }));
+    expect(now().selectedNode).toBe('note:note-1');
+    act(workflow.updateNote({ id: 'note-1', text: 'why' }));
+    act(workflow.moved({ 'note:note-1': { x: 9, y: 9 } }));
+    expect(now().nodes.find((node) => node.id === 'note:note-1')).toMatchObject({ position: { x: 9, y: 9 } });
+    expect(now().history.past).toHaveLength(6);
+    act(workflow.remove({ nodes: ['note:note-1'], edges: [] }));
+    expect(now().document).toEqual({ name: 'x', nodes: [{ id: 'b', type: 'wait' }] });
+  });
 });

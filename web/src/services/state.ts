@@ -1,7 +1,9 @@
 /** The workflow that is edited. `document` is the truth; `nodes` and `edges` are its drawing, made by the same reducers. */
 import { createSlice, original, type PayloadAction } from '@reduxjs/toolkit';
 import { EMPTY, find, type Definition, type DefNode, type Position, type Problem } from '../model/document';
+import { equal } from '../model/diff';
 import * as edits from '../model/edits';
+import { addNote as noted, moveNotes, removeNotes, writeNote, NOTE } from '../model/notes';
 import { draw, type FlowEdge, type FlowNode } from '../model/graph';
 import * as undo from '../model/history';
 import { advance, empty, runStatus, upTo, type Overlay, type RunEvent, type Shape } from '../model/overlay';
@@ -28,14 +30,39 @@ export interface WorkflowState {
   history: undo.History<Definition>;
   /** As the server has it. */
   saved: Definition;
+  savedText: string | null;
+  /** As it is written, where that is YAML, and the document that it says. It follows the document when it is saved or shown. */
+  source: Source | null;
   problems: Problem[];
 }
+
+export interface Source {
+  text: string;
+  says: Definition;
+}
+
+/** A document, and as what it is written where that is YAML. */
+interface Told {
+  document: Definition;
+  text: string | null;
+}
+
+const told = (document: Definition, text: string | null = null): { payload: Told } => ({
+  payload: { document, text },
+});
+
+/** Whether there is something that the server does not have. */
+export const isEdited = ({ document, saved, source, savedText }: WorkflowState): boolean =>
+  document !== saved || (source?.text ?? null) !== savedText;
 
 /** Of the words of an agent, in characters. */
 const LONGEST = 4096;
 
-const fresh = (document: Definition): WorkflowState => ({
+const fresh = ({ document, text }: Told): WorkflowState => ({
   document,
+  saved: document,
+  savedText: text,
+  source: sourceOf({ document, text }),
   ...draw(document),
   agents: [],
   selectedNode: null,
@@ -43,9 +70,11 @@ const fresh = (document: Definition): WorkflowState => ({
   overlay: null,
   collapsed: {},
   history: undo.nothing(),
-  saved: document,
   problems: [],
 });
+
+const sourceOf = ({ document, text }: Told): Source | null =>
+  text === null ? null : { text, says: document };
 
 /** The state as plain objects: the model knows no drafts, and what it does not change stays the same object. */
 const plain = (state: WorkflowState) => original<WorkflowState>(state);
@@ -65,13 +94,43 @@ const shape = (state: WorkflowState): Shape => shapeOf(state.document);
 
 const workflowSlice = createSlice({
   name: 'workflow',
-  initialState: fresh(EMPTY),
+  initialState: fresh({ document: EMPTY, text: null }),
   reducers: {
-    opened: (_, { payload }: PayloadAction<Definition>) => fresh(payload),
+    opened: { prepare: told, reducer: (_, { payload }: PayloadAction<Told>) => fresh(payload) },
     /** Edits that were kept are taken up over what the server has. */
-    restored: (state, { payload }: PayloadAction<Definition>) => changed(plain(state), payload),
+    restored: {
+      prepare: told,
+      reducer: (state, { payload }: PayloadAction<Told>) => ({
+        ...changed(plain(state), payload.document),
+        source: sourceOf(payload),
+      }),
+    },
     /** What the server has now. */
-    saved: (state, { payload }: PayloadAction<Definition>) => ({ ...plain(state), saved: payload }),
+    saved: {
+      prepare: told,
+      reducer: (state, { payload: { document, text } }: PayloadAction<Told>) => ({
+        ...plain(state),
+        saved: document,
+        savedText: text,
+      }),
+    },
+    /** The text says what the document says, or is another one that says the same. */
+    written: {
+      prepare: told,
+      reducer: (state, { payload }: PayloadAction<Told>) => ({ ...plain(state), source: sourceOf(payload) }),
+    },
+    /** Somebody has changed the text: the document is what it says. */
+    typed: {
+      prepare: told,
+      reducer: (state, { payload: { document, text } }: PayloadAction<Told>) => {
+        const now = plain(state);
+        // A comment is no edit of the document.
+        const next = equal(now.document, document) ? now : changed(now, document);
+        const isThere = next.selectedNode !== null && find(next.document, next.selectedNode) !== undefined;
+        const selectedNode = isThere || next.selectedNode?.endsWith(':') ? next.selectedNode : null;
+        return { ...next, selectedNode, source: sourceOf({ document: next.document, text }) };
+      },
+    },
     addNode: (
       state,
       {
@@ -104,6 +163,26 @@ const workflowSlice = createSlice({
       const now = plain(state);
       return changed(now, edits.setNode(now.document, payload.id, payload.fields));
     },
+    /** Leaves a node out of runs, or takes it in again. */
+    setDisabled: (state, { payload }: PayloadAction<{ id: string; is: boolean }>) => {
+      const now = plain(state);
+      const fields = { disabled: payload.is ? true : undefined };
+      return changed(now, edits.setNode(now.document, payload.id, fields));
+    },
+    /** A node has another id, and all that refers to it follows: the server has done it. */
+    renamed: (state, { payload }: PayloadAction<{ document: Definition; to: string }>) => ({
+      ...changed(plain(state), payload.document),
+      selectedNode: payload.to,
+    }),
+    addNote: (state, { payload }: PayloadAction<Position>) => {
+      const now = plain(state);
+      const { document, id } = noted(now.document, payload);
+      return { ...changed(now, document), selectedNode: NOTE + id };
+    },
+    updateNote: (state, { payload }: PayloadAction<{ id: string; text: string }>) => {
+      const now = plain(state);
+      return changed(now, writeNote(now.document, payload.id, payload.text));
+    },
     updateWorkflow: (state, { payload }: PayloadAction<Partial<Definition>>) => {
       const now = plain(state);
       return changed(now, edits.setWorkflow(now.document, payload));
@@ -125,13 +204,13 @@ const workflowSlice = createSlice({
     remove: (state, { payload }: PayloadAction<{ nodes: string[]; edges: string[] }>) => {
       const now = plain(state);
       const without = edits.removeEdges(now.document, payload.edges);
-      const next = changed(now, edits.removeNodes(without, payload.nodes));
+      const next = changed(now, removeNotes(edits.removeNodes(without, payload.nodes), payload.nodes));
       const isThere = next.selectedNode !== null && find(next.document, next.selectedNode) !== undefined;
       return { ...next, selectedNode: isThere ? next.selectedNode : null };
     },
     moved: (state, { payload }: PayloadAction<Record<string, Position>>) => {
       const now = plain(state);
-      return changed(now, edits.moveNodes(now.document, payload, now.collapsed));
+      return changed(now, moveNotes(edits.moveNodes(now.document, payload, now.collapsed), payload));
     },
     tidied: (state) => {
       const now = plain(state);
@@ -211,11 +290,17 @@ export const {
   opened,
   restored,
   saved,
+  written,
+  typed,
   addNode,
   chooseType,
   setType,
   insertNode,
   updateNode,
+  setDisabled,
+  renamed,
+  addNote,
+  updateNote,
   updateWorkflow,
   updateEdge,
   remove,

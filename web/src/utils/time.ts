@@ -26,6 +26,14 @@ export function ago(at: string | number, now = Date.now()): string {
   return `${Math.floor(ms / size)} ${unit} ago`;
 }
 
+/** `in 3 min`, `now`. */
+export function until(at: string, now = Date.now()): string {
+  const ms = new Date(at).getTime() - now;
+  if (ms < 1000) return 'now';
+  const [unit, size] = UNITS.find(([, size]) => ms >= size) ?? ['s', 1000];
+  return `in ${Math.round(ms / size)} ${unit}`;
+}
+
 /** Date and time in the reader's own form. */
 export const instant = (at: string): string =>
   new Date(at).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -34,3 +42,7 @@ export function between(start: string | null | undefined, end: string | null | u
   if (!start) return null;
   return (end ? new Date(end).getTime() : Date.now()) - new Date(start).getTime();
 }
+
+/** Who did something, where that was somebody: without keys everybody is anybody. */
+export const by = (author: string | null | undefined): string =>
+  author && author !== 'anybody' ? ` by ${author}` : '';

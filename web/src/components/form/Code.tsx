@@ -70,8 +70,7 @@ export function Code({ id, label, as, names, value, disabled, onChange }: Props)
     });
     view.current = editor;
     return () => editor.destroy();
-    // One editor for one field; what changes later is handed to it below.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- one editor for one field; later changes are handed to it below
   }, [as, id, label]);
   useEffect(() => {
     const editor = view.current;

@@ -18,7 +18,13 @@ export const BodyNode = memo(function BodyNode({ id, data, isConnectable }: Node
   const body = node ? bodyOf(node) : undefined;
   const isEmpty = !body || nodesOf(body).length === 0;
   return (
-    <div className="node node-body" data-testid={id} data-family={kindOf(type).family} data-status={status}>
+    <div
+      className="node node-body"
+      data-testid={id}
+      data-family={kindOf(type).family}
+      data-status={status}
+      data-disabled={node?.disabled === true}
+    >
       <div className="node-head">
         <KindIcon type={type} size={18} />
         <span className="node-label">{label}</span>
@@ -36,6 +42,7 @@ export const BodyNode = memo(function BodyNode({ id, data, isConnectable }: Node
           Add the first node of its body
         </button>
       )}
+      {node?.disabled === true && <span className="node-out">left out</span>}
       <NodeState id={id} />
       <ProblemMark id={id} />
       <Handles outputs={outputs} />

@@ -1,19 +1,24 @@
-import { MantineProvider } from '@mantine/core';
+import { Loader, MantineProvider } from '@mantine/core';
 import { ReactFlowProvider } from '@xyflow/react';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { Provider } from 'react-redux';
 import { theme, variables } from '../../app/theme';
 import { makeStore, useAct, useSeen } from '../../services/store';
 import { redone, select, undone } from '../../services/state';
 import { START } from '../../model/graph';
+import { useNarrow } from '../../utils/narrow';
 import { Canvas } from './Canvas';
 import { useClipboard } from './clipboard';
 import { EmptyCanvas } from './EmptyCanvas';
+import { useDrawingOffers } from './offers';
 import { Outline } from './Outline';
 import { Palette } from './Palette';
 import { Panel } from './Panel';
 import { Shortcuts } from './Shortcuts';
 import { Toolbar } from './Toolbar';
+
+// What reads and shows YAML is loaded when it is asked for.
+const Yaml = lazy(async () => ({ default: (await import('./Yaml')).Yaml }));
 
 /** What the builder is about; nothing of it is needed to draw. */
 export interface Stored {
@@ -40,7 +45,16 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
   // The node whose kind is chosen, or `new` where none was added yet.
   const [choosing, setChoosing] = useState<string | null>(null);
   const [outlined, setOutlined] = useState(() => innerWidth >= 1200);
+  const isNarrow = useNarrow();
+  // Over the drawing the panel stands only while there is something in it that was asked for.
+  const isPanelShown = useSeen((state) => !isNarrow || state.workflow.selectedNode !== null);
+  const [texted, setTexted] = useState(false);
   const [helps, setHelps] = useState(false);
+  const [on] = useState(() => ({
+    add: () => setChoosing('new'),
+    text: () => setTexted((is) => !is),
+    help: () => setHelps(true),
+  }));
   useClipboard(readOnly);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -59,27 +73,49 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
   }, [act, readOnly]);
   return (
     <ReactFlowProvider>
-      <div className="builder">
+      <div className={isNarrow ? 'builder is-narrow' : 'builder'}>
         <Toolbar
           readOnly={readOnly}
+          isNarrow={isNarrow}
           outlined={outlined}
           onOutline={() => setOutlined(!outlined)}
+          texted={texted}
+          onText={() => setTexted(!texted)}
           onAdded={setChoosing}
           onHelp={() => setHelps(true)}
         />
         <div className="builder-parts">
-          {outlined && <Outline readOnly={readOnly} onAdd={() => setChoosing('new')} />}
+          {outlined && (
+            <Outline
+              readOnly={readOnly}
+              onAdd={() => setChoosing('new')}
+              onClose={isNarrow ? () => setOutlined(false) : undefined}
+            />
+          )}
           <div className="builder-canvas">
             <Canvas readOnly={readOnly} onPalette={() => setChoosing('new')} onHelp={() => setHelps(true)} />
             {isEmpty && !readOnly && <EmptyCanvas onSettings={() => act(select(START))} />}
             {choosing && !readOnly && <Palette node={choosing} onClose={() => setChoosing(null)} />}
           </div>
-          <Panel stored={stored} readOnly={readOnly} />
+          {texted ? (
+            <Suspense fallback={<Loader m="md" size="sm" aria-label="The YAML is loading" />}>
+              <Yaml readOnly={readOnly} onClose={() => setTexted(false)} />
+            </Suspense>
+          ) : (
+            isPanelShown && <Panel stored={stored} readOnly={readOnly} isDrawer={isNarrow} />
+          )}
         </div>
       </div>
+      <Offers readOnly={readOnly} on={on} />
       <Shortcuts opened={helps} onClose={() => setHelps(false)} />
     </ReactFlowProvider>
   );
+}
+
+/** The commands of the drawing; they need to be inside of it. */
+function Offers({ readOnly, on }: { readOnly: boolean; on: Parameters<typeof useDrawingOffers>[1] }) {
+  useDrawingOffers(readOnly, on);
+  return null;
 }
 
 /** Whether keys are somebody's text. */

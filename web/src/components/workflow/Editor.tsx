@@ -1,35 +1,37 @@
 import { useEffect, useState } from 'react';
 import { useBlocker, useSearchParams } from 'react-router';
-import { definitionOf } from '../../model/document';
 import { hasEnded, type RunStatus } from '../../model/overlay';
-import { useListRunsQuery, type Workflow } from '../../services/api';
-import { opened } from '../../services/state';
+import { useListRunsQuery, type Opened } from '../../services/api';
+import { isEdited, opened } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import type { Me } from '../../services/schema';
 import { Builder } from './Builder';
 import { Conflict } from './Conflict';
 import { EditorHead } from './EditorHead';
+import { PublishDialog } from './PublishDialog';
 import { RunDialog } from './RunDialog';
 import { useCheck } from './check';
 import { useFollow } from './follow';
 import { useKept } from './keep';
+import { useEditorOffers } from './offers';
 import { useSave } from './save';
 
-/** A stored workflow under edit: checked, kept, saved, run and watched. */
-export function Editor({ workflow, me }: { workflow: Workflow; me: Me }) {
+/** What is asked before something is done. */
+export type Asking = 'run' | 'run-draft' | 'publish' | 'conflict' | null;
+
+/** A stored workflow under edit: checked, kept, saved, published, run and watched. */
+export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
   const act = useAct();
   const [isOpen, setOpen] = useState(false);
   const [params, setParams] = useSearchParams();
   const mayEdit = me.permissions.includes('edit');
   useEffect(() => {
-    act(opened(definitionOf(workflow)));
+    act(opened(workflow.definition, workflow.text));
     // eslint-disable-next-line react-hooks/set-state-in-effect -- what is below reads the store, which has it only now
     setOpen(true);
-    // Once: what is saved later is what is edited here.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- once: what is saved later is what is edited here
   }, [act, workflow.id]);
-  const isDirty = useSeen((state) => state.workflow.document !== state.workflow.saved);
-  const save = useSave(workflow);
+  const save = useSave(workflow, isOpen && mayEdit);
   const kept = useKept(workflow.id, me, save, isOpen && mayEdit);
   useCheck(isOpen);
   const named = params.get('run');
@@ -43,13 +45,20 @@ export function Editor({ workflow, me }: { workflow: Workflow; me: Me }) {
   const run = named ?? shown;
   const isConnected = useFollow(run, workflow.id, isOpen);
   const isRunning = useSeen((state) => state.workflow.running);
-  const [starts, setStarts] = useState(false);
-  useBlocker(({ currentLocation, nextLocation }) => {
-    const leaves = currentLocation.pathname !== nextLocation.pathname;
-    return (
-      leaves && isDirty && !kept.isKept() && !confirm('Leave without saving? The edits are not kept yet.')
-    );
-  });
+  const [asking, setAsking] = useState<Asking>(null);
+  const close = () => setAsking(null);
+  useLeaving(save.save, kept.isKept);
+  // A conflict is told when it is found; who closes it comes back to it from the head.
+  const isConflict = save.phase === 'conflict';
+  const [wasConflict, setWasConflict] = useState(false);
+  if (isConflict !== wasConflict) {
+    setWasConflict(isConflict);
+    if (isConflict) setAsking('conflict');
+  }
+  const mayRun = me.permissions.includes('operate');
+  const may = { edit: mayEdit, run: mayRun };
+  useEditorOffers(workflow.id, may, { draft: save.isDraft, published: save.version > 0 }, setAsking);
+  const starts = save.isDraft && mayEdit ? 'run-draft' : 'run';
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (!event.ctrlKey && !event.metaKey) return;
@@ -58,35 +67,53 @@ export function Editor({ workflow, me }: { workflow: Workflow; me: Me }) {
         if (mayEdit) void save.save();
       } else if (event.key === 'Enter') {
         event.preventDefault();
-        setStarts(true);
+        setAsking(starts);
       }
     };
     addEventListener('keydown', pressed);
     return () => removeEventListener('keydown', pressed);
-  }, [mayEdit, save]);
+  }, [mayEdit, save, starts]);
   if (!isOpen) return null;
   return (
     <div className="editor">
       <EditorHead
         id={workflow.id}
         save={save}
-        isDirty={isDirty}
         mayEdit={mayEdit}
-        mayRun={me.permissions.includes('operate')}
+        mayRun={mayRun}
         isConnected={isConnected || !isRunning}
         restoredAt={kept.restoredAt}
         onDiscard={kept.discard}
-        onRun={() => setStarts(true)}
+        onDismiss={kept.dismiss}
+        onAsk={setAsking}
       />
       <Builder stored={{ id: workflow.id, version: save.version }} readOnly={!mayEdit} />
       <RunDialog
-        opened={starts}
+        opened={asking === 'run' || asking === 'run-draft'}
         id={workflow.id}
-        save={isDirty && mayEdit ? save.save : null}
-        onClose={() => setStarts(false)}
+        isDraft={asking === 'run-draft'}
+        save={save}
+        onClose={close}
         onStarted={(id) => setParams({ run: id }, { replace: true })}
       />
-      {save.conflict && <Conflict id={workflow.id} save={save} />}
+      {asking === 'publish' && <PublishDialog id={workflow.id} save={save} onClose={close} />}
+      {asking === 'conflict' && isConflict && <Conflict id={workflow.id} save={save} onClose={close} />}
     </div>
   );
+}
+
+/** Who leaves takes nothing along: what is edited is saved first, or kept, or given up by word. */
+function useLeaving(save: () => Promise<boolean>, isKept: () => boolean): void {
+  const isDirty = useSeen((state) => isEdited(state.workflow));
+  const blocker = useBlocker(
+    ({ currentLocation, nextLocation }) => currentLocation.pathname !== nextLocation.pathname && isDirty,
+  );
+  useEffect(() => {
+    if (blocker.state !== 'blocked') return;
+    void save().then((isSaved) => {
+      if (isSaved || isKept() || confirm('Leave without saving? The last edits are lost then.'))
+        blocker.proceed();
+      else blocker.reset();
+    });
+  }, [blocker, save, isKept]);
 }

@@ -1,31 +1,33 @@
 import { Alert, Anchor, Button, Group, Title, Tooltip } from '@mantine/core';
-import { IconDeviceFloppy, IconPlayerPlay } from '@tabler/icons-react';
-import { useEffect, useState } from 'react';
+import { IconPlayerPlay, IconUpload } from '@tabler/icons-react';
 import { Link } from 'react-router';
 import { useSeen } from '../../services/store';
 import { ago } from '../../utils/time';
+import type { Asking } from './Editor';
 import { Checklist } from './Checklist';
 import { EditorMenu } from './EditorMenu';
+import { NotSaved } from './NotSaved';
+import { SaveState } from './SaveState';
 import type { Save } from './save';
 
 interface Props {
   id: string;
   save: Save;
-  isDirty: boolean;
   mayEdit: boolean;
   mayRun: boolean;
   isConnected: boolean;
   restoredAt: number | null;
   onDiscard: () => void;
-  onRun: () => void;
+  onDismiss: () => void;
+  onAsk: (what: Asking) => void;
 }
 
-/** What is edited, whether it is saved, what is wrong with it; save and run. */
+/** What is edited, whether it is saved, what is wrong with it; publish and run. */
 export function EditorHead(props: Props) {
-  const { id, save, isDirty, mayEdit, mayRun, isConnected, restoredAt, onDiscard, onRun } = props;
+  const { id, save, mayEdit, mayRun, isConnected, restoredAt, onDiscard, onDismiss, onAsk } = props;
   const name = useSeen((state) => state.workflow.document.name);
-  useMinutes();
-  const saved = `version ${save.version}, saved ${ago(save.savedAt)}`;
+  // A draft is an editor's to run; who may not sees the version only.
+  const runsDraft = mayRun && mayEdit && save.isDraft;
   return (
     <>
       <header className="editor-head">
@@ -37,61 +39,64 @@ export function EditorHead(props: Props) {
           <Title order={1} lineClamp={1}>
             {name}
           </Title>
-          <span className="editor-saved" data-dirty={isDirty}>
-            {isDirty ? `edited since version ${save.version}` : saved}
-          </span>
+          <SaveState save={save} />
           {!isConnected && <span className="editor-offline">connecting again…</span>}
         </Group>
         <Group gap="xs" wrap="nowrap">
           <Checklist />
           {mayEdit && (
-            <Tooltip label="Ctrl+S">
+            <Button
+              size="xs"
+              variant="default"
+              leftSection={<IconUpload size={16} aria-hidden />}
+              disabled={!save.isDraft}
+              onClick={() => onAsk('publish')}
+            >
+              Publish
+            </Button>
+          )}
+          {runsDraft && (
+            <Tooltip label="Ctrl+Enter">
               <Button
                 size="xs"
-                variant="default"
-                leftSection={<IconDeviceFloppy size={16} aria-hidden />}
-                loading={save.isSaving}
-                disabled={!isDirty}
-                onClick={() => void save.save()}
+                leftSection={<IconPlayerPlay size={16} aria-hidden />}
+                onClick={() => onAsk('run-draft')}
               >
-                Save
+                Run draft
               </Button>
             </Tooltip>
           )}
-          {mayRun && (
-            <Tooltip label="Ctrl+Enter">
-              <Button size="xs" leftSection={<IconPlayerPlay size={16} aria-hidden />} onClick={onRun}>
+          {mayRun && save.version > 0 && (
+            <Tooltip label={runsDraft ? `Runs version ${save.version}, as it is published` : 'Ctrl+Enter'}>
+              <Button
+                size="xs"
+                variant={runsDraft ? 'default' : 'filled'}
+                leftSection={<IconPlayerPlay size={16} aria-hidden />}
+                onClick={() => onAsk('run')}
+              >
                 Run
               </Button>
             </Tooltip>
           )}
-          <EditorMenu id={id} mayEdit={mayEdit} />
+          <EditorMenu id={id} save={save} mayEdit={mayEdit} />
         </Group>
       </header>
-      {restoredAt !== null && isDirty && (
+      {restoredAt !== null && (
         <Alert className="editor-note" color="indigo" variant="outline" p="xs">
           <Group justify="space-between">
             <span>Edits of {ago(restoredAt)}, which were not saved, are here again.</span>
-            <Button size="compact-xs" variant="default" onClick={onDiscard}>
-              Take them back
-            </Button>
+            <Group gap="xs">
+              <Button size="compact-xs" variant="default" onClick={onDiscard}>
+                Take them back
+              </Button>
+              <Button size="compact-xs" variant="default" onClick={onDismiss}>
+                Keep them
+              </Button>
+            </Group>
           </Group>
         </Alert>
       )}
-      {save.error && !save.conflict && (
-        <Alert className="editor-note" color="red" variant="outline" p="xs" title="It could not be saved">
-          {save.error}
-        </Alert>
-      )}
+      <NotSaved save={save} onConflict={() => onAsk('conflict')} />
     </>
   );
-}
-
-/** Draws again twice a minute, so that “3 min ago” stays true. */
-function useMinutes() {
-  const [, set] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => set((n) => n + 1), 30_000);
-    return () => clearInterval(timer);
-  }, []);
 }

@@ -22,7 +22,11 @@ export function EmptyCanvas({ onSettings }: { onSettings: () => void }) {
                 {TEMPLATES.map((template) => (
                   <Menu.Item
                     key={template.name}
-                    onClick={() => void template.document().then((document) => act(restored(document)))}
+                    onClick={() =>
+                      void Promise.all([template.document(), template.text()]).then(([document, text]) =>
+                        act(restored(document, text)),
+                      )
+                    }
                   >
                     {template.title}
                   </Menu.Item>

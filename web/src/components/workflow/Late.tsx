@@ -23,8 +23,7 @@ export function Late({ value, onSettle, children }: Props) {
       setTyped(null);
     }, PAUSE_MS);
     return () => clearTimeout(timer);
-    // The newest `onSettle` is that of the same node.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the newest `onSettle` is that of the same node
   }, [typed]);
   // What was typed last is not lost when the field goes away.
   useEffect(

@@ -5,6 +5,7 @@ import { stepPath } from '../../model/scope';
 import { useListNodeKindsQuery } from '../../services/api';
 import { setType } from '../../services/state';
 import { useAct } from '../../services/store';
+import { RenameNode } from './RenameNode';
 
 /** What a node is, and what it is called where others read it. */
 export function NodeAbout({ node, readOnly }: { node: DefNode; readOnly: boolean }) {
@@ -20,9 +21,13 @@ export function NodeAbout({ node, readOnly }: { node: DefNode; readOnly: boolean
         </Text>
         <Code>{`{{ ${stepPath(node.id)}.output }}`}</Code>
       </div>
-      <Text size="sm">
-        Id <Code>{node.id}</Code>
-      </Text>
+      {readOnly ? (
+        <Text size="sm">
+          Id <Code>{node.id}</Code>
+        </Text>
+      ) : (
+        <RenameNode id={node.id} />
+      )}
       {!readOnly && (
         <Select
           label="Kind"

@@ -1,7 +1,7 @@
-import { Loader, Stack, TextInput } from '@mantine/core';
+import { Loader, Stack, Switch, TextInput } from '@mantine/core';
 import { lazy, Suspense } from 'react';
 import type { DefNode } from '../../model/document';
-import { updateNode } from '../../services/state';
+import { setDisabled, updateNode } from '../../services/state';
 import { useAct } from '../../services/store';
 import { Late } from './Late';
 
@@ -30,6 +30,13 @@ export function NodeSettings({ node, readOnly }: { node: DefNode; readOnly: bool
           />
         )}
       </Late>
+      <Switch
+        label="Left out of runs"
+        description="It does nothing, and its edges go on"
+        disabled={readOnly}
+        checked={node.disabled === true}
+        onChange={(event) => act(setDisabled({ id: node.id, is: event.currentTarget.checked }))}
+      />
       <Suspense fallback={<Loader size="sm" aria-label="The form is loading" />}>
         <ConfigForm key={`${node.id} ${node.type}`} node={node} readOnly={readOnly} />
       </Suspense>

@@ -1,26 +1,37 @@
-import { Button, ScrollArea, Text } from '@mantine/core';
+import { Button, CloseButton, ScrollArea, Text } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { bodyOf, labelOf, nodesOf, type Graph } from '../../model/document';
 import { kindOf } from '../../model/kinds';
 import { END, START } from '../../model/graph';
+import { NOTE, notesOf } from '../../model/notes';
 import { select } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { OutlineItem } from './OutlineItem';
 
+interface Props {
+  readOnly: boolean;
+  onAdd: () => void;
+  /** Given where it stands over the drawing. */
+  onClose?: () => void;
+}
+
 /** The same graph as a list, for the keyboard and for who does not see the drawing. */
-export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => void }) {
+export function Outline({ readOnly, onAdd, onClose }: Props) {
   const act = useAct();
   const document = useSeen((state) => state.workflow.document);
   const selected = useSeen((state) => state.workflow.selectedNode);
   const end = (id: string, label: string) => (
-    <li>
+    <li key={id}>
       <button
         type="button"
         className="outline-item"
         aria-current={selected === id}
-        onClick={() => act(select(id))}
+        onClick={() => {
+          act(select(id));
+          onClose?.();
+        }}
       >
-        {label}
+        <span className="outline-label">{label}</span>
       </button>
     </li>
   );
@@ -40,19 +51,21 @@ export function Outline({ readOnly, onAdd }: { readOnly: boolean; onAdd: () => v
             Add…
           </Button>
         )}
+        {onClose && <CloseButton size="sm" aria-label="Close the outline" onClick={onClose} />}
       </div>
       <ScrollArea className="outline-list" type="auto">
         <ul>
           {end(START, 'Start: input and settings')}
-          {items(document, readOnly)}
+          {items(document, readOnly, onClose)}
           {end(END, 'End: output')}
+          {notesOf(document).map((note) => end(NOTE + note.id, `Note: ${note.text || 'empty'}`))}
         </ul>
       </ScrollArea>
     </section>
   );
 }
 
-function items(graph: Graph, readOnly: boolean) {
+function items(graph: Graph, readOnly: boolean, onChosen?: () => void) {
   return nodesOf(graph).map((node) => {
     const body = bodyOf(node);
     return (
@@ -63,8 +76,9 @@ function items(graph: Graph, readOnly: boolean) {
           kind={kindOf(node.type).label}
           type={node.type}
           readOnly={readOnly}
+          onChosen={onChosen}
         />
-        {body && <ul>{items(body, readOnly)}</ul>}
+        {body && <ul>{items(body, readOnly, onChosen)}</ul>}
       </li>
     );
   });

@@ -5,7 +5,7 @@ import { branchOf, edgesOf, find, labelOf, nodesOf } from '../../model/document'
 import { copyOf, refusal } from '../../model/edits';
 import { edgeIds } from '../../model/graph';
 import { outputsOf } from '../../model/kinds';
-import { addNode, moved, pasted, remove, select, updateEdge } from '../../services/state';
+import { addNode, moved, pasted, remove, select, setDisabled, updateEdge } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { Status } from '../common/Status';
 import { KindIcon } from './KindIcon';
@@ -16,19 +16,22 @@ interface Props {
   kind: string;
   type: string;
   readOnly: boolean;
+  onChosen?: () => void;
 }
 
 /** A node in the outline, with everything that can be done with it by pointing at the drawing. */
-export function OutlineItem({ id, label, kind, type, readOnly }: Props) {
+export function OutlineItem({ id, label, kind, type, readOnly, onChosen }: Props) {
   const act = useAct();
   const flow = useReactFlow();
   const isSelected = useSeen((state) => state.workflow.selectedNode === id);
   const status = useSeen((state) => state.workflow.overlay?.nodes[id]?.status);
+  const isOut = useSeen((state) => find(state.workflow.document, id)?.node.disabled === true);
   const problems = useSeen(
     (state) => state.workflow.problems.filter((problem) => problem.node === id).length,
   );
   const show = () => {
     act(select(id));
+    onChosen?.();
     void flow.fitView({ nodes: [{ id }], maxZoom: 1, minZoom: 0.5, padding: 1 });
   };
   return (
@@ -37,6 +40,7 @@ export function OutlineItem({ id, label, kind, type, readOnly }: Props) {
         <KindIcon type={type} size={16} />
         <span className="outline-label">{label}</span>
         <span className="visually-hidden">, {kind}</span>
+        {isOut && <span className="outline-out">left out</span>}
         {status && <Status of={status} short />}
         {problems > 0 && (
           <span className="outline-problems">{problems === 1 ? '1 problem' : `${problems} problems`}</span>
@@ -75,6 +79,9 @@ function Actions({ id, label }: { id: string; label: string }) {
       <Menu.Dropdown mah={420} style={{ overflowY: 'auto' }}>
         <Menu.Item onClick={() => act(addNode({ after: id }))}>Add a node behind it</Menu.Item>
         <Menu.Item onClick={() => act(pasted(copyOf(document, [id])))}>Duplicate</Menu.Item>
+        <Menu.Item onClick={() => act(setDisabled({ id, is: node.disabled !== true }))}>
+          {node.disabled === true ? 'Take into runs again' : 'Leave out of runs'}
+        </Menu.Item>
         {found.container === null && (
           <>
             <Menu.Item onClick={() => by(0, -64)}>Move up</Menu.Item>

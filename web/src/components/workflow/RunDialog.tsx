@@ -1,37 +1,45 @@
 import { Alert, Button, Group, Loader, Modal, Stack, Text } from '@mantine/core';
 import { lazy, Suspense, useState } from 'react';
 import { useSeen } from '../../services/store';
-import { sentenceOf, useStartWorkflowMutation, isFailure } from '../../services/api';
+import { sentenceOf, useGetVersionQuery, useStartWorkflowMutation, isFailure } from '../../services/api';
+import type { Save } from './save';
 
 const InputForm = lazy(async () => ({ default: (await import('../form/InputForm')).InputForm }));
 
 interface Props {
   opened: boolean;
   id: string;
-  /** Saves first, where something is not saved. */
-  save: (() => Promise<boolean>) | null;
+  /** The draft is run, which is saved first; else the latest version. */
+  isDraft: boolean;
+  save: Save;
   onClose: () => void;
   onStarted: (run: string) => void;
 }
 
 /** Starts a run: its input by the workflow's own schema, as it was the last time. */
-export function RunDialog({ opened, id, save, onClose, onStarted }: Props) {
-  const schema = useSeen((state) => state.workflow.document.input);
-  const problems = useSeen((state) => state.workflow.problems.length);
+export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Props) {
+  const drawn = useSeen((state) => state.workflow.document.input);
+  // The version may take another input than the draft that is drawn.
+  const isOther = opened && !isDraft && save.isDraft;
+  const version = useGetVersionQuery({ id, n: save.version }, { skip: !isOther });
+  const published = (version.data?.definition as { input?: unknown } | null | undefined)?.input;
+  const schema = isOther ? published : drawn;
+  const found = useSeen((state) => state.workflow.problems.length);
+  const problems = isOther ? 0 : found;
   const [input, setInput] = useState<unknown>(() => remembered(id));
   const [start, { isLoading, error, reset }] = useStartWorkflowMutation();
   const [isSaving, setSaving] = useState(false);
   const run = async () => {
-    if (save) {
+    if (isDraft) {
       setSaving(true);
-      const isSaved = await save();
+      const isSaved = await save.save();
       setSaving(false);
       if (!isSaved) return onClose();
     }
     const { data } = await start({
       id,
       'Idempotency-Key': crypto.randomUUID(),
-      start: { input: input ?? {} },
+      start: { input: input ?? {}, ...(isDraft ? { draft: true } : {}) },
     });
     if (!data) return;
     sessionStorage.setItem(nameOf(id), JSON.stringify(input ?? null));
@@ -45,7 +53,7 @@ export function RunDialog({ opened, id, save, onClose, onStarted }: Props) {
         reset();
         onClose();
       }}
-      title="Run this workflow"
+      title={isDraft ? 'Run the draft' : `Run version ${save.version}`}
       size="lg"
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
@@ -56,7 +64,7 @@ export function RunDialog({ opened, id, save, onClose, onStarted }: Props) {
           </Alert>
         )}
         <Suspense fallback={<Loader size="sm" aria-label="The form is loading" />}>
-          <InputForm schema={schema} value={input} onChange={setInput} />
+          <InputForm key={String(isOther)} schema={schema} value={input} onChange={setInput} />
         </Suspense>
         {error && (
           <Alert color="red" variant="outline" title="It was not started">
@@ -73,8 +81,12 @@ export function RunDialog({ opened, id, save, onClose, onStarted }: Props) {
           <Button variant="default" onClick={onClose}>
             Not now
           </Button>
-          <Button loading={isLoading || isSaving} disabled={problems > 0} onClick={() => void run()}>
-            {save ? 'Save and start' : 'Start the run'}
+          <Button
+            loading={isLoading || isSaving}
+            disabled={problems > 0 || version.isFetching}
+            onClick={() => void run()}
+          >
+            Start the run
           </Button>
         </Group>
       </Stack>

@@ -19,7 +19,13 @@ export const StepNode = memo(function StepNode({ id, data }: NodeProps) {
   const isBody = node !== null && bodyOf(node) !== undefined;
   const words = status === 'running' && said ? said.slice(-90) : null;
   return (
-    <div className="node" data-testid={id} data-family={kindOf(type).family} data-status={status}>
+    <div
+      className="node"
+      data-testid={id}
+      data-family={kindOf(type).family}
+      data-status={status}
+      data-disabled={node?.disabled === true}
+    >
       <span className="node-sign">
         <KindIcon type={type} size={20} />
       </span>
@@ -34,6 +40,7 @@ export const StepNode = memo(function StepNode({ id, data }: NodeProps) {
           open, {holds(node)}
         </button>
       )}
+      {node?.disabled === true && <span className="node-out">left out</span>}
       <NodeState id={id} />
       <ProblemMark id={id} />
       <Handles outputs={outputs} />

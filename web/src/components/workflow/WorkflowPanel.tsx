@@ -1,7 +1,7 @@
-import { NumberInput, Stack, Tabs, Textarea, TextInput, Title } from '@mantine/core';
+import { CloseButton, NumberInput, Stack, Tabs, Textarea, TextInput, Title } from '@mantine/core';
 import { trimmed } from '../../model/forms';
 import type { Config } from '../../model/document';
-import { updateWorkflow } from '../../services/state';
+import { select, updateWorkflow } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { JsonText } from '../form/JsonText';
 import type { Stored } from './Builder';
@@ -13,10 +13,11 @@ interface Props {
   part: 'input' | 'output';
   readOnly: boolean;
   stored?: Stored;
+  isDrawer: boolean;
 }
 
 /** What a workflow is as a whole: what it is called, takes and gives, and what bounds it. */
-export function WorkflowPanel({ part, readOnly, stored }: Props) {
+export function WorkflowPanel({ part, readOnly, stored, isDrawer }: Props) {
   const act = useAct();
   const document = useSeen((state) => state.workflow.document);
   const settings: Config = document.settings ?? {};
@@ -24,6 +25,7 @@ export function WorkflowPanel({ part, readOnly, stored }: Props) {
     <Tabs key={part} defaultValue={part} keepMounted={false}>
       <div className="panel-head">
         <Title order={2}>Workflow</Title>
+        {isDrawer && <CloseButton ml="auto" aria-label="Close the panel" onClick={() => act(select(null))} />}
       </div>
       <Tabs.List>
         <Tabs.Tab value="input">Input</Tabs.Tab>

@@ -1,56 +1,67 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useStore } from 'react-redux';
-import { definitionOf, type Definition } from '../../model/document';
+import { definitionOf } from '../../model/document';
 import { equal } from '../../model/diff';
 import { parse } from '../../model/lossless';
 import { forget, keep, kept, keptKey } from '../../services/kept';
-import type { Save } from './save';
 import type { Me } from '../../services/schema';
-import { restored, saved } from '../../services/state';
+import { isEdited, restored, type WorkflowState } from '../../services/state';
 import { useAct, useSeen, type State } from '../../services/store';
+import type { Save } from './save';
 
-const PAUSE_MS = 1000;
+/** Sooner than they are saved: what is typed last is here, too, when the tab is closed. */
+const PAUSE_MS = 250;
 
 /** Keeps edits in this browser until the server has them, and takes them up when the workflow is opened again. */
 export function useKept(id: string, me: Me, save: Save, is: boolean) {
   const act = useAct();
-  const { version, settle } = save;
+  const { etag, version, stands } = save;
   const store = useStore<State>();
   const document = useSeen((state) => state.workflow.document);
-  const server = useSeen((state) => state.workflow.saved);
-  const [restoredAt, setRestoredAt] = useState<number | null>(null);
+  const source = useSeen((state) => state.workflow.source);
+  const isDirty = useSeen((state) => isEdited(state.workflow));
+  // What was found, and what stood there before it was taken up.
+  const [found, setFound] = useState<{ at: number; before: WorkflowState } | null>(null);
   const [isLooked, setLooked] = useState(false);
   const done = useRef(document);
   const key = keptKey(me.project, me.subject, id);
+  const latest = useRef(version);
+  useEffect(() => {
+    latest.current = version;
+  });
   useEffect(() => {
     if (!is) return;
-    void kept(key, parse).then((found) => {
+    void kept(key, parse).then((edits) => {
       setLooked(true);
-      if (!found || equal(found.document, store.getState().workflow.document)) return;
-      act(restored(definitionOf(found.document)));
-      // They are edits of the version that they began from: saving over a later one is asked about.
-      settle(found.base);
-      setRestoredAt(found.at);
+      const before = store.getState().workflow;
+      const isSame = (text: string | null) => text === (before.source?.text ?? null);
+      if (!edits || (equal(edits.document, before.document) && isSame(edits.text))) return;
+      act(restored(definitionOf(edits.document), edits.text));
+      // They were made on what there was then: if that has changed since, the server says so.
+      stands(edits.base, latest.current);
+      setFound({ at: edits.at, before });
     });
-  }, [act, is, key, settle, store]);
+  }, [act, is, key, stands, store]);
   useEffect(() => {
     if (!is || !isLooked) return;
-    if (document === server) {
+    if (!isDirty) {
       void forget(key);
       return;
     }
     const timer = setTimeout(() => {
-      void keep(key, { document, base: version, at: Date.now() }).then(() => {
+      const edit = { document, text: source?.text ?? null, base: etag, at: Date.now() };
+      void keep(key, edit).then(() => {
         done.current = document;
       });
     }, PAUSE_MS);
     return () => clearTimeout(timer);
-  }, [document, is, isLooked, key, server, version]);
+  }, [document, source, is, isLooked, key, isDirty, etag]);
+  /** Takes the edits that were found back; they can be had again by undo. */
   const discard = useCallback(() => {
-    const now: Definition = store.getState().workflow.saved;
-    act(restored(now));
-    act(saved(now));
-  }, [act, store]);
+    if (found) act(restored(found.before.document, found.before.source?.text ?? null));
+    setFound(null);
+  }, [act, found]);
+  const dismiss = useCallback(() => setFound(null), []);
   const isKept = useCallback(() => done.current === store.getState().workflow.document, [store]);
-  return { restoredAt: document === server ? null : restoredAt, discard, isKept };
+  return { restoredAt: found?.at ?? null, discard, dismiss, isKept };
 }

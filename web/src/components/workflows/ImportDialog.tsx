@@ -1,12 +1,12 @@
 import { Alert, Button, FileInput, Group, Modal, Stack, Textarea } from '@mantine/core';
 import { useState } from 'react';
-import { isFailure, sentenceOf } from '../../services/api';
+import { isFailure, sentenceOf, type Written } from '../../services/api';
 
 interface Props {
   opened: boolean;
   error: unknown;
   onClose: () => void;
-  onImport: (text: string, type: string) => Promise<boolean>;
+  onImport: (text: string, type: Written['type']) => Promise<boolean>;
 }
 
 /** Takes a definition from a file or from the clipboard, in YAML or JSON. */

@@ -42,7 +42,7 @@ export function WorkflowTable({ workflows, runs }: { workflows: WorkflowLine[]; 
                   </Link>
                 )}
               </Table.Td>
-              <Table.Td>{workflow.version}</Table.Td>
+              <Table.Td>{workflow.version > 0 ? workflow.version : 'draft'}</Table.Td>
               <Table.Td title={instant(workflow.updated_at)}>{ago(workflow.updated_at)}</Table.Td>
             </Table.Tr>
           );

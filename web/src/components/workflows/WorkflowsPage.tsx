@@ -3,7 +3,12 @@ import { IconFileImport, IconPlus, IconSearch, IconSitemap } from '@tabler/icons
 import { useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 import { write } from '../../model/lossless';
-import { useListRunsQuery, useListWorkflowsQuery, useSaveDefinitionMutation } from '../../services/api';
+import {
+  useCreateDraftMutation,
+  useListRunsQuery,
+  useListWorkflowsQuery,
+  type Written,
+} from '../../services/api';
 import { useMay } from '../../utils/may';
 import { Failed } from '../common/Failed';
 import { PageHead } from '../common/PageHead';
@@ -20,9 +25,9 @@ export function WorkflowsPage() {
   const search = params.get('search') ?? '';
   const workflows = useListWorkflowsQuery({ limit: 1000 }, { refetchOnMountOrArgChange: true });
   const runs = useListRunsQuery({ limit: 500 }, { refetchOnMountOrArgChange: true });
-  const [save, saving] = useSaveDefinitionMutation();
+  const [save, saving] = useCreateDraftMutation();
   const [imports, setImports] = useState(false);
-  const make = async (text: string, type: string) => {
+  const make = async (text: string, type: Written['type']) => {
     const { data } = await save({ text, type });
     if (data) await navigate(`/workflows/${data.id}`);
     return data !== undefined;
