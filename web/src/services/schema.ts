@@ -1724,6 +1724,14 @@ export type Usage = {
   /** A provider did not say how many tokens it used: some of them are a guess. */
   estimated?: boolean;
 };
+export type Trial = {
+  /** The node behind which it ends. */
+  until?: string | null;
+  /** The one node that runs. */
+  only?: string | null;
+  /** The nodes whose outputs were given. */
+  pinned?: string[];
+};
 export type Run = {
   id: string;
   /** The stored workflow it was started from; null where the definition came along. */
@@ -1742,6 +1750,8 @@ export type Run = {
   /** Of the current generation. */
   started_at: string | null;
   ended_at: string | null;
+  /** How it is tried: of a run that is not what its definition alone says. */
+  trial?: Trial | null;
   /** The id again, as a start answers it; not in lists. */
   run_id?: string | null;
   /** Of its last event, where the run itself was asked. */
@@ -1760,11 +1770,29 @@ export type UnreadableRun = {
   unreadable: boolean;
 };
 export type RunItem = Run | UnreadableRun;
+export type Pin = {
+  /** Any JSON; either this or `run`. */
+  value?: any;
+  /** The run whose output it is: its name, or the whole id. */
+  run?: string | null;
+  /** The latest in which the node completed, unless it is given. */
+  generation?: number | null;
+  /** Of a node in a body: `"2"`, or `"2.0"` in a body within a body. */
+  iteration?: string | null;
+};
 export type Start = {
   /** Any JSON that fits the workflow's schema; `{}` unless it is given. */
   input?: any;
   /** The draft is run instead of the latest version, as version 0; this takes the role of an editor. */
   draft?: boolean;
+  /** As in `POST /runs`, of a draft: what is published is not tried. */
+  pins?: {
+    [key: string]: Pin;
+  };
+  /** As `pins`. */
+  until?: string | null;
+  /** As `pins`. */
+  only?: string | null;
 };
 export type PageOfRunItem = {
   items: RunItem[];
@@ -1777,6 +1805,14 @@ export type StartInline = {
   definition: any;
   /** Any JSON that fits the definition's schema; `{}` unless it is given. */
   input?: any;
+  /** Outputs that are given, by the ids of their nodes: such a node completes at once. */
+  pins?: {
+    [key: string]: Pin;
+  };
+  /** The run ends behind this node, and nothing runs that does not lead to it. */
+  until?: string | null;
+  /** Nothing runs but this node, and what has its output given. */
+  only?: string | null;
 };
 export type StepStatus =
   | ("running" | "completed" | "failed" | "skipped" | "cancelled")
@@ -1810,6 +1846,8 @@ export type Step = {
   status: StepStatus;
   /** It was skipped, and what follows it went on. */
   disabled?: boolean;
+  /** Its output was given when the run was started. */
+  pinned?: boolean;
   input: any | null;
   /** Of what a person is asked: an approval, or whether an `unknown` step was performed. */
   args_hash?: string | null;
@@ -1856,6 +1894,8 @@ export type NodeOverlay = {
   status: StepStatus;
   /** The definition leaves it out. */
   disabled?: boolean;
+  /** Its output was given when the run was started. */
+  pinned?: boolean;
   /** The last one; of several steps the highest. */
   attempt: number;
   /** Of a node in a body: how many of its steps have which status. */

@@ -30,12 +30,12 @@ impl Decision<'_> {
     }
 
     /// Returns whether a node of the part may start. What is pinned starts at once where only a part runs: what leads to it
-    /// may not run at all.
+    /// may not run at all, and what lies behind it may use the output of another pinned node before it.
     pub(super) fn ready_in(&self, part: &Part, ix: NodeIx, path: &str, passed: &BTreeSet<NodeIx>) -> Ready {
         match part {
             Part::Whole => self.ready(ix, path, passed),
-            Part::Until(nodes) if !nodes.contains(&ix) => Ready::Skip,
             Part::Until(_) if self.is_pinned(ix) => Ready::Start,
+            Part::Until(nodes) if !nodes.contains(&ix) => Ready::Skip,
             Part::Until(_) => self.ready(ix, path, passed),
             Part::Only(only) if ix == *only || self.is_pinned(ix) => Ready::Start,
             Part::Only(_) => Ready::Skip,

@@ -71,6 +71,10 @@ fn until_ends_the_run_behind_a_node_and_runs_only_what_leads_to_it() {
     // What leads to what is pinned does not run.
     let w = tried(forked(), json!({"if": true}), Some("yes"), None);
     assert_eq!((w.step("a"), w.error()), (&StepState::Skipped, "template_error".to_owned()));
+    // What is pinned before another pinned node is there, too.
+    let w = tried(forked(), json!({"a": "A", "if": true}), Some("yes"), None);
+    assert_eq!(w.pending(), ["agent yes#1"]);
+    assert!(matches!(w.step("a"), StepState::Completed { .. }));
     let w = tried(forked(), json!({"a": "B"}), Some("yes"), None);
     assert_eq!((w.step("yes"), w.output()), (&StepState::Skipped, Value::Null));
 }
