@@ -49,8 +49,9 @@ pub struct GivenOutput {
     /// `null` is an output, too.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
+    /// As the caller calls it: its name, or the whole id.
+    #[serde(rename = "run", skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
     /// The latest in which the step completed, unless it is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,

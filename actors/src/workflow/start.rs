@@ -97,7 +97,7 @@ impl Workflows {
         let mut settings = RunSettings { dispatch, retention: 0, max_tokens, otherwise: None };
         let own = plan.definition.settings.retention.unwrap_or_default();
         settings.retain(own.or(self.services.settings.retention));
-        let trial = self.trial(run, body, &plan).await?;
+        let trial = self.trial(run, body, &plan).await?.map(Box::new);
         let start = Input::Start {
             op,
             workflow_id: body.workflow_id.clone(),

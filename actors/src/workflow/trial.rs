@@ -57,8 +57,8 @@ impl Workflows {
         for (node, given) in &body.pins {
             match given {
                 GivenOutput { value: Some(value), .. } => drop(outputs.insert(node.clone(), value.clone())),
-                GivenOutput { run: source, generation, iteration, .. } => {
-                    let named = source.as_deref().and_then(|name| RunId::called(run.project(), name));
+                GivenOutput { called, generation, iteration, .. } => {
+                    let named = called.as_deref().and_then(|name| RunId::called(run.project(), name));
                     let Some(source) = named else {
                         problems.push(Problem::new(
                             format!("pins.{node}.run"),
@@ -152,7 +152,8 @@ fn mistakes(body: &Start, plan: &Plan) -> Vec<Problem> {
         Problem::new(path, "unknown_node", format!("there is no node `{node}`")).in_node(node)
     };
     if body.workflow_id.is_some() && !body.draft {
-        let message = "a published version runs as it is: a draft can be tried, and a definition that comes along";
+        let message =
+            "a published version runs as it is: a draft can be tried, and a definition that comes along";
         let given =
             [("pins", !body.pins.is_empty()), ("until", body.until.is_some()), ("only", body.only.is_some())];
         let given = given.into_iter().filter(|(_, is)| *is);
@@ -162,7 +163,7 @@ fn mistakes(body: &Start, plan: &Plan) -> Vec<Problem> {
         if !plan.by_id.contains_key(node) {
             problems.push(unknown(format!("pins.{node}"), node));
         }
-        if given.value.is_some() == given.run.is_some() {
+        if given.value.is_some() == given.called.is_some() {
             let message = "either `value` or `run` is given";
             problems.push(Problem::new(format!("pins.{node}"), "invalid", message).in_node(node));
         }

@@ -70,8 +70,8 @@ pub struct Pin {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// The run whose output it is: its name, or the whole id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
+    #[serde(rename = "run", skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
     /// The latest in which the node completed, unless it is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
@@ -121,12 +121,7 @@ fn trial_mistakes(body: &Map<String, Value>) -> Vec<Problem> {
 }
 
 /// Puts how a run is tried into the body of its start.
-fn put_trial(
-    start: &mut Value,
-    pins: &BTreeMap<String, Pin>,
-    until: Option<String>,
-    only: Option<String>,
-) {
+fn put_trial(start: &mut Value, pins: &BTreeMap<String, Pin>, until: Option<String>, only: Option<String>) {
     if !pins.is_empty() {
         start["pins"] = json!(pins);
     }

@@ -132,7 +132,7 @@ impl Run {
                 body: op.body,
             });
             if let Some(trial) = trial {
-                d.put(What::RunTried { trial: trial.clone() });
+                d.put(What::RunTried { trial: (**trial).clone() });
             }
             d.advance()?;
             return Ok(d.events);

@@ -23,7 +23,7 @@ pub enum Input {
         input: Datum,
         settings: RunSettings,
         /// How it is tried, if it is.
-        trial: Option<Trial>,
+        trial: Option<Box<Trial>>,
     },
     /// What became of an attempt, known to this process: it made the call, or asked a worker outside.
     Answer {

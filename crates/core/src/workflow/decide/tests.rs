@@ -60,7 +60,7 @@ impl World {
             plan: Datum::inline(definition),
             input: Datum::inline(input),
             settings,
-            trial,
+            trial: trial.map(Box::new),
         });
         world
     }
