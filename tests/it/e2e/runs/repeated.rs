@@ -176,14 +176,17 @@ async fn every_route_that_changes_something_does_it_once(w: World) {
                 "post /runs/cancel" | "post /runs/rerun" => {
                     let operation = short.rsplit('/').next().unwrap_or_default();
                     let run = ready(&w, operation).await;
-                    let body = json!({"ids": [run]});
+                    let body = match operation {
+                        "rerun" => json!({"ids": [run], "from": "ok"}),
+                        _ => json!({"ids": [run]}),
+                    };
                     let first = send(&w, method, short, "k", &body).await;
                     let again = send(&w, method, short, "k", &body).await;
                     assert_eq!((first.status, again.status), (200, 200), "{what}: {:#}", again.body);
                     assert_eq!((first.replayed, again.replayed), (false, true), "{what}: {:#}", again.body);
                     assert_eq!(again.body["items"][0]["id"], json!(run), "{what}");
                     if operation == "rerun" {
-                        let other = json!({"ids": [run], "input": {"n": 2}});
+                        let other = json!({"ids": [run], "from": "ok", "input": 1});
                         let other = send(&w, method, short, "k", &other).await.body;
                         assert_eq!(other["items"][0]["error"]["code"], "idempotency_key_reused", "{other:#}");
                     }
