@@ -7,8 +7,9 @@ use crate::{
     document::{self, Document, HeadPart, Snapshot, Version, form::MAGIC},
 };
 use callboard_catalog::{Append, Entry, RunProjection};
-use callboard_core::{Hash, Timestamp};
+use callboard_core::{Hash, Timestamp, agent::run::Phase};
 use serde::Serialize;
+use std::time::Duration;
 
 /// Written by a later release in version 2: with fields that this one does not know.
 #[derive(Serialize)]
@@ -223,6 +224,21 @@ struct FutureAgent<'a> {
     target: Option<()>,
 }
 
+/// Returns an agent's document once its task's end is in it: an agent answers before that is saved.
+async fn done(world: &World, key: &str) -> Vec<u8> {
+    let saved = async {
+        loop {
+            let stored = world.stored(key).await;
+            let read: Option<AgentDocument> = document::versioned(&stored).ok();
+            if read.is_some_and(|read| matches!(read.run.phase, Phase::Done { .. })) {
+                return stored;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), saved).await.expect("the end is saved")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agents_document_is_read_in_both_versions_and_left_alone_if_it_is_newer() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -230,7 +246,7 @@ async fn an_agents_document_is_read_in_both_versions_and_left_alone_if_it_is_new
     let ask = json!({"agent": "a", "prompt": "p"});
     let world = World::start(folder.path(), named(true)).await;
     assert_eq!(world.invoke(AGENT, "alone", "execute", ask.clone()).await["status"], "completed");
-    let stored = world.stored(key).await;
+    let stored = done(&world, key).await;
     world.stop().await;
     assert!(stored.starts_with(&MAGIC));
     let read: AgentDocument = document::versioned(&stored).expect("a document");
@@ -241,7 +257,7 @@ async fn an_agents_document_is_read_in_both_versions_and_left_alone_if_it_is_new
     assert_eq!(world.invoke(AGENT, "alone", "status", json!({})).await["status"], "completed");
     // The next task's document is of the version that was read.
     assert_eq!(world.invoke(AGENT, "alone", "execute", ask.clone()).await["status"], "completed");
-    let again: AgentDocument = document::versioned(&world.stored(key).await).expect("a document");
+    let again: AgentDocument = document::versioned(&done(&world, key).await).expect("a document");
     assert_eq!((again.v, again.run.task.map(|task| task.attempt)), (Version::Named, Some(2)));
 
     for newer in [[&MAGIC[..], b"\x03whatever it is"].concat(), b"\x93\x02".to_vec()] {
@@ -254,7 +270,7 @@ async fn an_agents_document_is_read_in_both_versions_and_left_alone_if_it_is_new
     for rubbish in [[&MAGIC[..], b"\x02whatever it is"].concat(), stored[..stored.len() / 2].to_vec()] {
         world.overwrite(key, &rubbish).await;
         assert_eq!(world.invoke(AGENT, "alone", "execute", ask.clone()).await["status"], "completed");
-        let again: AgentDocument = document::versioned(&world.stored(key).await).expect("a document");
+        let again: AgentDocument = document::versioned(&done(&world, key).await).expect("a document");
         assert_eq!((again.v, again.run.task.map(|task| task.attempt)), (Version::Positional, Some(1)));
     }
     world.stop().await;
