@@ -233,7 +233,7 @@ impl Sockets {
 /// Answers what a client sent. Whoever sends more than is answered at once is told so.
 async fn heard(event: &SocketEvent, session: Arc<Session>, socket: SocketRef, body: Value, mut asked: Asked) {
     let refusal = match (session.may(event.asks), session.limits.request()) {
-        (false, _) => Refusal::new(Kind::TooMany, "forbidden", "the credential does not suffice"),
+        (false, _) => Refusal::new(Kind::Forbidden, "forbidden", "the credential does not suffice"),
         (true, Err(error)) => Refusal::unavailable("overloaded", error.detail, 1),
         (true, Ok(_place)) => return (event.answer)(session, socket, body, asked).await,
     };
