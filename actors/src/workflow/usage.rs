@@ -33,7 +33,20 @@ impl Workflows {
             return Ok(());
         }
         let (catalog, to) = (&self.services.catalog, mem.doc.seq);
+        // What was not run again has not been counted, as a rule: if it was, the catalog adds nothing, and is asked.
+        let is_first = mem.run.generation() == 1;
+        if is_first && catalog.count(run, 0, to, self.used(run, mem, 0).await?).await? {
+            return Ok(());
+        }
         let Some(from) = catalog.counted(run).await?.filter(|from| *from < to) else { return Ok(()) };
+        if !catalog.count(run, from, to, self.used(run, mem, from).await?).await? {
+            tracing::debug!(%run, "somebody else has counted what the run used");
+        }
+        Ok(())
+    }
+
+    /// Sums up what was used after a place of the history.
+    async fn used(&self, run: &RunId, mem: &Mem, from: u64) -> Result<Vec<Used>, Error> {
         let workflow = mem.run.created.as_ref().and_then(|created| created.workflow_id.as_ref());
         let plan = mem.run.plan.as_deref();
         let agents = match plan.and_then(|plan| plan.pin.as_ref()) {
@@ -42,9 +55,13 @@ impl Workflows {
             None => None,
         };
         let mut counting = Counting { workflow, plan, agents, sums: BTreeMap::new() };
-        let mut seq = from;
+        if mem.doc.tail_from <= from + 1 {
+            mem.doc.after(from).for_each(|(_, kept)| counting.add(&kept.event));
+            return Ok(counting.used());
+        }
+        let (mut seq, to) = (from, mem.doc.seq);
         while seq < to {
-            let page = catalog.history(run, seq, PAGE).await?;
+            let page = self.services.catalog.history(run, seq, PAGE).await?;
             let Some(last) = page.last() else { break };
             seq = last.seq;
             // What can't be read can't be counted, now or later.
@@ -52,10 +69,7 @@ impl Workflows {
             read.filter_map(|entry| document::decode_event(entry.seq, &entry.event).ok())
                 .for_each(|event| counting.add(&event));
         }
-        if !catalog.count(run, from, to, counting.used()).await? {
-            tracing::debug!(%run, "somebody else has counted what the run used");
-        }
-        Ok(())
+        Ok(counting.used())
     }
 }
 

@@ -99,7 +99,7 @@ impl UsageSpan {
 /// A sum as the statement returns it.
 pub(crate) type Row = (String, String, String, String, i64, i64, i64);
 
-pub(crate) fn used((day, workflow, agent, model, calls, prompt, completion): Row) -> Used {
+pub(crate) fn summed((day, workflow, agent, model, calls, prompt, completion): Row) -> Used {
     let whole = |n: i64| u64::try_from(n).unwrap_or_default();
     let usage = Usage {
         calls: whole(calls),

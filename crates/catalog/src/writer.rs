@@ -1,7 +1,7 @@
 //! The way to the one connection that appends, and what both databases put on it: how much may wait there, and what callers
 //! are told.
 
-use crate::{Append, AppendError, Error};
+use crate::{Append, AppendError, Error, Used};
 use callboard_core::id::RunId;
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -13,8 +13,8 @@ use tracing::{error, warn};
 
 /// Commands in one group.
 pub(crate) const GROUP: usize = 256;
-/// How long runs that are marked as cleaned up wait for company.
-pub(crate) const LINGER: Duration = Duration::from_millis(5);
+/// How long what nobody waits for waits for company. The next append takes it along.
+pub(crate) const LINGER: Duration = Duration::from_millis(40);
 /// Commands that wait; more make their callers wait.
 const QUEUE: usize = 1024;
 /// Memory that waiting appends may hold, in KiB.
@@ -39,12 +39,25 @@ pub(crate) enum Step {
         seq: u64,
         reply: oneshot::Sender<Result<bool, Error>>,
     },
+    Count {
+        count: Count,
+        reply: oneshot::Sender<Result<bool, Error>>,
+    },
+}
+
+/// What a run used between two places of its history. It is added unless the first one is not where it was counted up to.
+pub(crate) struct Count {
+    pub run: RunId,
+    pub from: u64,
+    pub to: u64,
+    pub used: Vec<Used>,
 }
 
 /// What a step came to, told to its caller after the commit.
 pub(crate) enum Outcome {
     Appended(Result<(), AppendError>),
     Cleaned(bool),
+    Counted(bool),
 }
 
 /// Tells every caller what its step came to.
@@ -59,7 +72,9 @@ pub(crate) fn fail(group: impl IntoIterator<Item = Step>, error: &sqlx::Error) {
     for step in group {
         match step {
             Step::Append { reply, .. } => drop(reply.send(Err(AppendError::Unavailable((&*error).into())))),
-            Step::Cleaned { reply, .. } => drop(reply.send(Err(Error::Unavailable((&*error).into())))),
+            Step::Cleaned { reply, .. } | Step::Count { reply, .. } => {
+                drop(reply.send(Err(Error::Unavailable((&*error).into()))));
+            }
         }
     }
 }
@@ -102,6 +117,12 @@ impl<C: From<Step> + Send + 'static> Writer<C> {
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))
     }
 
+    pub async fn count(&self, count: Count) -> Result<bool, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Step::Count { count, reply }.into()).await;
+        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("closed".into())))
+    }
+
     /// Hands a command in; false if nobody takes one any more, and its caller hears no answer.
     pub async fn send(&self, command: C) -> bool {
         let commands = self.commands.lock().clone();
@@ -130,20 +151,25 @@ impl Step {
         match self {
             Step::Append { append, .. } => &append.run,
             Step::Cleaned { run, .. } => run,
+            Step::Count { count, .. } => &count.run,
         }
     }
 
     /// Whether nobody waits for it.
     pub fn may_wait(&self) -> bool {
-        matches!(self, Step::Cleaned { .. })
+        match self {
+            Step::Append { .. } => false,
+            Step::Cleaned { .. } | Step::Count { .. } => true,
+        }
     }
 
     /// A caller that went away does not need the answer.
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {
             (Step::Append { reply, .. }, Outcome::Appended(result)) => drop(reply.send(result)),
-            (Step::Cleaned { reply, .. }, Outcome::Cleaned(marked)) => drop(reply.send(Ok(marked))),
-            (Step::Append { .. } | Step::Cleaned { .. }, _) => {}
+            (Step::Cleaned { reply, .. }, Outcome::Cleaned(done))
+            | (Step::Count { reply, .. }, Outcome::Counted(done)) => drop(reply.send(Ok(done))),
+            (Step::Append { .. } | Step::Cleaned { .. } | Step::Count { .. }, _) => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 use super::{
     append::{self, Batch},
     link::{self, Link, PATIENCE, Role, Tx},
+    meter,
 };
 use crate::writer::{GROUP, LINGER, Outcome, Step, Writer, fail, tell};
 use sqlx::PgConnection;
@@ -138,16 +139,18 @@ fn group(waiting: &mut VecDeque<Step>) -> Vec<Step> {
 /// Writes what continues its history in one statement, and asks about the rest one by one.
 async fn perform(tx: &mut Tx<PgConnection>, group: &[Step]) -> Result<Vec<Outcome>, sqlx::Error> {
     let mut batch = Batch::default();
-    let mut marks = Vec::new();
+    let (mut marks, mut counts) = (Vec::new(), Vec::new());
     for step in group {
         match step {
             Step::Append { append, .. } if append::is_plain(append) => batch.add(append),
             Step::Append { .. } => {}
             Step::Cleaned { run, seq, .. } => marks.push((run, *seq)),
+            Step::Count { count, .. } => counts.push(count),
         }
     }
     let written = batch.write(tx).await?;
     let marked = append::cleaned(tx, &marks).await?;
+    let counted = meter::count(tx, &counts).await?;
     let mut outcomes = Vec::with_capacity(group.len());
     let mut n = 0;
     for step in group {
@@ -159,6 +162,7 @@ async fn perform(tx: &mut Tx<PgConnection>, group: &[Step]) -> Result<Vec<Outcom
                 Outcome::Appended(if is_in { Ok(()) } else { append::ask(tx, append).await? })
             }
             Step::Cleaned { run, .. } => Outcome::Cleaned(marked.contains(run)),
+            Step::Count { count, .. } => Outcome::Counted(counted.contains(&count.run)),
         });
     }
     Ok(outcomes)

@@ -5,6 +5,7 @@ use crate::{
     Append, AppendError, Entry,
     append::{self, End, Place},
     survey, words,
+    writer::Count,
 };
 use callboard_core::{
     Hash,
@@ -34,10 +35,11 @@ const HASHES: &str = "select seq, hash from history where run = $1 and seq betwe
 const VALUE: &str =
     "insert into run_values (run, key, value) values ($1, $2, $3) on conflict (run, key) do nothing";
 
-/// A group's entries, rows and marks: constant texts, so that they stay prepared, and one round trip for all.
+/// A group's entries, rows, counts and marks: constant texts, so that they stay prepared, and one round trip for all.
 ///
 /// `$1` is a list of `[run, seq, created_at, hash, event]`, `$2` of the columns of `runs` as named below, `$3` of
-/// `[project, id, seq]`. The runs marked as cleaned up are returned.
+/// `[project, id, seq]`, `$4` of `[project, id, from, to]`, `$5` of `[project, id, from]` and a sum of `usage_by_day`. The runs that
+/// were counted, and those marked as cleaned up, are returned, and which it was.
 macro_rules! group {
     () => {
         "insert into history (run, seq, created_at, hash, event)
@@ -57,10 +59,23 @@ macro_rules! group {
         purging = excluded.purging, asks = excluded.asks,
         words = iif(excluded.ended_at is null, words, excluded.words)
     where excluded.seq > seq or excluded.seq = seq and not purged;
+    insert into usage_by_day (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens)
+    select
+        p.value ->> 0, p.value ->> 3, p.value ->> 4, p.value ->> 5, p.value ->> 6, p.value ->> 7, p.value ->> 8,
+        p.value ->> 9
+    from json_each($5) as p
+    join runs as r on r.project = p.value ->> 0 and r.id = p.value ->> 1 and r.counted_seq = p.value ->> 2
+    where true
+    on conflict do update set calls = calls + excluded.calls, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+        completion_tokens = completion_tokens + excluded.completion_tokens;
+    update runs set counted_seq = count.value ->> 3
+    from (select value from json_each($4)) as count
+    where project = count.value ->> 0 and id = count.value ->> 1 and counted_seq = count.value ->> 2
+    returning project, id, 1;
     update runs set cleaned_seq = seq, next_check_at = retain_until
     from (select value from json_each($3)) as mark
     where project = mark.value ->> 0 and id = mark.value ->> 1 and seq = mark.value ->> 2
-    returning project, id"
+    returning project, id, 0"
     };
 }
 
@@ -76,6 +91,8 @@ pub(super) struct Batch<'a> {
     values: Vec<(&'a str, &'a str, &'a [u8])>,
     rows: Vec<Row<'a>>,
     marks: Vec<(&'a str, &'a str, u64)>,
+    counts: Vec<(&'a str, &'a str, u64, u64)>,
+    sums: Vec<Sum<'a>>,
     ends: HashMap<&'a RunId, End>,
 }
 
@@ -99,6 +116,16 @@ struct Row<'a>(
     i64,
     String,
 );
+
+/// A part of a count: project, run, from where; then day, workflow, agent, model; then calls and tokens.
+type Sum<'a> = (&'a str, &'a str, u64, &'a str, &'a str, &'a str, &'a str, u64, u64, u64);
+
+/// The runs that were counted, and those that were marked as cleaned up.
+#[derive(Default)]
+pub(super) struct Written {
+    pub counted: HashSet<RunId>,
+    pub marked: HashSet<RunId>,
+}
 
 // === impl Batch ===
 
@@ -131,12 +158,27 @@ impl<'a> Batch<'a> {
         self.marks.push((run.project().as_str(), run.name(), seq));
     }
 
-    /// Writes it all, in a transaction of its own or in the one that is open. Returns the runs marked as cleaned up.
+    /// Adds what a run used; false if something of it is added already, and the one must be seen by the other.
+    pub fn count(&mut self, count: &'a Count) -> bool {
+        let (project, run) = (count.run.project().as_str(), count.run.name());
+        if self.counts.iter().any(|known| (known.0, known.1) == (project, run)) {
+            return false;
+        }
+        self.counts.push((project, run, count.from, count.to));
+        self.sums.extend(count.used.iter().map(|part| {
+            let (names, used) = ((&*part.day, part.workflow(), &*part.agent, &*part.model), &part.usage);
+            let tokens = (used.prompt_tokens, used.completion_tokens);
+            (project, run, count.from, names.0, names.1, names.2, names.3, used.calls, tokens.0, tokens.1)
+        }));
+        true
+    }
+
+    /// Writes it all, in a transaction of its own or in the one that is open.
     pub async fn write(
         &self,
         connection: &mut SqliteConnection,
         whole: bool,
-    ) -> Result<HashSet<RunId>, sqlx::Error> {
+    ) -> Result<Written, sqlx::Error> {
         let (text, inner) = if whole && self.values.is_empty() { (WHOLE, false) } else { (GROUP, whole) };
         if inner {
             sqlx::query(BEGIN).execute(&mut *connection).await?;
@@ -144,13 +186,23 @@ impl<'a> Batch<'a> {
         for (run, key, value) in &self.values {
             sqlx::query(VALUE).bind(*run).bind(*key).bind(*value).execute(&mut *connection).await?;
         }
-        let query =
-            sqlx::query(text).bind(json(&self.entries)?).bind(json(&self.rows)?).bind(json(&self.marks)?);
-        let marked = query.fetch_all(&mut *connection).await?;
+        let query = sqlx::query(text)
+            .bind(json(&self.entries)?)
+            .bind(json(&self.rows)?)
+            .bind(json(&self.marks)?)
+            .bind(json(&self.counts)?)
+            .bind(json(&self.sums)?);
+        let rows = query.fetch_all(&mut *connection).await?;
         if inner {
             sqlx::query(COMMIT).execute(&mut *connection).await?;
         }
-        marked.iter().map(|row| run_id(row.try_get(0)?, row.try_get(1)?)).collect()
+        let mut written = Written::default();
+        for row in &rows {
+            let is_counted: bool = row.try_get(2)?;
+            let runs = if is_counted { &mut written.counted } else { &mut written.marked };
+            runs.insert(run_id(row.try_get(0)?, row.try_get(1)?)?);
+        }
+        Ok(written)
     }
 
     /// Remembers the ends, once they are on disk.

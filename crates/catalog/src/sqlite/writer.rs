@@ -1,7 +1,7 @@
 //! The one writing connection and its task.
 //!
-//! Whatever waits is taken at once and committed together; while that commit syncs, the next group gathers. Only a
-//! run's last mark waits a little for others, as nobody waits for it. A step that the database refuses is found by
+//! Whatever waits is taken at once and committed together; while that commit syncs, the next group gathers. Only what
+//! nobody waits for, a run's last mark and what it used, waits a little for others. A step that the database refuses is found by
 //! doing its group again one by one, so it never fails its neighbours.
 
 use super::{
@@ -173,13 +173,15 @@ async fn perform(
                 batch.mark(run, *seq);
                 true
             }
+            Step::Count { count, .. } => batch.count(count),
         });
     if plain {
-        let marked = batch.write(connection, true).await?;
+        let written = batch.write(connection, true).await?;
         batch.remember(ends);
         let outcome = |step: &Step| match step {
             Step::Append { .. } => Outcome::Appended(Ok(())),
-            Step::Cleaned { run, .. } => Outcome::Cleaned(marked.contains(run)),
+            Step::Cleaned { run, .. } => Outcome::Cleaned(written.marked.contains(run)),
+            Step::Count { count, .. } => Outcome::Counted(written.counted.contains(&count.run)),
         };
         return Ok(group.iter().map(outcome).collect());
     }
@@ -193,12 +195,17 @@ async fn perform(
                 batch.mark(run, *seq);
                 None
             }
+            Step::Count { count, .. } => {
+                batch.count(count);
+                None
+            }
         };
-        let marked = batch.write(connection, false).await?;
+        let written = batch.write(connection, false).await?;
         batch.remember(ends);
         outcomes.push(match step {
             Step::Append { .. } => Outcome::Appended(refused.map_or(Ok(()), Err)),
-            Step::Cleaned { run, .. } => Outcome::Cleaned(marked.contains(run)),
+            Step::Cleaned { run, .. } => Outcome::Cleaned(written.marked.contains(run)),
+            Step::Count { count, .. } => Outcome::Counted(written.counted.contains(&count.run)),
         });
     }
     sqlx::query(COMMIT).execute(&mut *connection).await?;
