@@ -19,6 +19,9 @@ use std::{
 /// Runs in progress at once.
 const AT_ONCE: usize = 32;
 
+/// Connections that nobody uses are closed by then.
+const UNUSED: Duration = Duration::from_secs(35);
+
 /// What a process holds when nothing is to do.
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -118,6 +121,8 @@ async fn rest_beside(run: &mut DaprRun, redis: &Redis) -> HeldBeside {
             keys.lines().partition(|key| key.starts_with("statestore||pin."));
         let pending = number(&["XPENDING", "callboard.tasks", "ai-service"]);
         if (keys.is_empty() && pending == 0) || began.elapsed() > HEALED {
+            // How many connections to the model are kept for the next call says how many calls there were at once.
+            tokio::time::sleep(UNUSED).await;
             let apps = run.apps.iter_mut().map(|app| process(app.process())).collect();
             let entries = ["callboard.tasks", "callboard.events"].map(|topic| number(&["XLEN", topic]));
             return HeldBeside {
