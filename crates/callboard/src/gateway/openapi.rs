@@ -1,17 +1,22 @@
-//! The API described in OpenAPI 3.1: made of the types that the handlers read and write and of one table of routes.
+//! The API described in OpenAPI 3.1: made of the types that the handlers read and write and of tables of routes.
 //!
 //! `docs/openapi.json` is this description as it was when it was last written (`callboard openapi`); a test compares them.
 
+mod access;
 mod codes;
 mod drafts;
-mod routes;
+mod language;
+mod route;
+mod runs;
+mod server;
 mod triggers;
+mod workflows;
 
 use crate::access::Permission;
 use axum::response::{IntoResponse, Response};
 use codes::{CODES, MISTAKES};
 use http::{HeaderValue, header};
-use routes::{ANSWERED, Answer, Body, Content, HEADERS, Of, PROBLEM, ROUTES, Route};
+use route::{ANSWERED, Answer, Body, Content, HEADERS, Of, PROBLEM, Route};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
@@ -29,7 +34,16 @@ pub async fn text() -> Response {
 
 /// Returns every route that is described.
 fn described() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(drafts::ROUTES).chain(triggers::ROUTES)
+    let rooms = [
+        workflows::ROUTES,
+        drafts::ROUTES,
+        runs::ROUTES,
+        triggers::ROUTES,
+        language::ROUTES,
+        access::ROUTES,
+        server::ROUTES,
+    ];
+    rooms.into_iter().flatten()
 }
 
 /// Returns the description.

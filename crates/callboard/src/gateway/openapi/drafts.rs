@@ -1,6 +1,6 @@
 //! The routes of drafts, versions and copies, each with what it takes and answers.
 
-use super::routes::{
+use super::route::{
     Answer, Body, Content, KEY, NO_QUERY, PAGED, REPLAYED, Route, SAVES, SAVING, of, ok, read,
 };
 use crate::{

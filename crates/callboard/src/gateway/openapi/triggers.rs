@@ -1,11 +1,10 @@
-//! The routes of triggers, as `routes` has those of everything else.
+//! The routes of triggers, each with what it takes and answers.
 
-use super::routes::{Answer, Body, Content, GONE, KEY, NO_QUERY, Of, PLACED, Route, TAG, of, ok, read};
+use super::route::{ANY, Answer, Body, Content, GONE, KEY, NO_QUERY, PLACED, Route, TAG, of, ok, read};
 use crate::operations::{
     CreateTrigger, DeliveredView, FireNow, FireView, Items, Page, PreviewTrigger, ReplaceTrigger,
     StartedView, TriggerMade, TriggerPreview, TriggerView, TriggersOf,
 };
-use schemars::Schema;
 
 const SAVES: &[u16] = &[404, 408, 409, 413, 415, 422];
 const ALTERED: &[Answer] = &[Answer {
@@ -14,7 +13,6 @@ const ALTERED: &[Answer] = &[Answer {
     content: Content::Json(of::<TriggerMade>()),
     headers: TAG,
 }];
-const ANY: Of = |_| Schema::from(true);
 
 /// A change of a trigger that takes no body.
 const fn change(

@@ -1,0 +1,110 @@
+//! The routes of workflows, each with what it takes and answers; drafts and versions are beside it.
+
+use super::route::{
+    Answer, Body, Content, KEY, NO_QUERY, REPLAYED, Route, SAVES, SAVING, STARTED, STARTS, TAG, WAITING, of,
+    ok, read,
+};
+use crate::operations::{CheckedView, Items, Listed, Page, Saved, Start, WorkflowLine, WorkflowView};
+use callboard_core::workflow::Definition;
+
+pub const ROUTES: &[Route] = &[
+    read(
+        "/api/v1/workflows",
+        "workflows",
+        "listWorkflows",
+        "Workflows, newest first, without their nodes",
+        &[of::<Page>(), of::<Listed>()],
+        &[ok("A page.", Content::Json(of::<Items<WorkflowLine>>()))],
+    ),
+    Route {
+        method: "post",
+        path: "/api/v1/workflows",
+        tag: "workflows",
+        id: "createWorkflow",
+        summary: "Saves a definition as a new workflow",
+        query: SAVING,
+        headers: KEY,
+        body: Body::Definition(of::<Definition>()),
+        answers: &[Answer {
+            status: 201,
+            description: "Version 1 is saved.",
+            content: Content::Json(of::<Saved>()),
+            headers: &["ETag", "Location", REPLAYED],
+        }],
+        refusals: SAVES,
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/workflows/check",
+        tag: "workflows",
+        id: "checkWorkflow",
+        summary: "Says everything that is wrong with a definition; saves nothing",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[ok(
+            "It was looked at; `problems` says what is wrong.",
+            Content::Json(of::<CheckedView>()),
+        )],
+        refusals: &[408, 413, 415, 422],
+    },
+    read(
+        "/api/v1/workflows/{id}",
+        "workflows",
+        "getWorkflow",
+        "The definition of the latest version, or of the draft of what was never published, with what the server knows about it",
+        NO_QUERY,
+        &[Answer {
+            status: 200,
+            description: "The workflow.",
+            content: Content::Json(of::<WorkflowView>()),
+            headers: TAG,
+        }],
+    ),
+    Route {
+        method: "put",
+        path: "/api/v1/workflows/{id}",
+        tag: "workflows",
+        id: "updateWorkflow",
+        summary: "Saves the next version, or the draft; runs keep theirs",
+        query: SAVING,
+        headers: &["Idempotency-Key", "If-Match"],
+        body: Body::Definition(of::<Definition>()),
+        answers: &[Answer {
+            status: 200,
+            description: "The next version is saved.",
+            content: Content::Json(of::<Saved>()),
+            headers: &["ETag", REPLAYED],
+        }],
+        refusals: SAVES,
+    },
+    Route {
+        method: "delete",
+        path: "/api/v1/workflows/{id}",
+        tag: "workflows",
+        id: "deleteWorkflow",
+        summary: "Hides a workflow; its runs go on",
+        query: NO_QUERY,
+        headers: KEY,
+        body: Body::None,
+        answers: &[Answer {
+            status: 204,
+            description: "It is hidden.",
+            content: Content::None,
+            headers: &[REPLAYED],
+        }],
+        refusals: &[415, 422],
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/workflows/{id}/start",
+        tag: "workflows",
+        id: "startWorkflow",
+        summary: "Starts a run of the latest version, or of the draft",
+        query: WAITING,
+        headers: KEY,
+        body: Body::Json { of: of::<Start>(), required: false },
+        answers: STARTED,
+        refusals: STARTS,
+    },
+];
