@@ -1,6 +1,8 @@
 //! What both databases have in common: bounds, numbers, ids, and what an error of theirs is to us.
 
 pub(crate) mod access;
+pub(crate) mod survey;
+pub(crate) mod triggers;
 
 use crate::Error;
 use callboard_core::id::{NoId, ProjectId, RunId};

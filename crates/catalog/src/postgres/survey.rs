@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{
     AskedPlace, AskedRow, Error, RunRow, Search, Survey,
-    sql::{LIMIT, known_run},
+    sql::{
+        LIMIT,
+        survey::{Asked, COUNT_ASKED, asked_row},
+    },
 };
 use async_trait::async_trait;
-use callboard_core::{
-    Timestamp,
-    id::{ProjectId, RunId},
-};
+use callboard_core::id::{ProjectId, RunId};
 
 /// The owner's function finds them; the rows are read as the project's own.
 const SEARCH: &str = concat!(
@@ -31,8 +31,6 @@ const ASKED: &str = "
     select run, step, since, asked from approvals
     where project = $1 and ($2::bigint is null or (since, run, step) > ($2, $3, $4))
     order by since, run, step limit $5";
-
-const COUNT_ASKED: &str = "select count(*) from approvals where project = $1";
 
 #[async_trait]
 impl Survey for PostgresCatalog {
@@ -82,18 +80,14 @@ impl Survey for PostgresCatalog {
             .bind(after.map(|place| place.run.name()))
             .bind(after.map(|place| place.step.as_str()))
             .bind(i64::from(limit.min(LIMIT)));
-        let rows: Vec<(String, String, i64, String)> = within(async {
+        let rows: Vec<Asked> = within(async {
             let mut tx = self.connections.begin(Role::Api(project)).await?;
             let rows = tx.all(query).await?;
             tx.commit().await?;
             Ok(rows)
         })
         .await?;
-        let row = |(run, step, since, asked): (String, String, i64, String)| {
-            let run = known_run(project.as_str(), &run)?;
-            Some(AskedRow { place: AskedPlace { since: Timestamp(since), run, step }, asked })
-        };
-        Ok(rows.into_iter().filter_map(row).collect())
+        Ok(rows.into_iter().filter_map(|row| asked_row(project, row)).collect())
     }
 
     async fn count_asked(&self, project: &ProjectId) -> Result<u64, Error> {

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     Error,
-    sql::{LIMIT, project_id, run_id, signed},
+    sql::{
+        LIMIT, project_id, run_id, signed,
+        triggers::{CHANGE, DELETE, FIRE, FORGET, IS_THERE, LAST, MAKE, MOVE, READ, REVISION, triggers},
+    },
     trigger::{
         Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,
         Triggers,
@@ -24,79 +27,21 @@ use callboard_core::{
 use sqlx::{FromRow, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
-/// Puts the columns of a trigger after some words, by name: a later schema may have more.
-macro_rules! triggers {
-    ($before:literal, $after:literal) => {
-        concat!(
-            $before,
-            " t.project, t.id, t.workflow_id, t.kind, t.name, t.settings, t.enabled, t.since, t.revision, t.secret, t.made_of,
-                t.created_at, t.created_by, t.updated_at, t.next_at, t.queued, t.last_at, t.current_run ",
-            $after
-        )
-    };
-}
-
-const MAKE: &str = "
-    insert into triggers (project, id, workflow_id, kind, name, settings, enabled, since, revision, secret, made_of, created_at,
-        created_by, updated_at, next_at, look_at)
-    select $1, $2, w.id, $4, $5, $6, $7, $8, 1, $9, $10, $8, $11, $8, $12, $12
-    from workflows w where w.project = $1 and w.id = $3 and not w.hidden
-    on conflict (project, id) do nothing";
-
-const IS_THERE: &str = "select exists (select from triggers where project = $1 and id = $2)";
-
-const READ: &str = triggers!("select", "from triggers t where t.project = $1 and t.id = $2");
-
 const LIST: &str = triggers!(
     "select",
-    "from triggers t where t.project = $1 and (not $2 or t.workflow_id = $3) and ($4::text is null or t.id < $4)
-    order by t.id desc limit $5"
+    "from triggers where project = $1 and (not $2 or workflow_id = $3) and ($4::text is null or id < $4)
+    order by id desc limit $5"
 );
-
-const REVISION: &str = "select revision from triggers where project = $1 and id = $2";
-
-const CHANGE: &str = triggers!(
-    "update triggers t set name = $4, settings = $5, enabled = $6, since = $7, secret = $8, updated_at = $9,
-        revision = t.revision + 1,
-        next_at = case when $10 then $11 else t.next_at end, look_at = case when $10 then $11 else t.look_at end,
-        queued = case when $10 then null else t.queued end
-    where t.project = $1 and t.id = $2 and t.revision = $3
-    returning",
-    ""
-);
-
-const DELETE: &str = "delete from triggers where project = $1 and id = $2";
 
 /// What another process takes at this moment is left to it.
 const DUE: &str = triggers!(
     "with due as materialized (
         select project, id from triggers where look_at <= $1 order by look_at, project, id limit $3 for update skip locked
     )
-    update triggers t set look_at = $2 from due where t.project = due.project and t.id = due.id
+    update triggers set look_at = $2 where (project, id) in (select project, id from due)
     returning",
     ""
 );
-
-const MOVE: &str = "
-    update triggers set next_at = $6, queued = $7, last_at = $8, current_run = $9, look_at = $10
-    where project = $1 and id = $2 and revision = $3 and next_at is not distinct from $4 and queued is not distinct from $5";
-
-const FIRE: &str = "
-    insert into trigger_fires (project, trigger_id, occasion, at, run, outcome, code, detail, missed)
-    select $1, t.id, $3, $4, $5, $6, $7, $8, $9 from triggers t where t.project = $1 and t.id = $2
-    on conflict (project, trigger_id, occasion) do update set at = excluded.at, run = excluded.run, outcome = excluded.outcome,
-        code = excluded.code, detail = excluded.detail, missed = excluded.missed
-    where trigger_fires.outcome <> 'started'";
-
-const FORGET: &str = "
-    delete from trigger_fires
-    where project = $1 and trigger_id = $2 and (at, occasion) < (
-        select at, occasion from trigger_fires where project = $1 and trigger_id = $2
-        order by at desc, occasion desc limit 1 offset $3)";
-
-const LAST: &str = "
-    select project, trigger_id, occasion, at, run, outcome, code, detail, missed from trigger_fires
-    where project = $1 and trigger_id = $2 order by at desc, occasion desc limit $3";
 
 struct Row(Trigger);
 

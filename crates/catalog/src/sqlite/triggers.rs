@@ -3,7 +3,10 @@
 use super::{BEGIN, SqliteCatalog};
 use crate::{
     Error,
-    sql::{LIMIT, project_id, run_id, signed},
+    sql::{
+        LIMIT, project_id, run_id, signed,
+        triggers::{CHANGE, DELETE, FIRE, FORGET, IS_THERE, LAST, MAKE, MOVE, READ, REVISION},
+    },
     trigger::{
         Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,
         Triggers,
@@ -16,30 +19,9 @@ use callboard_core::{
 };
 use sqlx::{Connection, Row as _, SqliteConnection, sqlite::SqliteRow};
 
-const MAKE: &str = "
-    insert into triggers (project, id, workflow_id, kind, name, settings, enabled, since, revision, secret, made_of, created_at,
-        created_by, updated_at, next_at, look_at)
-    select $1, $2, w.id, $4, $5, $6, $7, $8, 1, $9, $10, $8, $11, $8, $12, $12
-    from workflows w where w.project = $1 and w.id = $3 and w.hidden = 0
-    on conflict (project, id) do nothing";
-
-const IS_THERE: &str = "select exists (select 1 from triggers where project = $1 and id = $2)";
-
-const READ: &str = "select * from triggers where project = $1 and id = $2";
-
 const LIST: &str = "
     select * from triggers
     where project = $1 and ($2 is null or workflow_id = $2) and ($3 is null or id < $3) order by id desc limit $4";
-
-const REVISION: &str = "select revision from triggers where project = $1 and id = $2";
-
-const CHANGE: &str = "
-    update triggers set name = $4, settings = $5, enabled = $6, since = $7, secret = $8, updated_at = $9, revision = revision + 1,
-        next_at = case when $10 then $11 else next_at end, look_at = case when $10 then $11 else look_at end,
-        queued = case when $10 then null else queued end
-    where project = $1 and id = $2 and revision = $3";
-
-const DELETE: &str = "delete from triggers where project = $1 and id = $2";
 
 const ANY: &str = "select exists (select 1 from triggers where look_at <= $1)";
 
@@ -47,26 +29,6 @@ const DUE: &str = "
     update triggers set look_at = $2
     where rowid in (select rowid from triggers where look_at <= $1 order by look_at, project, id limit $3)
     returning *";
-
-const MOVE: &str = "
-    update triggers set next_at = $6, queued = $7, last_at = $8, current_run = $9, look_at = $10
-    where project = $1 and id = $2 and revision = $3 and next_at is $4 and queued is $5";
-
-const FIRE: &str = "
-    insert into trigger_fires (project, trigger_id, occasion, at, run, outcome, code, detail, missed)
-    select $1, t.id, $3, $4, $5, $6, $7, $8, $9 from triggers t where t.project = $1 and t.id = $2
-    on conflict (project, trigger_id, occasion) do update set at = excluded.at, run = excluded.run, outcome = excluded.outcome,
-        code = excluded.code, detail = excluded.detail, missed = excluded.missed
-    where trigger_fires.outcome <> 'started'";
-
-const FORGET: &str = "
-    delete from trigger_fires
-    where project = $1 and trigger_id = $2 and (at, occasion) < (
-        select at, occasion from trigger_fires where project = $1 and trigger_id = $2
-        order by at desc, occasion desc limit 1 offset $3)";
-
-const LAST: &str = "
-    select * from trigger_fires where project = $1 and trigger_id = $2 order by at desc, occasion desc limit $3";
 
 #[async_trait]
 impl Triggers for SqliteCatalog {
@@ -194,7 +156,7 @@ async fn alter(
         Next::Kept => (false, None),
         Next::Anew(next_at) => (true, next_at),
     };
-    let changed = sqlx::query(CHANGE)
+    let alter = sqlx::query(CHANGE)
         .bind(project.as_str())
         .bind(id.as_str())
         .bind(signed(expected))
@@ -205,23 +167,21 @@ async fn alter(
         .bind(change.secret.as_ref().map(|secret| &secret.0[..]))
         .bind(change.at.0)
         .bind(is_anew)
-        .bind(next_at.map(|at| at.0))
-        .execute(&mut *tx)
-        .await?;
-    if changed.rows_affected() == 0 {
-        let revision = sqlx::query_scalar(REVISION).bind(project.as_str()).bind(id.as_str());
-        let revision: Option<i64> = revision.fetch_optional(&mut *tx).await?;
-        return Err(match revision {
-            Some(revision) => {
-                let current = u32::try_from(revision).ok();
-                Error::Conflict { what: "trigger", id: id.to_string(), current }
-            }
-            None => Error::NotFound { what: "trigger", id: id.to_string() },
-        });
+        .bind(next_at.map(|at| at.0));
+    if let Some(row) = alter.fetch_optional(&mut *tx).await? {
+        let changed = read(&row)?;
+        tx.commit().await?;
+        return Ok(changed);
     }
-    let row = sqlx::query(READ).bind(project.as_str()).bind(id.as_str()).fetch_one(&mut *tx).await?;
-    tx.commit().await?;
-    read(&row)
+    let revision = sqlx::query_scalar(REVISION).bind(project.as_str()).bind(id.as_str());
+    let revision: Option<i64> = revision.fetch_optional(&mut *tx).await?;
+    Err(match revision {
+        Some(revision) => {
+            let current = u32::try_from(revision).ok();
+            Error::Conflict { what: "trigger", id: id.to_string(), current }
+        }
+        None => Error::NotFound { what: "trigger", id: id.to_string() },
+    })
 }
 
 async fn move_on(connection: &mut SqliteConnection, moves: Vec<Move>) -> Result<Vec<bool>, Error> {
