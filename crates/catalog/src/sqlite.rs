@@ -8,6 +8,7 @@ mod audit;
 mod definitions;
 mod drafts;
 mod early;
+mod index;
 mod journal;
 mod keys;
 mod lists;
@@ -64,6 +65,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(7, "drafts", include_str!("../../../migrations/sqlite/0007_drafts.sql")),
         migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
         migration(9, "lists", include_str!("../../../migrations/sqlite/0009_lists.sql")),
+        migration(10, "words later", include_str!("../../../migrations/sqlite/0010_words_later.sql")),
     ])
 });
 

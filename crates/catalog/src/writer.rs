@@ -163,6 +163,11 @@ impl Step {
         }
     }
 
+    /// Whether it is the first of a run's history.
+    pub fn begins_a_run(&self) -> bool {
+        matches!(self, Step::Append { append, .. } if append.first_seq == 1)
+    }
+
     /// A caller that went away does not need the answer.
     fn answer(self, outcome: Outcome) {
         match (self, outcome) {

@@ -1,6 +1,6 @@
 //! Where a run stands in the index of words: by its creation, and by 21 bits of its name among runs of one millisecond.
 //!
-//! Two such runs with one place are one in two million; the later one is not found by words.
+//! Two such runs with one place are one in two million; one of them is not found by words.
 
 use crate::Append;
 use callboard_core::{Hash, Timestamp};

@@ -1,18 +1,16 @@
 //! What is asked over all runs of a project.
 
-use super::{SqliteCatalog, lists, runs::Row};
+use super::{SqliteCatalog, index, lists, runs::Row};
 use crate::{
     AskedPlace, AskedRow, Error, RunRow, Search, Survey,
-    sql::{LIMIT, known_run},
+    sql::{
+        LIMIT,
+        survey::{Asked, COUNT_ASKED, asked_row},
+    },
 };
 use async_trait::async_trait;
-use callboard_core::{
-    Timestamp,
-    id::{ProjectId, RunId},
-};
+use callboard_core::id::{ProjectId, RunId};
 use sqlx::QueryBuilder;
-
-const COUNT_ASKED: &str = "select count(*) from approvals where project = $1";
 
 #[async_trait]
 impl Survey for SqliteCatalog {
@@ -35,6 +33,7 @@ impl Survey for SqliteCatalog {
         lists::newest_with(&mut query, project, &search, after, limit);
         let mut rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
         if rows.len() < limit as usize {
+            while index::is_behind(&self.readers).await? && self.writer.job(|c| Box::pin(index::next(c))).await? {}
             let mut query = QueryBuilder::default();
             lists::with_words(&mut query, project, &matches, &search, after, limit);
             rows = query.build_query_as().fetch_all(&self.readers).await?;
@@ -50,13 +49,9 @@ impl Survey for SqliteCatalog {
     ) -> Result<Vec<AskedRow>, Error> {
         let mut query = QueryBuilder::default();
         lists::asked(&mut query, project, after, limit.min(LIMIT));
-        let rows: Vec<(String, String, i64, String)> =
+        let rows: Vec<Asked> =
             query.build_query_as().fetch_all(&self.readers).await?;
-        let row = |(run, step, since, asked): (String, String, i64, String)| {
-            let run = known_run(project.as_str(), &run)?;
-            Some(AskedRow { place: AskedPlace { since: Timestamp(since), run, step }, asked })
-        };
-        Ok(rows.into_iter().filter_map(row).collect())
+        Ok(rows.into_iter().filter_map(|row| asked_row(project, row)).collect())
     }
 
     async fn count_asked(&self, project: &ProjectId) -> Result<u64, Error> {

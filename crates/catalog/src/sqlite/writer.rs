@@ -5,7 +5,7 @@
 //! doing its group again one by one, so it never fails its neighbours.
 
 use super::{
-    BEGIN, COMMIT, ROLLBACK, is_busy,
+    BEGIN, COMMIT, ROLLBACK, index, is_busy,
     journal::{Batch, Ends},
 };
 use crate::{
@@ -31,7 +31,7 @@ type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, boo
 
 /// Begins the task.
 pub(super) fn spawn(connection: SqliteConnection, options: SqliteConnectOptions) -> Writer<Command> {
-    let task = Task { connection: Some(connection), options, ends: Ends::default() };
+    let task = Task { connection: Some(connection), options, ends: Ends::default(), begun: 0 };
     Writer::spawn(|queue| task.run(queue))
 }
 
@@ -65,6 +65,8 @@ struct Task {
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     ends: Ends,
+    /// Runs that have begun since the index of words was written.
+    begun: usize,
 }
 
 // === impl Task ===
@@ -92,6 +94,9 @@ impl Task {
                 }
             }
             self.commit(group).await;
+            if self.begun >= index::AT_ONCE {
+                self.index().await;
+            }
         }
         if let Some(connection) = self.connection.take()
             && let Err(e) = sqlx::Connection::close(connection).await
@@ -109,10 +114,21 @@ impl Task {
         }
     }
 
+    /// Writes the index of words for those that have begun. A search that is asked first writes it, too.
+    async fn index(&mut self) {
+        self.begun = 0;
+        let Ok(connection) = self.connection().await else { return };
+        if let Err(e) = index::next(connection).await {
+            warn!(error = %e, "the index of words is not written");
+            self.connection = None;
+        }
+    }
+
     async fn commit(&mut self, group: Vec<Step>) {
         if group.is_empty() {
             return;
         }
+        self.begun += group.iter().filter(|step| step.begins_a_run()).count();
         match self.transact(&group, false).await {
             Ok(outcomes) => tell(group, outcomes),
             // Nothing was begun: the database is busy or gone, for all of them.

@@ -1,0 +1,13 @@
+-- The index of words is written for many runs at once, and before somebody asks it. Written for each run as it begins, it cost
+-- more pages than the run's first commit has without it.
+
+create table words_to_index (place integer primary key, project text not null) strict;
+
+drop trigger run_words_begin;
+drop trigger run_words_change;
+create trigger run_words_begin after insert on runs when new.words <> '' begin
+    insert or ignore into words_to_index (place, project) values (new.place, new.project);
+end;
+create trigger run_words_change after update of words on runs when new.words <> old.words begin
+    insert or ignore into words_to_index (place, project) values (new.place, new.project);
+end;
