@@ -47,7 +47,8 @@ struct CloudEvent<'a, D> {
 /// Publishes recorded events, in order, but for the runs' bookkeeping. Consumers tell repetitions by (run, seq).
 pub async fn publish(services: &Services, run: &RunId, events: &[(u64, Event)]) -> Result<(), Error> {
     // Topics are read by whoever is let in, and events have no other address.
-    if !services.projects.is_open(run.project()) {
+    let is_heard = services.sidecar.is_heard(&services.settings.pubsub, EVENTS);
+    if !is_heard || !services.projects.is_open(run.project()) {
         return Ok(());
     }
     let trace = trace::current();

@@ -32,6 +32,9 @@ const MAX_ANSWER: usize = 16 << 20;
 type Hop =
     BoxCloneSyncService<http::Request<tonic::body::Body>, http::Response<tonic::body::Body>, tonic::Status>;
 
+/// Whether a message on a topic of a component would go to somebody.
+type Heard = Arc<dyn Fn(&str, &str) -> bool + Send + Sync>;
+
 /// A sidecar's gRPC API; a clone shares connection and counters.
 #[derive(Clone)]
 pub struct Sidecar {
@@ -39,6 +42,7 @@ pub struct Sidecar {
     token: Option<MetadataValue<Ascii>>,
     trace: Option<MetadataValue<Ascii>>,
     traffic: Arc<traffic::Counters>,
+    heard: Option<Heard>,
 }
 
 impl std::fmt::Debug for Sidecar {
@@ -88,7 +92,18 @@ impl Sidecar {
             .max_decoding_message_size(MAX_ANSWER)
             // Larger ones are refused by the sidecar, in its own words.
             .max_encoding_message_size(MAX_ANSWER);
-        Self { client, token: None, trace: None, traffic: Arc::default() }
+        Self { client, token: None, trace: None, traffic: Arc::default(), heard: None }
+    }
+
+    /// Lets a sidecar of this process say which topics nobody subscribes to.
+    pub(crate) fn with_heard(self, heard: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self { heard: Some(Arc::new(heard)), ..self }
+    }
+
+    /// Whether a message on this topic may go to somebody: false only where the sidecar knows that it keeps it for nobody, so
+    /// that it need not be made. `daprd` does not say who listens.
+    pub fn is_heard(&self, pubsub: &str, topic: &str) -> bool {
+        self.heard.as_ref().is_none_or(|heard| heard(pubsub, topic))
     }
 
     /// Sends `dapr-api-token` with every call.

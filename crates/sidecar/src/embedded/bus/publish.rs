@@ -94,6 +94,15 @@ impl Bus {
         Ok(failures)
     }
 
+    /// Whether a message on this topic is kept for somebody, or is to be refused.
+    pub(in crate::embedded) fn is_heard(&self, pubsub: &str, topic: &str) -> bool {
+        let is_kept = || {
+            let topics = self.topics.lock();
+            topics.get(pubsub).and_then(|topics| topics.get(topic)).is_some_and(|queues| !queues.is_empty())
+        };
+        !self.known.load(Relaxed) || is_kept() || self.may_publish(pubsub, topic).is_err()
+    }
+
     fn may_publish(&self, pubsub: &str, topic: &str) -> Result<(), Fault> {
         let component = self.components.pubsub.get(pubsub).ok_or_else(|| Fault::pubsub_not_found(pubsub))?;
         if topic.is_empty() {
