@@ -6,14 +6,13 @@
 use crate::{Metrics, Services};
 use axum::{
     body::Body,
-    extract::{Request, State},
-    http::{Response, StatusCode},
-    middleware::Next,
+    http::{Request, Response, StatusCode},
     response::IntoResponse,
 };
 use parking_lot::Mutex;
 use std::{collections::BTreeSet, sync::Arc};
 use subtle::ConstantTimeEq;
+use tower_http::validate_request::ValidateRequest;
 
 /// What a sidecar says of whoever invoked this app.
 const CALLER: &str = "dapr-caller-app-id";
@@ -49,18 +48,22 @@ impl Door {
 }
 
 /// Refuses calls that do not come from the sidecar itself.
-pub async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response<Body> {
-    if let Some(token) = &door.0.token {
-        let given = request.headers().get("dapr-api-token").map(|v| v.as_bytes()).unwrap_or_default();
-        if !bool::from(given.ct_eq(token.as_bytes())) {
-            return (StatusCode::UNAUTHORIZED, "invalid app token").into_response();
+impl<B> ValidateRequest<B> for Door {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response<Body>> {
+        if let Some(token) = &self.0.token {
+            let given = request.headers().get("dapr-api-token").map(|v| v.as_bytes()).unwrap_or_default();
+            if !bool::from(given.ct_eq(token.as_bytes())) {
+                return Err((StatusCode::UNAUTHORIZED, "invalid app token").into_response());
+            }
         }
+        if let Some(caller) = request.headers().get(CALLER) {
+            self.0.metrics.refused("invocation");
+            self.name(&String::from_utf8_lossy(caller.as_bytes()), request.uri().path());
+            let why = "these routes are the sidecar's own: call the actor by /v1.0/actors, publish to a topic, or use the API";
+            return Err((StatusCode::FORBIDDEN, why).into_response());
+        }
+        Ok(())
     }
-    if let Some(caller) = request.headers().get(CALLER) {
-        door.0.metrics.refused("invocation");
-        door.name(&String::from_utf8_lossy(caller.as_bytes()), request.uri().path());
-        let why = "these routes are the sidecar's own: call the actor by /v1.0/actors, publish to a topic, or use the API";
-        return (StatusCode::FORBIDDEN, why).into_response();
-    }
-    next.run(request).await
 }

@@ -31,12 +31,12 @@ use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, Response, StatusCode, header},
-    middleware,
     response::IntoResponse,
     routing::{delete, get, put},
 };
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
+use tower_http::validate_request::ValidateRequestHeaderLayer;
 
 /// What a sidecar may send at most; its own limit is 4 MiB.
 const BODY: usize = 5 << 20;
@@ -111,7 +111,7 @@ impl Host {
             .route(topics::COMMANDS_ROUTE, axum::routing::post(topics::command))
             .route(topics::RESULTS_ROUTE, axum::routing::post(topics::result))
             .route(topics::LIVE_ROUTE, axum::routing::post(topics::live))
-            .layer(middleware::from_fn_with_state(door::Door::new(app_token, &self.0.services), door::guard))
+            .layer(ValidateRequestHeaderLayer::custom(door::Door::new(app_token, &self.0.services)))
             .route("/healthz", get(|| async { StatusCode::OK }))
             .layer(DefaultBodyLimit::max(BODY))
             .with_state(self.clone())
