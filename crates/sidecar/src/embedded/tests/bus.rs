@@ -111,6 +111,23 @@ async fn a_topic_nobody_reads_keeps_nothing_and_broadcast_reaches_everybody() {
     server.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_message_that_nobody_subscribes_to_need_not_be_made() {
+    let place = Place::new();
+    let (app, _calls) = subscriber();
+    let server = place.start(app).await;
+    let [near, far] = clients(&server);
+    let heard = |sidecar: &Sidecar, topic: &str| sidecar.is_heard("pubsub", topic);
+    assert!(heard(&near, "orders"), "the app subscribes");
+    assert!(!heard(&near, "unread"));
+    assert!(heard(&far, "unread"), "over a socket nothing is known");
+    let (_stream, _inbox) = listen(&near, "pubsub", "unread").await;
+    assert!(heard(&near, "unread"), "a stream subscribes");
+    // What would be refused is to be sent, so that it is refused.
+    assert!(heard(&near, "") && near.is_heard("nowhere", "unread"));
+    server.shutdown().await;
+}
+
 type Inbox = tonic::Streaming<SubscribeTopicEventsResponseAlpha1>;
 type Outbox = mpsc::Sender<SubscribeTopicEventsRequestAlpha1>;
 
