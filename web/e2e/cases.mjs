@@ -130,7 +130,10 @@ export async function looksRight({ page, url, shots }) {
     runs: '/runs',
     run: `/runs/${run.id}`,
     approvals: '/approvals',
+    agents: '/agents',
+    agent: '/agents/research',
     triggers: '/triggers',
+    usage: '/usage',
     settings: '/settings',
     missing: '/nothing-here',
   };
@@ -165,11 +168,12 @@ export async function looksRight({ page, url, shots }) {
         );
       }
       await page.screenshot({ path: `${shots}/${name}-${scheme}.png` });
-      if (scheme === 'light') {
-        await page.setViewportSize({ width: 1024, height: 768 });
-        await page.screenshot({ path: `${shots}/${name}-small.png` });
-        await page.setViewportSize({ width: 1440, height: 900 });
-      }
+      await page.setViewportSize({ width: 1024, height: 768 });
+      const all = page.getByRole('button', { name: 'Show all' });
+      if ((await all.count()) > 0) await all.first().dispatchEvent('click');
+      await page.waitForTimeout(100);
+      await page.screenshot({ path: `${shots}/${name}-small-${scheme}.png` });
+      await page.setViewportSize({ width: 1440, height: 900 });
     }
   }
   assert.deepEqual(found, []);

@@ -1,16 +1,18 @@
 import { Tooltip, useMantineColorScheme } from '@mantine/core';
 import {
+  IconChartBar,
   IconChecklist,
   IconClockPlay,
   IconMoon,
   IconPlayerPlay,
+  IconRobot,
   IconSettings,
   IconSitemap,
   IconSun,
   type Icon,
 } from '@tabler/icons-react';
 import { NavLink } from 'react-router';
-import { useQuestionsQuery } from '../services/api';
+import { useListApprovalsQuery } from '../services/api';
 import { useScheme } from '../utils/scheme';
 
 interface Entry {
@@ -25,14 +27,19 @@ const LOOK_MS = 15_000;
 
 /** The way to every page. */
 export function Rail() {
-  const questions = useQuestionsQuery(undefined, { pollingInterval: LOOK_MS, skipPollingIfUnfocused: true });
+  const questions = useListApprovalsQuery(
+    { limit: 1 },
+    { pollingInterval: LOOK_MS, skipPollingIfUnfocused: true },
+  );
   const { setColorScheme } = useMantineColorScheme();
   const isDark = useScheme() === 'dark';
   const entries: Entry[] = [
     { to: '/', label: 'Workflows', icon: IconSitemap },
     { to: '/runs', label: 'Runs', icon: IconPlayerPlay },
-    { to: '/approvals', label: 'Approvals', icon: IconChecklist, count: questions.data?.length },
+    { to: '/approvals', label: 'Approvals', icon: IconChecklist, count: questions.data?.total },
+    { to: '/agents', label: 'Agents', icon: IconRobot },
     { to: '/triggers', label: 'Triggers', icon: IconClockPlay },
+    { to: '/usage', label: 'Usage', icon: IconChartBar },
     { to: '/settings', label: 'Settings', icon: IconSettings },
   ];
   const other = isDark ? 'Light theme' : 'Dark theme';
