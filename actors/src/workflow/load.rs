@@ -87,10 +87,9 @@ impl Workflows {
             Some(None) => Seen::Unknown,
             Some(Some(tip)) => Seen::History(tip),
         };
-        let next = match reconcile(stored, seen) {
-            Next::Gap { history: 1.., .. } if gives_up => Next::Rebuild,
-            next => next,
-        };
+        let next = reconcile(stored, seen);
+        let is_given_up = gives_up && matches!(next, Next::Gap { history: 1.., .. });
+        let next = if is_given_up { Next::Rebuild } else { next };
         self.follow_up(actor, run, next, read, tip).await
     }
 
