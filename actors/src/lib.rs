@@ -42,6 +42,7 @@ pub use pool::{Busy, Pool};
 pub use projects::{Grant, Granted, Projects};
 pub use services::{Clock, Services, Settings};
 pub use tasks::Tasks;
+pub use workflow::verify;
 
 /// The actor type of runs.
 pub const WORKFLOW: &str = "Workflow";

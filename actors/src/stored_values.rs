@@ -109,6 +109,16 @@ pub async fn load(
     Ok(out)
 }
 
+/// Puts a value together from what stands under its keys; nothing if a chunk is missing.
+pub fn joined(run: &RunId, name: &str, size: u64, stored: &dyn Fn(&str) -> Option<Bytes>) -> Option<Bytes> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX).min(callboard_core::value::VALUE_LIMIT);
+    let mut joined = BytesMut::new();
+    for chunk in chunks(name, size) {
+        joined.extend_from_slice(&stored(&run.value_key(&chunk))?);
+    }
+    Some(joined.freeze())
+}
+
 async fn fetch(
     services: &Services,
     run: &RunId,

@@ -2,6 +2,7 @@
 
 mod calls;
 mod damage;
+mod gaps;
 mod golden;
 mod ids;
 mod said;

@@ -47,8 +47,14 @@ struct Read {
 }
 
 impl Workflows {
-    /// Reads the run past the cache and, where the document is not what the history says, repairs and saves it.
-    pub(super) async fn load(&self, actor: &mut Actor, run: &RunId) -> Result<Loaded, Unread> {
+    /// Reads the run past the cache and, where the document is not what the history says, repairs and saves it. Over a gap only
+    /// somebody who `gives_up` on the run gets it, as its history has it.
+    pub(super) async fn load(
+        &self,
+        actor: &mut Actor,
+        run: &RunId,
+        gives_up: bool,
+    ) -> Result<Loaded, Unread> {
         let outgoing = Arc::clone(&actor.outgoing);
         let _still = outgoing.still().await;
         let entry = self.document_of(run).read().await?;
@@ -82,6 +88,8 @@ impl Workflows {
             Some(Some(tip)) => Seen::History(tip),
         };
         let next = reconcile(stored, seen);
+        let is_given_up = gives_up && matches!(next, Next::Gap { history: 1.., .. });
+        let next = if is_given_up { Next::Rebuild } else { next };
         self.follow_up(actor, run, next, read, tip).await
     }
 
@@ -127,7 +135,10 @@ impl Workflows {
             }
             (Next::Gap { history, document }, _) => {
                 tracing::error!(%run, history, document, "the history lacks events");
-                let message = format!("the history of run {run} ends before its document begins");
+                let message = format!(
+                    "the catalog lacks events of run {run}: its history ends with event {history}, and what is known of it since \
+                     begins with event {document}. It can be read as far as its history goes, and cancelled"
+                );
                 Ok(Loaded::Stopped(Fault::new(500, Code::HistoryGap, message)))
             }
             (Next::Use, Some(doc)) => self.take_up(actor, run, doc, etag, tip).await,

@@ -25,6 +25,7 @@ mod start;
 mod trial;
 mod turn;
 mod usage;
+pub mod verify;
 
 use crate::{
     WORKFLOW,

@@ -72,6 +72,11 @@ impl Turn {
         matches!(self, Turn::Look)
     }
 
+    /// Whether the run is to end, whatever became of it.
+    pub fn gives_up(&self) -> bool {
+        matches!(self, Turn::Input(Input::Cancel { .. }))
+    }
+
     /// Whether somebody waits for what becomes of it.
     pub fn is_asked(&self) -> bool {
         matches!(self, Turn::Start { .. } | Turn::Input(_))

@@ -238,7 +238,7 @@ impl Workflows {
         turn: &Turn,
         refused: &mut Vec<Refused>,
     ) -> Result<Mem, Cut> {
-        match self.load(actor, run).await {
+        match self.load(actor, run, turn.gives_up()).await {
             Ok(Loaded::Run(mut mem)) => {
                 actor.reminder.doubt();
                 self.tell_time(actor, run, &mut mem);
@@ -266,7 +266,14 @@ impl Workflows {
                 Err(Fault::new(409, Code::RunArchived, message).into())
             }
             Ok(Loaded::Stopped(fault)) => Err(fault.into()),
-            Err(Unread::Newer(message)) => Err(Fault::new(503, Code::NewerVersion, message).into()),
+            Err(Unread::Newer(message)) => {
+                tracing::warn!(%run, message, "the run is left to a newer version");
+                Err(Fault::new(503, Code::NewerVersion, message).into())
+            }
+            Err(Unread::Lost(message)) => {
+                tracing::error!(%run, message, "the run can't be read");
+                Err(Cut::Unknown)
+            }
             Err(error) => {
                 tracing::debug!(%run, %error, "the run can't be read now");
                 Err(Cut::Unknown)

@@ -10,13 +10,15 @@ mod folder;
 mod late;
 mod listener;
 mod lock;
+pub mod pair;
 mod parts;
 mod secrets;
 mod setup;
 mod vault;
 
 pub use beside::Beside;
-pub use embedded::{Embedded, Ports};
+pub use embedded::{Embedded, Ports, SIDECAR};
 pub use folder::take;
 pub use lock::{Lock, Locked};
 pub use parts::{CatalogPlace, Opened, catalog, catalog_place, gatekeeper};
+pub use vault::FILE as SECRETS_KEY;

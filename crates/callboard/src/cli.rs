@@ -61,6 +61,12 @@ pub enum Command {
     Trust(Trust),
     /// Brings the catalog up to date, and finishes an update
     Migrate(Migrate),
+    /// Copies the databases of a data folder, also while a server works on it
+    Backup(Backup),
+    /// Puts a backup into a data folder on which no server works
+    Restore(Restore),
+    /// Folds every run of a backup or a data folder, and says what can't be read
+    Verify(Verify),
     /// Changes keys of the installation
     Keys(Keys),
     /// Prints what a shell needs to complete these commands
@@ -90,6 +96,9 @@ pub struct Dev {
     /// Agents [default: config/agents.yaml if it exists, else built in]
     #[arg(long, value_name = "FILE")]
     pub agents: Option<PathBuf>,
+    /// Starts on databases that are not of one time: runs whose histories lack events can only be read and cancelled
+    #[arg(long)]
+    pub accept_loss: bool,
     /// Settings: a TOML file or a folder of them, instead of config/*.toml
     #[arg(long, value_name = "PATH")]
     pub config: Option<PathBuf>,
@@ -189,6 +198,34 @@ pub struct Migrate {
     pub finish: bool,
     #[command(flatten)]
     pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The folder to make; one that is there has to be empty
+    #[arg(value_name = "DIR")]
+    pub into: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// A folder that `callboard backup` made
+    #[arg(value_name = "DIR")]
+    pub from: PathBuf,
+    /// Also over databases that are there: they are lost
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A backup, or a data folder
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

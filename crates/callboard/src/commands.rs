@@ -1,9 +1,11 @@
 //! The subcommands: each decides what is asked of the parts that `assembly` makes, and how it ends.
 
 mod approvals;
+mod backup;
 mod check;
 mod completions;
 mod contexts;
+mod copies;
 mod dev;
 mod files;
 mod follow;
@@ -13,6 +15,7 @@ mod migrate;
 mod openapi;
 mod progress;
 mod remote;
+mod restore;
 mod run;
 mod runs;
 mod serve;
@@ -21,6 +24,7 @@ mod triggers;
 mod trust;
 mod usage;
 mod verdict;
+mod verify;
 mod versions;
 mod workflows;
 
@@ -98,6 +102,9 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Completions(asked) => completions::perform(&asked),
             Command::Trust(trust) => trust::perform(&trust),
             Command::Migrate(migrate) => migrate::perform(migrate).await,
+            Command::Backup(asked) => backup::perform(asked).await,
+            Command::Restore(asked) => restore::perform(asked).await,
+            Command::Verify(asked) => verify::perform(asked).await,
             Command::Keys(keys) => keys::perform(keys).await,
             Command::Openapi => openapi::perform(),
         }

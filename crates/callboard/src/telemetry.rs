@@ -1,6 +1,9 @@
 //! Logs on stderr, traces to a collector where one is configured. Standard output belongs to results.
 
+mod bounded;
+
 use crate::config::{Config, Format};
+use bounded::Bounded;
 use opentelemetry::{KeyValue, trace::TracerProvider};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
@@ -38,8 +41,14 @@ impl Telemetry {
         // Nobody may be there to read them; saying so on the same stream would panic.
         let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
         let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
-            Format::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
-            Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
+            Format::Json => {
+                let lines = lines.json().flatten_event(true).map_event_format(Bounded::json);
+                lines.with_filter(filter).boxed()
+            }
+            Format::Text => {
+                let lines = lines.with_ansi(std::io::stderr().is_terminal()).map_event_format(Bounded::text);
+                lines.with_filter(filter).boxed()
+            }
         };
         let traces = match settings.otlp_endpoint.as_str() {
             "" => None,

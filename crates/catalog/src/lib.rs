@@ -4,7 +4,7 @@
 //! The catalog decides nothing about runs. It keeps what a turn journals under `(run, seq)` with a hash chain and
 //! refuses whatever does not continue it; a projection row per run answers lists without folding histories.
 //! Who may ask it is remembered beside it (`Access`): that is the API's, the engine does not need it. So are triggers
-//! (`Triggers`), which start runs as the API does.
+//! (`Triggers`), which start runs as the API does, and which installation the catalog is of (`Marks`).
 //! `SqliteCatalog` is the embedded one. Every implementation passes `suite`.
 
 mod access;
@@ -12,6 +12,7 @@ mod append;
 mod definition;
 mod draft;
 mod keys;
+mod mark;
 mod meter;
 mod once;
 mod postgres;
@@ -40,11 +41,12 @@ pub use access::{
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use draft::{Draft, DraftMark, Expected, NewDraft, Provenance, Renaming, Version};
 pub use keys::{InternalKey, Signing};
+pub use mark::{Mark, Marks};
 pub use meter::{Meter, UsageBy, UsageSpan, Used};
 pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
-pub use sqlite::SqliteCatalog;
+pub use sqlite::{FileError, SqliteCatalog};
 pub use survey::{AskedPlace, AskedRow, Asking, Search, Survey};
 pub use trigger::{
     Course, FIRES, Fire, Move, NewTrigger, Next, Outcome, Sealed, Trigger, TriggerChange, TriggerKind,

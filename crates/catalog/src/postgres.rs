@@ -15,6 +15,7 @@ mod journal;
 mod keys;
 mod link;
 mod lists;
+mod marks;
 mod meter;
 mod moment;
 mod months;

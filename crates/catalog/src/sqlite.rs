@@ -8,10 +8,12 @@ mod audit;
 mod definitions;
 mod drafts;
 mod early;
+mod file;
 mod index;
 mod journal;
 mod keys;
 mod lists;
+mod marks;
 mod meter;
 mod once;
 mod pins;
@@ -25,8 +27,9 @@ mod writer;
 
 use crate::{
     Access, Answering, ApiKey, Append, AppendError, AuditEntry, AuditRow, Catalog, Change, Definitions,
-    Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, NewKey, NewVersion, NewWorkflow,
-    Once, OpenRun, Pins, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
+    Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, Mark, Marks, NewKey, NewVersion,
+    NewWorkflow, Once, OpenRun, Pins, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep, Tip,
+    Workflow,
     sql::{LIMIT, run_id, signed},
     writer::Writer,
 };
@@ -37,19 +40,19 @@ use callboard_core::{
     id::{KeyId, ProjectId, RunId, WorkflowId},
 };
 use sqlx::{
-    ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
+    SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
 use std::{collections::BTreeMap, path::Path, sync::LazyLock, time::Duration};
 use writer::Command;
+
+pub use file::FileError;
 
 /// Connections for reading.
 const READERS: u32 = 4;
 /// How long a read waits for a connection, and a write for another process.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a file is opened again while another process may be making it.
-const OPEN_TRIES: u32 = 5;
 
 /// What brings the tables up to date, in order, each in a transaction of its own.
 ///
@@ -65,7 +68,8 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(7, "drafts", include_str!("../../../migrations/sqlite/0007_drafts.sql")),
         migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
         migration(9, "lists", include_str!("../../../migrations/sqlite/0009_lists.sql")),
-        migration(10, "words later", include_str!("../../../migrations/sqlite/0010_words_later.sql")),
+        migration(10, "marks", include_str!("../../../migrations/sqlite/0010_marks.sql")),
+        migration(12, "words later", include_str!("../../../migrations/sqlite/0012_words_later.sql")),
     ])
 });
 
@@ -84,71 +88,39 @@ pub struct SqliteCatalog {
     writer: Writer<Command>,
 }
 
-/// Opens the file and brings its tables up to date. Of two processes that open a new file at once one may fail, also at
-/// once where SQLite sees that waiting would not help, and finds everything done when it looks again.
-async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, Error> {
-    let mut tries = 0;
-    loop {
-        let error = match open_once(options).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => error,
-        };
-        tries += 1;
-        let again = matches!(error, sqlx::Error::Migrate(_)) || is_busy(&error);
-        if !again || tries > OPEN_TRIES {
-            return Err(error.into());
-        }
-        tokio::time::sleep(tries * Duration::from_millis(100)).await;
-    }
-}
-
-async fn open_once(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
-    let mut connection = options.connect().await?;
-    MIGRATIONS.run(&mut connection).await?;
-    Ok(connection)
-}
-
 /// Another process writes; nothing was begun.
 fn is_busy(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "5")
-}
-
-/// Refuses a link in the place of the file or of those SQLite keeps beside it: what it leads to is somebody's, and
-/// would be written over.
-fn unlinked(path: &Path) -> Result<(), Error> {
-    for beside in ["", "-wal", "-shm", "-journal"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(beside);
-        let found = std::fs::symlink_metadata(&name);
-        if found.is_ok_and(|found| !found.is_file()) {
-            let message =
-                format!("{} is a link or no file at all: remove it, or name another", name.display());
-            return Err(Error::Unavailable(message.into()));
-        }
-    }
-    Ok(())
 }
 
 // === impl SqliteCatalog ===
 
 impl SqliteCatalog {
     /// Opens or creates the file and brings its tables up to date. Follows no link in its place.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        unlinked(path.as_ref())?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(PATIENCE)
-            .foreign_keys(true)
-            // Checkpoints sync the whole file; fewer and larger ones cost less per entry.
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "67108864")
-            .pragma("cache_size", "-16384")
-            // Statements carry prompts and outputs.
-            .disable_statement_logging();
-        let connection = open(&options).await?;
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let options = file::to_write(path.as_ref())?;
+        let connection = file::open(&options).await?;
+        Ok(Self::of(connection, options))
+    }
+
+    /// Opens a file that is up to date, and writes nothing: every change is refused.
+    pub async fn open_to_read(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let options = file::to_read(path.as_ref())?;
+        let connection = file::open_to_read(&options).await?;
+        Ok(Self::of(connection, options))
+    }
+
+    /// Copies a file as it is at this moment, whoever writes meanwhile, into an empty one.
+    pub async fn copy(path: impl AsRef<Path>, into: impl AsRef<Path>) -> Result<(), FileError> {
+        file::copy(path.as_ref(), into.as_ref()).await
+    }
+
+    /// Says what is wrong with the file itself, page by page.
+    pub async fn check(&self) -> Result<Vec<String>, Error> {
+        file::check(&self.readers).await
+    }
+
+    fn of(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(PATIENCE)
@@ -156,7 +128,7 @@ impl SqliteCatalog {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().pragma("cache_size", "-2048").pragma("query_only", "on"));
-        Ok(Self { readers, writer: writer::spawn(connection, options) })
+        Self { readers, writer: writer::spawn(connection, options) }
     }
 }
 
@@ -311,6 +283,18 @@ impl Keys for SqliteCatalog {
 
     async fn require_signatures(&self) -> Result<bool, Error> {
         self.writer.job(|c: &mut SqliteConnection| Box::pin(keys::require(c))).await
+    }
+}
+
+#[async_trait]
+impl Marks for SqliteCatalog {
+    async fn mark(&self) -> Result<Option<Mark>, Error> {
+        marks::read(&self.readers).await
+    }
+
+    async fn count_on(&self, installation: &str, beyond: u64) -> Result<Mark, Error> {
+        let installation = installation.to_owned();
+        self.writer.job(move |c| Box::pin(marks::count(c, installation, beyond))).await
     }
 }
 

@@ -12,6 +12,7 @@ mod documents;
 pub mod drafts;
 mod journal;
 mod keys;
+mod marks;
 mod meter;
 mod once;
 mod pins;
@@ -22,7 +23,7 @@ mod survey;
 mod sweep;
 pub mod triggers;
 
-use crate::{Access, Append, AppendError, Catalog, Entry, Error, NO_HASH, RunProjection};
+use crate::{Access, Append, AppendError, Catalog, Entry, Error, Marks, NO_HASH, RunProjection};
 use bytes::Bytes;
 use callboard_core::{
     Hash, Timestamp,
@@ -183,6 +184,11 @@ pub async fn access(access: &dyn Access) {
     access::a_deleted_project_takes_its_keys_along(access).await;
     access::the_audit_is_listed_newest_first_by_cursor(access).await;
     access::a_refusal_is_recorded_once_a_minute(access).await;
+}
+
+/// Which installation a catalog is of.
+pub async fn marks(catalog: &dyn Marks) {
+    marks::a_mark_is_named_once_and_only_goes_forward(catalog).await;
 }
 
 async fn closing_finishes_what_was_handed_in_and_refuses_the_rest(catalog: &dyn Catalog) {

@@ -7,6 +7,7 @@
 mod actors;
 mod app;
 mod bus;
+mod database;
 mod fault;
 mod grpc;
 mod guard;
@@ -37,7 +38,9 @@ use app::Channel;
 use bus::Bus;
 use guard::Token;
 use runtime::Runtime;
-use store::Store;
+use store::{Store, Write};
+
+pub use database::{Database, DatabaseError, Key, Mark};
 
 /// How long running turns and deliveries may go on after a stop.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -212,6 +215,11 @@ impl Server {
         self.sidecar.clone()
     }
 
+    /// Returns what marks the server's file, also after the server itself was moved away.
+    pub fn marker(&self) -> Marker {
+        Marker(self.runtime.store.clone())
+    }
+
     /// Reads the application's `/dapr/config` and `/dapr/subscribe`, then starts deliveries and reminders.
     ///
     /// To be called once the application can answer; later calls do nothing.
@@ -236,6 +244,19 @@ impl Server {
             }
         }
         self.runtime.store.close().await;
+    }
+}
+
+/// Marks the file of a server.
+#[derive(Clone)]
+pub struct Marker(Store);
+
+impl Marker {
+    /// Says in the file which installation it is of, and how far that has come. It is on disk then.
+    pub async fn set(&self, mark: &Mark) -> Result<(), DatabaseError> {
+        let generation = i64::try_from(mark.generation).unwrap_or(i64::MAX);
+        let mark = Write::Mark { installation: mark.installation.clone(), generation };
+        self.0.write(vec![mark]).await.map(drop).map_err(DatabaseError::of)
     }
 }
 

@@ -8,6 +8,7 @@
 mod access;
 mod alike;
 mod contended;
+mod marks;
 mod operated;
 mod pooled;
 mod served;

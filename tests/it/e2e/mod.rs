@@ -4,6 +4,7 @@
 
 pub mod api;
 mod arrivals;
+mod backups;
 mod bad_input;
 mod bad_model;
 mod client;

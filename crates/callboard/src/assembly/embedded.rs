@@ -6,7 +6,8 @@ use super::{
     late::Late,
     listener,
     lock::{Lock, Locked},
-    parts::Parts,
+    pair::{self, Counting},
+    parts::{self, Parts},
     secrets::SidecarSecrets,
     setup::setup,
 };
@@ -22,6 +23,9 @@ use std::{
 use tokio::task::JoinHandle;
 
 const BOTH: Roles = Roles { workflow: true, ai: true };
+
+/// The sidecar's file in a data folder.
+pub const SIDECAR: &str = "sidecar.db";
 
 /// Ports of the sidecar's two APIs on loopback; 0 picks a free one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +51,7 @@ pub struct Embedded {
     server: Server,
     api: JoinHandle<()>,
     clockwork: Clockwork,
+    counting: Counting,
     drain: std::time::Duration,
     _lock: Lock,
 }
@@ -54,11 +59,17 @@ pub struct Embedded {
 // === impl Embedded ===
 
 impl Embedded {
-    /// Takes the data folder and starts everything; once this returns, runs that were under way go on.
-    pub async fn start(config: &Config, ports: Ports, components: Option<PathBuf>) -> anyhow::Result<Self> {
+    /// Takes the data folder and starts everything; once this returns, runs that were under way go on. `accept_loss`: also on
+    /// files that do not belong together.
+    pub async fn start(
+        config: &Config,
+        ports: Ports,
+        components: Option<PathBuf>,
+        accept_loss: bool,
+    ) -> anyhow::Result<Self> {
         let folder = Path::new(&config.data.dir);
         match take(config)? {
-            Locked::Ours(lock) => Self::start_with(config, lock, ports, components).await,
+            Locked::Ours(lock) => Self::start_with(config, lock, ports, components, accept_loss).await,
             Locked::Theirs(url) => {
                 let at = url.map(|url| format!(" at {url}")).unwrap_or_default();
                 bail!(
@@ -75,9 +86,13 @@ impl Embedded {
         mut lock: Lock,
         ports: Ports,
         components: Option<PathBuf>,
+        accept_loss: bool,
     ) -> anyhow::Result<Self> {
         let folder = Path::new(&config.data.dir);
         let parts = Parts::new(config, Some(folder)).await?;
+        let name = parts::catalog_place(config, Some(folder))?.name();
+        let both = (&*parts.catalog, &*parts.marks, name.as_str());
+        let mark = pair::join(both, &folder.join(SIDECAR), accept_loss).await?;
         parts.may_listen(config).await?;
         let listener = listener::bind(config.server.listen, "--listen").await?;
         let address = listener.local_addr().context("the API's address")?;
@@ -89,6 +104,8 @@ impl Embedded {
         let server = Server::start_behind(sidecar, doors.without_origins()).await;
         let server = server.map_err(|error| with_flag(error, ports))?;
         let (http, grpc) = (server.http_addr(), server.grpc_addr());
+        server.marker().set(&mark).await?;
+        let counting = Counting::start(parts.marks.clone(), server.marker(), mark);
 
         let sidecar = server.sidecar();
         let own = [Some(address), http, grpc].into_iter().flatten().collect();
@@ -125,6 +142,7 @@ impl Embedded {
             server,
             api,
             clockwork,
+            counting,
             drain: std::time::Duration::from_millis(config.server.drain.0),
             _lock: lock,
         })
@@ -137,6 +155,7 @@ impl Embedded {
         self.clockwork.ended().await;
         self.host.drain(self.drain).await;
         self.parts.closed.cancel();
+        drop(self.counting);
         let _ = self.api.await;
         self.server.shutdown().await;
         self.parts.close().await;
@@ -148,7 +167,7 @@ fn sidecar(folder: &Path, components: PathBuf, ports: Ports, app: App) -> Sideca
     let loopback = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     SidecarConfig {
         app_id: components::APP.into(),
-        database: folder.join("sidecar.db"),
+        database: folder.join(SIDECAR),
         components,
         http: loopback(ports.http),
         grpc: loopback(ports.grpc),

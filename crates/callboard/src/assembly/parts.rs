@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use callboard_actors::{
     Batcher, Clock, Grant, Keyring, Live, Metrics, Projects, Services, Settings, protocol::Caller,
 };
-use callboard_catalog::{Access, Catalog, Link, PostgresCatalog, SqliteCatalog, Triggers};
+use callboard_catalog::{Access, Catalog, Link, Marks, PostgresCatalog, SqliteCatalog, Triggers};
 use callboard_connectors::{
     http::{Guarded, Origin},
     model::{Config as ModelsConfig, Models, Provider, Script},
@@ -45,6 +45,7 @@ const SCRIPT: &str = include_str!("../../../../config/scripted.yaml");
 /// What is made before there is a sidecar.
 pub struct Parts {
     pub catalog: Arc<dyn Catalog>,
+    pub marks: Arc<dyn Marks>,
     triggers: Arc<dyn Triggers>,
     vault: Vault,
     /// Who may ask.
@@ -87,7 +88,7 @@ impl Parts {
             exempt.collect::<Result<_, _>>().map_err(|error| anyhow::anyhow!("http.allow: {error}"))?;
         let opened = catalog(config, folder).await?;
         let (gatekeeper, own) = gatekeeper(config, &opened)?.with_own();
-        let (catalog, triggers) = (opened.catalog, opened.triggers);
+        let Opened { catalog, triggers, marks, access: _ } = opened;
         let keyring = Keyring::open(&*catalog, Clock::system().now()).await.context("the internal keys")?;
         if !keyring.is_required() {
             tracing::info!(
@@ -97,6 +98,7 @@ impl Parts {
         }
         Ok(Self {
             catalog,
+            marks,
             triggers,
             vault: vault::open(config, folder)?,
             gatekeeper,
@@ -217,6 +219,16 @@ pub enum CatalogPlace {
     Postgres(Link),
 }
 
+impl CatalogPlace {
+    /// Returns what an operator calls it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(file) => format!("the catalog {}", file.display()),
+            Self::Postgres(_) => "the catalog of catalog.url".to_owned(),
+        }
+    }
+}
+
 /// Returns where the settings say that the catalog is.
 pub fn catalog_place(config: &Config, folder: Option<&Path>) -> anyhow::Result<CatalogPlace> {
     let url = config.catalog.url.expose();
@@ -243,6 +255,16 @@ pub struct Opened {
     pub catalog: Arc<dyn Catalog>,
     pub access: Arc<dyn Access>,
     pub triggers: Arc<dyn Triggers>,
+    /// Which installation it is of.
+    pub marks: Arc<dyn Marks>,
+}
+
+impl Opened {
+    /// The same database, in each of its parts.
+    fn of<C: Catalog + Access + Triggers + Marks>(catalog: C) -> Self {
+        let catalog = Arc::new(catalog);
+        Self { catalog: catalog.clone(), access: catalog.clone(), triggers: catalog.clone(), marks: catalog }
+    }
 }
 
 /// Makes who knows everybody, of the settings.
@@ -290,8 +312,7 @@ pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<O
     let file = match catalog_place(config, folder)? {
         CatalogPlace::File(file) => file,
         CatalogPlace::Postgres(link) => {
-            let catalog = Arc::new(PostgresCatalog::open(link).await.context("the catalog")?);
-            return Ok(Opened { catalog: catalog.clone(), access: catalog.clone(), triggers: catalog });
+            return Ok(Opened::of(PostgresCatalog::open(link).await.context("the catalog")?));
         }
     };
     if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -303,8 +324,7 @@ pub async fn catalog(config: &Config, folder: Option<&Path>) -> anyhow::Result<O
         }
     }
     let catalog = SqliteCatalog::open(&file).await;
-    let catalog = Arc::new(catalog.with_context(|| format!("the catalog {}", file.display()))?);
-    Ok(Opened { catalog: catalog.clone(), access: catalog.clone(), triggers: catalog })
+    Ok(Opened::of(catalog.with_context(|| format!("the catalog {}", file.display()))?))
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {

@@ -30,7 +30,7 @@ pub async fn perform(dev: Dev) -> anyhow::Result<Exit> {
     let _telemetry = Telemetry::install(&config, Voice::Configured)?;
     let stop = signals::stop()?;
     let ports = Ports { http: dev.dapr_http_port, grpc: dev.dapr_grpc_port };
-    let engine = Embedded::start(&config, ports, dev.components).await?;
+    let engine = Embedded::start(&config, ports, dev.components, dev.accept_loss).await?;
     {
         // A reader that went away must not end the server.
         let mut out = std::io::stdout().lock();

@@ -52,7 +52,7 @@ async fn open(config: &Config) -> anyhow::Result<Opened> {
     assembly::catalog(config, Some(folder)).await
 }
 
-fn config(place: &Place) -> anyhow::Result<Config> {
+pub fn config(place: &Place) -> anyhow::Result<Config> {
     let mut config = Config::load(place.config.as_deref())?;
     if let Some(data) = &place.data {
         config.name_data(data);

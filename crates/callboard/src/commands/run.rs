@@ -130,8 +130,8 @@ impl Engine {
         loop {
             match take(config)? {
                 Locked::Ours(lock) => {
-                    let engine =
-                        Embedded::start_with(config, lock, Ports::default(), components.clone()).await?;
+                    let (ports, components) = (Ports::default(), components.clone());
+                    let engine = Embedded::start_with(config, lock, ports, components, false).await?;
                     if engine.scripted {
                         say!("(scripted answers: no model is configured)");
                     }

@@ -3,7 +3,7 @@
 //! Callers' mistakes carry a sentence; ours are logged where they are noticed and leave without detail.
 
 use callboard_catalog as catalog;
-use callboard_core::Problem;
+use callboard_core::{Code, Problem};
 use callboard_sidecar as sidecar;
 use serde::Deserialize;
 use serde_json::Value;
@@ -120,7 +120,9 @@ impl Refusal {
         let error = answer.as_object().filter(|answer| answer.len() == 1)?.get("error")?;
         let Ok(error) = ActorError::deserialize(error) else { return None };
         let kind = Kind::of_status(error.status);
-        if kind == Kind::Internal {
+        // Of ours as well, and what the caller can do about it is said.
+        let is_told = error.code == Code::HistoryGap.as_str();
+        if kind == Kind::Internal && !is_told {
             tracing::error!(code = error.code, detail = error.detail, "an actor failed");
             return Some(Self::internal());
         }
@@ -217,5 +219,8 @@ mod tests {
     fn what_is_our_fault_says_nothing_about_us() {
         let answer = json!({"error": {"code": "panic", "status": 500, "detail": "index out of bounds"}});
         assert_eq!(Refusal::in_answer(&answer), Some(Refusal::internal()));
+        let answer = json!({"error": {"code": "history_gap", "status": 500, "detail": "it lacks events"}});
+        let told = Refusal::new(Kind::Internal, "history_gap", "it lacks events");
+        assert_eq!(Refusal::in_answer(&answer), Some(told), "but for what a person has to know");
     }
 }

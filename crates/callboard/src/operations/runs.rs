@@ -12,9 +12,11 @@ use callboard_actors::{
 };
 use callboard_catalog::{Catalog, RunRow};
 use callboard_core::{
+    Code,
     id::{RunId, WorkflowId},
     workflow::{
         Status,
+        event::RunError,
         view::{RunView, Summary},
     },
 };
@@ -176,6 +178,15 @@ impl Runs {
             {
                 self.recorded(row).await
             }
+            // As far as its history goes, and why it goes no further.
+            Err(refusal) if refusal.code == Code::HistoryGap.as_str() => {
+                let run = self.recorded(row).await?;
+                Ok(run.failed(RunError {
+                    code: Code::HistoryGap.as_str().to_owned(),
+                    message: refusal.detail,
+                    node: None,
+                }))
+            }
             Err(refusal) => Err(refusal),
         }
     }
@@ -246,6 +257,13 @@ impl Runs {
 impl RunItem {
     fn of(run: RunView) -> Self {
         Self::Run(Box::new(run))
+    }
+
+    fn failed(mut self, error: RunError) -> Self {
+        if let Self::Run(run) = &mut self {
+            run.error = Some(error);
+        }
+        self
     }
 
     fn unreadable(row: &RunRow) -> Self {

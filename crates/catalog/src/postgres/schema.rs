@@ -18,7 +18,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "catalog",
@@ -45,10 +45,16 @@ const MIGRATIONS: [Migration; 4] = [
         since: 1,
         sql: include_str!("../../../../migrations/postgres/0004_lists.sql"),
     },
+    Migration {
+        version: 5,
+        name: "marks",
+        since: 1,
+        sql: include_str!("../../../../migrations/postgres/0005_marks.sql"),
+    },
 ];
 
 /// The oldest schema that this release can work with.
-const OLDEST: i32 = 4;
+const OLDEST: i32 = 5;
 /// How long a start waits for a database that is not there yet.
 const ARRIVAL: Duration = Duration::from_secs(30);
 

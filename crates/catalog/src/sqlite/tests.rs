@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod copies;
 mod upgrade;
 
 use super::*;
@@ -10,6 +11,7 @@ use crate::{
     suite::{self, batch, entries, fresh},
 };
 use callboard_core::id::{ProjectId, RunId, WorkflowId};
+use sqlx::{ConnectOptions, sqlite::SqliteJournalMode};
 
 const DEFAULT: ProjectId = ProjectId::DEFAULT;
 
@@ -25,6 +27,7 @@ async fn it_passes_the_suite() {
     let catalog = SqliteCatalog::open(path).await.unwrap();
     suite::access(&catalog).await;
     suite::triggers::all(&catalog).await;
+    suite::marks(&catalog).await;
     suite::all(&catalog).await;
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod drafts;
+mod marks;
 mod triggers;
 
 use super::{at, batch, hash};
@@ -22,6 +23,7 @@ use serde_json::{Map, json};
 use std::fmt::Debug;
 
 pub use access::ask;
+pub use marks::count;
 pub use triggers::pull;
 
 /// A sequence that is the same for the same seed (SplitMix64).

@@ -29,9 +29,9 @@ const WAITING: usize = 1024;
 const READERS: usize = 3;
 /// Statements kept prepared by each connection: more than there are.
 const STATEMENTS: usize = 32;
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The layout this code reads and writes.
-const LAYOUT: i64 = 1;
+pub(super) const LAYOUT: i64 = 1;
 
 /// A handle on the file; clones share it.
 #[derive(Clone)]
@@ -103,6 +103,11 @@ pub(super) enum Write {
         name: String,
         due: i64,
         left: Option<u32>,
+    },
+    /// Says which installation the file is of, and how far that has come.
+    Mark {
+        installation: String,
+        generation: i64,
     },
 }
 

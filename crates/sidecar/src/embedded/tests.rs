@@ -2,6 +2,7 @@
 
 mod actors;
 mod bus;
+mod database;
 mod doors;
 mod http;
 mod state;

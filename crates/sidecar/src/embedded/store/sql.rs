@@ -37,10 +37,27 @@ create table if not exists reminder (
   retries integer,
   primary key (actor_type, actor_id, name)
 ) without rowid;
+create table if not exists mark (
+  one integer primary key check (one = 1),
+  installation text not null,
+  generation integer not null
+);
 pragma user_version = 1;
 ";
 
-pub(super) const GET: &str = "
+pub(in crate::embedded) const HAS_MARK: &str =
+    "select exists (select 1 from sqlite_master where type = 'table' and name = 'mark')";
+
+pub(in crate::embedded) const MARK: &str = "select installation, generation from mark where one = 1";
+
+pub(super) const PUT_MARK: &str = "
+insert or replace into mark (one, installation, generation) values (1, ?1, ?2)";
+
+pub(in crate::embedded) const KEYS: &str = "
+select store, key from state
+where substr(key, -length(?1)) = ?1 and (expires is null or expires > ?3) order by store, key limit ?2";
+
+pub(in crate::embedded) const GET: &str = "
 select data, version, expires from state
 where store = ?1 and key = ?2 and (expires is null or expires > ?3)";
 

@@ -76,6 +76,11 @@ pub(super) async fn run(mut connection: Connection, mut queue: mpsc::Receiver<Ta
             expire_at = now + EXPIRE_EVERY;
         }
     }
+    // Folded in, so that a copy of the file alone has everything. Readers may still be at it: then the log stays.
+    let folded = connection.query_row("pragma wal_checkpoint(truncate)", (), |_| Ok(()));
+    if let Err(error) = folded {
+        tracing::debug!(%error, "the write-ahead log stays beside the file");
+    }
     // Closed first, so that whoever waits may open or remove the file.
     drop(connection);
     if let Some(done) = closing {
@@ -121,37 +126,79 @@ struct Committed {
 }
 
 fn commit(connection: &mut Connection, jobs: Vec<Job>, last: &mut i64) {
-    let arrived = arrive_early(&jobs, *last);
-    let attempted = attempt(connection, &jobs, last, arrived);
-    // An id that was given away is not given again, whatever became of its row.
-    *last = arrived.max(*last);
-    match attempted {
-        Ok(committed) => {
-            for (topic, message) in committed.published {
-                topic.arrive(message);
-            }
-            for (job, outcomes) in jobs.into_iter().zip(committed.outcomes) {
-                if let Some(reply) = job.reply {
-                    // A caller that went away needs no answer.
-                    let _ = reply.send(Ok(outcomes));
-                }
-            }
-        }
+    let before = *last;
+    let arrived = arrive_early(&jobs, before);
+    match attempt(connection, &jobs, last, arrived) {
+        Ok(committed) => tell(jobs, committed),
         Err(error) => {
-            if !connection.is_autocommit()
-                && let Err(error) = connection.execute_batch("rollback")
-            {
-                tracing::error!(%error, "a failed commit could not be rolled back");
-            }
-            tracing::error!(%error, jobs = jobs.len(), "commit failed");
-            let error = Error::from(error);
-            for job in jobs {
-                if let Some(reply) = job.reply {
-                    let _ = reply.send(Err(error.clone()));
-                }
+            roll_back(connection);
+            if jobs.len() > 1 && !is_of_the_disk(&error) {
+                *last = one_by_one(connection, jobs, before, arrived);
+            } else {
+                refuse(jobs, error);
             }
         }
     }
+    // An id that was given away is not given again, whatever became of its row.
+    *last = arrived.max(*last);
+}
+
+/// Does a group again that the database refused, each job alone: what is wrong with one, as a damaged page, is no reason to
+/// refuse the others. Messages get the ids that they had. Returns the last one's.
+fn one_by_one(connection: &mut Connection, jobs: Vec<Job>, before: i64, arrived: i64) -> i64 {
+    let mut id = before;
+    for job in jobs {
+        let mut last = id;
+        id += job.published();
+        let job = vec![job];
+        match attempt(connection, &job, &mut last, arrived) {
+            Ok(committed) => tell(job, committed),
+            Err(error) => {
+                roll_back(connection);
+                refuse(job, error);
+            }
+        }
+    }
+    id
+}
+
+fn tell(jobs: Vec<Job>, committed: Committed) {
+    for (topic, message) in committed.published {
+        topic.arrive(message);
+    }
+    for (job, outcomes) in jobs.into_iter().zip(committed.outcomes) {
+        if let Some(reply) = job.reply {
+            // A caller that went away needs no answer.
+            let _ = reply.send(Ok(outcomes));
+        }
+    }
+}
+
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("rollback")
+    {
+        tracing::error!(%error, "a failed commit could not be rolled back");
+    }
+}
+
+fn refuse(jobs: Vec<Job>, error: rusqlite::Error) {
+    tracing::error!(%error, jobs = jobs.len(), "commit failed");
+    let error = Error::from(error);
+    for job in jobs {
+        if let Some(reply) = job.reply {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+}
+
+/// Whether every other write would fail in the same way: the disk is full or gone, or somebody else holds the file.
+fn is_of_the_disk(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, ReadOnly, SystemIoFailure,
+    };
+    let of_all = [CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, ReadOnly, SystemIoFailure];
+    error.sqlite_error_code().is_some_and(|code| of_all.contains(&code))
 }
 
 /// Hands messages to their topics while their commit is still under way, and returns the last one's id.
@@ -308,11 +355,19 @@ fn apply(
         Write::MoveReminder { id, actor_type, actor_id, name, due, left } => {
             cached(sql::MOVE_REMINDER)?.execute(params![actor_type, actor_id, name, id, due, left])?
         }
+        Write::Mark { installation, generation } => {
+            cached(sql::PUT_MARK)?.execute(params![installation, generation])?
+        }
     };
     Ok(if changed > 0 { Outcome::Done } else { Outcome::Refused })
 }
 
 impl Job {
+    /// How many messages it keeps.
+    fn published(&self) -> i64 {
+        self.writes.iter().map(|write| i64::from(matches!(write, Write::Publish { .. }))).sum()
+    }
+
     /// Takes its writes back if one is refused.
     fn is_guarded(&self) -> bool {
         self.atomic && self.writes.len() > 1
