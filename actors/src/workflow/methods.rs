@@ -281,9 +281,9 @@ impl Workflows {
     /// Reserves one more call. The answer says whether it is on record, so a repeated question has the same answer.
     async fn reserve(&self, run: &RunId, body: message::Reserve) -> Result<message::Granted, Fault> {
         let message::Reserve { op, step, attempt, reserved } = body;
-        if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
+        if [reserved.calls, reserved.tokens, reserved.cost].iter().any(|n| *n > Usage::LIMIT) {
             return Err(Fault::bad_request(format!(
-                "at most {} calls or tokens can be reserved",
+                "at most {} calls, tokens or millionths can be reserved",
                 Usage::LIMIT
             )));
         }

@@ -64,6 +64,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(7, "drafts", include_str!("../../../migrations/sqlite/0007_drafts.sql")),
         migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
         migration(9, "lists", include_str!("../../../migrations/sqlite/0009_lists.sql")),
+        migration(11, "money", include_str!("../../../migrations/sqlite/0011_money.sql")),
     ])
 });
 

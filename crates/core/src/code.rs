@@ -75,6 +75,8 @@ codes! {
     OutputInvalid = "output_invalid",
     /// The run's definition can't be had.
     PlanUnavailable = "plan_unavailable",
+    /// The run has a budget of money, and one of its models has no price.
+    PriceUnknown = "price_unknown",
     /// The run is set aside.
     Quarantined = "quarantined",
     /// The run's state is gone from the store, or on its way out.

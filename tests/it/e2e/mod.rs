@@ -20,6 +20,7 @@ mod kinds;
 mod large;
 mod lists;
 mod live;
+mod money;
 mod pinned;
 mod places;
 mod prompts;

@@ -30,16 +30,21 @@ const MOVE: &str = "
 
 /// In one order, so that two who add to the same sums do not wait for each other.
 const ADD: &str = "
-    insert into usage_by_day as u (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens)
+    insert into usage_by_day as u (
+        project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens, priced_calls, cost
+    )
     select p.project, p.day, p.workflow_id, p.agent, p.model, sum(p.calls)::bigint, sum(p.prompt_tokens)::bigint,
-        sum(p.completion_tokens)::bigint
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
-        as p (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens)
+        sum(p.completion_tokens)::bigint, sum(p.priced_calls)::bigint, sum(p.cost)::bigint
+    from unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+        $10::bigint[]
+    ) as p (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens, priced_calls, cost)
     group by p.project, p.day, p.workflow_id, p.agent, p.model
     order by p.project, p.day, p.workflow_id, p.agent, p.model
     on conflict (project, day, workflow_id, agent, model) do update set calls = u.calls + excluded.calls,
         prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
-        completion_tokens = u.completion_tokens + excluded.completion_tokens";
+        completion_tokens = u.completion_tokens + excluded.completion_tokens,
+        priced_calls = u.priced_calls + excluded.priced_calls, cost = u.cost + excluded.cost";
 
 /// Adds what runs used, each of them once in `counts`. Returns those that were counted up to where theirs begins.
 pub(super) async fn count<C: AsConnection>(
@@ -76,7 +81,9 @@ pub(super) async fn count<C: AsConnection>(
         .bind(texts(|part| &part.model))
         .bind(numbers(|part| part.usage.calls))
         .bind(numbers(|part| part.usage.prompt_tokens))
-        .bind(numbers(|part| part.usage.completion_tokens));
+        .bind(numbers(|part| part.usage.completion_tokens))
+        .bind(numbers(|part| part.usage.priced))
+        .bind(numbers(|part| part.usage.cost));
     tx.execute(add).await?;
     Ok(moved)
 }

@@ -288,7 +288,12 @@ async fn meter(chance: &mut Chance, run: RunId, one: &dyn Catalog, other: &dyn C
     let (from, to) = (chance.roll(4), chance.roll(6));
     let day = format!("2027-01-0{}", 1 + chance.roll(5));
     let name = chance.pick(&["a", "b", "'"]).to_owned();
-    let usage = Usage { calls: chance.roll(9), ..Usage::default() };
+    let usage = Usage {
+        calls: chance.roll(9),
+        priced: chance.roll(9),
+        cost: chance.roll(1 << 40),
+        ..Usage::default()
+    };
     let used = Used { day: day.clone(), agent: name.clone(), model: name, usage, ..Used::default() };
     let span = UsageSpan { from: "2027-01-02".to_owned(), to: day, by };
     let mut answers = [String::new(), String::new()];

@@ -67,6 +67,7 @@ pub const CODES: [(u16, &[&str]); 19] = [
             "not_external",
             "not_offered",
             "plan_unavailable",
+            "price_unknown",
         ],
     ),
     (410, &["value_lost"]),
