@@ -33,6 +33,7 @@ use crate::{
     marks::Marks,
     pins::Pins,
     protocol::Reply,
+    quotas::Quotas,
     services::Services,
     tasks::Tasks,
 };
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     plans: Mutex<HashMap<(WorkflowId, u32), start::Compiled>>,
     lines: Lines,
     pins: Pins,
+    quotas: Quotas,
     alarms: alarms::Alarms,
 }
 
@@ -74,6 +76,7 @@ impl Workflows {
             plans: Mutex::default(),
             lines,
             pins,
+            quotas: Quotas::default(),
             alarms: alarms::Alarms::default(),
         }))
     }

@@ -46,7 +46,8 @@ impl Workflows {
         };
         // What was right when the run began may be wrong by now: the workflow is gone, or a later version of it wants
         // another input. That does not undo the start.
-        let may_be_known = body.op.is_some() && !body.first && matches!(refused.status, 404 | 409 | 422);
+        let may_be_known =
+            body.op.is_some() && !body.first && matches!(refused.status, 404 | 409 | 422 | 429);
         if may_be_known && let Some(done) = self.begun(run, &body).await {
             return Ok(done);
         }
@@ -72,6 +73,12 @@ impl Workflows {
     async fn begin(&self, run: &RunId, body: &Start) -> Result<Done, Fault> {
         if self.tasks.is_stopping() {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
+        }
+        if let Err(fault) = self.quotas.begin(&self.services, run.project()).await
+            // A run that has begun is told again, whatever may begin now.
+            && (body.first || self.turn(run, Turn::Look).await.is_err())
+        {
+            return Err(fault);
         }
         let (definition, version) = self.definition(run, body).await?;
         let compiled = self.compiled(run, body.workflow_id.as_ref(), version, definition).await?;

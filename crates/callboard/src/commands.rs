@@ -12,6 +12,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod progress;
+mod projects;
 mod remote;
 mod run;
 mod runs;
@@ -84,6 +85,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Workflows(asked) => workflows::perform(asked).await,
             Command::Runs(asked) => runs::perform(asked).await,
             Command::Triggers(asked) => triggers::perform(asked).await,
+            Command::Projects(asked) => projects::perform(asked).await,
             Command::Approvals(asked) => approvals::perform(asked).await,
             Command::Usage(asked) => usage::perform(asked).await,
             Command::Apply(asked) => files::apply(asked).await,

@@ -25,7 +25,8 @@ mod writer;
 use crate::{
     Access, Answering, ApiKey, Append, AppendError, AuditEntry, AuditRow, Catalog, Change, Definitions,
     Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, NewKey, NewVersion, NewWorkflow,
-    Once, OpenRun, Pins, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep, Tip, Workflow,
+    Once, OpenRun, Pins, ProjectChange, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep,
+    Tip, Workflow,
     sql::{LIMIT, run_id, signed},
     writer::Writer,
 };
@@ -406,6 +407,15 @@ impl Access for SqliteCatalog {
 
     async fn make_project(&self, row: ProjectRow) -> Result<(), Error> {
         self.writer.job(move |c| Box::pin(access::make_project(c, row))).await
+    }
+
+    async fn change_project(
+        &self,
+        id: &ProjectId,
+        change: ProjectChange,
+    ) -> Result<Option<ProjectRow>, Error> {
+        let id = id.clone();
+        self.writer.job(move |c| Box::pin(access::change_project(c, id, change))).await
     }
 
     async fn delete_project(&self, id: &ProjectId, at: Timestamp) -> Result<Deleted, Error> {

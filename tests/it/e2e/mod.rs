@@ -25,6 +25,7 @@ mod pinned;
 mod places;
 mod prompts;
 mod providers;
+mod quotas;
 mod readiness;
 mod reads;
 mod runs;

@@ -1,8 +1,9 @@
 //! What is shown of an answer, read off it leniently: what is missing or new stops nothing.
 
+use callboard_catalog::ProjectLimits;
 use callboard_core::{
     Timestamp,
-    id::{RunId, TriggerId, WorkflowId},
+    id::{ProjectId, RunId, TriggerId, WorkflowId},
     price,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -161,6 +162,18 @@ pub struct Sum {
     pub model: Option<String>,
     #[serde(flatten)]
     pub used: Usage,
+}
+
+/// A project.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Project {
+    pub id: ProjectId,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub paused_at: Option<String>,
+    #[serde(default)]
+    pub limits: ProjectLimits,
 }
 
 /// Reads what an answer, or an item of a list, says; nothing if it is something else.

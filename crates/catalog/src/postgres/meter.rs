@@ -6,8 +6,9 @@ use super::{
     link::{AsConnection, Role, Tx, within},
 };
 use crate::{
-    Error, Meter, UsageSpan, Used,
+    Error, Meter, Quotas, Standing, UsageSpan, Used,
     meter::{Row, summed},
+    quota::{self, STANDING, stood},
     sql::{LIMIT, run_id, signed},
     writer::Count,
 };
@@ -127,5 +128,20 @@ impl Meter for PostgresCatalog {
         })
         .await?;
         Ok(rows.into_iter().map(summed).collect())
+    }
+}
+
+#[async_trait]
+impl Quotas for PostgresCatalog {
+    async fn standing(&self, project: &ProjectId, day: &str, month: &str) -> Result<Option<Standing>, Error> {
+        let query = sqlx::query_as(STANDING).bind(project.as_str()).bind(day).bind(month);
+        let row: Option<quota::Row> = within(async {
+            let mut tx = self.connections.begin(Role::Engine).await?;
+            let row = tx.first(query).await?;
+            tx.commit().await?;
+            Ok(row)
+        })
+        .await?;
+        row.map(stood).transpose()
     }
 }

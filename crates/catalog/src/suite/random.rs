@@ -301,7 +301,8 @@ async fn meter(chance: &mut Chance, run: RunId, one: &dyn Catalog, other: &dyn C
         let counted = told(catalog.count(&run, from, to, vec![used.clone()]).await);
         let up_to = told(catalog.counted(&run).await);
         let sums = told(catalog.usage(run.project(), span.clone(), 0, 4).await);
-        *answer = format!("meter {run} {from} {to} {used:?} {span:?}: {counted} {up_to} {sums}");
+        let stands = told(catalog.standing(run.project(), &span.to, "2027-01-01").await);
+        *answer = format!("meter {run} {from} {to} {used:?} {span:?}: {counted} {up_to} {sums} {stands}");
     }
     answers
 }
