@@ -23,6 +23,7 @@ mod pins;
 mod pool;
 mod projects;
 pub mod protocol;
+mod quotas;
 pub mod services;
 #[cfg(feature = "mutants")]
 pub mod simulated;

@@ -13,6 +13,8 @@ use std::time::Duration;
 pub struct Metrics {
     llm_request_duration: Histogram,
     llm_token_usage: IntCounterVec,
+    /// In millionths, of models that have a price.
+    llm_cost: IntCounterVec,
     /// Calls of models by what came of them.
     llm_requests: IntCounterVec,
     /// How often another model was asked, by the one that failed and why.
@@ -70,6 +72,15 @@ impl Metrics {
         )
         .expect("the name and labels are constants and valid");
         register(registry, &llm_token_usage);
+        let llm_cost = IntCounterVec::new(
+            Opts::new(
+                "llm_cost_micros_total",
+                "What LLM requests cost, in millionths, of models that have a price",
+            ),
+            &["model"],
+        )
+        .expect("the name and labels are constants and valid");
+        register(registry, &llm_cost);
         let llm_requests = IntCounterVec::new(
             Opts::new("llm_requests_total", "LLM requests by what came of them"),
             &["model", "outcome"],
@@ -119,6 +130,7 @@ impl Metrics {
                 &[0.1, 0.5, 1.0, 2.0, 5.0],
             ),
             llm_token_usage,
+            llm_cost,
             llm_requests,
             llm_fallbacks,
             agent_execution_time: histogram(
@@ -178,6 +190,9 @@ impl Metrics {
         if let Some(usage) = usage {
             self.llm_token_usage.with_label_values(&[model, "prompt"]).inc_by(usage.prompt_tokens);
             self.llm_token_usage.with_label_values(&[model, "completion"]).inc_by(usage.completion_tokens);
+            if usage.priced > 0 {
+                self.llm_cost.with_label_values(&[model]).inc_by(usage.cost);
+            }
         }
     }
 

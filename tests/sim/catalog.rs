@@ -11,8 +11,8 @@ use callboard_actors::mutant::Rule;
 use callboard_catalog::{
     Answering, Append, AppendError, AskedPlace, AskedRow, Catalog, Change, Definitions, Draft, Drafts, Early,
     EarlyMessage, Entry, Error, Expected, Idempotency, Journal, Keys, Meter, NO_HASH, NewDraft, NewVersion,
-    NewWorkflow, Once, OpenRun, Pins, Renaming, Request, RunFilter, RunProjection, RunRow, Search, Signing,
-    Survey, Sweep, Tip, UsageSpan, Used, Version, Workflow,
+    NewWorkflow, Once, OpenRun, Pins, Quotas, Renaming, Request, RunFilter, RunProjection, RunRow, Search,
+    Signing, Standing, Survey, Sweep, Tip, UsageSpan, Used, Version, Workflow,
 };
 use callboard_core::{
     Hash, Timestamp,
@@ -498,6 +498,14 @@ impl Survey for Desk {
 
     async fn count_asked(&self, _: &ProjectId) -> Result<u64, Error> {
         Err(Error::Unavailable("not simulated".into()))
+    }
+}
+
+/// Every project may begin whatever it likes.
+#[async_trait]
+impl Quotas for Desk {
+    async fn standing(&self, _: &ProjectId, _: &str, _: &str) -> Result<Option<Standing>, Error> {
+        Ok(Some(Standing::default()))
     }
 }
 

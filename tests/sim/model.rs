@@ -52,11 +52,13 @@ impl ChatModel for Model {
             world.state.lock().ledger.calls.entry(key).or_default().ended = now;
             return Err(unavailable());
         }
-        let usage = Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5, estimated: false };
+        let usage =
+            Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5, estimated: false, ..Usage::default() };
         let mut reply = ModelReply {
             text: unlike(world),
             tool_calls: Vec::new(),
             usage,
+            cached: 0,
             model: request.model.clone(),
             finish: Finish::Complete,
             extras: None,

@@ -217,7 +217,14 @@ impl Agents {
             Phase::Done { outcome: Ending::Cancelled } => AgentStatus::Cancelled,
         };
         let agent = run.task.as_ref().map(|t| t.agent.clone());
-        Ok(AgentView { status, output, error, agent, usage: run.usage, fallbacks: run.fallbacks.clone() })
+        Ok(AgentView {
+            status,
+            output,
+            error,
+            agent,
+            usage: run.usage.into(),
+            fallbacks: run.fallbacks.clone(),
+        })
     }
 }
 

@@ -285,8 +285,12 @@ impl Agents {
     /// Asks the run for one more call. Without an answer the call is not made.
     async fn reserve(&self, run: &Run, target: Option<&Target>, iteration: u32) -> bool {
         let (Some(target), Some(task)) = (target, &run.task) else { return true };
-        let tokens = run.profile.as_ref().and_then(|p| p.spec.max_tokens).unwrap_or(0);
-        let reserved = Reserved { calls: 1, tokens: u64::from(tokens) };
+        let spec = run.profile.as_ref().map(|profile| &profile.spec);
+        let tokens = u64::from(spec.and_then(|spec| spec.max_tokens).unwrap_or(0));
+        // A model without a price costs an unknown amount, for which nothing can be set aside.
+        let price = spec.and_then(|spec| self.services.models.prices().highest(spec).ok());
+        let cost = price.map_or(0, |price| price.of(0, 0, tokens));
+        let reserved = Reserved { calls: 1, tokens, cost };
         let op = OperationId::new(format!("{}/{iteration}", task.key));
         let reserve = message::Reserve { op, step: target.step.clone(), attempt: task.attempt, reserved };
         mutant!(Reserve, return true;);

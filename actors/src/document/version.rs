@@ -42,6 +42,18 @@ pub fn version_for(said: Said<'_>) -> Version {
             {
                 Version::Named
             }
+            // What calls cost, and what is set aside for them.
+            What::StepCompleted { usage: Some(usage), .. } | What::StepFailed { usage: Some(usage), .. }
+                if usage.priced > 0 =>
+            {
+                Version::Named
+            }
+            What::StepStarted { reserved, .. } | What::BudgetReserved { reserved, .. }
+                if reserved.cost > 0 =>
+            {
+                Version::Named
+            }
+            What::RunCreated { settings, .. } if !settings.prices.is_empty() => Version::Named,
             // A release that does not know it would run all of it.
             What::RunTried { .. } => Version::Named,
             // What an operation asked.
@@ -81,7 +93,7 @@ pub fn version_for(said: Said<'_>) -> Version {
             | What::RunPurging {} => Version::Positional,
         },
         Said::Agent(run) if run.task.as_ref().is_some_and(|task| task.pin.is_some()) => Version::Named,
-        Said::Agent(run) if !run.fallbacks.is_empty() => Version::Named,
+        Said::Agent(run) if !run.fallbacks.is_empty() || run.usage.priced > 0 => Version::Named,
         Said::Agent(run) => match &run.phase {
             Phase::Idle
             | Phase::Reserving

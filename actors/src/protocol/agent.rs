@@ -11,6 +11,7 @@ use callboard_core::{
     },
     call::{Fallback, Usage},
     id::{AgentId, RunId, WorkflowId},
+    workflow::view::UsageView,
     workflow::{StepKey, event::Failure},
 };
 use serde::{Deserialize, Serialize, Serializer};
@@ -140,7 +141,7 @@ pub struct AgentView {
     pub error: Option<Failure>,
     /// Its name in the agents' file.
     pub agent: Option<String>,
-    pub usage: Usage,
+    pub usage: UsageView,
     /// Models that gave no answer, and which was asked next.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Fallback>,

@@ -27,13 +27,16 @@ pub struct Fault {
     /// What it refers to may come yet: a little later the same call may be right.
     #[serde(default)]
     pub early: bool,
+    /// When the same may be right, in seconds.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
 }
 
 pub type Reply = Result<Value, Fault>;
 
 impl Fault {
     pub fn new(status: u16, code: Code, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), problems: Vec::new(), early: false }
+        Self { status, code, detail: detail.into(), problems: Vec::new(), early: false, retry_after: None }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -97,10 +100,12 @@ impl Fault {
             problems: &'a [Problem],
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             early: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            retry_after: Option<u32>,
         }
-        let Self { status, code, detail, problems, early } = self;
-        let (title, early) = (self.title(), *early);
-        let error = Error { code: *code, status: *status, title, detail, problems, early };
+        let Self { status, code, detail, problems, early, retry_after } = self;
+        let (title, early, retry_after) = (self.title(), *early, *retry_after);
+        let error = Error { code: *code, status: *status, title, detail, problems, early, retry_after };
         // Its keys are texts, so it always serializes.
         serde_json::to_value(Told { error }).unwrap_or_default()
     }

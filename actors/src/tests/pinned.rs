@@ -37,11 +37,13 @@ impl ChatModel for Provider {
         }
         let tool_calls =
             asks.map(|tool| ToolCall { id: "c".into(), name: tool.name.clone(), arguments: "{}".into() });
-        let usage = Usage { calls: 1, prompt_tokens: 1, completion_tokens: 1, estimated: false };
+        let usage =
+            Usage { calls: 1, prompt_tokens: 1, completion_tokens: 1, estimated: false, ..Usage::default() };
         Ok(ModelReply {
             text: format!("{} says so", request.model),
             tool_calls: tool_calls.into_iter().collect(),
             usage,
+            cached: 0,
             model: request.model.clone(),
             finish: Finish::Complete,
             extras: None,
@@ -251,7 +253,13 @@ async fn what_stays_of_an_agent_that_is_done_is_read_by_the_release_before() {
 
 /// Saves a run as it stands after its creation.
 async fn put(world: &World, run: &str, definition: Value) {
-    let settings = RunSettings { dispatch: 8, retention: 0, max_tokens: BTreeMap::new(), otherwise: None };
+    let settings = RunSettings {
+        dispatch: 8,
+        retention: 0,
+        max_tokens: BTreeMap::new(),
+        otherwise: None,
+        prices: BTreeMap::new(),
+    };
     let what = What::RunCreated {
         op: "op".into(),
         workflow_id: None,

@@ -38,6 +38,7 @@ impl ChatModel for Slow {
             text: "done".into(),
             tool_calls: Vec::new(),
             usage: Usage::default(),
+            cached: 0,
             model: "slow".into(),
             finish: Finish::Complete,
             extras: None,

@@ -111,6 +111,7 @@ impl Workflows {
             message::Rerun::METHOD => {
                 let (op, b) = self.op::<message::Rerun>(method, parse(body)?)?;
                 let from = bounded("from", b.from, NAME)?;
+                self.may_rerun(run, &op.id).await?;
                 let input = match b.input {
                     Some(input) => self.input_of_rerun(run, &op.id, input).await?,
                     None => None,
@@ -144,6 +145,15 @@ impl Workflows {
     /// Names an operation that its caller did not.
     pub(super) fn unnamed(&self) -> Op {
         Op::unnamed(OperationId::unrepeated(format_args!("{:x}", self.services.clock.id())))
+    }
+
+    /// A rerun begins as a start does. A repetition does not, and what can't be rerun is told so.
+    async fn may_rerun(&self, run: &RunId, op: &OperationId) -> Result<(), Fault> {
+        let Err(fault) = self.quotas.begin(&self.services, run.project()).await else { return Ok(()) };
+        match self.turn(run, Turn::Look).await {
+            Ok(done) if done.run.ended.is_some() && !done.run.knows(op) => Err(fault),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Returns the input of a rerun as that of a start is taken. A repetition changes nothing, and a run that goes on is not
@@ -281,9 +291,9 @@ impl Workflows {
     /// Reserves one more call. The answer says whether it is on record, so a repeated question has the same answer.
     async fn reserve(&self, run: &RunId, body: message::Reserve) -> Result<message::Granted, Fault> {
         let message::Reserve { op, step, attempt, reserved } = body;
-        if reserved.calls > Usage::LIMIT || reserved.tokens > Usage::LIMIT {
+        if [reserved.calls, reserved.tokens, reserved.cost].iter().any(|n| *n > Usage::LIMIT) {
             return Err(Fault::bad_request(format!(
-                "at most {} calls or tokens can be reserved",
+                "at most {} calls, tokens or millionths can be reserved",
                 Usage::LIMIT
             )));
         }

@@ -34,6 +34,7 @@ use crate::{
     marks::Marks,
     pins::Pins,
     protocol::Reply,
+    quotas::Quotas,
     services::Services,
     tasks::Tasks,
 };
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     plans: Mutex<HashMap<(WorkflowId, u32), start::Compiled>>,
     lines: Lines,
     pins: Pins,
+    quotas: Quotas,
     alarms: alarms::Alarms,
 }
 
@@ -75,6 +77,7 @@ impl Workflows {
             plans: Mutex::default(),
             lines,
             pins,
+            quotas: Quotas::default(),
             alarms: alarms::Alarms::default(),
         }))
     }

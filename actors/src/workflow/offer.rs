@@ -191,6 +191,8 @@ impl Workflows {
             prompt_tokens: used.prompt_tokens,
             completion_tokens: used.completion_tokens,
             estimated: used.estimated,
+            // What workers outside spend nobody here knows.
+            ..Usage::default()
         };
         let usage = usage.believed();
         let input = Input::Answer { step: body.step, attempt: body.attempt, outcome, usage };

@@ -14,6 +14,7 @@ use callboard_core::{
     Code, Datum, Hash, Problem,
     agent::spec::Agents,
     id::{RunId, WorkflowId},
+    price::Price,
     workflow::{Fingerprint, Input, Op, Pin, Plan, event::RunSettings, plan::Surroundings},
 };
 use serde_json::Value;
@@ -29,6 +30,9 @@ pub(super) struct Compiled {
     agents: Option<Pinned>,
 }
 
+/// Of each agent that a run asks, by its name: the tokens of its largest answer, and the highest price of its models.
+type Largest = (BTreeMap<String, u32>, BTreeMap<String, Price>);
+
 /// Plans of stored versions that are remembered. Beyond that all are forgotten, and compiled once more when they are
 /// needed.
 const PLANS: usize = 128;
@@ -42,7 +46,8 @@ impl Workflows {
         };
         // What was right when the run began may be wrong by now: the workflow is gone, or a later version of it wants
         // another input. That does not undo the start.
-        let may_be_known = body.op.is_some() && !body.first && matches!(refused.status, 404 | 409 | 422);
+        let may_be_known =
+            body.op.is_some() && !body.first && matches!(refused.status, 404 | 409 | 422 | 429);
         if may_be_known && let Some(done) = self.begun(run, &body).await {
             return Ok(done);
         }
@@ -69,6 +74,12 @@ impl Workflows {
         if self.tasks.is_stopping() {
             return Err(Fault::unavailable("this process ends, and begins no run: try again"));
         }
+        if let Err(fault) = self.quotas.begin(&self.services, run.project()).await
+            // A run that has begun is told again, whatever may begin now.
+            && (body.first || self.turn(run, Turn::Look).await.is_err())
+        {
+            return Err(fault);
+        }
         let (definition, version) = self.definition(run, body).await?;
         let compiled = self.compiled(run, body.workflow_id.as_ref(), version, definition).await?;
         let Compiled { plan, document, agents } = compiled;
@@ -81,20 +92,13 @@ impl Workflows {
             Some(op) => Op::unnamed(bounded("op", op.clone(), NAME)?),
             None => self.unnamed(),
         };
-        let max_tokens: BTreeMap<String, u32> = match (&plan.definition.settings.budget, &agents) {
-            (Some(budget), Some(pinned)) if budget.tokens.is_some() => {
-                let known = &pinned.agents.agents;
-                let used = plan.definition.agents().into_iter();
-                used.filter_map(|name| Some((name.clone(), known.get(&name)?.max_tokens?))).collect()
-            }
-            (Some(_) | None, _) => BTreeMap::new(),
-        };
+        let (max_tokens, prices) = self.largest(&plan, agents.as_ref())?;
         if let Some(agents) = &agents {
             let unkept = |error| Fault::unavailable(format!("run {run} can't be started now: {error}"));
             self.pins.keep(run.project(), agents).await.map_err(unkept)?;
         }
         let dispatch = self.services.settings.dispatch;
-        let mut settings = RunSettings { dispatch, retention: 0, max_tokens, otherwise: None };
+        let mut settings = RunSettings { dispatch, retention: 0, max_tokens, otherwise: None, prices };
         let own = plan.definition.settings.retention.unwrap_or_default();
         settings.retain(own.or(self.services.settings.retention));
         let trial = self.trial(run, body, &plan).await?.map(Box::new);
@@ -112,6 +116,36 @@ impl Workflows {
         let inputs = self.as_recorded(run, body, input, &done).await;
         self.is_same(run, body, &inputs, (&plan, &document), &done).await?;
         Ok(done)
+    }
+
+    /// Returns what a reservation sets aside for each agent's call, as far as the run's budget asks for it: the tokens of its
+    /// largest answer, and the highest price of its models. Errs where a budget of money can't be kept.
+    fn largest(&self, plan: &Plan, agents: Option<&Pinned>) -> Result<Largest, Fault> {
+        let mut largest = Largest::default();
+        let (Some(budget), Some(pinned)) = (&plan.definition.settings.budget, agents) else {
+            return Ok(largest);
+        };
+        let (known, used) = (&pinned.agents.agents, plan.definition.agents());
+        if budget.tokens.is_some() || budget.cost.is_some() {
+            let used = used.iter();
+            largest.0 = used.filter_map(|name| Some((name.clone(), known.get(name)?.max_tokens?))).collect();
+        }
+        if budget.cost.is_some() {
+            // Those that others may ask are paid for, too.
+            for (name, spec) in known {
+                let price = self.services.models.prices().highest(spec).map_err(|model| {
+                    let message = format!(
+                        "the run's budget of cost can't be kept: the model {model} of the agent {name} has no price \
+                         in models.prices"
+                    );
+                    Fault::new(409, Code::PriceUnknown, message)
+                })?;
+                if used.contains(name) {
+                    largest.1.insert(name.clone(), price);
+                }
+            }
+        }
+        Ok(largest)
     }
 
     /// Returns what a run that this very body began may have recorded as its input. The workflow's schema may give other

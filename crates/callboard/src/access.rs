@@ -6,6 +6,7 @@
 mod cache;
 pub mod key;
 mod principal;
+mod rates;
 mod token;
 mod trail;
 
@@ -16,6 +17,7 @@ use callboard_core::{
     id::{KeyId, ProjectId},
 };
 use key::{Dummy, Pepper, Presented};
+use rates::Rates;
 use std::{
     sync::{
         Arc,
@@ -28,6 +30,7 @@ use token::Issuers;
 use tokio::time::Instant;
 
 pub use principal::{Permission, Principal, Via};
+pub use rates::{Taken, TooOften};
 pub use token::{Issuer, IssuerKeys, KeySet, LEEWAY, SECRET};
 pub use trail::Trail;
 
@@ -56,6 +59,8 @@ pub enum Unknown {
     Catalog,
     /// No keys of the token's issuer can be had.
     Issuer,
+    /// The key is good, and asks more often than it may.
+    TooOften(TooOften),
 }
 
 /// Knows everybody. A clone is the same.
@@ -69,6 +74,7 @@ struct Inner {
     trail: Trail,
     keys: Cache<KeyId, Option<Arc<catalog::ApiKey>>>,
     projects: Cache<ProjectId, bool>,
+    rates: Rates,
     /// Whether there was neither a key nor an issuer a moment ago.
     open: Cache<(), bool>,
     /// There was a key or an issuer: whatever becomes of them, nobody is let in without a credential any more.
@@ -90,6 +96,7 @@ impl Gatekeeper {
             issuers,
             keys: Cache::default(),
             projects: Cache::default(),
+            rates: Rates::default(),
             open: Cache::default(),
             own: None,
         }))
@@ -188,7 +195,8 @@ impl Gatekeeper {
             return Err(Unknown::Invalid);
         }
         self.0.trail.used(&key, now);
-        Ok(Principal::of_key(&key))
+        let rate = self.0.rates.take(&key.id, key.limits).map_err(Unknown::TooOften)?;
+        Ok(Principal { rate, ..Principal::of_key(&key) })
     }
 
     /// Returns a key as it was a moment ago.

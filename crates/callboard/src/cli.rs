@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod projects;
 pub mod remote;
 pub mod triggers;
 
@@ -35,6 +36,8 @@ pub enum Command {
     Runs(remote::Runs),
     /// Triggers on a server, which start runs by themselves: list, show, create, delete, enable, disable, fire
     Triggers(triggers::Triggers),
+    /// Projects on a server, and what may begin in them: list, pause, resume, limit
+    Projects(projects::Projects),
     /// What waits for a person: list, show, approve, reject
     Approvals(remote::Approvals),
     /// What runs used, by day, workflow, agent or model
@@ -265,6 +268,12 @@ pub struct CreateKey {
     /// What it is for, for people
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub name: String,
+    /// Requests that it may send in a second, to each process [default: any number]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub per_second: Option<u32>,
+    /// The same in an hour
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub per_hour: Option<u32>,
     #[command(flatten)]
     pub place: Place,
 }

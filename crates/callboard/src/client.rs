@@ -7,6 +7,7 @@
 mod address;
 mod error;
 mod events;
+mod projects;
 pub mod shapes;
 mod triggers;
 

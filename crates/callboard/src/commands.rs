@@ -14,6 +14,7 @@ mod keys;
 mod migrate;
 mod openapi;
 mod progress;
+mod projects;
 mod remote;
 mod restore;
 mod run;
@@ -88,6 +89,7 @@ pub fn perform(cli: Cli) -> Exit {
             Command::Workflows(asked) => workflows::perform(asked).await,
             Command::Runs(asked) => runs::perform(asked).await,
             Command::Triggers(asked) => triggers::perform(asked).await,
+            Command::Projects(asked) => projects::perform(asked).await,
             Command::Approvals(asked) => approvals::perform(asked).await,
             Command::Usage(asked) => usage::perform(asked).await,
             Command::Apply(asked) => files::apply(asked).await,

@@ -14,7 +14,11 @@ use crate::{
     triggers::vault,
     user::User,
 };
-use callboard_connectors::{http::Origin, model::Provider, secret::Hosts};
+use callboard_connectors::{
+    http::Origin,
+    model::{Provider, Tariff},
+    secret::Hosts,
+};
 use callboard_core::{
     Span,
     id::ProjectId,
@@ -97,6 +101,9 @@ pub struct Models {
     pub script: String,
     #[serde(default)]
     pub providers: BTreeMap<String, Provider>,
+    /// By the model's name as agents say it, or by its beginning and `*`.
+    #[serde(default)]
+    pub prices: BTreeMap<String, Tariff>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

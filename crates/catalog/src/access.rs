@@ -1,7 +1,7 @@
 //! Who may ask, in which project, and what was changed by whom. The catalog keeps keys, projects and the audit; it knows
 //! nothing of secrets or of what a role allows.
 
-use crate::Error;
+use crate::{Error, ProjectLimits};
 use async_trait::async_trait;
 use callboard_core::{
     Hash, Span, Timestamp,
@@ -62,6 +62,13 @@ pub trait Access: Send + Sync + 'static {
     /// Saves a project. `Conflict` where there is one of this id, or was.
     async fn make_project(&self, row: ProjectRow) -> Result<(), Error>;
 
+    /// Changes a project; nothing where there is none, or it was deleted.
+    async fn change_project(
+        &self,
+        id: &ProjectId,
+        change: ProjectChange,
+    ) -> Result<Option<ProjectRow>, Error>;
+
     /// Deletes a project that has neither workflows nor runs, and revokes its keys.
     async fn delete_project(&self, id: &ProjectId, at: Timestamp) -> Result<Deleted, Error>;
 
@@ -110,6 +117,21 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    pub limits: KeyLimits,
+}
+
+/// How often a key may ask. What is not given is not bounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct KeyLimits {
+    /// Requests of a second, as many at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub per_second: Option<u32>,
+    /// Requests of an hour, as many at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub per_hour: Option<u32>,
 }
 
 /// What is kept of a secret. No log shows it.
@@ -128,6 +150,7 @@ pub struct NewKey {
     /// Who made it.
     pub by: String,
     pub expires_at: Option<Timestamp>,
+    pub limits: KeyLimits,
 }
 
 /// Another secret for a key.
@@ -145,6 +168,19 @@ pub struct ProjectRow {
     pub id: ProjectId,
     pub name: String,
     pub created_at: Timestamp,
+    /// Since when nothing begins in it.
+    pub paused_at: Option<Timestamp>,
+    pub limits: ProjectLimits,
+}
+
+/// What is changed of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectChange {
+    /// Nothing begins in it from now on. One that is paused stays so since it was.
+    Pause(Timestamp),
+    Resume,
+    /// All its limits are these.
+    Limit(ProjectLimits),
 }
 
 /// What came of a deletion.
@@ -208,6 +244,30 @@ impl Role {
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+// === impl ProjectRow ===
+
+impl ProjectRow {
+    /// A project that is not paused and has no limits.
+    pub fn new(id: ProjectId, name: String, created_at: Timestamp) -> Self {
+        Self { id, name, created_at, paused_at: None, limits: ProjectLimits::default() }
+    }
+}
+
+// === impl KeyLimits ===
+
+impl KeyLimits {
+    /// Reads them as they are stored.
+    pub(crate) fn read(text: &str) -> Result<Self, Error> {
+        let damaged = |error: serde_json::Error| Error::Corrupt { what: "key", message: error.to_string() };
+        serde_json::from_str(text).map_err(damaged)
+    }
+
+    pub(crate) fn written(&self) -> String {
+        // Its keys are texts and its values numbers: it always serializes.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 

@@ -16,6 +16,7 @@ mod mark;
 mod meter;
 mod once;
 mod postgres;
+mod quota;
 mod run;
 mod sql;
 mod sqlite;
@@ -35,8 +36,8 @@ use callboard_core::{
 use std::collections::BTreeMap;
 
 pub use access::{
-    AUDIT_KEPT, Access, ApiKey, AuditEntry, AuditRow, Deleted, NewKey, ProjectRow, Refused, Role, Rotation,
-    SECRET_HASH, SecretHash,
+    AUDIT_KEPT, Access, ApiKey, AuditEntry, AuditRow, Deleted, KeyLimits, NewKey, ProjectChange, ProjectRow,
+    Refused, Role, Rotation, SECRET_HASH, SecretHash,
 };
 pub use definition::{NewVersion, NewWorkflow, Workflow};
 pub use draft::{Draft, DraftMark, Expected, NewDraft, Provenance, Renaming, Version};
@@ -45,6 +46,7 @@ pub use mark::{Mark, Marks};
 pub use meter::{Meter, UsageBy, UsageSpan, Used};
 pub use once::{Answer, Answering, Change, EarlyMessage, Once, REMEMBERED, Request};
 pub use postgres::{Link, Migrated, PostgresCatalog, SchemaError};
+pub use quota::{ProjectLimits, Quotas, Standing};
 pub use run::{Append, Entry, OpenRun, RunFilter, RunProjection, RunRow, Tip};
 pub use sqlite::{FileError, SqliteCatalog};
 pub use survey::{AskedPlace, AskedRow, Asking, Search, Survey};
@@ -274,7 +276,7 @@ pub trait Early: Send + Sync + 'static {
 /// The whole database. Who needs only a part of it takes that part.
 #[async_trait]
 pub trait Catalog:
-    Definitions + Drafts + Early + Idempotency + Journal + Keys + Meter + Pins + Survey + Sweep
+    Definitions + Drafts + Early + Idempotency + Journal + Keys + Meter + Pins + Quotas + Survey + Sweep
 {
     /// Fails if the database does not answer, or takes no write: it tries one, which leaves nothing behind. The error says
     /// what is wrong in words for an operator.

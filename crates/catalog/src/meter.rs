@@ -89,7 +89,8 @@ impl UsageSpan {
         };
         format!(
             "select {}, cast(coalesce(sum(calls), 0) as bigint), cast(coalesce(sum(prompt_tokens), 0) as bigint), \
-             cast(coalesce(sum(completion_tokens), 0) as bigint) from usage_by_day \
+             cast(coalesce(sum(completion_tokens), 0) as bigint), cast(coalesce(sum(priced_calls), 0) as bigint), \
+             cast(coalesce(sum(cost), 0) as bigint) from usage_by_day \
              where project = $1 and day >= $2 and day <= $3 {group} {order} limit $5 offset $4",
             columns.join(", ")
         )
@@ -97,15 +98,17 @@ impl UsageSpan {
 }
 
 /// A sum as the statement returns it.
-pub(crate) type Row = (String, String, String, String, i64, i64, i64);
+pub(crate) type Row = (String, String, String, String, i64, i64, i64, i64, i64);
 
-pub(crate) fn summed((day, workflow, agent, model, calls, prompt, completion): Row) -> Used {
+pub(crate) fn summed((day, workflow, agent, model, calls, prompt, completion, priced, cost): Row) -> Used {
     let whole = |n: i64| u64::try_from(n).unwrap_or_default();
     let usage = Usage {
         calls: whole(calls),
         prompt_tokens: whole(prompt),
         completion_tokens: whole(completion),
         estimated: false,
+        priced: whole(priced),
+        cost: whole(cost),
     };
     let workflow_id = (!workflow.is_empty()).then(|| WorkflowId::new(workflow));
     Used { day, workflow_id, agent, model, usage }

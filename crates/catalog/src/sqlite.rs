@@ -28,8 +28,8 @@ mod writer;
 use crate::{
     Access, Answering, ApiKey, Append, AppendError, AuditEntry, AuditRow, Catalog, Change, Definitions,
     Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, Mark, Marks, NewKey, NewVersion,
-    NewWorkflow, Once, OpenRun, Pins, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing, Sweep, Tip,
-    Workflow,
+    NewWorkflow, Once, OpenRun, Pins, ProjectChange, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing,
+    Sweep, Tip, Workflow,
     sql::{LIMIT, run_id, signed},
     writer::Writer,
 };
@@ -69,6 +69,7 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         migration(8, "triggers", include_str!("../../../migrations/sqlite/0008_triggers.sql")),
         migration(9, "lists", include_str!("../../../migrations/sqlite/0009_lists.sql")),
         migration(10, "marks", include_str!("../../../migrations/sqlite/0010_marks.sql")),
+        migration(11, "money", include_str!("../../../migrations/sqlite/0011_money.sql")),
         migration(12, "words later", include_str!("../../../migrations/sqlite/0012_words_later.sql")),
     ])
 });
@@ -391,6 +392,15 @@ impl Access for SqliteCatalog {
 
     async fn make_project(&self, row: ProjectRow) -> Result<(), Error> {
         self.writer.job(move |c| Box::pin(access::make_project(c, row))).await
+    }
+
+    async fn change_project(
+        &self,
+        id: &ProjectId,
+        change: ProjectChange,
+    ) -> Result<Option<ProjectRow>, Error> {
+        let id = id.clone();
+        self.writer.job(move |c| Box::pin(access::change_project(c, id, change))).await
     }
 
     async fn delete_project(&self, id: &ProjectId, at: Timestamp) -> Result<Deleted, Error> {

@@ -17,6 +17,7 @@ mod meter;
 mod once;
 mod pins;
 mod projects;
+mod quota;
 pub mod random;
 mod rows;
 mod survey;
@@ -184,6 +185,13 @@ pub async fn access(access: &dyn Access) {
     access::a_deleted_project_takes_its_keys_along(access).await;
     access::the_audit_is_listed_newest_first_by_cursor(access).await;
     access::a_refusal_is_recorded_once_a_minute(access).await;
+    quota::a_project_is_paused_and_bounded_until_it_is_not(access).await;
+    quota::a_key_keeps_its_limits(access).await;
+}
+
+/// Runs the part of what a project may still begin.
+pub async fn quotas<C: Catalog + Access>(both: &C) {
+    quota::a_standing_has_what_is_open_and_what_was_used(both).await;
 }
 
 /// Which installation a catalog is of.

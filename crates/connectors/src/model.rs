@@ -5,6 +5,7 @@
 
 mod abilities;
 mod openai;
+mod prices;
 mod scripted;
 
 use crate::{
@@ -23,6 +24,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use abilities::{Abilities, Instructions, Structured, TokenLimit};
 pub use openai::OpenAi;
+pub use prices::{Amount, Prices, Tariff};
 pub use scripted::{Script, Scripted};
 
 /// The provider that is always there.
@@ -51,6 +53,7 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// What the scripted provider answers.
     pub script: Script,
+    pub prices: Prices,
 }
 
 /// The settings of an OpenAI-compatible endpoint.
@@ -111,6 +114,7 @@ pub struct Models {
     default: (String, Arc<dyn ChatModel>),
     named: BTreeMap<String, Arc<dyn ChatModel>>,
     scripted: bool,
+    prices: Prices,
 }
 
 // === impl Provider ===
@@ -158,7 +162,8 @@ impl Models {
         let name = config.default.unwrap_or_else(|| SCRIPTED.to_owned());
         match named.get(&name) {
             Some(default) if problems.is_empty() => {
-                Ok(Self { scripted: name == SCRIPTED, default: (name, default.clone()), named })
+                let (scripted, default) = (name == SCRIPTED, (name, default.clone()));
+                Ok(Self { scripted, default, named, prices: config.prices })
             }
             Some(_) => Err(problems),
             None => {
@@ -171,12 +176,18 @@ impl Models {
 
     /// All names mean one model.
     pub fn only(model: Arc<dyn ChatModel>) -> Self {
-        Self { default: (String::new(), model), named: BTreeMap::new(), scripted: false }
+        let prices = Prices::default();
+        Self { default: (String::new(), model), named: BTreeMap::new(), scripted: false, prices }
     }
 
     /// Tells whether models without a provider's name are answered by the script, which must be shown.
     pub fn is_scripted(&self) -> bool {
         self.scripted
+    }
+
+    /// Returns what models cost.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// Returns the names of all providers, the scripted one too.
@@ -229,6 +240,7 @@ impl Models {
         if let Some(extras) = &mut reply.extras {
             name.clone_into(&mut extras.provider);
         }
+        self.prices.charge(&request.model, &mut reply);
         Ok(reply)
     }
 }
@@ -302,7 +314,13 @@ fn estimate(messages: &[Message], answer: usize) -> Usage {
         })
         .sum();
     let tokens = |characters: usize| u64::try_from(characters.div_ceil(4)).unwrap_or(u64::MAX);
-    Usage { calls: 1, prompt_tokens: tokens(asked), completion_tokens: tokens(answer), estimated: true }
+    Usage {
+        calls: 1,
+        prompt_tokens: tokens(asked),
+        completion_tokens: tokens(answer),
+        estimated: true,
+        ..Usage::default()
+    }
 }
 
 /// An answer that is not one.

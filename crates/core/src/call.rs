@@ -49,7 +49,7 @@ pub struct Spent {
 }
 
 /// What calls used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     pub calls: u64,
     pub prompt_tokens: u64,
@@ -57,6 +57,12 @@ pub struct Usage {
     /// A provider did not say how many tokens it used: some of them are a guess.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
+    /// Calls whose model had a price when they were made; what the others cost is not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub priced: u64,
+    /// What those cost, in millionths of a unit of the prices' currency.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cost: u64,
 }
 
 // === impl CallError ===
@@ -127,7 +133,8 @@ impl Usage {
 
     /// Whether every number is at most `LIMIT`.
     pub fn is_plausible(&self) -> bool {
-        [self.calls, self.prompt_tokens, self.completion_tokens].iter().all(|n| *n <= Self::LIMIT)
+        let all = [self.calls, self.prompt_tokens, self.completion_tokens, self.priced, self.cost];
+        all.iter().all(|n| *n <= Self::LIMIT)
     }
 
     /// Takes what somebody outside says they used. A number that can't be counts as zero, and the sum is marked as an
@@ -142,6 +149,8 @@ impl Usage {
             prompt_tokens: known(self.prompt_tokens),
             completion_tokens: known(self.completion_tokens),
             estimated: true,
+            priced: known(self.priced),
+            cost: known(self.cost),
         }
     }
 
@@ -149,6 +158,21 @@ impl Usage {
     pub fn tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
     }
+
+    /// Returns what the calls cost whose price was known; nothing if that of none was. Where nothing was called that is 0.
+    pub fn known_cost(&self) -> Option<u64> {
+        (self.priced > 0 || self.calls == 0).then_some(self.cost)
+    }
+
+    /// Returns how many calls are not in the cost.
+    pub fn unpriced(&self) -> u64 {
+        self.calls.saturating_sub(self.priced)
+    }
+}
+
+/// Whether a number is left out of what is recorded.
+pub(crate) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl std::ops::AddAssign for Usage {
@@ -158,5 +182,7 @@ impl std::ops::AddAssign for Usage {
         self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
         self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
         self.estimated = self.estimated || other.estimated;
+        self.priced = self.priced.saturating_add(other.priced);
+        self.cost = self.cost.saturating_add(other.cost);
     }
 }

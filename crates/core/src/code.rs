@@ -75,6 +75,12 @@ codes! {
     OutputInvalid = "output_invalid",
     /// The run's definition can't be had.
     PlanUnavailable = "plan_unavailable",
+    /// The run has a budget of money, and one of its models has no price.
+    PriceUnknown = "price_unknown",
+    /// The project has used what it may of a day or a month.
+    ProjectBudgetReached = "project_budget_reached",
+    /// The project is paused: nothing begins in it.
+    ProjectPaused = "project_paused",
     /// The run is set aside.
     Quarantined = "quarantined",
     /// The run's state is gone from the store, or on its way out.
@@ -89,6 +95,8 @@ codes! {
     RunNotPaused = "run_not_paused",
     /// The run is paused already.
     RunPaused = "run_paused",
+    /// The project has as many runs that have not ended as it may.
+    TooManyRuns = "too_many_runs",
     /// The run keeps as many signals as it may.
     TooManySignals = "too_many_signals",
     /// The caller may try again: nothing is known to have happened.

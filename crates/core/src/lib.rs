@@ -45,7 +45,7 @@
 //!     version: 0,
 //!     plan: Datum::inline(plan.document().expect("JSON")),
 //!     input: Datum::inline(json!({"name": "Ada"})),
-//!     settings: RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default(), otherwise: None },
+//!     settings: RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default(), otherwise: None, prices: Default::default() },
 //!     trial: None,
 //! };
 //! take(&mut run, 1_000, start);
@@ -74,6 +74,7 @@ pub mod document;
 pub mod expr;
 pub mod id;
 pub mod json;
+pub mod price;
 pub mod problem;
 pub mod request;
 pub mod retry;

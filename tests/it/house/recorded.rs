@@ -52,10 +52,10 @@ crates/core/src/workflow/event.rs
     What::DecisionCut:
     What::RunPurging:
     What::RunTried: trial
-    Reserved: calls tokens
+    Reserved: calls tokens cost?
     Failure: code message details?
     RunError: code message node
-    RunSettings: dispatch retention max_tokens otherwise?
+    RunSettings: dispatch retention max_tokens otherwise? prices?
     Otherwise: failed cancelled
 crates/core/src/workflow/trial.rs
     Trial: until only pinned outputs asked
@@ -98,7 +98,9 @@ crates/core/src/agent/task.rs
 crates/core/src/call.rs
     CallError: code message retryable retry_after
     Fallback: model code message next
-    Usage: calls prompt_tokens completion_tokens estimated?
+    Usage: calls prompt_tokens completion_tokens estimated? priced? cost?
+crates/core/src/price.rs
+    Price: input output cached
 crates/core/src/value.rs
     Datum::Inline: Arc<Value>
     Datum::Stored: ValueRef

@@ -14,6 +14,7 @@ use callboard_core::{
     },
     call::{CallError, Fallback, Usage},
     id::{OperationId, WorkflowId},
+    price::Price,
     value::ValueRef,
     workflow::{
         Event, Fingerprint, Run, StepKey, Trial, What,
@@ -42,7 +43,7 @@ fn stored() -> Datum {
 }
 
 fn usage(estimated: bool) -> Usage {
-    Usage { calls: 1, prompt_tokens: 20, completion_tokens: u64::MAX, estimated }
+    Usage { calls: 1, prompt_tokens: 20, completion_tokens: u64::MAX, estimated, ..Usage::default() }
 }
 
 fn failure() -> Failure {
@@ -55,12 +56,13 @@ fn settings(full: bool) -> RunSettings {
         retention: 86_400_000,
         max_tokens: if full { [("qa".to_owned(), 1024)].into() } else { BTreeMap::new() },
         otherwise: full.then_some(Otherwise { failed: 1, cancelled: 2 }),
+        prices: BTreeMap::new(),
     }
 }
 
 /// Each kind of event, bare and with everything.
 pub fn events() -> Vec<Event> {
-    let reserved = Reserved { calls: 1, tokens: 500 };
+    let reserved = Reserved { calls: 1, tokens: 500, cost: 0 };
     let op = || OperationId::new("op-1");
     let all = vec![
         What::RunCreated {
@@ -457,6 +459,70 @@ pub fn tried(v: Version) -> BTreeMap<String, Vec<u8>> {
         let run = Run::fold(&run_id("r"), &begun);
         let part = HeadPart { head: run.head(), pages: Vec::new(), rest: Vec::new() };
         all.insert(format!("head-tried-{n:02}"), document::encode(&part, v));
+    }
+    all
+}
+
+/// What calls cost: the prices of a run's agents, what is set aside, what was spent, in events and in states.
+pub fn priced(v: Version) -> BTreeMap<String, Vec<u8>> {
+    let price = Price { input: 2_500_000, output: 10_000_000, cached: 1 };
+    let usage = |cost: u64| Usage { priced: 1, cost, ..usage(cost > 0) };
+    let reserved = Reserved { calls: 1, tokens: 0, cost: 12_345 };
+    let op = || OperationId::new("r/2/a//1/2");
+    let made = [
+        What::RunCreated {
+            op: OperationId::new("op-1"),
+            workflow_id: None,
+            version: 0,
+            plan: inline(),
+            input: Datum::null(),
+            settings: RunSettings { prices: [("qa".to_owned(), price)].into(), ..settings(true) },
+            body: None,
+        },
+        What::StepStarted { step: step("a", ""), attempt: 1, input: None, deadline: None, reserved },
+        What::BudgetReserved { step: step("a", ""), attempt: 1, reserved, op: op() },
+        What::StepFailed {
+            step: step("a", ""),
+            attempt: 1,
+            error: failure(),
+            retry_at: Some(Timestamp(99)),
+            usage: Some(usage(0)),
+            op: None,
+            body: None,
+            fallbacks: Vec::new(),
+        },
+        What::StepStarted { step: step("a", ""), attempt: 2, input: None, deadline: None, reserved },
+        What::StepCompleted {
+            step: step("a", ""),
+            attempt: 2,
+            output: inline(),
+            branch: None,
+            usage: Some(usage(999)),
+            error: None,
+            op: None,
+            signal: None,
+            body: None,
+            fallbacks: Vec::new(),
+        },
+    ];
+    let events: Vec<Event> = made
+        .into_iter()
+        .zip(1_790_000_000_000..)
+        .map(|(what, at)| Event { at: Timestamp(at), what })
+        .collect();
+    let mut doc = empty(v);
+    events.iter().for_each(|event| drop(doc.push(event.clone())));
+    let mut all = BTreeMap::from([("document-priced".to_owned(), doc.encode())]);
+    for n in 1..=events.len() {
+        let run = Run::fold(&run_id("r"), &events[..n]);
+        let rest: Vec<Archived> = run.archive.iter().cloned().collect();
+        all.insert(format!("page-priced-{n}"), document::encode(&rest, v));
+        let part = HeadPart { head: run.head(), pages: Vec::new(), rest };
+        all.insert(format!("head-priced-{n}"), document::encode(&part, v));
+    }
+    for (n, agent) in agents(v, &[], None).into_iter().enumerate() {
+        let run = AgentRun { usage: usage(n as u64), ..agent.run };
+        all.insert(format!("agent-priced-{n:02}"), document::encode(&AgentDocument { run, ..agent }, v));
     }
     all
 }

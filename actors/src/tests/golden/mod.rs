@@ -46,7 +46,7 @@ struct Line {
 }
 
 /// The folders, and the version of what is in each.
-const SETS: [(&str, Version); 9] = [
+const SETS: [(&str, Version); 10] = [
     ("1", Version::Positional),
     ("1b", Version::Positional),
     ("1c", Version::Positional),
@@ -56,6 +56,7 @@ const SETS: [(&str, Version); 9] = [
     ("2d", Version::Named),
     ("2e", Version::Named),
     ("2f", Version::Named),
+    ("2g", Version::Named),
 ];
 /// Those with each kind of event and of run; the others have what came later.
 const WHOLE: [&str; 2] = ["1", "2"];
@@ -167,6 +168,7 @@ fn made(set: &str, v: Version) -> BTreeMap<String, Vec<u8>> {
         "2d" => made::asked(v),
         "2e" => made::fallen(v),
         "2f" => made::tried(v),
+        "2g" => made::priced(v),
         _ => made::documents(v).into_iter().chain(made::later(v)).collect(),
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use callboard_catalog::Journal;
 use callboard_connectors::{
-    model::{Config as ModelsConfig, Models, Script},
+    model::{Config as ModelsConfig, Models, Prices, Script},
     secret::Secret,
 };
 use callboard_core::workflow::Event;
@@ -166,12 +166,15 @@ async fn record_runs() {
             at.world.stop().await;
         } else if set != "1" {
             let temporary = tempfile::tempdir().expect("a folder");
-            let at = Recorder { world: with_secrets(temporary.path(), settings()).await, set };
+            // What has no price is recorded as before there were any.
+            let prices = if set == "2g" { priced() } else { Prices::default() };
+            let at = Recorder { world: with_secrets(temporary.path(), settings(), prices).await, set };
             match set {
                 "1c" | "2b" => record_pinned(&at).await,
                 "2d" => record_asked(&at).await,
                 "2e" => record_fallbacks(&at).await,
                 "2f" => record_tried(&at).await,
+                "2g" => record_priced(&at).await,
                 _ => record_secrets(&at).await,
             }
             at.world.stop().await;
@@ -209,7 +212,12 @@ async fn record_refused(at: &Recorder, server: &str) {
     record(at, "refused", json!({"definition": definition}), &[], "waiting").await;
 }
 
-async fn with_secrets(folder: &Path, settings: Settings) -> World {
+fn priced() -> Prices {
+    let all = json!({"*": {"input": 2.5, "output": "10.00"}});
+    Prices::new(serde_json::from_value(all).expect("prices"))
+}
+
+async fn with_secrets(folder: &Path, settings: Settings, prices: Prices) -> World {
     let agents = json!({
         "agents": {
             "lead": {"model": "scripted", "role": "Lead", "tools": ["add"], "allow_delegation": true, "delegate_to": ["clerk"]},
@@ -219,7 +227,7 @@ async fn with_secrets(folder: &Path, settings: Settings) -> World {
         "tools": {"add": {"description": "Adds.", "type": "expression", "config": {"value": "1 + 1"}}}
     });
     let script = Script::read(SCRIPT).expect("a script");
-    let models = Models::new(ModelsConfig { script, ..ModelsConfig::default() }).expect("models");
+    let models = Models::new(ModelsConfig { script, prices, ..ModelsConfig::default() }).expect("models");
     let secrets = BTreeMap::from([("tok".to_owned(), Secret::new("a-value-of-some-length"))]);
     World::open(folder, settings, agents, models, Clock::system(), (Vec::new(), secrets)).await
 }
@@ -277,6 +285,15 @@ async fn record_tried(at: &Recorder) {
     let pins = json!({"first": {"value": "x".repeat(3000)}, "check": {"value": true}});
     let start = json!({"definition": definition, "pins": pins, "until": "go", "op": "start"});
     record(at, "tried", start, &[], "waiting").await;
+}
+
+/// A run with a budget of money: an agent that loops, and one that it asked.
+async fn record_priced(at: &Recorder) {
+    let lead = json!({"id": "lead", "type": "agent", "config": {"agent": "lead", "prompt": "count"}});
+    let go = json!({"id": "go", "type": "signal", "config": {"name": "go"}});
+    let mut definition = linear("priced", vec![lead, go]);
+    definition["settings"] = json!({"budget": {"cost": 1_000_000}});
+    record(at, "priced", json!({"definition": definition}), &[], "waiting").await;
 }
 
 async fn record_each(at: &Recorder) {

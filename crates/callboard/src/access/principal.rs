@@ -1,5 +1,6 @@
 //! Who asks, in which project, and what that allows.
 
+use super::Taken;
 use callboard_catalog::{ApiKey, Role};
 use callboard_core::{
     Timestamp,
@@ -18,6 +19,8 @@ pub struct Principal {
     pub via: Via,
     /// When the credential ends.
     pub expires_at: Option<Timestamp>,
+    /// How its key stands after this request, if that has limits.
+    pub rate: Option<Taken>,
 }
 
 /// How it is known who asks.
@@ -62,7 +65,7 @@ impl Principal {
 
     fn admin(subject: &str, via: Via) -> Self {
         let project = ProjectId::DEFAULT;
-        Self { project, subject: subject.into(), role: Role::Admin, via, expires_at: None }
+        Self { project, subject: subject.into(), role: Role::Admin, via, expires_at: None, rate: None }
     }
 
     pub(super) fn of_key(key: &ApiKey) -> Self {
@@ -72,6 +75,7 @@ impl Principal {
             role: key.role,
             via: Via::Key(key.id.clone()),
             expires_at: key.expires_at,
+            rate: None,
         }
     }
 

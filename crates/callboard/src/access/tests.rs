@@ -5,7 +5,7 @@ use super::{
     token::tests::Signer,
     *,
 };
-use callboard_catalog::{Access, ApiKey, NewKey, ProjectRow, Role, Rotation, SqliteCatalog};
+use callboard_catalog::{Access, ApiKey, KeyLimits, NewKey, ProjectRow, Role, Rotation, SqliteCatalog};
 use std::time::Duration;
 
 struct Place {
@@ -33,13 +33,13 @@ impl Place {
             at: Timestamp(1),
             by: "test".into(),
             expires_at,
+            limits: KeyLimits::default(),
         };
         (self.store.make_key(new).await.expect("a key"), text)
     }
 
     async fn project(&self, id: &str) {
-        let row =
-            ProjectRow { id: id.parse().expect("a project"), name: String::new(), created_at: Timestamp(1) };
+        let row = ProjectRow::new(id.parse().expect("a project"), String::new(), Timestamp(1));
         self.store.make_project(row).await.expect("a project");
     }
 

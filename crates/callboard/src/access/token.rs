@@ -177,6 +177,7 @@ impl Issuer {
             role,
             via: Via::Token,
             expires_at: Some(expires_at),
+            rate: None,
         })
     }
 }

@@ -21,7 +21,7 @@ use callboard_actors::{
 use callboard_catalog::{Access, Catalog, Link, Marks, PostgresCatalog, SqliteCatalog, Triggers};
 use callboard_connectors::{
     http::{Guarded, Origin},
-    model::{Config as ModelsConfig, Models, Provider, Script},
+    model::{Config as ModelsConfig, Models, Prices, Provider, Script},
     secret::{Hosts, Secrets},
 };
 use callboard_core::Span;
@@ -341,7 +341,10 @@ fn models(config: &Config) -> anyhow::Result<Models> {
         providers.entry(OPENAI.to_owned()).or_insert(provider);
         default.get_or_insert_with(|| OPENAI.to_owned());
     }
-    let models = Models::new(ModelsConfig { default, providers, script: script(&settings.script)? });
+    let models = {
+        let (script, prices) = (script(&settings.script)?, Prices::new(settings.prices.clone()));
+        Models::new(ModelsConfig { default, providers, script, prices })
+    };
     models.map_err(|problems| {
         let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {problem}")).collect();
         anyhow::anyhow!("the models can't be used:{}", lines.concat())

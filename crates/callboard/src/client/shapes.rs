@@ -1,8 +1,10 @@
 //! What is shown of an answer, read off it leniently: what is missing or new stops nothing.
 
+use callboard_catalog::ProjectLimits;
 use callboard_core::{
     Timestamp,
-    id::{RunId, TriggerId, WorkflowId},
+    id::{ProjectId, RunId, TriggerId, WorkflowId},
+    price,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
@@ -99,6 +101,10 @@ pub struct Usage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub estimated: bool,
+    /// In millionths; nothing where it is not known.
+    pub cost: Option<u64>,
+    /// Calls that are not in it.
+    pub unpriced_calls: u64,
 }
 
 /// A step.
@@ -154,9 +160,20 @@ pub struct Sum {
     pub workflow_id: Option<WorkflowId>,
     pub agent: Option<String>,
     pub model: Option<String>,
-    pub calls: u64,
-    pub prompt_tokens: u64,
-    pub completion_tokens: u64,
+    #[serde(flatten)]
+    pub used: Usage,
+}
+
+/// A project.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Project {
+    pub id: ProjectId,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub paused_at: Option<String>,
+    #[serde(default)]
+    pub limits: ProjectLimits,
 }
 
 /// Reads what an answer, or an item of a list, says; nothing if it is something else.
@@ -173,6 +190,13 @@ fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Usage, D::Error
 impl Usage {
     pub fn tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+
+    /// What it costs, for people; nothing where that is not known.
+    pub fn money(&self) -> Option<String> {
+        let cost = price::shown(self.cost.filter(|_| self.calls > 0)?);
+        // What is not known comes on top.
+        Some(if self.unpriced_calls > 0 { format!("{cost}+") } else { cost })
     }
 }
 

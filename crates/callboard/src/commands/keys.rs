@@ -7,11 +7,11 @@ use super::{Exit, Misuse, installation};
 use crate::{
     access::Gatekeeper,
     cli::{self, KeyRole, KeysCommand},
-    operations::{KeyMade, KeyView, Kind, Refusal, make_key, now, renew_key},
+    operations::{KeyMade, KeyView, KeyWish, Kind, Refusal, make_key, now, renew_key},
     say::{self, say},
 };
 use callboard_actors::{Clock, fresh_key};
-use callboard_catalog::{AuditEntry, Role};
+use callboard_catalog::{AuditEntry, KeyLimits, Role};
 use callboard_core::id::{KeyId, ProjectId};
 
 /// Keys that are read at once.
@@ -48,7 +48,9 @@ async fn create(create: cli::CreateKey) -> anyhow::Result<()> {
     };
     let is_first = !gatekeeper.store().has_keys().await?;
     let expires_at = create.expires.map(|span| now() + span);
-    let made = make_key(&gatekeeper, create.project, role, create.name, expires_at, COMMAND.into()).await;
+    let limits = KeyLimits { per_second: create.per_second, per_hour: create.per_hour };
+    let wish = KeyWish { project: create.project, role, name: create.name, expires_at, limits };
+    let made = make_key(&gatekeeper, wish, COMMAND.into()).await;
     let KeyMade { key, secret } = made.map_err(told)?;
     recorded(&gatekeeper, "callboard keys create", &key.project, &key.id).await;
     opened.catalog.close().await;

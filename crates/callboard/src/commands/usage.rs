@@ -22,7 +22,7 @@ pub async fn perform(asked: Usage) -> anyhow::Result<Exit> {
         let names =
             if by.contains(&Dimension::Workflow) { names(&session).await? } else { Default::default() };
         let mut heads: Vec<&str> = by.iter().map(|by| by.head()).collect();
-        heads.extend(["CALLS", "PROMPT", "COMPLETION"]);
+        heads.extend(["CALLS", "PROMPT", "COMPLETION", "COST"]);
         let mut table = Table::of(&heads);
         for sum in read::<Sum>(items) {
             let mut row: Vec<Cell> = by
@@ -40,9 +40,11 @@ pub async fn perform(asked: Usage) -> anyhow::Result<Exit> {
                     Dimension::Model => sum.model.clone().unwrap_or_default().into(),
                 })
                 .collect();
+            let used = sum.used;
             row.extend(
-                [sum.calls, sum.prompt_tokens, sum.completion_tokens].map(|n| Cell::from(n.to_string())),
+                [used.calls, used.prompt_tokens, used.completion_tokens].map(|n| Cell::from(n.to_string())),
             );
+            row.push(used.money().unwrap_or_else(|| "unknown".to_owned()).into());
             table.cells(row);
         }
         Ok(table)

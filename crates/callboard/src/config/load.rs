@@ -15,7 +15,8 @@ const DEFAULTS_NAME: &str = "the defaults";
 const FOLDER: &str = "config";
 const PREFIX: &str = "CALLBOARD";
 /// Sections whose keys the operator chooses.
-pub(super) const OPEN: [&str; 4] = ["models.providers", "secrets.hosts", "auth.issuers", "projects"];
+pub(super) const OPEN: [&str; 5] =
+    ["models.providers", "models.prices", "secrets.hosts", "auth.issuers", "projects"];
 /// What an entry of an open section may hold.
 const PROVIDER: [&str; 19] = [
     "base_url",
@@ -38,7 +39,8 @@ const PROVIDER: [&str; 19] = [
     "send_back",
     "models",
 ];
-/// The same of an issuer of tokens, and of a project.
+/// The same of a model's price, of an issuer of tokens, and of a project.
+const TARIFF: [&str; 3] = ["input", "output", "cached"];
 const ISSUER: [&str; 7] = ["issuer", "audiences", "jwks", "secret", "project_claim", "role_claim", "leeway"];
 const PROJECT: [&str; 3] = ["secrets", "providers", "http_allow"];
 /// Variables of other programs that say the same as a setting of ours, which wins.
@@ -251,6 +253,7 @@ fn remove_unknown(value: &mut Value, known: &Value, path: &str, wrong: &mut Vec<
                     let known: &[&str] = match open_section {
                         "auth.issuers" => &ISSUER,
                         "projects" => &PROJECT,
+                        "models.prices" => &TARIFF,
                         _ => &PROVIDER,
                     };
                     provider.retain(|key, value| {

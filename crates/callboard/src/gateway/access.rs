@@ -5,7 +5,7 @@
 
 use super::{Error, Gateway, routes::Route};
 use crate::{
-    access::{Gatekeeper, Given, Permission, Principal, Unknown},
+    access::{Gatekeeper, Given, Permission, Principal, Taken, TooOften, Unknown},
     operations::{Changed, now},
 };
 use axum::{
@@ -53,9 +53,14 @@ async fn ask(State(guard): State<Guard>, request: Request, next: Next) -> Respon
         Err(unknown) => {
             let error = Error::from(unknown);
             refused(&guard.gatekeeper, guard.route(), None, source, &error, now);
-            return error.into_response();
+            let mut response = error.into_response();
+            if let Unknown::TooOften(TooOften { limit, retry_after, .. }) = unknown {
+                tell_rate(&mut response, Taken { limit, remaining: 0, reset: retry_after });
+            }
+            return response;
         }
     };
+    let rate = principal.rate;
     if !principal.may(guard.route.asks) {
         let error = Error::new(StatusCode::FORBIDDEN, "forbidden", lacks(&principal, guard.route.asks));
         refused(&guard.gatekeeper, guard.route(), Some(&principal), source, &error, now);
@@ -66,13 +71,25 @@ async fn ask(State(guard): State<Guard>, request: Request, next: Next) -> Respon
         false => None,
     };
     parts.extensions.insert(principal.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(rate) = rate {
+        tell_rate(&mut response, rate);
+    }
     if guard.route.is_recorded() && response.status().is_success() {
         let change = response.extensions().get::<Changed>().cloned().unwrap_or_default();
         let change = Changed { object: change.object.or(object), ..change };
         changed(&guard.gatekeeper, guard.route(), &principal, change, now);
     }
     response
+}
+
+/// Says how a key with limits stands: the names are those that gateways use, too.
+fn tell_rate(response: &mut Response, rate: Taken) {
+    let Taken { limit, remaining, reset } = rate;
+    let all = [("ratelimit-limit", limit), ("ratelimit-remaining", remaining), ("ratelimit-reset", reset)];
+    for (name, number) in all {
+        response.headers_mut().insert(name, HeaderValue::from(number));
+    }
 }
 
 /// Returns from where a request comes, as far as that is known.
@@ -188,6 +205,11 @@ impl From<Unknown> for Error {
             Unknown::Catalog => Self::unavailable("catalog_unavailable", "the catalog does not answer", 2),
             Unknown::Issuer => {
                 Self::unavailable("issuer_unavailable", "the keys of the token's issuer can't be had now", 30)
+            }
+            Unknown::TooOften(TooOften { limit, window, retry_after }) => {
+                let detail = format!("this key may send {limit} requests a {window}");
+                let refused = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail);
+                Self { retry_after: Some(retry_after), ..refused }
             }
         }
     }

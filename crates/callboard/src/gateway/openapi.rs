@@ -240,7 +240,8 @@ impl Types {
             refusals.push(404);
         }
         if asked(route) != Permission::Public {
-            refusals.push(401);
+            // Whoever is asked who they are may ask too often.
+            refusals.extend([401, 429]);
         }
         refusals.sort_unstable();
         refusals.dedup();

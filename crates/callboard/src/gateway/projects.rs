@@ -3,7 +3,7 @@
 use super::{Error, Gateway, Id, body, params::Params};
 use crate::{
     access::Principal,
-    operations::{Changed, Items, NewProject, Page, ProjectView, read as read_body},
+    operations::{Changed, Items, LimitProject, NewProject, Page, ProjectView, read as read_body},
 };
 use axum::{
     Json,
@@ -49,6 +49,36 @@ pub async fn read(
     Id(project): Id<ProjectId>,
 ) -> Result<Json<ProjectView>, Error> {
     Ok(Json(gateway.operations.project(&principal, &project).await?))
+}
+
+/// `PUT /api/v1/projects/{id}/limits`.
+pub async fn limit(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(project): Id<ProjectId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ProjectView>, Error> {
+    let to: LimitProject = read_body(body::json(body, &headers, body::CALL).await?)?;
+    Ok(Json(gateway.operations.limit_project(&principal, &project, to).await?))
+}
+
+/// `POST /api/v1/projects/{id}/pause`.
+pub async fn pause(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(project): Id<ProjectId>,
+) -> Result<Json<ProjectView>, Error> {
+    Ok(Json(gateway.operations.pause_project(&principal, &project).await?))
+}
+
+/// `POST /api/v1/projects/{id}/resume`.
+pub async fn resume(
+    State(gateway): State<Gateway>,
+    principal: Principal,
+    Id(project): Id<ProjectId>,
+) -> Result<Json<ProjectView>, Error> {
+    Ok(Json(gateway.operations.resume_project(&principal, &project).await?))
 }
 
 /// `DELETE /api/v1/projects/{id}`.

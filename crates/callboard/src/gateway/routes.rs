@@ -135,6 +135,10 @@ pub const ROUTES: &[Route] = &[
     Route::new("POST", "/api/v1/projects", Govern, |of| on(of, projects::create)),
     Route::new("GET", "/api/v1/projects/{id}", Govern, |of| on(of, projects::read)),
     Route::new("DELETE", "/api/v1/projects/{id}", Govern, |of| on(of, projects::delete)),
+    // What may begin in a project.
+    Route::new("PUT", "/api/v1/projects/{id}/limits", Govern, |of| on(of, projects::limit)),
+    Route::new("POST", "/api/v1/projects/{id}/pause", Govern, |of| on(of, projects::pause)),
+    Route::new("POST", "/api/v1/projects/{id}/resume", Govern, |of| on(of, projects::resume)),
     Route::new("GET", "/api/v1/me", Read, |of| on(of, me::me)),
     Route::new("GET", "/api/v1/auth", Public, |of| on(of, me::ways)),
     Route::new("GET", "/api/v1/openapi.json", Public, |of| on(of, openapi::text)),

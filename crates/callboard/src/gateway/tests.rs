@@ -426,8 +426,13 @@ async fn append(catalog: &dyn Catalog, run: &str, first: usize, last: usize) {
     };
     let step = StepKey::new(1, "a", "");
     let stored = callboard_core::ValueRef { key: "t.1".into(), hash: Hash::of(b"v"), size: 2000 };
-    let settings =
-        RunSettings { dispatch: 64, retention: 0, max_tokens: Default::default(), otherwise: None };
+    let settings = RunSettings {
+        dispatch: 64,
+        retention: 0,
+        max_tokens: Default::default(),
+        otherwise: None,
+        prices: Default::default(),
+    };
     let definition = json!({"name": "n", "nodes": [{"id": "a", "type": "agent"}]});
     let whats = [
         What::RunCreated {

@@ -5,7 +5,7 @@ use crate::access::{
     Gatekeeper, Permission, Principal,
     key::{Secret, fresh_id},
 };
-use callboard_catalog::{self as catalog, ApiKey, Role, Rotation};
+use callboard_catalog::{self as catalog, ApiKey, KeyLimits, Role, Rotation};
 use callboard_core::{
     Problem, Span, Timestamp,
     id::{KeyId, ProjectId},
@@ -34,6 +34,23 @@ pub struct NewKey {
     /// Its project: the caller's own unless it is given. Another one is for those who may create projects.
     #[serde(default)]
     pub project: Option<ProjectId>,
+    /// How often it may ask; as often as it likes unless it is given.
+    #[serde(default)]
+    pub limits: Option<LimitKey>,
+}
+
+/// How often a key may ask, of each process. What is not given, or null, is not bounded.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitKey {
+    /// Requests of a second, as many at once.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub per_second: Option<u32>,
+    /// Requests of an hour, as many at once.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub per_hour: Option<u32>,
 }
 
 /// Another secret for a key.
@@ -61,6 +78,12 @@ impl Request for NewKey {
                     problems.push(Problem::new("expires_at", "invalid", "a key ends in the future"));
                 }
                 Some(_) => {}
+            }
+        }
+        for name in ["per_second", "per_hour"] {
+            if body.get("limits").is_some_and(|limits| limits.get(name).and_then(Value::as_u64) == Some(0)) {
+                let message = "it is at least 1: a key that may ask nothing is revoked";
+                problems.push(Problem::new(format!("limits.{name}"), "out_of_range", message));
             }
         }
         problems
@@ -96,6 +119,8 @@ pub struct KeyView {
     pub previous_until: Option<String>,
     /// To the minute.
     pub last_used_at: Option<String>,
+    /// How often it may ask, of each process; what it has no limit of is missing.
+    pub limits: KeyLimits,
 }
 
 /// A key with its secret, which is shown this once.
@@ -120,14 +145,17 @@ impl Operations {
     }
 
     pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<KeyMade, Refusal> {
-        let NewKey { role, name, expires_at, project } = new;
+        let NewKey { role, name, expires_at, project, limits } = new;
         let project = project.unwrap_or_else(|| principal.project.clone());
         if project != principal.project && !principal.may(Permission::Govern) {
             return Err(Refusal::not_found("project", project));
         }
         let expires_at = expires_at.as_deref().and_then(Timestamp::parse);
         let by = principal.subject.to_string();
-        make_key(&self.access, project, role, name.unwrap_or_default(), expires_at, by).await
+        let LimitKey { per_second, per_hour } = limits.unwrap_or_default();
+        let limits = KeyLimits { per_second, per_hour };
+        let wish = KeyWish { project, role, name: name.unwrap_or_default(), expires_at, limits };
+        make_key(&self.access, wish, by).await
     }
 
     /// Gives a key of the project another secret.
@@ -149,19 +177,22 @@ impl Operations {
     }
 }
 
+/// What a key is to be.
+pub struct KeyWish {
+    pub project: ProjectId,
+    pub role: Role,
+    pub name: String,
+    pub expires_at: Option<Timestamp>,
+    pub limits: KeyLimits,
+}
+
 /// Makes a key: the operation's, and the command's.
-pub async fn make_key(
-    access: &Gatekeeper,
-    project: ProjectId,
-    role: Role,
-    name: String,
-    expires_at: Option<Timestamp>,
-    by: String,
-) -> Result<KeyMade, Refusal> {
+pub async fn make_key(access: &Gatekeeper, wish: KeyWish, by: String) -> Result<KeyMade, Refusal> {
+    let KeyWish { project, role, name, expires_at, limits } = wish;
     let (id, secret, at) = (fresh_id(), Secret::fresh(), now());
     let text = secret.with(&id);
     let hash = access.pepper().hash_of(&text);
-    let new = catalog::NewKey { id, project, role, name, hash, at, by, expires_at };
+    let new = catalog::NewKey { id, project, role, name, hash, at, by, expires_at, limits };
     let key = access.store().make_key(new).await?;
     Ok(KeyMade { key: KeyView::of(key, at), secret: text })
 }
@@ -206,6 +237,7 @@ impl KeyView {
             rotated_at: shown(key.rotated_at),
             previous_until: shown(key.previous.map(|(_, until)| until).filter(|until| *until > now)),
             last_used_at: shown(key.last_used_at),
+            limits: key.limits,
         }
     }
 }

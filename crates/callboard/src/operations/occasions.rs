@@ -233,6 +233,7 @@ fn is_begun(refusal: &Refusal) -> bool {
 /// Whether the same may be started later.
 pub(super) fn may_pass(refusal: &Refusal) -> bool {
     refusal.retry_after.is_some()
+        || refusal.code == "project_paused"
         || matches!(refusal.kind, Kind::Unavailable | Kind::TooMany | Kind::Internal)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Items, Kind, Operations, Page, Refusal, Request, now, page::page};
 use crate::access::Principal;
-use callboard_catalog::{self as catalog, Deleted, ProjectRow};
+use callboard_catalog::{self as catalog, Deleted, ProjectChange, ProjectLimits, ProjectRow};
 use callboard_core::{Problem, id::ProjectId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,26 @@ impl Request for NewProject {
     }
 }
 
+/// All limits of a project. What is not given, or null, is not bounded.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitProject {
+    /// Runs that have not ended, at once.
+    #[serde(default)]
+    pub runs: Option<u64>,
+    /// Tokens of a day of UTC.
+    #[serde(default)]
+    pub tokens_per_day: Option<u64>,
+    /// Money of a day of UTC, in millionths of a unit of the currency that the server's prices are in.
+    #[serde(default)]
+    pub cost_per_day: Option<u64>,
+    /// The same of a month of UTC.
+    #[serde(default)]
+    pub cost_per_month: Option<u64>,
+}
+
+impl Request for LimitProject {}
+
 /// A project.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Project")]
@@ -43,6 +63,10 @@ pub struct ProjectView {
     pub id: ProjectId,
     pub name: String,
     pub created_at: String,
+    /// Since when nothing new begins in it; null while it is not paused.
+    pub paused_at: Option<String>,
+    /// What it has no limit of is missing.
+    pub limits: ProjectLimits,
 }
 
 // === impl Operations ===
@@ -56,7 +80,7 @@ impl Operations {
     }
 
     pub async fn create_project(&self, _: &Principal, new: NewProject) -> Result<ProjectView, Refusal> {
-        let row = ProjectRow { id: new.id, name: new.name.unwrap_or_default(), created_at: now() };
+        let row = ProjectRow::new(new.id, new.name.unwrap_or_default(), now());
         match self.access.store().make_project(row.clone()).await {
             Ok(()) => {}
             Err(catalog::Error::Conflict { id, .. }) => {
@@ -72,6 +96,32 @@ impl Operations {
     pub async fn project(&self, _: &Principal, id: &ProjectId) -> Result<ProjectView, Refusal> {
         let found = self.access.store().project(id).await?;
         found.map(ProjectView::from).ok_or_else(|| Refusal::not_found("project", id))
+    }
+
+    /// Sets all limits of a project. Each process goes by them a second later at the latest.
+    pub async fn limit_project(
+        &self,
+        _: &Principal,
+        id: &ProjectId,
+        to: LimitProject,
+    ) -> Result<ProjectView, Refusal> {
+        let LimitProject { runs, tokens_per_day, cost_per_day, cost_per_month } = to;
+        let limits = ProjectLimits { runs, tokens_per_day, cost_per_day, cost_per_month };
+        self.change_project(id, ProjectChange::Limit(limits)).await
+    }
+
+    /// Lets nothing new begin in a project. What is under way goes on.
+    pub async fn pause_project(&self, _: &Principal, id: &ProjectId) -> Result<ProjectView, Refusal> {
+        self.change_project(id, ProjectChange::Pause(now())).await
+    }
+
+    pub async fn resume_project(&self, _: &Principal, id: &ProjectId) -> Result<ProjectView, Refusal> {
+        self.change_project(id, ProjectChange::Resume).await
+    }
+
+    async fn change_project(&self, id: &ProjectId, change: ProjectChange) -> Result<ProjectView, Refusal> {
+        let changed = self.access.store().change_project(id, change).await?;
+        changed.map(ProjectView::from).ok_or_else(|| Refusal::not_found("project", id))
     }
 
     /// Deletes a project that has neither workflows nor runs.
@@ -98,6 +148,12 @@ impl Operations {
 
 impl From<ProjectRow> for ProjectView {
     fn from(row: ProjectRow) -> Self {
-        Self { id: row.id, name: row.name, created_at: row.created_at.to_string() }
+        Self {
+            id: row.id,
+            name: row.name,
+            created_at: row.created_at.to_string(),
+            paused_at: row.paused_at.map(|at| at.to_string()),
+            limits: row.limits,
+        }
     }
 }

@@ -60,6 +60,8 @@ struct ActorError {
     detail: String,
     #[serde(default)]
     problems: Option<Vec<Problem>>,
+    #[serde(default)]
+    retry_after: Option<u32>,
 }
 
 // === impl Refusal ===
@@ -132,7 +134,7 @@ impl Refusal {
             code: error.code.into(),
             detail: error.detail,
             problems: error.problems,
-            retry_after: busy.then_some(1),
+            retry_after: error.retry_after.or(busy.then_some(1)),
             current: None,
         })
     }

@@ -70,12 +70,17 @@ pub struct UsageLine {
     pub sum: UsageSum,
 }
 
-/// Calls and tokens.
+/// Calls, tokens and money.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct UsageSum {
     pub calls: u64,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
+    /// In millionths of a unit of the currency that the server's prices are in, as they were when the calls were made; null
+    /// where no call's model had one.
+    pub cost: Option<u64>,
+    /// Calls that are not in the cost.
+    pub unpriced_calls: u64,
 }
 
 // === impl UsageAsked ===
@@ -178,6 +183,8 @@ impl UsageSum {
             calls: usage.calls,
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
+            cost: usage.known_cost(),
+            unpriced_calls: usage.unpriced(),
         }
     }
 }

@@ -7,16 +7,16 @@ use super::{
     written::text,
 };
 use crate::{
-    Error,
+    Error, ProjectLimits,
     access::{
-        Access, ApiKey, AuditEntry, AuditRow, Deleted, NewKey, ProjectRow, Role, Rotation, SECRET_HASH,
-        SecretHash,
+        Access, ApiKey, AuditEntry, AuditRow, Deleted, KeyLimits, NewKey, ProjectChange, ProjectRow, Role,
+        Rotation, SECRET_HASH, SecretHash,
     },
     sql::{
         LIMIT,
         access::{
-            ANY, DELETE_PROJECT, LIST, MAKE, MAKE_PROJECT, PROJECT, PROJECTS, READ, RENEW, REVOKE,
-            REVOKE_ALL, USED,
+            ANY, DELETE_PROJECT, LIMIT_PROJECT, LIST, MAKE, MAKE_PROJECT, PAUSE_PROJECT, PROJECT, PROJECTS,
+            READ, RENEW, RESUME_PROJECT, REVOKE, REVOKE_ALL, USED,
         },
         project_id,
     },
@@ -76,7 +76,7 @@ impl Access for PostgresCatalog {
     }
 
     async fn make_key(&self, new: NewKey) -> Result<ApiKey, Error> {
-        let NewKey { id, project, role, name, hash, at, by, expires_at } = new;
+        let NewKey { id, project, role, name, hash, at, by, expires_at, limits } = new;
         let (name, by) = (text(&name).into_owned(), text(&by).into_owned());
         let make = sqlx::query(MAKE)
             .bind(id.as_str())
@@ -86,7 +86,8 @@ impl Access for PostgresCatalog {
             .bind(&hash.0[..])
             .bind(Moment(at))
             .bind(&by)
-            .bind(Moment::of(expires_at));
+            .bind(Moment::of(expires_at))
+            .bind(limits.written());
         let made = within(async {
             let mut tx = self.connections.begin(link::Role::Access).await?;
             let made = tx.execute(make).await?.rows_affected();
@@ -110,6 +111,7 @@ impl Access for PostgresCatalog {
             expires_at,
             revoked_at: None,
             last_used_at: None,
+            limits,
         })
     }
 
@@ -196,6 +198,28 @@ impl Access for PostgresCatalog {
         }
     }
 
+    async fn change_project(
+        &self,
+        id: &ProjectId,
+        change: ProjectChange,
+    ) -> Result<Option<ProjectRow>, Error> {
+        let change = match change {
+            ProjectChange::Pause(at) => sqlx::query(PAUSE_PROJECT).bind(id.as_str()).bind(Moment(at)),
+            ProjectChange::Resume => sqlx::query(RESUME_PROJECT).bind(id.as_str()),
+            ProjectChange::Limit(limits) => {
+                sqlx::query(LIMIT_PROJECT).bind(id.as_str()).bind(limits.written())
+            }
+        };
+        within(async {
+            let mut tx = self.connections.begin(link::Role::Access).await?;
+            tx.execute(change).await?;
+            let row: Option<Project> = tx.first(sqlx::query_as(PROJECT).bind(id.as_str())).await?;
+            tx.commit().await?;
+            Ok(row.map(|row| row.0))
+        })
+        .await
+    }
+
     async fn delete_project(&self, id: &ProjectId, at: Timestamp) -> Result<Deleted, Error> {
         within(async {
             let mut tx = self.connections.begin(link::Role::Access).await?;
@@ -259,6 +283,7 @@ impl FromRow<'_, PgRow> for Key {
             expires_at: instant("expires_at")?,
             revoked_at: instant("revoked_at")?,
             last_used_at: instant("last_used_at")?,
+            limits: KeyLimits::read(row.try_get("limits")?).map_err(undecoded)?,
         }))
     }
 }
@@ -267,6 +292,12 @@ impl FromRow<'_, PgRow> for Project {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let created_at: Moment = row.try_get("created_at")?;
         let id = project_id(row.try_get("id")?)?;
-        Ok(Self(ProjectRow { id, name: row.try_get("name")?, created_at: created_at.0 }))
+        let paused_at = row.try_get::<Option<Moment>, _>("paused_at")?.map(|at| at.0);
+        let limits = ProjectLimits::read(row.try_get("limits")?).map_err(undecoded)?;
+        Ok(Self(ProjectRow { id, name: row.try_get("name")?, created_at: created_at.0, paused_at, limits }))
     }
+}
+
+fn undecoded(error: Error) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
 }

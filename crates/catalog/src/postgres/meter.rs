@@ -6,8 +6,9 @@ use super::{
     link::{AsConnection, Role, Tx, within},
 };
 use crate::{
-    Error, Meter, UsageSpan, Used,
+    Error, Meter, Quotas, Standing, UsageSpan, Used,
     meter::{Row, summed},
+    quota::{self, STANDING, stood},
     sql::{LIMIT, run_id, signed},
     writer::Count,
 };
@@ -30,16 +31,21 @@ const MOVE: &str = "
 
 /// In one order, so that two who add to the same sums do not wait for each other.
 const ADD: &str = "
-    insert into usage_by_day as u (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens)
+    insert into usage_by_day as u (
+        project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens, priced_calls, cost
+    )
     select p.project, p.day, p.workflow_id, p.agent, p.model, sum(p.calls)::bigint, sum(p.prompt_tokens)::bigint,
-        sum(p.completion_tokens)::bigint
-    from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
-        as p (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens)
+        sum(p.completion_tokens)::bigint, sum(p.priced_calls)::bigint, sum(p.cost)::bigint
+    from unnest(
+        $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+        $10::bigint[]
+    ) as p (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens, priced_calls, cost)
     group by p.project, p.day, p.workflow_id, p.agent, p.model
     order by p.project, p.day, p.workflow_id, p.agent, p.model
     on conflict (project, day, workflow_id, agent, model) do update set calls = u.calls + excluded.calls,
         prompt_tokens = u.prompt_tokens + excluded.prompt_tokens,
-        completion_tokens = u.completion_tokens + excluded.completion_tokens";
+        completion_tokens = u.completion_tokens + excluded.completion_tokens,
+        priced_calls = u.priced_calls + excluded.priced_calls, cost = u.cost + excluded.cost";
 
 /// Adds what runs used, each of them once in `counts`. Returns those that were counted up to where theirs begins.
 pub(super) async fn count<C: AsConnection>(
@@ -76,7 +82,9 @@ pub(super) async fn count<C: AsConnection>(
         .bind(texts(|part| &part.model))
         .bind(numbers(|part| part.usage.calls))
         .bind(numbers(|part| part.usage.prompt_tokens))
-        .bind(numbers(|part| part.usage.completion_tokens));
+        .bind(numbers(|part| part.usage.completion_tokens))
+        .bind(numbers(|part| part.usage.priced))
+        .bind(numbers(|part| part.usage.cost));
     tx.execute(add).await?;
     Ok(moved)
 }
@@ -120,5 +128,20 @@ impl Meter for PostgresCatalog {
         })
         .await?;
         Ok(rows.into_iter().map(summed).collect())
+    }
+}
+
+#[async_trait]
+impl Quotas for PostgresCatalog {
+    async fn standing(&self, project: &ProjectId, day: &str, month: &str) -> Result<Option<Standing>, Error> {
+        let query = sqlx::query_as(STANDING).bind(project.as_str()).bind(day).bind(month);
+        let row: Option<quota::Row> = within(async {
+            let mut tx = self.connections.begin(Role::Engine).await?;
+            let row = tx.first(query).await?;
+            tx.commit().await?;
+            Ok(row)
+        })
+        .await?;
+        row.map(stood).transpose()
     }
 }

@@ -18,7 +18,7 @@ struct Migration {
     sql: &'static str,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "catalog",
@@ -51,10 +51,17 @@ const MIGRATIONS: [Migration; 5] = [
         since: 1,
         sql: include_str!("../../../../migrations/postgres/0005_marks.sql"),
     },
+    // What the release before counts meanwhile has no cost, as what it counted before.
+    Migration {
+        version: 6,
+        name: "money",
+        since: 4,
+        sql: include_str!("../../../../migrations/postgres/0006_money.sql"),
+    },
 ];
 
 /// The oldest schema that this release can work with.
-const OLDEST: i32 = 5;
+const OLDEST: i32 = 6;
 /// How long a start waits for a database that is not there yet.
 const ARRIVAL: Duration = Duration::from_secs(30);
 

@@ -2,12 +2,15 @@
 
 use super::BEGIN;
 use crate::{
-    Error,
-    access::{ApiKey, Deleted, NewKey, ProjectRow, Role, Rotation, SECRET_HASH, SecretHash},
+    Error, ProjectLimits,
+    access::{
+        ApiKey, Deleted, KeyLimits, NewKey, ProjectChange, ProjectRow, Role, Rotation, SECRET_HASH,
+        SecretHash,
+    },
     sql::{
         access::{
-            ANY, DELETE_PROJECT, LIST, MAKE, MAKE_PROJECT, PROJECT, PROJECTS, READ, RENEW, REVOKE,
-            REVOKE_ALL, USED,
+            ANY, DELETE_PROJECT, LIMIT_PROJECT, LIST, MAKE, MAKE_PROJECT, PAUSE_PROJECT, PROJECT, PROJECTS,
+            READ, RENEW, RESUME_PROJECT, REVOKE, REVOKE_ALL, USED,
         },
         project_id,
     },
@@ -42,9 +45,10 @@ pub(super) async fn list(
 }
 
 pub(super) async fn make(connection: &mut SqliteConnection, new: NewKey) -> Result<ApiKey, Error> {
-    let NewKey { id, project, role, name, hash, at, by, expires_at } = new;
+    let NewKey { id, project, role, name, hash, at, by, expires_at, limits } = new;
     let make = sqlx::query(MAKE).bind(id.as_str()).bind(project.as_str()).bind(role.as_str()).bind(&name);
-    let make = make.bind(&hash.0[..]).bind(at.0).bind(&by).bind(expires_at.map(|at| at.0));
+    let make =
+        make.bind(&hash.0[..]).bind(at.0).bind(&by).bind(expires_at.map(|at| at.0)).bind(limits.written());
     if make.execute(connection).await?.rows_affected() == 0 {
         return Err(Error::NotFound { what: "project", id: project.to_string() });
     }
@@ -61,6 +65,7 @@ pub(super) async fn make(connection: &mut SqliteConnection, new: NewKey) -> Resu
         expires_at,
         revoked_at: None,
         last_used_at: None,
+        limits,
     })
 }
 
@@ -116,6 +121,21 @@ pub(super) async fn make_project(connection: &mut SqliteConnection, row: Project
     }
 }
 
+pub(super) async fn change_project(
+    connection: &mut SqliteConnection,
+    id: ProjectId,
+    change: ProjectChange,
+) -> Result<Option<ProjectRow>, Error> {
+    let change = match change {
+        ProjectChange::Pause(at) => sqlx::query(PAUSE_PROJECT).bind(id.as_str()).bind(at.0),
+        ProjectChange::Resume => sqlx::query(RESUME_PROJECT).bind(id.as_str()),
+        ProjectChange::Limit(limits) => sqlx::query(LIMIT_PROJECT).bind(id.as_str()).bind(limits.written()),
+    };
+    change.execute(&mut *connection).await?;
+    let row = sqlx::query(PROJECT).bind(id.as_str()).fetch_optional(connection).await?;
+    row.as_ref().map(read_project).transpose()
+}
+
 pub(super) async fn delete_project(
     connection: &mut SqliteConnection,
     id: ProjectId,
@@ -156,6 +176,7 @@ fn read(row: &SqliteRow) -> Result<ApiKey, Error> {
         expires_at: instant("expires_at")?,
         revoked_at: instant("revoked_at")?,
         last_used_at: instant("last_used_at")?,
+        limits: KeyLimits::read(row.try_get("limits")?)?,
     })
 }
 
@@ -164,5 +185,7 @@ fn read_project(row: &SqliteRow) -> Result<ProjectRow, Error> {
         id: project_id(row.try_get("id")?)?,
         name: row.try_get("name")?,
         created_at: Timestamp(row.try_get("created_at")?),
+        paused_at: row.try_get::<Option<i64>, _>("paused_at")?.map(Timestamp),
+        limits: ProjectLimits::read(row.try_get("limits")?)?,
     })
 }

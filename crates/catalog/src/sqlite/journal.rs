@@ -59,15 +59,18 @@ macro_rules! group {
         purging = excluded.purging, asks = excluded.asks,
         words = iif(excluded.ended_at is null, words, excluded.words)
     where excluded.seq > seq or excluded.seq = seq and not purged;
-    insert into usage_by_day (project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens)
+    insert into usage_by_day (
+        project, day, workflow_id, agent, model, calls, prompt_tokens, completion_tokens, priced_calls, cost
+    )
     select
         p.value ->> 0, p.value ->> 3, p.value ->> 4, p.value ->> 5, p.value ->> 6, p.value ->> 7, p.value ->> 8,
-        p.value ->> 9
+        p.value ->> 9, p.value ->> 10, p.value ->> 11
     from json_each($5) as p
     join runs as r on r.project = p.value ->> 0 and r.id = p.value ->> 1 and r.counted_seq = p.value ->> 2
     where true
     on conflict do update set calls = calls + excluded.calls, prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-        completion_tokens = completion_tokens + excluded.completion_tokens;
+        completion_tokens = completion_tokens + excluded.completion_tokens,
+        priced_calls = priced_calls + excluded.priced_calls, cost = cost + excluded.cost;
     update runs set counted_seq = count.value ->> 3
     from (select value from json_each($4)) as count
     where project = count.value ->> 0 and id = count.value ->> 1 and counted_seq = count.value ->> 2
@@ -117,8 +120,8 @@ struct Row<'a>(
     String,
 );
 
-/// A part of a count: project, run, from where; then day, workflow, agent, model; then calls and tokens.
-type Sum<'a> = (&'a str, &'a str, u64, &'a str, &'a str, &'a str, &'a str, u64, u64, u64);
+/// A part of a count: project, run, from where; then day, workflow, agent, model; then calls, tokens and money.
+type Sum<'a> = (&'a str, &'a str, u64, &'a str, &'a str, &'a str, &'a str, u64, u64, u64, u64, u64);
 
 /// The runs that were counted, and those that were marked as cleaned up.
 #[derive(Default)]
@@ -167,8 +170,10 @@ impl<'a> Batch<'a> {
         self.counts.push((project, run, count.from, count.to));
         self.sums.extend(count.used.iter().map(|part| {
             let (names, used) = ((&*part.day, part.workflow(), &*part.agent, &*part.model), &part.usage);
-            let tokens = (used.prompt_tokens, used.completion_tokens);
-            (project, run, count.from, names.0, names.1, names.2, names.3, used.calls, tokens.0, tokens.1)
+            let (prompt, completion) = (used.prompt_tokens, used.completion_tokens);
+            let (day, workflow, agent, model) = names;
+            let (calls, priced, cost) = (used.calls, used.priced, used.cost);
+            (project, run, count.from, day, workflow, agent, model, calls, prompt, completion, priced, cost)
         }));
         true
     }

@@ -2,8 +2,9 @@
 
 use super::SqliteCatalog;
 use crate::{
-    Error, Meter, UsageSpan, Used,
+    Error, Meter, Quotas, Standing, UsageSpan, Used,
     meter::{Row, summed},
+    quota::{self, STANDING, stood},
     sql::LIMIT,
     writer::Count,
 };
@@ -40,5 +41,14 @@ impl Meter for SqliteCatalog {
             .fetch_all(&self.readers)
             .await?;
         Ok(rows.into_iter().map(summed).collect())
+    }
+}
+
+#[async_trait]
+impl Quotas for SqliteCatalog {
+    async fn standing(&self, project: &ProjectId, day: &str, month: &str) -> Result<Option<Standing>, Error> {
+        let query = sqlx::query_as(STANDING).bind(project.as_str()).bind(day).bind(month);
+        let row: Option<quota::Row> = query.fetch_optional(&self.readers).await?;
+        row.map(stood).transpose()
     }
 }

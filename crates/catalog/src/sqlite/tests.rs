@@ -26,6 +26,7 @@ async fn it_passes_the_suite() {
     let (_dir, path) = file();
     let catalog = SqliteCatalog::open(path).await.unwrap();
     suite::access(&catalog).await;
+    suite::quotas(&catalog).await;
     suite::triggers::all(&catalog).await;
     suite::marks(&catalog).await;
     suite::all(&catalog).await;

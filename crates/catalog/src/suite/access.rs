@@ -1,7 +1,9 @@
 //! Keys, projects, the audit. Each case makes a project of its own, so that an old database may be used.
 
 use super::at;
-use crate::{Access, AuditEntry, Deleted, Error, NewKey, ProjectRow, Refused, Role, Rotation, SecretHash};
+use crate::{
+    Access, AuditEntry, Deleted, Error, KeyLimits, NewKey, ProjectRow, Refused, Role, Rotation, SecretHash,
+};
 use callboard_core::{
     Hash, Timestamp,
     id::{KeyId, ProjectId},
@@ -9,7 +11,7 @@ use callboard_core::{
 
 async fn project(access: &dyn Access) -> ProjectId {
     let id: ProjectId = format!("p{}", &uuid::Uuid::now_v7().simple().to_string()[..31]).parse().unwrap();
-    access.make_project(ProjectRow { id: id.clone(), name: "P".into(), created_at: at(1) }).await.unwrap();
+    access.make_project(ProjectRow::new(id.clone(), "P".into(), at(1))).await.unwrap();
     id
 }
 
@@ -23,6 +25,7 @@ fn new_key(project: &ProjectId, role: Role) -> NewKey {
         at: at(2),
         by: "somebody".into(),
         expires_at: Some(at(9)),
+        limits: KeyLimits::default(),
     }
 }
 
@@ -92,7 +95,7 @@ pub(crate) async fn default_is_there_and_a_projects_id_is_given_once(access: &dy
     assert!(access.project(&ProjectId::DEFAULT).await.unwrap().is_some());
     let id = project(access).await;
     assert_eq!(access.project(&id).await.unwrap().unwrap().name, "P");
-    let row = || ProjectRow { id: id.clone(), name: "Q".into(), created_at: at(2) };
+    let row = || ProjectRow::new(id.clone(), "Q".into(), at(2));
     let again = access.make_project(row()).await;
     assert!(matches!(again, Err(Error::Conflict { what: "project", .. })), "{again:?}");
     assert_eq!(access.delete_project(&id, at(3)).await.unwrap(), Deleted::Done);

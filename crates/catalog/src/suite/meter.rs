@@ -9,7 +9,15 @@ use callboard_core::{
 use futures::future::join_all;
 
 fn used(day: &str, of: &str, agent: &str, model: &str, calls: u64) -> Used {
-    let usage = Usage { calls, prompt_tokens: calls * 10, completion_tokens: calls * 2, estimated: false };
+    let (priced, cost) = (calls * 4, calls * 1_000_003);
+    let usage = Usage {
+        calls,
+        prompt_tokens: calls * 10,
+        completion_tokens: calls * 2,
+        priced,
+        cost,
+        ..Usage::default()
+    };
     let workflow_id = (!of.is_empty()).then(|| WorkflowId::new(of));
     Used { day: day.to_owned(), workflow_id, agent: agent.to_owned(), model: model.to_owned(), usage }
 }

@@ -290,7 +290,12 @@ async fn meter(chance: &mut Chance, run: RunId, one: &dyn Catalog, other: &dyn C
     let (from, to) = (chance.roll(4), chance.roll(6));
     let day = format!("2027-01-0{}", 1 + chance.roll(5));
     let name = chance.pick(&["a", "b", "'"]).to_owned();
-    let usage = Usage { calls: chance.roll(9), ..Usage::default() };
+    let usage = Usage {
+        calls: chance.roll(9),
+        priced: chance.roll(9),
+        cost: chance.roll(1 << 40),
+        ..Usage::default()
+    };
     let used = Used { day: day.clone(), agent: name.clone(), model: name, usage, ..Used::default() };
     let span = UsageSpan { from: "2027-01-02".to_owned(), to: day, by };
     let mut answers = [String::new(), String::new()];
@@ -298,7 +303,8 @@ async fn meter(chance: &mut Chance, run: RunId, one: &dyn Catalog, other: &dyn C
         let counted = told(catalog.count(&run, from, to, vec![used.clone()]).await);
         let up_to = told(catalog.counted(&run).await);
         let sums = told(catalog.usage(run.project(), span.clone(), 0, 4).await);
-        *answer = format!("meter {run} {from} {to} {used:?} {span:?}: {counted} {up_to} {sums}");
+        let stands = told(catalog.standing(run.project(), &span.to, "2027-01-01").await);
+        *answer = format!("meter {run} {from} {to} {used:?} {span:?}: {counted} {up_to} {sums} {stands}");
     }
     answers
 }

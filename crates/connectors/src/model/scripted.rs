@@ -168,6 +168,7 @@ impl ChatModel for Scripted {
             text,
             tool_calls,
             usage,
+            cached: 0,
             model: SCRIPTED.to_owned(),
             finish: Finish::Complete,
             extras: None,

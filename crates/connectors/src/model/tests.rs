@@ -145,7 +145,10 @@ async fn an_answer_is_read_with_its_usage_or_an_estimate() {
         (reply.text.as_str(), reply.model.as_str(), reply.finish),
         ("hi", "gpt-4-0613", Finish::Complete)
     );
-    assert_eq!(reply.usage, Usage { calls: 1, prompt_tokens: 7, completion_tokens: 2, estimated: false });
+    assert_eq!(
+        reply.usage,
+        Usage { calls: 1, prompt_tokens: 7, completion_tokens: 2, estimated: false, ..Usage::default() }
+    );
     let (headers, body) = seen.lock().remove(0);
     assert_eq!(headers["authorization"], "Bearer sk-secret-key");
     assert_eq!(headers["idempotency-key"], "run/step/1");
@@ -155,7 +158,10 @@ async fn an_answer_is_read_with_its_usage_or_an_estimate() {
     });
     assert_eq!(body, expected);
     let bare = model(&base, "bare").call(&request("q"), None).await.unwrap();
-    assert_eq!(bare.usage, Usage { calls: 1, prompt_tokens: 6, completion_tokens: 2, estimated: true });
+    assert_eq!(
+        bare.usage,
+        Usage { calls: 1, prompt_tokens: 6, completion_tokens: 2, estimated: true, ..Usage::default() }
+    );
     assert_eq!((bare.model.as_str(), bare.finish), ("gpt-4", Finish::Cut));
 }
 
@@ -207,7 +213,10 @@ async fn a_stream_is_given_in_pieces_and_as_a_whole() {
     assert_eq!(*pieces.lock(), ["hel", "lö"]);
     assert_eq!((reply.text.as_str(), reply.model.as_str()), ("hellö", "m1"));
     assert_eq!(reply.tool_calls[0].arguments, "{\"a\":1}");
-    assert_eq!(reply.usage, Usage { calls: 1, prompt_tokens: 3, completion_tokens: 4, estimated: false });
+    assert_eq!(
+        reply.usage,
+        Usage { calls: 1, prompt_tokens: 3, completion_tokens: 4, estimated: false, ..Usage::default() }
+    );
     let (_, body) = seen.lock().remove(0);
     assert_eq!((&body["stream"], &body["stream_options"]), (&json!(true), &json!({"include_usage": true})));
     assert_eq!(model(&base, "no-done").call(&request("q"), Some(&on_delta)).await.unwrap().text, "a");
@@ -290,7 +299,10 @@ async fn without_rules_the_script_echoes_and_says_so() {
     let model = Scripted::new(Script::default());
     let reply = model.call(&request("what?"), None).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.model.as_str()), ("[scripted] what?", "scripted"));
-    assert_eq!(reply.usage, Usage { calls: 1, prompt_tokens: 7, completion_tokens: 4, estimated: true });
+    assert_eq!(
+        reply.usage,
+        Usage { calls: 1, prompt_tokens: 7, completion_tokens: 4, estimated: true, ..Usage::default() }
+    );
     let schema = json!({"type": "object", "properties": {"answer": {"type": "string"}}});
     let asked = ModelRequest { output_schema: Some(schema), ..request("what?") };
     assert_eq!(model.call(&asked, None).await.unwrap().text, r#"{"answer":"[scripted] what?"}"#);

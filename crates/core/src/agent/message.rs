@@ -92,6 +92,8 @@ pub struct ModelReply {
     pub tool_calls: Vec<ToolCall>,
     /// What this call used.
     pub usage: Usage,
+    /// Tokens of the prompt that the provider had kept from calls before, and asks less for.
+    pub cached: u64,
     /// The model that answered, as it names itself; `scripted` answers say so.
     pub model: String,
     pub finish: Finish,

@@ -272,7 +272,7 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// Returns the name of the budget's limit (`calls` or `tokens`) that `more` would exceed, if any.
+    /// Returns the name of the budget's limit (`calls`, `tokens` or `cost`) that `more` would exceed, if any.
     pub fn breach(&self, more: Reserved) -> Option<&'static str> {
         let budget = self.plan.definition.settings.budget.as_ref()?;
         // A rerun has the whole budget again.
@@ -288,7 +288,11 @@ impl<'a> Decision<'a> {
         if budget.calls.is_some_and(|limit| calls > limit) {
             return Some("calls");
         }
-        budget.tokens.is_some_and(|limit| tokens > limit).then_some("tokens")
+        if budget.tokens.is_some_and(|limit| tokens > limit) {
+            return Some("tokens");
+        }
+        let cost = sum(used.cost, before.cost, reserved.cost, more.cost);
+        budget.cost.is_some_and(|limit| cost > limit).then_some("cost")
     }
 
     /// Records that an attempt of a step ended with this output, by this branch.

@@ -5,8 +5,9 @@
 use super::{args::args_hash, definition::Retention, op::Fingerprint, trial::Trial};
 use crate::{
     Datum, Span, Timestamp,
-    call::{CallError, Fallback, Usage},
+    call::{CallError, Fallback, Usage, is_zero},
     id::{AgentId, OperationId, RunId, WorkflowId},
+    price::Price,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,7 +140,7 @@ pub enum What {
         reserved: Reserved,
         op: OperationId,
     },
-    /// The budget does not allow more, so the run wraps up. `limit` is `calls`, `tokens` or `seconds`.
+    /// The budget does not allow more, so the run wraps up. `limit` is `calls`, `tokens`, `cost` or `seconds`.
     BudgetBreached {
         limit: String,
     },
@@ -191,6 +192,9 @@ pub enum What {
 pub struct Reserved {
     pub calls: u64,
     pub tokens: u64,
+    /// In millionths; nothing where the run has no budget of money.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cost: u64,
 }
 
 /// Why a step failed.
@@ -224,6 +228,10 @@ pub struct RunSettings {
     /// Left out where it would say the same as `retention`; runs of earlier versions never have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<Otherwise>,
+    /// The highest price of each agent's models, by its name, of a run with a budget of money: what a reservation sets
+    /// aside.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices: BTreeMap<String, Price>,
 }
 
 /// How long runs that did not complete stay in the state store, in milliseconds.

@@ -7,6 +7,7 @@ mod event;
 mod overlay;
 mod shape;
 mod steps;
+mod usage;
 
 use super::{
     event::RunError,
@@ -27,6 +28,7 @@ pub use event::{EventView, Telling};
 pub use overlay::{EdgeOverlay, NodeOverlay, Overlay, OverlayView, Rounds};
 pub use shape::{Shape, is_within};
 pub use steps::{Line, StepStatus, StepView, Steps};
+pub use usage::UsageView;
 
 /// The summary of a run, kept as a row beside the history. Data stays by reference until someone looks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +83,7 @@ pub struct RunView {
     #[serde(default)]
     pub error: Option<RunError>,
     #[serde(default)]
-    pub usage: Usage,
+    pub usage: UsageView,
     #[serde(default)]
     pub created_at: String,
     /// Of the current generation.
@@ -156,7 +158,7 @@ impl Summary {
             input: None,
             output: None,
             error: self.error.clone(),
-            usage: self.usage,
+            usage: self.usage.into(),
             created_at: self.created_at.to_string(),
             started_at: self.started_at.map(|t| t.to_string()),
             ended_at: self.ended_at.map(|t| t.to_string()),
@@ -234,7 +236,7 @@ mod tests {
             shown.to_string(),
             r#"{"id":"r","workflow_id":null,"version":1,"status":"running","generation":1,"input":null,"output":null,"#
                 .to_owned()
-                + r#""error":null,"usage":{"calls":0,"prompt_tokens":0,"completion_tokens":0},"#
+                + r#""error":null,"usage":{"calls":0,"prompt_tokens":0,"completion_tokens":0,"cost":0},"#
                 + r#""created_at":"1970-01-01T00:00:00.000Z","started_at":"1970-01-01T00:00:00.001Z","ended_at":null}"#
         );
         let read: RunView = serde_json::from_value(shown.clone()).expect("a run");

@@ -3,8 +3,8 @@
 use super::{Database, full};
 use crate::harness::{Pooler, Postgres};
 use callboard_catalog::{
-    Access, AuditEntry, Catalog, Deleted, Error, Link, NewKey, PostgresCatalog, ProjectRow, Refused, Role,
-    SecretHash, SqliteCatalog, suite,
+    Access, AuditEntry, Catalog, Deleted, Error, KeyLimits, Link, NewKey, PostgresCatalog, ProjectRow,
+    Refused, Role, SecretHash, SqliteCatalog, suite,
 };
 use callboard_core::{
     Timestamp,
@@ -44,7 +44,9 @@ async fn refused(connection: &mut PgConnection, sql: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_passes_its_part_of_the_suite() {
-    suite::access(&Database::make().await.open().await).await;
+    let database = Database::make().await;
+    suite::access(&database.open().await).await;
+    suite::quotas(&database.open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +125,7 @@ async fn several_processes_have_one_picture_of_who_may_ask() {
     let database = Database::make().await;
     let catalogs = [database.open().await, database.open().await, database.open().await];
     let project: ProjectId = "acme".parse().unwrap();
-    let row = ProjectRow { id: project.clone(), name: "Acme".to_owned(), created_at: suite::at(1) };
+    let row = ProjectRow::new(project.clone(), "Acme".to_owned(), suite::at(1));
     let made =
         join_all(catalogs.iter().cycle().take(9).map(|catalog| catalog.make_project(row.clone()))).await;
     assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1);
@@ -157,6 +159,7 @@ async fn several_processes_have_one_picture_of_who_may_ask() {
         at,
         by: "somebody".to_owned(),
         expires_at: None,
+        limits: KeyLimits::default(),
     };
     let key = catalogs[0].make_key(key).await.unwrap();
     assert_eq!(key.name, "a \u{fffd} in a name");

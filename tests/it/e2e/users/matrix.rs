@@ -2,7 +2,7 @@
 
 use super::{Guarded, code, id_of};
 use callboard::gateway::ROUTES;
-use callboard_catalog::{Access, NewKey, Role, SecretHash};
+use callboard_catalog::{Access, KeyLimits, NewKey, Role, SecretHash};
 use callboard_core::{Timestamp, id::ProjectId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -98,6 +98,7 @@ async fn every_route_lets_in_whom_its_table_says_and_nobody_else() {
         at: Timestamp(1),
         by: "test".into(),
         expires_at: Some(Timestamp(2)),
+        limits: KeyLimits::default(),
     };
     server.catalog.make_key(expired).await.expect("a key");
     let bearer = |text: &str| vec![("authorization", format!("Bearer {text}"))];

@@ -40,6 +40,9 @@ pub fn shown(raw: &Value, run: &Run, steps: &[Step], name: Option<&str>, now: i6
             run.usage.tokens(),
             run.usage.calls
         ));
+        if let Some(cost) = run.usage.money() {
+            out.push_str(&format!(", cost {cost}"));
+        }
     }
     if !steps.is_empty() {
         out.push_str("\n\n");
@@ -69,13 +72,19 @@ pub fn shown(raw: &Value, run: &Run, steps: &[Step], name: Option<&str>, now: i6
 pub fn table(steps: &[Step]) -> Table {
     let first = steps.iter().filter_map(|step| instant(step.started_at.as_deref())).min();
     let rerun = steps.iter().any(|step| step.generation > 1);
-    let mut table = Table::new(["<STEP", "STATUS", "START", "TOOK", "TRY", "TOKENS", "<NOTE"]);
+    // Where nothing has a price, nothing is said of any.
+    let has_cost = steps.iter().any(|step| step.usage.money().is_some());
+    let mut heads = vec!["<STEP", "STATUS", "START", "TOOK", "TRY", "TOKENS", "<NOTE"];
+    if has_cost {
+        heads.insert(heads.len() - 1, "COST");
+    }
+    let mut table = Table::of(&heads);
     for step in steps {
         let began = instant(step.started_at.as_deref());
         let ended = instant(step.ended_at.as_deref());
         let name = if rerun { format!("{}: {}", step.generation, step.name()) } else { step.name() };
         let start = began.zip(first).map(|(began, first)| format!("+{}", took(began - first)));
-        table.row([
+        let mut row: Vec<Cell> = vec![
             name.into(),
             Cell::status(&step.status),
             start.unwrap_or_default().into(),
@@ -86,8 +95,12 @@ pub fn table(steps: &[Step]) -> Table {
                 tokens => tokens.to_string(),
             }
             .into(),
-            note(step).into(),
-        ]);
+        ];
+        if has_cost {
+            row.push(step.usage.money().unwrap_or_default().into());
+        }
+        row.push(note(step).into());
+        table.cells(row);
     }
     table
 }

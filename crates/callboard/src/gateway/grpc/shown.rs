@@ -5,8 +5,7 @@ use crate::operations::{RunItem, StartedView, WorkflowLine, WorkflowView};
 use callboard_actors::Said;
 use callboard_core::{
     Problem,
-    call::Usage,
-    workflow::view::{EventView, RunView, StepView},
+    workflow::view::{EventView, RunView, StepView, UsageView},
 };
 use serde_json::Value;
 
@@ -96,9 +95,9 @@ pub fn run(run: RunView) -> v1::Run {
     }
 }
 
-fn usage(usage: Usage) -> v1::Usage {
-    let Usage { calls, prompt_tokens, completion_tokens, estimated } = usage;
-    v1::Usage { calls, prompt_tokens, completion_tokens, estimated }
+fn usage(usage: UsageView) -> v1::Usage {
+    let UsageView { calls, prompt_tokens, completion_tokens, estimated, cost, unpriced_calls } = usage;
+    v1::Usage { calls, prompt_tokens, completion_tokens, estimated, cost, unpriced_calls }
 }
 
 pub fn step(step: StepView) -> v1::Step {

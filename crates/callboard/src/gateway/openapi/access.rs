@@ -2,7 +2,7 @@
 
 use super::route::{Answer, Body, Content, GONE, NO_QUERY, PAGED, PLACED, Route, of, ok, read};
 use crate::operations::{
-    AuditLine, Items, KeyMade, KeyView, Me, NewKey, NewProject, ProjectView, RotateKey, Ways,
+    AuditLine, Items, KeyMade, KeyView, LimitProject, Me, NewKey, NewProject, ProjectView, RotateKey, Ways,
 };
 
 pub const ROUTES: &[Route] = &[
@@ -107,6 +107,42 @@ pub const ROUTES: &[Route] = &[
         body: Body::None,
         answers: GONE,
         refusals: &[409, 415],
+    },
+    Route {
+        method: "put",
+        path: "/api/v1/projects/{id}/limits",
+        tag: "access",
+        id: "limitProject",
+        summary: "Sets all limits of a project: runs at once, tokens and money of a day, money of a month",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::Json { of: of::<LimitProject>(), required: true },
+        answers: &[ok("The project.", Content::Json(of::<ProjectView>()))],
+        refusals: &[408, 413, 415, 422],
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/projects/{id}/pause",
+        tag: "access",
+        id: "pauseProject",
+        summary: "Lets nothing new begin in a project; what is under way goes on",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::None,
+        answers: &[ok("The project.", Content::Json(of::<ProjectView>()))],
+        refusals: &[415],
+    },
+    Route {
+        method: "post",
+        path: "/api/v1/projects/{id}/resume",
+        tag: "access",
+        id: "resumeProject",
+        summary: "Lets runs begin in a project again",
+        query: NO_QUERY,
+        headers: &[],
+        body: Body::None,
+        answers: &[ok("The project.", Content::Json(of::<ProjectView>()))],
+        refusals: &[415],
     },
     read(
         "/api/v1/me",

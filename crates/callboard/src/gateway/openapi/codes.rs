@@ -67,6 +67,8 @@ pub const CODES: [(u16, &[&str]); 19] = [
             "not_external",
             "not_offered",
             "plan_unavailable",
+            "price_unknown",
+            "project_paused",
         ],
     ),
     (410, &["value_lost"]),
@@ -91,7 +93,17 @@ pub const CODES: [(u16, &[&str]); 19] = [
         ],
     ),
     (428, &["precondition_required"]),
-    (429, &["mailbox_full", "too_many_signals", "too_many_deliveries"]),
+    (
+        429,
+        &[
+            "mailbox_full",
+            "too_many_signals",
+            "too_many_deliveries",
+            "too_many_requests",
+            "too_many_runs",
+            "project_budget_reached",
+        ],
+    ),
     (431, &["headers_too_large"]),
     (500, &["internal", "history_gap"]),
     (

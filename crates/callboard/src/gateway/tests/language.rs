@@ -119,6 +119,7 @@ async fn recorded(api: &Api) {
                 retention: 0,
                 max_tokens: Default::default(),
                 otherwise: None,
+                prices: Default::default(),
             },
             body: None,
         },

@@ -97,16 +97,21 @@ async fn a_question_is_shown_with_its_stored_data() {
 async fn usage_is_told_by_what_is_asked_for() {
     let api = Api::new().await;
     let run = run(&api, 1, "completed", Vec::new()).await;
-    let usage = Usage { calls: 2, prompt_tokens: 30, completion_tokens: 4, estimated: false };
+    let usage =
+        Usage { calls: 2, prompt_tokens: 30, completion_tokens: 4, priced: 1, cost: 500, ..Usage::default() };
     let used =
         Used { day: "2027-01-05".into(), agent: "a".into(), model: "m".into(), usage, ..Used::default() };
     assert!(api.catalog.count(&run, 0, 1, vec![used]).await.expect("counted"));
     let sums = api.get("/api/v1/usage?from=2027-01-01&to=2027-01-31&by=workflow&by=model").await.body;
     assert_eq!(
         sums["items"],
-        json!([{"workflow_id": null, "model": "m", "calls": 2, "prompt_tokens": 30, "completion_tokens": 4}])
+        json!([{"workflow_id": null, "model": "m", "calls": 2, "prompt_tokens": 30, "completion_tokens": 4,
+            "cost": 500, "unpriced_calls": 1}])
     );
-    assert_eq!(sums["total"], json!({"calls": 2, "prompt_tokens": 30, "completion_tokens": 4}));
+    assert_eq!(
+        sums["total"],
+        json!({"calls": 2, "prompt_tokens": 30, "completion_tokens": 4, "cost": 500, "unpriced_calls": 1})
+    );
     let none = api.get("/api/v1/usage?from=2027-01-06&to=2027-01-31").await.body;
     assert_eq!((&none["items"], &none["total"]["calls"]), (&json!([]), &json!(0)));
     is_problem(&api.get("/api/v1/usage?by=cost").await, 400, "invalid_query");

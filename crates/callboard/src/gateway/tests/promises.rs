@@ -51,13 +51,16 @@ const CHANGES_NOTHING: [&str; 5] = [
 
 /// Their answers hold a secret, which is kept nowhere, or their callers name what is made, changed or deleted, or what it is made on:
 /// a second time is told, or changes nothing. A delivery is named by what signs it. A `PATCH` sets what it names, twice as well as once.
-const TAKE_NO_KEY: [&str; 11] = [
+const TAKE_NO_KEY: [&str; 14] = [
     "/api/v1/workflows/{id}/draft",
     "/api/v1/keys",
     "/api/v1/keys/{id}",
     "/api/v1/keys/{id}/rotate",
     "/api/v1/projects",
     "/api/v1/projects/{id}",
+    "/api/v1/projects/{id}/limits",
+    "/api/v1/projects/{id}/pause",
+    "/api/v1/projects/{id}/resume",
     "/api/v1/triggers/{id}",
     "/api/v1/triggers/{id}/enable",
     "/api/v1/triggers/{id}/disable",

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use callboard_catalog::{
     Answering, Append, AppendError, AskedPlace, AskedRow, Change, Definitions, Draft, Drafts, Early,
     EarlyMessage, Entry, Error as CatalogError, Expected, Idempotency, Journal, Keys, Meter, NO_HASH,
-    NewDraft, NewVersion, NewWorkflow, Once, OpenRun, Pins, Renaming, RunFilter, RunProjection, RunRow,
-    Search, Signing, Survey, Sweep, Tip, UsageSpan, Used, Version, Workflow,
+    NewDraft, NewVersion, NewWorkflow, Once, OpenRun, Pins, Quotas, Renaming, RunFilter, RunProjection,
+    RunRow, Search, Signing, Standing, Survey, Sweep, Tip, UsageSpan, Used, Version, Workflow,
 };
 use callboard_core::{
     Datum, Hash,
@@ -458,6 +458,13 @@ impl Survey for Growing {
     }
     async fn count_asked(&self, _: &ProjectId) -> Result<u64, CatalogError> {
         Ok(0)
+    }
+}
+
+#[async_trait]
+impl Quotas for Growing {
+    async fn standing(&self, _: &ProjectId, _: &str, _: &str) -> Result<Option<Standing>, CatalogError> {
+        Ok(None)
     }
 }
 

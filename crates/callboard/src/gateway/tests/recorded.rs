@@ -31,7 +31,13 @@ fn completed(node: &str, iteration: &str, output: Datum) -> What {
         attempt: 1,
         output,
         branch: None,
-        usage: Some(Usage { calls: 1, prompt_tokens: 2, completion_tokens: 3, estimated: false }),
+        usage: Some(Usage {
+            calls: 1,
+            prompt_tokens: 2,
+            completion_tokens: 3,
+            estimated: false,
+            ..Usage::default()
+        }),
         error: None,
         op: None,
         signal: None,
@@ -80,6 +86,7 @@ async fn recorded(api: &Api) {
                 retention: 0,
                 max_tokens: Default::default(),
                 otherwise: None,
+                prices: Default::default(),
             },
             body: None,
         },

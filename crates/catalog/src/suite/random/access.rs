@@ -1,7 +1,10 @@
 //! The same of keys, projects and the audit.
 
 use super::{Chance, told};
-use crate::{Access, AuditEntry, NewKey, ProjectRow, Refused, Role, Rotation, SecretHash};
+use crate::{
+    Access, AuditEntry, KeyLimits, NewKey, ProjectChange, ProjectLimits, ProjectRow, Refused, Role, Rotation,
+    SecretHash,
+};
 use callboard_core::{Hash, Timestamp, id::KeyId};
 
 const DAY: i64 = 86_400_000;
@@ -16,7 +19,10 @@ pub async fn ask(chance: &mut Chance, one: &dyn Access, other: &dyn Access) -> [
     };
     let (at, until) = (chance.instant(), chance.instant());
     let limit = u32::try_from(chance.roll(6)).unwrap();
-    let (kind, after) = (chance.roll(16), chance.one_in(2));
+    let (kind, after) = (chance.roll(17), chance.one_in(2));
+    let limits = ProjectLimits { runs: chance.maybe(|chance| chance.roll(9)), ..ProjectLimits::default() };
+    let change = [ProjectChange::Pause(at), ProjectChange::Resume, ProjectChange::Limit(limits)];
+    let change = chance.pick(&change);
     let (made, hash) = (new(chance, &project), SecretHash([u8::try_from(chance.roll(250)).unwrap(); 32]));
     let entries: Vec<AuditEntry> = (0..chance.roll(4)).map(|_| entry(chance)).collect();
     let mut answers = [String::new(), String::new()];
@@ -39,9 +45,13 @@ pub async fn ask(chance: &mut Chance, one: &dyn Access, other: &dyn Access) -> [
                 rows
             })),
             10 => {
-                let row = ProjectRow { id: project.clone(), name: format!("name {limit}"), created_at: at };
+                let row = ProjectRow::new(project.clone(), format!("name {limit}"), at);
                 told(access.make_project(row).await)
             }
+            16 => told(access.change_project(&project, change).await.map(|row| {
+                // The first one is as old as its database.
+                row.filter(|row| !row.id.is_default())
+            })),
             11 if limit == 0 => told(access.delete_project(&project, at).await),
             11..=13 => told(access.record(entries.clone()).await),
             14 => {
@@ -69,6 +79,7 @@ fn new(chance: &mut Chance, project: &callboard_core::id::ProjectId) -> NewKey {
         at: chance.instant(),
         by: "somebody".to_owned(),
         expires_at: chance.maybe(Chance::instant),
+        limits: KeyLimits { per_second: chance.maybe(|_| 5), per_hour: chance.maybe(|_| 7) },
     }
 }
 

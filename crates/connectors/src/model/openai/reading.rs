@@ -54,6 +54,8 @@ struct Call {
 struct Tokens {
     prompt: Option<u64>,
     completion: Option<u64>,
+    /// A part of the prompt's.
+    cached: Option<u64>,
 }
 
 /// Why a provider says that an answer ended.
@@ -286,6 +288,7 @@ impl Gathered {
             text: self.text,
             tool_calls,
             usage: self.tokens.usage(guess),
+            cached: self.tokens.cached.unwrap_or_default(),
             model: self.model.unwrap_or_else(|| request.model.clone()),
             finish,
             extras: self.extras.finish(&kept),
@@ -326,6 +329,10 @@ impl Tokens {
         let rest = |part: Option<u64>| total.zip(part).and_then(|(total, part)| total.checked_sub(part));
         self.prompt = prompt.or_else(|| rest(completion)).or(self.prompt);
         self.completion = completion.or_else(|| rest(prompt)).or(self.completion);
+        let within = ["prompt_tokens_details", "input_tokens_details"];
+        let cached = within.iter().find_map(|name| whole(&usage[*name]["cached_tokens"]));
+        let cached = cached.or_else(|| number(&["prompt_cache_hit_tokens", "cached_tokens"]));
+        self.cached = cached.or(self.cached);
     }
 
     /// What is not said is guessed: the answer is paid for, whatever its count says.
@@ -335,6 +342,7 @@ impl Tokens {
             prompt_tokens: self.prompt.unwrap_or(guess.prompt_tokens),
             completion_tokens: self.completion.unwrap_or(guess.completion_tokens),
             estimated: self.prompt.is_none() || self.completion.is_none(),
+            ..Usage::default()
         };
         if told.tokens() > 0 && told.is_plausible() { told } else { guess }
     }

@@ -62,11 +62,13 @@ fn echoed(run: &Run) -> Vec<Value> {
 }
 
 fn replies(calls: Vec<ToolCall>) -> Result<ModelReply, CallError> {
-    let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
+    let usage =
+        Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false, ..Usage::default() };
     Ok(ModelReply {
         text: String::new(),
         tool_calls: calls,
         usage,
+        cached: 0,
         model: "m".into(),
         finish: Finish::Complete,
         extras: None,
@@ -88,7 +90,8 @@ fn give(run: &mut Run, input: &Input) -> usize {
 }
 
 fn answered(result: Result<Value, CallError>) -> Input {
-    let usage = Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5, estimated: false };
+    let usage =
+        Usage { calls: 2, prompt_tokens: 20, completion_tokens: 5, estimated: false, ..Usage::default() };
     Input::Delegated {
         attempt: 1,
         iteration: 1,
@@ -109,7 +112,10 @@ fn a_delegated_part_comes_back_as_a_tools_answer_and_its_use_is_added() {
     let request = delegate::check(&profile(), &ask).expect("a request");
     assert_eq!((request.agent.as_str(), request.task.as_str()), ("clerk", "find it"));
     assert_eq!(give(&mut run, &answered(Ok(json!("found")))), 1);
-    assert_eq!(run.usage, Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7, estimated: false });
+    assert_eq!(
+        run.usage,
+        Usage { calls: 3, prompt_tokens: 23, completion_tokens: 7, estimated: false, ..Usage::default() }
+    );
     assert_eq!(run.children.iter().map(AgentId::as_str).collect::<Vec<_>>(), ["child"]);
     let told = echoed(&run).pop().expect("a message");
     assert_eq!((&told["content"], &told["tool_call_id"]), (&json!("found"), &json!("c1")));
@@ -191,7 +197,8 @@ fn a_delegate_of_a_budgeted_run_asks_before_its_first_call() {
 
 #[test]
 fn a_sum_with_an_estimate_in_it_is_one() {
-    let told = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false };
+    let told =
+        Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false, ..Usage::default() };
     let guessed = Usage { estimated: true, ..told };
     let mut sum = told;
     assert_eq!(json!(sum).get("estimated"), None);

@@ -5,7 +5,7 @@
 use super::{Decision, Halt};
 use crate::{
     Code,
-    call::Spent,
+    call::{Spent, Usage},
     id::OperationId,
     schema::Validator,
     workflow::{
@@ -144,12 +144,13 @@ impl Decision<'_> {
         // The name of the operation begins with the task's, so the agent of one step can't spend for another.
         let task = format!("{}/{key}/{attempt}/", self.run.id);
         // An agent asks for one call at a time. More would take the budget away from the other steps.
-        let one = reserved.calls == 1 && u32::try_from(reserved.tokens).is_ok();
-        if plan.definition.settings.budget.is_none()
-            || !one
-            || !op.as_str().starts_with(&task)
-            || op.as_str().len() > OP_LIMIT
-        {
+        let one =
+            reserved.calls == 1 && u32::try_from(reserved.tokens).is_ok() && reserved.cost <= Usage::LIMIT;
+        let budget = plan.definition.settings.budget.as_ref();
+        // Without a budget of money none is set aside: the agent does not know of it.
+        let has_cost = budget.is_some_and(|budget| budget.cost.is_some());
+        let reserved = Reserved { cost: if has_cost { reserved.cost } else { 0 }, ..reserved };
+        if budget.is_none() || !one || !op.as_str().starts_with(&task) || op.as_str().len() > OP_LIMIT {
             let message = format!("this is no reservation that an agent of step {key} asks for");
             return Err(Refusal::conflict(Code::NotAsked, message));
         }

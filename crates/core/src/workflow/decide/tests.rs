@@ -4,6 +4,7 @@ use crate::{
     Datum, Machine, Span, Stop, Timestamp, Values,
     call::{CallError, Usage},
     id::{OperationId, RunId},
+    price::Price,
     workflow::{
         Definition, Effect, Event, Input, Op, Outcome, Plan, Run, Status, StepKey, What,
         event::{Reserved, RunSettings},
@@ -12,12 +13,13 @@ use crate::{
     },
 };
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 mod answers;
 mod bounds;
 mod disabled;
 mod guards;
+mod money;
 mod repeated;
 mod retention;
 mod times;
@@ -42,6 +44,15 @@ impl World {
     }
 
     fn try_out(definition: Value, input: Value, trial: Option<crate::workflow::Trial>) -> Self {
+        Self::begun(definition, input, trial, BTreeMap::new())
+    }
+
+    fn begun(
+        definition: Value,
+        input: Value,
+        trial: Option<crate::workflow::Trial>,
+        prices: BTreeMap<String, Price>,
+    ) -> Self {
         let parsed: Definition = serde_json::from_value(definition.clone()).expect("a readable definition");
         let around = Surroundings { agents: ["a", "b"].map(String::from).into(), ..Surroundings::default() };
         let plan = Arc::new(Plan::compile(parsed, &around).expect("a valid definition"));
@@ -49,7 +60,8 @@ impl World {
         run.attach(plan.clone());
         let mut world = World { run, at: Timestamp(1_000_000), events: Vec::new(), ops: 0 };
         let max_tokens = [("a".to_owned(), 100)].into();
-        let mut settings = RunSettings { dispatch: 64, retention: 60_000, max_tokens, otherwise: None };
+        let mut settings =
+            RunSettings { dispatch: 64, retention: 60_000, max_tokens, otherwise: None, prices };
         if let Some(retention) = plan.definition.settings.retention {
             settings.retain(retention);
         }
@@ -126,7 +138,8 @@ impl World {
     fn answer(&mut self, node: &str, iteration: &str, output: Value) -> Vec<Event> {
         let step = StepKey::new(self.run.generation(), node, iteration);
         let attempt = self.run.steps.get(&step).map_or(1, |s| s.attempt);
-        let usage = Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5, estimated: false };
+        let usage =
+            Usage { calls: 1, prompt_tokens: 10, completion_tokens: 5, estimated: false, ..Usage::default() };
         self.give(Input::Answer { step, attempt, outcome: Outcome::Done(Datum::inline(output)), usage })
     }
 
@@ -194,7 +207,10 @@ fn agents_in_sequence_see_each_others_answers() {
     assert_eq!(*input, json!({"agent": "a", "prompt": "then they hum"}));
     w.answer("two", "", json!("the end"));
     assert_eq!((w.run.status(), w.output()), (Status::Completed, json!("the end")));
-    assert_eq!(w.run.usage, Usage { calls: 2, prompt_tokens: 20, completion_tokens: 10, estimated: false });
+    assert_eq!(
+        w.run.usage,
+        Usage { calls: 2, prompt_tokens: 20, completion_tokens: 10, estimated: false, ..Usage::default() }
+    );
     assert!(w.pending().is_empty());
 }
 
@@ -563,7 +579,7 @@ fn a_budget_stops_the_run_or_lets_it_wrap_up() {
         d
     };
     let mut w = World::start(definition("stop"), json!({"topic": "x"}));
-    assert_eq!(w.run.reserved, Reserved { calls: 1, tokens: 0 });
+    assert_eq!(w.run.reserved, Reserved { calls: 1, tokens: 0, cost: 0 });
     w.answer("one", "", json!("1"));
     assert_eq!(w.error(), "budget_exceeded");
     let mut w = World::start(definition("wrap_up"), json!({"topic": "x"}));

@@ -157,8 +157,12 @@ fn check_settings(definition: &Definition, fresh: bool, problems: &mut Vec<Probl
         node::check_input(schema, "input", problems);
     }
     if let Some(budget) = &definition.settings.budget {
-        for (name, limit) in [("calls", budget.calls), ("tokens", budget.tokens), ("seconds", budget.seconds)]
-        {
+        for (name, limit) in [
+            ("calls", budget.calls),
+            ("tokens", budget.tokens),
+            ("cost", budget.cost),
+            ("seconds", budget.seconds),
+        ] {
             if limit == Some(0) {
                 let path = format!("settings.budget.{name}");
                 problems.push(Problem::new(path, "out_of_range", format!("{name} must be at least 1")));

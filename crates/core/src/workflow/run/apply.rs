@@ -293,12 +293,14 @@ impl Run {
         for sum in [&mut step.reserved, &mut self.reserved] {
             sum.calls = sum.calls.saturating_add(reserved.calls);
             sum.tokens = sum.tokens.saturating_add(reserved.tokens);
+            sum.cost = sum.cost.saturating_add(reserved.cost);
         }
     }
 
     fn release(&mut self, reserved: Reserved) {
         self.reserved.calls = self.reserved.calls.saturating_sub(reserved.calls);
         self.reserved.tokens = self.reserved.tokens.saturating_sub(reserved.tokens);
+        self.reserved.cost = self.reserved.cost.saturating_sub(reserved.cost);
     }
 
     /// Gives back what was set aside for the step, and adds what was used instead.

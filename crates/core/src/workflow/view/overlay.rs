@@ -9,6 +9,7 @@ use super::{
     Shape, StepStatus,
     drawing::{Drawing, EdgeIx},
     shape::{is_within, path_of},
+    usage::UsageView,
 };
 use crate::{Timestamp, call::Usage};
 use schemars::JsonSchema;
@@ -63,7 +64,7 @@ pub struct NodeOverlay {
     pub ended_at: Option<String>,
     /// Milliseconds from begin to end, all steps that have ended together.
     pub ms: u64,
-    pub usage: Usage,
+    pub usage: UsageView,
     /// The code of the last failure, also of one that was tried again or has a default.
     pub error: Option<String>,
 }
@@ -411,7 +412,7 @@ impl Overlay {
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.filter(|_| open.is_empty()).map(|at| at.to_string()),
             ms: line.ms,
-            usage: line.usage,
+            usage: line.usage.into(),
             error: line.error.clone(),
         }
     }

@@ -8,6 +8,7 @@ use super::{
     super::{Event, StepKey, What, args_hash, event::Failure},
     Shape, content,
     shape::{is_within, path_of},
+    usage::UsageView,
 };
 use crate::{
     Datum, Hash, Timestamp, ValueRef,
@@ -42,7 +43,7 @@ pub struct StepView {
     pub args_hash: Option<String>,
     pub output: Option<Value>,
     pub error: Option<FailureView>,
-    pub usage: Usage,
+    pub usage: UsageView,
     /// Models that gave no answer in this or an earlier attempt, and which was asked next.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Fallback>,
@@ -279,7 +280,7 @@ impl Steps {
                 message: error.message.clone(),
                 details: error.details.as_ref().map(show),
             }),
-            usage: line.usage,
+            usage: line.usage.into(),
             fallbacks: line.fallbacks.clone(),
             started_at: line.started_at.map(|at| at.to_string()),
             ended_at: line.ended_at.map(|at| at.to_string()),

@@ -42,7 +42,10 @@ fn an_answer_that_was_cut_filtered_or_refused_is_no_answer_and_its_use_counts() 
         let mut run = asking(&[], None);
         replied(&mut run, ended(finish));
         assert_eq!(failure(&run).map(|(code, _)| code), Some(code));
-        assert_eq!(run.usage, Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false });
+        assert_eq!(
+            run.usage,
+            Usage { calls: 1, prompt_tokens: 3, completion_tokens: 2, estimated: false, ..Usage::default() }
+        );
     }
     let mut run = asking(&[], Some(7));
     run.task.as_mut().expect("a task").output_schema = Some(json!({"type": "object"}));

@@ -22,8 +22,8 @@ impl Decision<'_> {
         let plan = self.plan.clone();
         let Some(agent) = plan.node(ix).node.kind.agent() else { return Some(Reserved::default()) };
         let Some(budget) = &plan.definition.settings.budget else { return Some(Reserved::default()) };
-        let mut reserved = Reserved { calls: 1, tokens: 0 };
-        if budget.tokens.is_some() {
+        let mut reserved = Reserved { calls: 1, ..Reserved::default() };
+        if budget.tokens.is_some() || budget.cost.is_some() {
             let settings = self.run.created.as_ref().map(|c| &c.settings);
             // The server pinned the agents' largest answers when the run began. An agent that it did not know (a
             // worker outside) has none set aside.
@@ -34,7 +34,16 @@ impl Decision<'_> {
                 None => 0,
             };
             // About four characters are a token.
-            reserved.tokens = u64::from(answer).saturating_add(prompt.div_ceil(4));
+            let (answer, prompt) = (u64::from(answer), prompt.div_ceil(4));
+            if budget.tokens.is_some() {
+                reserved.tokens = answer.saturating_add(prompt);
+            }
+            // What a worker outside costs nobody knows.
+            if let Some(price) = settings.and_then(|s| s.prices.get(&agent.agent))
+                && budget.cost.is_some()
+            {
+                reserved.cost = price.of(prompt, 0, answer);
+            }
         }
         let Some(limit) = self.breach(reserved) else { return Some(reserved) };
         self.breached(limit, Some(&key.node));

@@ -95,7 +95,7 @@ fn calls_are_set_aside_only_for_agents_of_a_run_with_a_budget_and_one_by_one() {
         op: op.into(),
         step: StepKey::new(1, node, ""),
         attempt: 1,
-        reserved: Reserved { calls, tokens },
+        reserved: Reserved { calls, tokens, cost: 0 },
     };
     let before = format!("{:?}", w.run);
     for input in [

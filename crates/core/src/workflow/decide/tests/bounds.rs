@@ -47,9 +47,18 @@ fn use_that_can_not_be_neither_wraps_nor_counts() {
         json!({}),
     );
     let step = StepKey::new(1, "x", "");
-    let usage = Usage { calls: u64::MAX, prompt_tokens: u64::MAX, completion_tokens: 7, estimated: false };
+    let usage = Usage {
+        calls: u64::MAX,
+        prompt_tokens: u64::MAX,
+        completion_tokens: 7,
+        estimated: false,
+        ..Usage::default()
+    };
     let believed = usage.believed();
-    assert_eq!(believed, Usage { calls: 0, prompt_tokens: 0, completion_tokens: 7, estimated: true });
+    assert_eq!(
+        believed,
+        Usage { calls: 0, prompt_tokens: 0, completion_tokens: 7, estimated: true, ..Usage::default() }
+    );
     // What an older version took at its word is counted without wrapping: the budget is used up.
     let outcome = Outcome::Done(Datum::inline("done"));
     world.give(Input::Answer { step, attempt: 1, outcome, usage });
@@ -78,16 +87,16 @@ fn reservations_that_were_recorded_do_not_wrap() {
         let what = What::BudgetReserved {
             step: StepKey::new(1, "x", ""),
             attempt: 1,
-            reserved: Reserved { calls: u64::MAX, tokens: u64::MAX },
+            reserved: Reserved { calls: u64::MAX, tokens: u64::MAX, cost: 0 },
             op: op.into(),
         };
         world.run.apply(&Event { at: Timestamp(1), what });
     }
-    assert_eq!(world.run.reserved, Reserved { calls: u64::MAX, tokens: u64::MAX });
+    assert_eq!(world.run.reserved, Reserved { calls: u64::MAX, tokens: u64::MAX, cost: 0 });
     let what = What::BudgetReserved {
         step: StepKey::new(1, "y", ""),
         attempt: 1,
-        reserved: Reserved { calls: u64::MAX, tokens: u64::MAX },
+        reserved: Reserved { calls: u64::MAX, tokens: u64::MAX, cost: 0 },
         op: "c".into(),
     };
     world.run.apply(&Event { at: Timestamp(1), what });
@@ -160,6 +169,7 @@ fn start_of(definition: &Value, input: Value) -> Input {
             retention: 60_000,
             max_tokens: Default::default(),
             otherwise: None,
+            prices: Default::default(),
         },
         trial: None,
     }

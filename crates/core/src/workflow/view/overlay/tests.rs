@@ -23,8 +23,13 @@ impl World {
         let mut run = Run::new(&"r".parse::<RunId>().expect("an id"));
         run.attach(Arc::new(Plan::compile(parsed, &around).expect("a valid definition")));
         let mut world = Self { run, definition: definition.clone(), events: Vec::new(), now: 1000 };
-        let settings =
-            RunSettings { dispatch: 64, retention: 60_000, max_tokens: BTreeMap::new(), otherwise: None };
+        let settings = RunSettings {
+            dispatch: 64,
+            retention: 60_000,
+            max_tokens: BTreeMap::new(),
+            otherwise: None,
+            prices: BTreeMap::new(),
+        };
         world.give(Input::Start {
             op: OperationId::new("start").into(),
             workflow_id: None,
@@ -48,7 +53,8 @@ impl World {
 
     fn answer(&mut self, node: &str, iteration: &str) {
         let step = StepKey::new(self.run.generation(), node, iteration);
-        let usage = Usage { calls: 1, prompt_tokens: 3, completion_tokens: 4, estimated: false };
+        let usage =
+            Usage { calls: 1, prompt_tokens: 3, completion_tokens: 4, estimated: false, ..Usage::default() };
         self.give(Input::Answer { step, attempt: 1, outcome: Outcome::Done(Datum::inline("x")), usage });
     }
 
@@ -105,7 +111,9 @@ fn a_node_has_its_times_its_usage_and_the_edges_it_took() {
             ["yes", "running", 1, 0]
         ])
     );
-    assert_eq!(seen["nodes"][0]["usage"], json!({"calls": 1, "prompt_tokens": 3, "completion_tokens": 4}));
+    let usage =
+        json!({"calls": 1, "prompt_tokens": 3, "completion_tokens": 4, "cost": null, "unpriced_calls": 1});
+    assert_eq!(seen["nodes"][0]["usage"], usage);
     assert_eq!(
         (&seen["nodes"][0]["started_at"], &seen["nodes"][0]["ended_at"]),
         (&json!("1970-01-01T00:00:01.010Z"), &json!("1970-01-01T00:00:01.020Z"))

@@ -32,7 +32,13 @@ fn completed(node: &str, iteration: &str, attempt: u32, tokens: u64) -> What {
         attempt,
         output: Datum::inline("out"),
         branch: None,
-        usage: Some(Usage { calls: 1, prompt_tokens: tokens, completion_tokens: 0, estimated: false }),
+        usage: Some(Usage {
+            calls: 1,
+            prompt_tokens: tokens,
+            completion_tokens: 0,
+            estimated: false,
+            ..Usage::default()
+        }),
         error: None,
         op: None,
         signal: None,
@@ -47,7 +53,13 @@ fn failed(node: &str, attempt: u32, retry_at: Option<i64>) -> What {
         attempt,
         error: Failure { code: "model_unavailable".into(), message: "gone".into(), details: None },
         retry_at: retry_at.map(Timestamp),
-        usage: Some(Usage { calls: 1, prompt_tokens: 1, completion_tokens: 0, estimated: false }),
+        usage: Some(Usage {
+            calls: 1,
+            prompt_tokens: 1,
+            completion_tokens: 0,
+            estimated: false,
+            ..Usage::default()
+        }),
         op: None,
         body: None,
         fallbacks: Vec::new(),
@@ -78,7 +90,7 @@ fn a_step_has_one_line_with_its_last_attempt_and_all_usage() {
         items,
         json!([{"node": "a", "generation": 1, "iteration": "", "attempt": 2, "status": "completed",
             "input": {"for": "a"}, "output": "out", "error": null,
-            "usage": {"calls": 2, "prompt_tokens": 11, "completion_tokens": 0},
+            "usage": {"calls": 2, "prompt_tokens": 11, "completion_tokens": 0, "cost": null, "unpriced_calls": 2},
             "started_at": "1970-01-01T00:00:01.000Z", "ended_at": "1970-01-01T00:00:04.000Z"}])
     );
 }
