@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
 // The server replaces it in each response, and sends the same nonce in the policy.
 const NONCE = 'CSP_NONCE';
 
+const SERVER = process.env.CALLBOARD_URL ?? 'http://127.0.0.1:8080';
+
 export default defineConfig({
   plugins: [react()],
   html: { cspNonce: NONCE },
@@ -19,7 +21,10 @@ export default defineConfig({
   build: { outDir: 'dist/page', emptyOutDir: true, manifest: true, chunkSizeWarningLimit: 700 },
   server: {
     fs: { allow: ['..'] },
-    proxy: { '/api': { target: process.env.CALLBOARD_URL ?? 'http://127.0.0.1:8080', changeOrigin: true } },
+    proxy: {
+      '/api': { target: SERVER, changeOrigin: true },
+      '/ws': { target: SERVER, changeOrigin: true, ws: true },
+    },
   },
   test: {
     environment: 'jsdom',

@@ -10,7 +10,7 @@ import {
   type Icon,
 } from '@tabler/icons-react';
 import { NavLink } from 'react-router';
-import { useQuestionsQuery } from '../services/api';
+import { useListApprovalsQuery } from '../services/api';
 import { useScheme } from '../utils/scheme';
 
 interface Entry {
@@ -25,13 +25,16 @@ const LOOK_MS = 15_000;
 
 /** The way to every page. */
 export function Rail() {
-  const questions = useQuestionsQuery(undefined, { pollingInterval: LOOK_MS, skipPollingIfUnfocused: true });
+  const questions = useListApprovalsQuery(
+    { limit: 1 },
+    { pollingInterval: LOOK_MS, skipPollingIfUnfocused: true },
+  );
   const { setColorScheme } = useMantineColorScheme();
   const isDark = useScheme() === 'dark';
   const entries: Entry[] = [
     { to: '/', label: 'Workflows', icon: IconSitemap },
     { to: '/runs', label: 'Runs', icon: IconPlayerPlay },
-    { to: '/approvals', label: 'Approvals', icon: IconChecklist, count: questions.data?.length },
+    { to: '/approvals', label: 'Approvals', icon: IconChecklist, count: questions.data?.total },
     { to: '/triggers', label: 'Triggers', icon: IconClockPlay },
     { to: '/settings', label: 'Settings', icon: IconSettings },
   ];

@@ -2,6 +2,7 @@ import { Loader } from '@mantine/core';
 import { Outlet, useNavigation } from 'react-router';
 import { Gate } from './Gate';
 import { Commands } from './Commands';
+import { Feeds } from './Feeds';
 import { Rail } from './Rail';
 
 /** The rail and the page beside it; who has to sign in first sees neither. */
@@ -15,6 +16,7 @@ export function Shell() {
       <div className="shell">
         <Rail />
         <Commands />
+        <Feeds />
         <main id="main" className="main" tabIndex={-1}>
           <Outlet />
         </main>

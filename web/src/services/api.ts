@@ -1,24 +1,19 @@
 /** The API as components use it: the generated endpoints with what they make stale, and a few that are put together. */
 import { definitionOf, type Definition } from '../model/document';
+import { overlayOf, type Overlay, type OverlayTold, type RunTold } from '../model/overlay';
 import { schema, type Draft, type Run, type Step, type Workflow } from './schema';
 import type { Failure } from './send';
-
-/** Steps of a run that a person is asked about. */
-export interface Question {
-  run: Run;
-  step: Step;
-}
-
-/** Runs that are looked through for questions. */
-const RUNS = 20;
 
 /** Headers of a call that may be sent twice and is done once. */
 const once = () => ({ 'idempotency-key': crypto.randomUUID() });
 
 const tagged = schema.enhanceEndpoints({
-  addTagTypes: ['workflows', 'draft', 'versions', 'runs', 'run', 'keys', 'triggers', 'me'],
+  addTagTypes: ['workflows', 'draft', 'versions', 'runs', 'run', 'questions', 'keys', 'triggers', 'me'],
   endpoints: {
-    listWorkflows: { providesTags: ['workflows'] },
+    // With what became of their last runs it is as new as those.
+    listWorkflows: {
+      providesTags: (_, __, { include }) => (include ? ['workflows', 'runs'] : ['workflows']),
+    },
     deleteWorkflow: { invalidatesTags: ['workflows'] },
     publishDraft: { invalidatesTags: ['workflows', 'versions'] },
     discardDraft: { invalidatesTags: ['workflows', 'draft', 'versions'] },
@@ -29,16 +24,21 @@ const tagged = schema.enhanceEndpoints({
     getRun: { providesTags: ['run'] },
     listSteps: { providesTags: ['run'] },
     getHistory: { providesTags: ['run'], keepUnusedDataFor: 0 },
+    getValue: { keepUnusedDataFor: 0 },
     cancelRun: { invalidatesTags: ['runs', 'run'] },
     pauseRun: { invalidatesTags: ['runs', 'run'] },
     resumeRun: { invalidatesTags: ['runs', 'run'] },
     rerunRun: { invalidatesTags: ['runs', 'run'] },
     signalRun: { invalidatesTags: ['run'] },
-    approveStep: { invalidatesTags: ['runs', 'run'] },
+    approveStep: { invalidatesTags: ['runs', 'run', 'questions'] },
+    listApprovals: { providesTags: ['questions'] },
+    getRunDefinition: { keepUnusedDataFor: 0 },
     startWorkflow: { invalidatesTags: ['runs', 'workflows'] },
+    startRun: { invalidatesTags: ['runs'] },
     listTriggers: { providesTags: ['triggers'] },
     listFires: { providesTags: ['triggers'] },
     createTrigger: { invalidatesTags: ['triggers'] },
+    replaceTrigger: { invalidatesTags: ['triggers'] },
     enableTrigger: { invalidatesTags: ['triggers'] },
     disableTrigger: { invalidatesTags: ['triggers'] },
     deleteTrigger: { invalidatesTags: ['triggers'] },
@@ -132,29 +132,18 @@ export const api = tagged.injectEndpoints({
       providesTags: ['workflows', 'versions'],
       keepUnusedDataFor: 0,
     }),
-    /** What a run runs: its definition, as it was recorded when the run began. */
-    runDefinition: build.query<Definition, string>({
-      query: (run) => ({ url: `/api/v1/runs/${run}/history`, params: { limit: 1 } }),
-      transformResponse: (page: { items: { data: { plan: Definition } }[] }) => {
-        const plan = page.items[0]?.data.plan;
-        return plan ?? { name: '', nodes: [] };
+    /** A run on its drawing, as far as it is; of an earlier generation, as it was at its end. */
+    overlay: build.query<Overlay, { run: string; generation?: number }>({
+      queryFn: async ({ run, generation }, _, __, fetch) => {
+        const url = `/api/v1/runs/${encodeURIComponent(run)}`;
+        const told = await fetch({ url: `${url}/overlay`, params: { generation } });
+        if (told.error) return { error: told.error };
+        // Asked behind it, so it is no older than its nodes.
+        const whole = await fetch(url);
+        if (whole.error) return { error: whole.error };
+        return { data: overlayOf(whole.data as RunTold, told.data as OverlayTold) };
       },
-    }),
-    /** What waits for a person, in all runs that wait. */
-    questions: build.query<Question[], undefined>({
-      queryFn: async (_, __, ___, fetch) => {
-        const runs = await fetch({ url: '/api/v1/runs', params: { status: 'waiting', limit: RUNS } });
-        if (runs.error) return { error: runs.error };
-        const found: Question[] = [];
-        for (const run of (runs.data as { items: Run[] }).items) {
-          const steps = await fetch({ url: `/api/v1/runs/${run.id}/steps`, params: { limit: 1000 } });
-          if (steps.error) return { error: steps.error };
-          const asked = (steps.data as { items: Step[] }).items.filter(isQuestion);
-          found.push(...asked.map((step) => ({ run, step })));
-        }
-        return { data: found };
-      },
-      providesTags: ['runs', 'run'],
+      keepUnusedDataFor: 0,
     }),
   }),
 });
@@ -190,8 +179,10 @@ export const {
   useStartWorkflowMutation,
   useListRunsQuery,
   useGetRunQuery,
-  useRunDefinitionQuery,
+  useGetRunDefinitionQuery,
+  useOverlayQuery,
   useListStepsQuery,
+  useLazyGetValueQuery,
   useGetHistoryQuery,
   useCancelRunMutation,
   usePauseRunMutation,
@@ -199,7 +190,7 @@ export const {
   useRerunRunMutation,
   useSignalRunMutation,
   useApproveStepMutation,
-  useQuestionsQuery,
+  useListApprovalsQuery,
   useCheckWorkflowMutation,
   useListNodeKindsQuery,
   useRenameNodeMutation,
@@ -219,5 +210,12 @@ export const {
   useCreateKeyMutation,
   useRevokeKeyMutation,
   useGetHealthQuery,
+  useGetAboutQuery,
+  useListAgentsQuery,
+  useGetAgentQuery,
+  useListToolsQuery,
+  useGetUsageQuery,
+  useStartRunMutation,
+  useReplaceTriggerMutation,
   useGetReadinessQuery,
 } = api;

@@ -1,5 +1,7 @@
-/** Edits that the server does not have yet, kept in this browser until it does. Emptied at sign-out. */
+/** Edits that the server does not have yet, and outputs that are pinned: kept in this browser. Emptied at sign-out. */
 import type { Definition } from '../model/document';
+import { write } from '../model/lossless';
+import type { Pins } from '../model/pins';
 
 export interface Kept {
   document: Definition;
@@ -57,4 +59,16 @@ export const forgetAll = () => within('readwrite', (store) => store.clear());
 export async function kept(key: string, parse: (text: string) => unknown): Promise<Kept | null> {
   const text = await within<unknown>('readonly', (store) => store.get(key) as IDBRequest<unknown>);
   return typeof text === 'string' ? (parse(text) as Kept) : null;
+}
+
+const pinsOf = (key: string): string => `${key} pins`;
+
+export const keepPins = (key: string, pins: Pins): Promise<unknown> =>
+  Object.keys(pins).length > 0
+    ? within('readwrite', (store) => store.put(write(pins), pinsOf(key)))
+    : within('readwrite', (store) => store.delete(pinsOf(key)));
+
+export async function keptPins(key: string, parse: (text: string) => unknown): Promise<Pins> {
+  const text = await within<unknown>('readonly', (store) => store.get(pinsOf(key)) as IDBRequest<unknown>);
+  return typeof text === 'string' ? (parse(text) as Pins) : {};
 }

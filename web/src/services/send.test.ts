@@ -72,6 +72,12 @@ describe('a request', () => {
     expect(data).toEqual({ items: [], next: null });
   });
 
+  it('names what is given several times as often', async () => {
+    answers.push(json({ items: [] }));
+    await makeStore().dispatch(api.endpoints.getUsage.initiate({ by: ['agent', 'workflow'], from: '' }));
+    expect(new URL(asked[0]?.url ?? '').search).toBe('?by=agent&by=workflow');
+  });
+
   it('that changes something is not sent again on its own', async () => {
     answers.push(json({ code: 'stopping', title: 't' }, { status: 503, headers: { 'retry-after': '0' } }));
     const store = makeStore();

@@ -46,12 +46,15 @@ export function headers(more?: HeadersInit): Headers {
   return all;
 }
 
+type Param = string | number | boolean | null | undefined;
+
 function addressed(args: FetchArgs): string {
   const url = new URL(args.url, origin());
-  for (const [name, value] of Object.entries(
-    (args.params ?? {}) as Record<string, string | number | boolean | null | undefined>,
-  )) {
-    if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, String(value));
+  for (const [name, value] of Object.entries((args.params ?? {}) as Record<string, Param | Param[]>)) {
+    // A list is given as often as it has items.
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== '') url.searchParams.append(name, String(one));
+    }
   }
   return url.toString();
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { definition, frozen } from '../model/arbitrary.test-data';
 import { find, idsOf } from '../model/document';
+import { empty } from '../model/overlay';
 import { makeStore } from './store';
 import * as workflow from './state';
 
@@ -101,6 +102,12 @@ describe('the workflow that is edited', () => {
     expect(now().agents).toEqual([{ node: 'node-1', iteration: '', said: 'Hello' }]);
     act(workflow.advanced({ run: 'r', events: [{ seq: 3, at: '', type: 'run.completed' }] }));
     expect(now().running).toBe(false);
+    act(workflow.overlaid({ ...empty('r'), seq: 9, status: 'running' }));
+    expect([now().overlay?.seq, now().running]).toEqual([9, true]);
+    act(workflow.overlaid({ ...empty('x'), seq: 10 }));
+    // An earlier generation does not run.
+    act(workflow.overlaid({ ...empty('r'), seq: 8, status: null }));
+    expect([now().overlay?.seq, now().running]).toEqual([8, false]);
   });
 
   it('is edited as text, too: a comment is no edit of the document, and a node that is gone is not selected', () => {
@@ -134,8 +141,16 @@ describe('the workflow that is edited', () => {
     expect(now().nodes.find((node) => node.id === 'a')?.ariaLabel).toBe('a, wait, disabled');
     act(workflow.setDisabled({ id: 'a', is: false }));
     expect(now().document.nodes?.[0]).toEqual({ id: 'a', type: 'wait' });
-    act(workflow.renamed({ document: { name: 'x', nodes: [{ id: 'b', type: 'wait' }] }, to: 'b' }));
+    const pin = { given: { value: 1 }, of: '' };
+    act(workflow.pinsFound({ a: pin }));
+    act(
+      workflow.renamed({ document: { name: 'x', nodes: [{ id: 'b', type: 'wait' }] }, from: 'a', to: 'b' }),
+    );
     expect(now().selectedNode).toBe('b');
+    expect(now().pins).toEqual({ b: pin });
+    act(workflow.pinned({ id: 'c', pin }));
+    act(workflow.pinned({ id: 'b', pin: null }));
+    expect(now().pins).toEqual({ c: pin });
     act(workflow.addNote({ x: 1, y: 2 }));
     expect(now().selectedNode).toBe('note:note-1');
     act(workflow.updateNote({ id: 'note-1', text: 'why' }));

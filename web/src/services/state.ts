@@ -6,7 +6,16 @@ import * as edits from '../model/edits';
 import { addNote as noted, moveNotes, removeNotes, writeNote, NOTE } from '../model/notes';
 import { draw, type FlowEdge, type FlowNode } from '../model/graph';
 import * as undo from '../model/history';
-import { advance, empty, runStatus, upTo, type Overlay, type RunEvent, type Shape } from '../model/overlay';
+import {
+  advance,
+  empty,
+  hasEnded,
+  runStatus,
+  type Overlay,
+  type RunEvent,
+  type Shape,
+} from '../model/overlay';
+import { renamedPin, type Pin, type Pins } from '../model/pins';
 import { shapeOf } from '../model/shape';
 
 /** An agent at work in the run that is shown. */
@@ -34,6 +43,8 @@ export interface WorkflowState {
   /** As it is written, where that is YAML, and the document that it says. It follows the document when it is saved or shown. */
   source: Source | null;
   problems: Problem[];
+  /** Outputs that are given when it is tried. */
+  pins: Pins;
 }
 
 export interface Source {
@@ -71,6 +82,7 @@ const fresh = ({ document, text }: Told): WorkflowState => ({
   collapsed: {},
   history: undo.nothing(),
   problems: [],
+  pins: {},
 });
 
 const sourceOf = ({ document, text }: Told): Source | null =>
@@ -91,6 +103,11 @@ function changed(state: WorkflowState, document: Definition): WorkflowState {
 }
 
 const shape = (state: WorkflowState): Shape => shapeOf(state.document);
+
+function seen(state: WorkflowState, overlay: Overlay): WorkflowState {
+  const status = runStatus(overlay);
+  return { ...state, overlay, running: status !== null && !hasEnded(status) };
+}
 
 const workflowSlice = createSlice({
   name: 'workflow',
@@ -170,10 +187,19 @@ const workflowSlice = createSlice({
       return changed(now, edits.setNode(now.document, payload.id, fields));
     },
     /** A node has another id, and all that refers to it follows: the server has done it. */
-    renamed: (state, { payload }: PayloadAction<{ document: Definition; to: string }>) => ({
-      ...changed(plain(state), payload.document),
-      selectedNode: payload.to,
-    }),
+    renamed: (state, { payload }: PayloadAction<{ document: Definition; from: string; to: string }>) => {
+      const next = changed(plain(state), payload.document);
+      const pins = renamedPin(next.pins, payload.from, payload.to);
+      return { ...next, selectedNode: payload.to, pins };
+    },
+    /** Gives a node its output from now on, or no more. */
+    pinned: (state, { payload: { id, pin } }: PayloadAction<{ id: string; pin: Pin | null }>) => {
+      const others = Object.entries(plain(state).pins).filter(([other]) => other !== id);
+      const all = pin ? [...others, [id, pin] as const] : others;
+      return { ...plain(state), pins: Object.fromEntries(all) };
+    },
+    /** What this browser has kept of them. */
+    pinsFound: (state, { payload }: PayloadAction<Pins>) => ({ ...plain(state), pins: payload }),
     addNote: (state, { payload }: PayloadAction<Position>) => {
       const now = plain(state);
       const { document, id } = noted(now.document, payload);
@@ -250,21 +276,16 @@ const workflowSlice = createSlice({
       agents: [],
       running: payload !== null,
     }),
-    /** Shows a run as it was at the end of a generation. */
-    runAsOf: (state, { payload }: PayloadAction<{ run: string; events: RunEvent[]; generation: number }>) => {
+    /** What the server says of the run that is shown. */
+    overlaid: (state, { payload }: PayloadAction<Overlay>) => {
       const now = plain(state);
-      const events = upTo(payload.events, payload.generation);
-      return { ...now, overlay: advance(empty(payload.run), events, shape(now)), agents: [], running: false };
+      return now.overlay?.run === payload.run ? seen(now, payload) : now;
     },
     /** What happened in the run that is shown. */
     advanced: (state, { payload }: PayloadAction<{ run: string; events: RunEvent[] }>) => {
       const now = plain(state);
       if (now.overlay?.run !== payload.run) return now;
-      const overlay = advance(now.overlay, payload.events, shape(now));
-      const status = runStatus(overlay);
-      const isOpen =
-        status === 'running' || status === 'waiting' || status === 'paused' || status === 'pending';
-      return { ...now, overlay, running: isOpen };
+      return seen(now, advance(now.overlay, payload.events, shape(now)));
     },
     setRunning: (state, { payload }: PayloadAction<boolean>) => {
       state.running = payload;
@@ -299,6 +320,8 @@ export const {
   updateNode,
   setDisabled,
   renamed,
+  pinned,
+  pinsFound,
   addNote,
   updateNote,
   updateWorkflow,
@@ -313,7 +336,7 @@ export const {
   toggleCollapsed,
   problemsFound,
   runShown,
-  runAsOf,
+  overlaid,
   advanced,
   setRunning,
   updateAgentStatus,

@@ -4,31 +4,38 @@ import { sentenceOf, useApproveStepMutation, type Step } from '../../services/ap
 import { useMay } from '../../utils/may';
 import { Value } from '../common/Value';
 
+interface Props {
+  run: string;
+  asked: Pick<Step, 'node' | 'generation' | 'iteration' | 'args_hash' | 'input'>;
+  /** Whether it is asked if a step was performed. */
+  isUnknown: boolean;
+}
+
 /** What a person is asked, and the two answers. The answer is bound to what was shown. */
-export function Answer({ run, step }: { run: string; step: Step }) {
+export function Answer({ run, asked, isUnknown }: Props) {
   const may = useMay();
   const [comment, setComment] = useState('');
   const [approve, { isLoading, error }] = useApproveStepMutation();
-  const isUnknown = step.status === 'unknown';
-  const { title, detail, guards } = asked(step.input);
+  const { title, detail, guards } = fieldsOf(asked.input);
   const give = (approved: boolean) =>
     void approve({
       id: run,
       'Idempotency-Key': crypto.randomUUID(),
       approve: {
-        node: step.node,
+        node: asked.node,
         approved,
-        generation: step.generation,
-        iteration: step.iteration,
+        generation: asked.generation,
+        iteration: asked.iteration,
         comment: comment === '' ? null : comment,
-        args_hash: step.args_hash ?? null,
+        args_hash: asked.args_hash ?? null,
       },
     });
   return (
     <Stack gap="sm" className="question">
       <Text fw={600}>{isUnknown ? 'Was this performed? Nobody knows.' : title}</Text>
-      {detail !== undefined && detail !== null && <Value name="Detail" value={detail} />}
-      {guards !== undefined && <Value name="What will be sent" value={guards} />}
+      {isUnknown && <Value name="What it was to do" value={(asked.input as unknown) ?? null} />}
+      {!isUnknown && detail !== undefined && detail !== null && <Value name="Detail" value={detail} />}
+      {!isUnknown && guards !== undefined && <Value name="What will be sent" value={guards} />}
       {may('operate') ? (
         <>
           <Textarea
@@ -58,7 +65,7 @@ export function Answer({ run, step }: { run: string; step: Step }) {
   );
 }
 
-function asked(input: unknown): { title: string; detail?: unknown; guards?: unknown } {
+function fieldsOf(input: unknown): { title: string; detail?: unknown; guards?: unknown } {
   const fields = (typeof input === 'object' && input !== null ? input : {}) as Record<string, unknown>;
   return {
     title: typeof fields.title === 'string' ? fields.title : 'A person is asked',

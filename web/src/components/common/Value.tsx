@@ -3,13 +3,26 @@ import { IconCopy, IconDownload } from '@tabler/icons-react';
 import { useState } from 'react';
 import { write } from '../../model/lossless';
 import { download } from '../../utils/download';
+import { CutValue, isCut } from './CutValue';
 import { Grid } from './Grid';
 
 /** Of a large value so many characters are shown; the rest is in the file. */
 const SHOWN = 20_000;
 
+interface Props {
+  name: string;
+  value: unknown;
+  /** Whose value it is, where that is a run. */
+  run?: string;
+}
+
 /** Any JSON value: as a table where it is one, as text, or as JSON; large ones cut, with their size. */
-export function Value({ name, value }: { name: string; value: unknown }) {
+export function Value({ name, value, run }: Props) {
+  if (run !== undefined && isCut(value)) return <CutValue name={name} value={value} run={run} />;
+  return <Whole name={name} value={value} />;
+}
+
+function Whole({ name, value }: Omit<Props, 'run'>) {
   const isTable = isRows(value);
   const [view, setView] = useState<string>('text');
   const text = typeof value === 'string' ? value : write(value, 2);

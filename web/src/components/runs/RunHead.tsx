@@ -2,6 +2,7 @@ import { Alert, Anchor, Button, Group, Title } from '@mantine/core';
 import { useState } from 'react';
 import { Link } from 'react-router';
 import { hasEnded, type RunStatus } from '../../model/overlay';
+import { saidOf } from '../../model/pins';
 import {
   sentenceOf,
   useCancelRunMutation,
@@ -48,7 +49,8 @@ export function RunHead({ run, status, isConnected }: { run: Run; status: RunSta
             <span>began {ago(run.created_at)}</span>
             {isOver && ms !== null && <span>took {span(ms)}</span>}
             {tokens > 0 && <span>{tokens} tokens</span>}
-            {run.workflow_id && <span>version {run.version}</span>}
+            {run.workflow_id && <span>{run.version > 0 ? `version ${run.version}` : 'the draft'}</span>}
+            {run.trial && <span>{saidOf(run.trial)}</span>}
           </div>
           {!isConnected && !isOver && <span className="editor-offline">connecting again…</span>}
         </Group>

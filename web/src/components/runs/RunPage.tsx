@@ -1,7 +1,8 @@
 import { Loader } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { useParams } from 'react-router';
-import { isFailure, useGetRunQuery, useRunDefinitionQuery } from '../../services/api';
+import type { Definition } from '../../model/document';
+import { isFailure, useGetRunDefinitionQuery, useGetRunQuery } from '../../services/api';
 import { opened } from '../../services/state';
 import { useAct } from '../../services/store';
 import { Failed } from '../common/Failed';
@@ -13,14 +14,15 @@ export function RunPage() {
   const { id = '' } = useParams();
   const act = useAct();
   const run = useGetRunQuery({ id }, { refetchOnMountOrArgChange: true });
-  const definition = useRunDefinitionQuery(id);
+  const definition = useGetRunDefinitionQuery({ id });
+  const drawn = definition.currentData?.definition as Definition | undefined;
   const [isOpen, setOpen] = useState<string | null>(null);
   useEffect(() => {
-    if (!definition.data) return;
-    act(opened(definition.data));
+    if (!drawn) return;
+    act(opened(drawn));
     // eslint-disable-next-line react-hooks/set-state-in-effect -- what is below reads the store, which has it only now
     setOpen(id);
-  }, [act, definition.data, id]);
+  }, [act, drawn, id]);
   if (isFailure(run.error) && run.error.status === 404) return <NotFound />;
   const error = run.error ?? definition.error;
   if (error && !run.data) {

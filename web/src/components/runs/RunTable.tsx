@@ -1,5 +1,6 @@
 import { Anchor, Checkbox, Table } from '@mantine/core';
 import { Link } from 'react-router';
+import { saidOf } from '../../model/pins';
 import type { RunItem } from '../../services/schema';
 import { ago, between, instant, span } from '../../utils/time';
 import { Status } from '../common/Status';
@@ -66,6 +67,7 @@ export function RunTable({ runs, names, marked, canMark, onMark }: Props) {
             </Table.Td>
             <Table.Td>
               {run.workflow_id ? (names.get(run.workflow_id) ?? 'deleted') : 'none: it came along'}
+              {'trial' in run && run.trial && <div className="run-tried">{saidOf(run.trial)}</div>}
             </Table.Td>
             <Table.Td title={instant(run.created_at)}>{ago(run.created_at)}</Table.Td>
             <Took run={run} />

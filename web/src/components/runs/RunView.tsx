@@ -14,8 +14,10 @@ import { Timeline } from './Timeline';
 /** The drawing above, and below it the same run as a timeline, as steps, as events, and what it took and gave. */
 export function RunView({ run }: { run: Run }) {
   const { generation, newest, isNewest, choose } = useGeneration(run.id);
-  const isConnected = useFollow(run.id, run.workflow_id ?? null, isNewest);
-  const status = useSeen((state) => (state.workflow.overlay ? runStatus(state.workflow.overlay) : 'pending'));
+  const isConnected = useFollow(run.id, null, isNewest);
+  // Of an earlier generation nodes are told, and not what became of the run.
+  const seen = useSeen((state) => (state.workflow.overlay?.seq ? runStatus(state.workflow.overlay) : null));
+  const status = seen ?? run.status;
   return (
     <div className="run-view">
       <RunHead run={run} status={status} isConnected={isConnected} />

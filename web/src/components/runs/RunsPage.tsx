@@ -4,6 +4,7 @@ import { useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 
 import { useListRunsQuery, useListWorkflowsQuery } from '../../services/api';
+import { useLook } from '../../utils/live';
 import { useMay } from '../../utils/may';
 import { Failed } from '../common/Failed';
 import { PageHead } from '../common/PageHead';
@@ -27,9 +28,10 @@ export function RunsPage() {
   const workflowId = id ?? params.get('workflow') ?? undefined;
   const status = params.get('status') ?? undefined;
   const cursor = params.get('cursor') ?? undefined;
+  const look = useLook(LOOK_MS);
   const runs = useListRunsQuery(
     { workflowId, status: status ? [status] : undefined, cursor, limit: PAGE },
-    { pollingInterval: LOOK_MS, skipPollingIfUnfocused: true, refetchOnMountOrArgChange: true },
+    { pollingInterval: look, skipPollingIfUnfocused: true, refetchOnMountOrArgChange: true },
   );
   const filter = (name: string, value: string | null) => {
     const next = new URLSearchParams(params);

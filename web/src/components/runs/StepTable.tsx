@@ -57,7 +57,9 @@ export function StepTable({ run, generation }: { run: string; generation: number
               <span role="gridcell">
                 <Status of={step.status} />
               </span>
-              <span role="gridcell">{step.attempt > 1 ? `attempt ${step.attempt}` : ''}</span>
+              <span role="gridcell">
+                {step.pinned ? 'given' : step.attempt > 1 ? `attempt ${step.attempt}` : ''}
+              </span>
               <span role="gridcell">{ms === null ? '' : span(ms)}</span>
               <span role="gridcell">{tokens > 0 ? `${tokens} tokens` : ''}</span>
               <span role="gridcell" className="row-error">

@@ -48,6 +48,7 @@ export function Timeline({ run, generation }: { run: string; generation: number 
                 <span className="lane-name">
                   {found ? labelOf(found.node) : step.node}
                   {step.iteration && <small> {step.iteration}</small>}
+                  {step.pinned && <small> given</small>}
                 </span>
                 <Status of={step.status} short />
                 <span className="lane-room">

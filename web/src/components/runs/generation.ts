@@ -1,7 +1,6 @@
 import { useEffect, useState } from 'react';
-import type { RunEvent } from '../../model/overlay';
-import { useGetHistoryQuery } from '../../services/api';
-import { runAsOf } from '../../services/state';
+import { useOverlayQuery } from '../../services/api';
+import { overlaid } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 
 /** The generation of a run that is shown: the newest, unless an earlier one was chosen. */
@@ -13,11 +12,9 @@ export function useGeneration(run: string) {
   if (seen > newest) setNewest(seen);
   const generation = Math.min(chosen ?? newest, newest);
   const isNewest = generation === newest;
-  const history = useGetHistoryQuery({ id: run, limit: 1000 }, { skip: isNewest });
+  const past = useOverlayQuery({ run, generation }, { skip: isNewest });
   useEffect(() => {
-    if (isNewest || !history.data) return;
-    const { items } = history.data as unknown as { items: RunEvent[] };
-    act(runAsOf({ run, events: items, generation }));
-  }, [act, generation, history.data, isNewest, run]);
+    if (!isNewest && past.data) act(overlaid(past.data));
+  }, [act, isNewest, past.data]);
   return { generation, newest, isNewest, choose: setChosen };
 }

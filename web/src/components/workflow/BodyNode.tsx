@@ -8,6 +8,7 @@ import { useAct, useSeen } from '../../services/store';
 import { Handles } from './Handles';
 import { KindIcon } from './KindIcon';
 import { NodeState } from './NodeState';
+import { PinMark } from './PinMark';
 import { ProblemMark } from './ProblemMark';
 
 /** A node that holds others, with its body in place. */
@@ -43,6 +44,7 @@ export const BodyNode = memo(function BodyNode({ id, data, isConnectable }: Node
         </button>
       )}
       {node?.disabled === true && <span className="node-out">left out</span>}
+      <PinMark id={id} />
       <NodeState id={id} />
       <ProblemMark id={id} />
       <Handles outputs={outputs} />

@@ -6,6 +6,7 @@ import { theme, variables } from '../../app/theme';
 import { makeStore, useAct, useSeen } from '../../services/store';
 import { redone, select, undone } from '../../services/state';
 import { START } from '../../model/graph';
+import type { Trying } from '../../model/pins';
 import { useNarrow } from '../../utils/narrow';
 import { Canvas } from './Canvas';
 import { useClipboard } from './clipboard';
@@ -24,6 +25,8 @@ const Yaml = lazy(async () => ({ default: (await import('./Yaml')).Yaml }));
 export interface Stored {
   id: string;
   version: number;
+  /** Given to who may run a draft. */
+  onTry?: (trying: Trying) => void;
 }
 
 /** The builder alone: with a store of its own, without router and without server. */
@@ -88,6 +91,7 @@ export function Builder({ stored, readOnly = false }: { stored?: Stored; readOnl
           {outlined && (
             <Outline
               readOnly={readOnly}
+              onTry={stored?.onTry}
               onAdd={() => setChoosing('new')}
               onClose={isNarrow ? () => setOutlined(false) : undefined}
             />

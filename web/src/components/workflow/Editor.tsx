@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { useBlocker, useSearchParams } from 'react-router';
 import { hasEnded, type RunStatus } from '../../model/overlay';
+import type { Trying } from '../../model/pins';
 import { useListRunsQuery, type Opened } from '../../services/api';
 import { isEdited, opened } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
@@ -13,11 +14,12 @@ import { RunDialog } from './RunDialog';
 import { useCheck } from './check';
 import { useFollow } from './follow';
 import { useKept } from './keep';
+import { usePins } from './pins';
 import { useEditorOffers } from './offers';
 import { useSave } from './save';
 
 /** What is asked before something is done. */
-export type Asking = 'run' | 'run-draft' | 'publish' | 'conflict' | null;
+export type Asking = 'run' | 'run-draft' | 'publish' | 'conflict' | Trying | null;
 
 /** A stored workflow under edit: checked, kept, saved, published, run and watched. */
 export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
@@ -33,6 +35,7 @@ export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
   }, [act, workflow.id]);
   const save = useSave(workflow, isOpen && mayEdit);
   const kept = useKept(workflow.id, me, save, isOpen && mayEdit);
+  usePins(workflow.id, me, isOpen);
   useCheck(isOpen);
   const named = params.get('run');
   const latest = useListRunsQuery({ workflowId: workflow.id, limit: 1 }, { skip: named !== null });
@@ -59,6 +62,7 @@ export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
   const may = { edit: mayEdit, run: mayRun };
   useEditorOffers(workflow.id, may, { draft: save.isDraft, published: save.version > 0 }, setAsking);
   const starts = save.isDraft && mayEdit ? 'run-draft' : 'run';
+  const trying = typeof asking === 'object' ? asking : null;
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (!event.ctrlKey && !event.metaKey) return;
@@ -87,11 +91,15 @@ export function Editor({ workflow, me }: { workflow: Opened; me: Me }) {
         onDismiss={kept.dismiss}
         onAsk={setAsking}
       />
-      <Builder stored={{ id: workflow.id, version: save.version }} readOnly={!mayEdit} />
+      <Builder
+        stored={{ id: workflow.id, version: save.version, onTry: mayRun && mayEdit ? setAsking : undefined }}
+        readOnly={!mayEdit}
+      />
       <RunDialog
-        opened={asking === 'run' || asking === 'run-draft'}
+        opened={asking === 'run' || asking === 'run-draft' || trying !== null}
         id={workflow.id}
-        isDraft={asking === 'run-draft'}
+        isDraft={asking === 'run-draft' || trying !== null}
+        trying={trying}
         save={save}
         onClose={close}
         onStarted={(id) => setParams({ run: id }, { replace: true })}

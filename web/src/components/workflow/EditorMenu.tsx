@@ -11,7 +11,7 @@ import {
   useLazyExportedQuery,
   useLazyOpenWorkflowQuery,
 } from '../../services/api';
-import { opened } from '../../services/state';
+import { opened, pinsFound } from '../../services/state';
 import { useAct, type State } from '../../services/store';
 import { download } from '../../utils/download';
 import { Sure } from '../common/Sure';
@@ -45,7 +45,9 @@ export function EditorMenu({ id, save, mayEdit }: { id: string; save: Save; mayE
     if (error) return;
     const { data } = await open(id);
     if (!data) return;
+    const { pins } = store.getState().workflow;
     act(opened(data.definition, data.text));
+    act(pinsFound(pins));
     save.stands(data.etag, data.version);
   };
   return (

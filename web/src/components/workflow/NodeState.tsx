@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { counts, type NodeRun } from '../../model/overlay';
+import type { NodeRun } from '../../model/overlay';
 import { useSeen } from '../../services/store';
 import { between, span } from '../../utils/time';
 import { Status } from '../common/Status';
@@ -7,6 +7,7 @@ import { Status } from '../common/Status';
 /** What became of a node in the run that is shown: state, attempt, how long, how many tokens, how many iterations. */
 export function NodeState({ id }: { id: string }) {
   const run = useSeen((state) => state.workflow.overlay?.nodes[id]);
+  const isGiven = useSeen((state) => state.workflow.overlay?.trial?.pinned?.includes(id) ?? false);
   const isOpen = run?.status === 'running' || run?.status === 'waiting';
   useTick(isOpen);
   if (!run) return null;
@@ -14,6 +15,7 @@ export function NodeState({ id }: { id: string }) {
   return (
     <span className="node-state">
       <Status of={run.status} />
+      {isGiven && <span>given</span>}
       {run.attempt > 1 && <span>attempt {run.attempt}</span>}
       {iterations(run)}
       {ms !== null && run.status !== 'skipped' && <span>{span(ms)}</span>}
@@ -22,13 +24,13 @@ export function NodeState({ id }: { id: string }) {
   );
 }
 
-function iterations(run: NodeRun) {
-  const all = Object.values(run.iterations).length;
+function iterations({ counts, rounds }: NodeRun) {
+  const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
   if (all > 0) {
-    const { completed = 0, failed = 0 } = counts(run);
+    const { completed = 0, failed = 0 } = counts;
     return <span>{`${completed} of ${all}${failed > 0 ? `, ${failed} failed` : ''}`}</span>;
   }
-  if (run.rounds.begun > 0) return <span>{`${run.rounds.ended} of ${run.rounds.begun} rounds`}</span>;
+  if (rounds.begun > 0) return <span>{`${rounds.ended} of ${rounds.begun} rounds`}</span>;
   return null;
 }
 

@@ -4,19 +4,21 @@ import { bodyOf, labelOf, nodesOf, type Graph } from '../../model/document';
 import { kindOf } from '../../model/kinds';
 import { END, START } from '../../model/graph';
 import { NOTE, notesOf } from '../../model/notes';
+import type { Trying } from '../../model/pins';
 import { select } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
-import { OutlineItem } from './OutlineItem';
+import { OutlineItem, type ItemProps } from './OutlineItem';
 
 interface Props {
   readOnly: boolean;
+  onTry?: (trying: Trying) => void;
   onAdd: () => void;
   /** Given where it stands over the drawing. */
   onClose?: () => void;
 }
 
 /** The same graph as a list, for the keyboard and for who does not see the drawing. */
-export function Outline({ readOnly, onAdd, onClose }: Props) {
+export function Outline({ readOnly, onTry, onAdd, onClose }: Props) {
   const act = useAct();
   const document = useSeen((state) => state.workflow.document);
   const selected = useSeen((state) => state.workflow.selectedNode);
@@ -56,7 +58,7 @@ export function Outline({ readOnly, onAdd, onClose }: Props) {
       <ScrollArea className="outline-list" type="auto">
         <ul>
           {end(START, 'Start: input and settings')}
-          {items(document, readOnly, onClose)}
+          {items(document, { readOnly, onTry, onChosen: onClose })}
           {end(END, 'End: output')}
           {notesOf(document).map((note) => end(NOTE + note.id, `Note: ${note.text || 'empty'}`))}
         </ul>
@@ -65,7 +67,7 @@ export function Outline({ readOnly, onAdd, onClose }: Props) {
   );
 }
 
-function items(graph: Graph, readOnly: boolean, onChosen?: () => void) {
+function items(graph: Graph, props: Pick<ItemProps, 'readOnly' | 'onTry' | 'onChosen'>) {
   return nodesOf(graph).map((node) => {
     const body = bodyOf(node);
     return (
@@ -75,10 +77,9 @@ function items(graph: Graph, readOnly: boolean, onChosen?: () => void) {
           label={labelOf(node)}
           kind={kindOf(node.type).label}
           type={node.type}
-          readOnly={readOnly}
-          onChosen={onChosen}
+          {...props}
         />
-        {body && <ul>{items(body, readOnly, onChosen)}</ul>}
+        {body && <ul>{items(body, props)}</ul>}
       </li>
     );
   });

@@ -1,31 +1,36 @@
 import { ActionIcon, Menu } from '@mantine/core';
-import { IconDots } from '@tabler/icons-react';
+import { IconDots, IconPin } from '@tabler/icons-react';
 import { useReactFlow } from '@xyflow/react';
 import { branchOf, edgesOf, find, labelOf, nodesOf } from '../../model/document';
 import { copyOf, refusal } from '../../model/edits';
 import { edgeIds } from '../../model/graph';
 import { outputsOf } from '../../model/kinds';
+import { canPin, WAYS, type Trying, type Way } from '../../model/pins';
 import { addNode, moved, pasted, remove, select, setDisabled, updateEdge } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { Status } from '../common/Status';
 import { KindIcon } from './KindIcon';
 
-interface Props {
+export interface ItemProps {
   id: string;
   label: string;
   kind: string;
   type: string;
   readOnly: boolean;
+  onTry?: (trying: Trying) => void;
   onChosen?: () => void;
 }
 
 /** A node in the outline, with everything that can be done with it by pointing at the drawing. */
-export function OutlineItem({ id, label, kind, type, readOnly, onChosen }: Props) {
+export function OutlineItem({ id, label, kind, type, readOnly, onTry, onChosen }: ItemProps) {
   const act = useAct();
   const flow = useReactFlow();
   const isSelected = useSeen((state) => state.workflow.selectedNode === id);
   const status = useSeen((state) => state.workflow.overlay?.nodes[id]?.status);
   const isOut = useSeen((state) => find(state.workflow.document, id)?.node.disabled === true);
+  const isPinned = useSeen(
+    ({ workflow: { pins, document } }) => pins[id] !== undefined && canPin(document, id),
+  );
   const problems = useSeen(
     (state) => state.workflow.problems.filter((problem) => problem.node === id).length,
   );
@@ -41,17 +46,18 @@ export function OutlineItem({ id, label, kind, type, readOnly, onChosen }: Props
         <span className="outline-label">{label}</span>
         <span className="visually-hidden">, {kind}</span>
         {isOut && <span className="outline-out">left out</span>}
+        {isPinned && <IconPin size={14} role="img" aria-label="pinned" />}
         {status && <Status of={status} short />}
         {problems > 0 && (
           <span className="outline-problems">{problems === 1 ? '1 problem' : `${problems} problems`}</span>
         )}
       </button>
-      {!readOnly && <Actions id={id} label={label} />}
+      {!readOnly && <Actions id={id} label={label} onTry={onTry} />}
     </div>
   );
 }
 
-function Actions({ id, label }: { id: string; label: string }) {
+function Actions({ id, label, onTry }: Pick<ItemProps, 'id' | 'label' | 'onTry'>) {
   const act = useAct();
   const document = useSeen((state) => state.workflow.document);
   const found = find(document, id);
@@ -82,6 +88,13 @@ function Actions({ id, label }: { id: string; label: string }) {
         <Menu.Item onClick={() => act(setDisabled({ id, is: node.disabled !== true }))}>
           {node.disabled === true ? 'Take into runs again' : 'Leave out of runs'}
         </Menu.Item>
+        {onTry &&
+          found.container === null &&
+          (Object.keys(WAYS) as Way[]).map((way) => (
+            <Menu.Item key={way} onClick={() => onTry({ way, node: id })}>
+              {WAYS[way]}
+            </Menu.Item>
+          ))}
         {found.container === null && (
           <>
             <Menu.Item onClick={() => by(0, -64)}>Move up</Menu.Item>

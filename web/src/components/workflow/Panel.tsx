@@ -77,7 +77,7 @@ export function Panel({ stored, readOnly, isDrawer }: Props) {
             <NodeSettings node={node} readOnly={readOnly} />
           </Tabs.Panel>
           <Tabs.Panel value="data">
-            <NodeData node={node.id} run={run ?? null} />
+            <NodeData node={node.id} run={run ?? null} readOnly={readOnly} onTry={stored?.onTry} />
           </Tabs.Panel>
           <Tabs.Panel value="failures">
             <FailuresForm node={node} readOnly={readOnly} />

@@ -18,7 +18,7 @@ export function RenameNode({ id }: { id: string }) {
   const document = () => store.getState().workflow.document;
   const take = async () => {
     if (to === null) return;
-    settleTyping();
+    await settleTyping();
     const before = document();
     const answer = await rename({ askRename: { definition: before, from: id, to } });
     if (!answer.data) return;
@@ -26,7 +26,7 @@ export function RenameNode({ id }: { id: string }) {
     setLate(document() !== before);
     if (document() !== before) return;
     const { changed, unsure } = answer.data;
-    act(renamed({ document: answer.data.definition as Definition, to }));
+    act(renamed({ document: answer.data.definition as Definition, from: id, to }));
     const places = changed.length === 1 ? '1 place has' : `${changed.length} places have`;
     notifications.show({ title: `${id} is ${to} now`, message: `${places} changed.` });
     if (unsure.length > 0) {

@@ -1,5 +1,7 @@
 import { Alert, Button, Group, Loader, Modal, Stack, Text } from '@mantine/core';
-import { lazy, Suspense, useState } from 'react';
+import { lazy, Suspense, useMemo, useState } from 'react';
+import { upstream } from '../../model/document';
+import { trialOf, type TrialOf, type Trying } from '../../model/pins';
 import { useSeen } from '../../services/store';
 import { sentenceOf, useGetVersionQuery, useStartWorkflowMutation, isFailure } from '../../services/api';
 import type { Save } from './save';
@@ -11,13 +13,15 @@ interface Props {
   id: string;
   /** The draft is run, which is saved first; else the latest version. */
   isDraft: boolean;
+  /** What of it is run, where that is not all. */
+  trying: Trying | null;
   save: Save;
   onClose: () => void;
   onStarted: (run: string) => void;
 }
 
 /** Starts a run: its input by the workflow's own schema, as it was the last time. */
-export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Props) {
+export function RunDialog({ opened, id, isDraft, trying, save, onClose, onStarted }: Props) {
   const drawn = useSeen((state) => state.workflow.document.input);
   // The version may take another input than the draft that is drawn.
   const isOther = opened && !isDraft && save.isDraft;
@@ -26,6 +30,7 @@ export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Pro
   const schema = isOther ? published : drawn;
   const found = useSeen((state) => state.workflow.problems.length);
   const problems = isOther ? 0 : found;
+  const trial = useTrial(trying);
   const [input, setInput] = useState<unknown>(() => remembered(id));
   const [start, { isLoading, error, reset }] = useStartWorkflowMutation();
   const [isSaving, setSaving] = useState(false);
@@ -39,7 +44,7 @@ export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Pro
     const { data } = await start({
       id,
       'Idempotency-Key': crypto.randomUUID(),
-      start: { input: input ?? {}, ...(isDraft ? { draft: true } : {}) },
+      start: { input: input ?? {}, ...(isDraft ? { draft: true, ...trial } : {}) },
     });
     if (!data) return;
     sessionStorage.setItem(nameOf(id), JSON.stringify(input ?? null));
@@ -53,7 +58,7 @@ export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Pro
         reset();
         onClose();
       }}
-      title={isDraft ? 'Run the draft' : `Run version ${save.version}`}
+      title={isDraft ? titleOf(trying) : `Run version ${save.version}`}
       size="lg"
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
@@ -63,6 +68,7 @@ export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Pro
             A workflow with problems can’t be started. Mend them first.
           </Alert>
         )}
+        {isDraft && <Trial trial={trial} trying={trying} />}
         <Suspense fallback={<Loader size="sm" aria-label="The form is loading" />}>
           <InputForm key={String(isOther)} schema={schema} value={input} onChange={setInput} />
         </Suspense>
@@ -91,6 +97,41 @@ export function RunDialog({ opened, id, isDraft, save, onClose, onStarted }: Pro
         </Group>
       </Stack>
     </Modal>
+  );
+}
+
+function titleOf(trying: Trying | null): string {
+  if (!trying) return 'Run the draft';
+  return {
+    until: `Run until ${trying.node}`,
+    from: `Run from ${trying.node}`,
+    only: `Run only ${trying.node}`,
+  }[trying.way];
+}
+
+/** What is given, so that it need not run. */
+function useTrial(trying: Trying | null): TrialOf {
+  const document = useSeen((state) => state.workflow.document);
+  const pins = useSeen((state) => state.workflow.pins);
+  // Only where it counts: it changes with each event.
+  const overlay = useSeen((state) => (trying ? state.workflow.overlay : null));
+  return useMemo(() => trialOf(document, pins, overlay, trying), [document, pins, overlay, trying]);
+}
+
+function Trial({ trial, trying }: { trial: TrialOf; trying: Trying | null }) {
+  const document = useSeen((state) => state.workflow.document);
+  const given = Object.keys(trial.pins);
+  const before = trying?.way === 'only' ? [...upstream(document, trying.node)] : [];
+  const missing = before.filter((id) => !given.includes(id));
+  return (
+    <>
+      {given.length > 0 && <Text size="sm">Given, and not run: {given.join(', ')}.</Text>}
+      {missing.length > 0 && (
+        <Alert color="orange" variant="outline" p="xs">
+          Nothing is there of {missing.join(', ')}: pin an output, or show a run that came by.
+        </Alert>
+      )}
+    </>
   );
 }
 

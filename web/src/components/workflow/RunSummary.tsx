@@ -1,6 +1,7 @@
 import { Alert, Button, Group, Text } from '@mantine/core';
 import { Link } from 'react-router';
 import { runStatus } from '../../model/overlay';
+import { saidOf } from '../../model/pins';
 import { runShown, select } from '../../services/state';
 import { useAct, useSeen } from '../../services/store';
 import { between, span } from '../../utils/time';
@@ -12,13 +13,15 @@ export function RunSummary({ isItsPage }: { isItsPage: boolean }) {
   const overlay = useSeen((state) => state.workflow.overlay);
   if (!overlay) return null;
   const ms = between(overlay.startedAt, overlay.endedAt);
+  const status = runStatus(overlay);
   const failed = overlay.error?.node;
   return (
     <section className="run-summary" aria-label="The run that is shown">
       <Group justify="space-between">
         <div className="facts">
-          <Status of={runStatus(overlay)} />
+          {status && <Status of={status} />}
           {ms !== null && overlay.endedAt && <span>{span(ms)}</span>}
+          {overlay.trial && <span>{saidOf(overlay.trial)}</span>}
           {overlay.generation > 1 && <span>generation {overlay.generation}</span>}
         </div>
         {!isItsPage && (

@@ -8,6 +8,7 @@ import { useAct, useSeen } from '../../services/store';
 import { Handles } from './Handles';
 import { KindIcon } from './KindIcon';
 import { NodeState } from './NodeState';
+import { PinMark } from './PinMark';
 import { ProblemMark } from './ProblemMark';
 
 /** A node: what it is called, what it does, and what became of it in the run that is shown. */
@@ -41,6 +42,7 @@ export const StepNode = memo(function StepNode({ id, data }: NodeProps) {
         </button>
       )}
       {node?.disabled === true && <span className="node-out">left out</span>}
+      <PinMark id={id} />
       <NodeState id={id} />
       <ProblemMark id={id} />
       <Handles outputs={outputs} />

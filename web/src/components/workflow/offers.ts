@@ -6,6 +6,7 @@ import type { Command } from '../../model/commands';
 import { allNodes, find, labelOf } from '../../model/document';
 import { END, START } from '../../model/graph';
 import { kindOf } from '../../model/kinds';
+import { canPin, WAYS, type Way } from '../../model/pins';
 import { redone, select, setDisabled, tidied, undone } from '../../services/state';
 import { useAct, useSeen, type State } from '../../services/store';
 import { useOffers } from '../../utils/commands';
@@ -84,15 +85,27 @@ export function useEditorOffers(
   ask: (what: Asking) => void,
 ): void {
   const navigate = useNavigate();
+  const store = useStore<State>();
   const { edit, run } = may;
   const { draft, published } = is;
   const commands = useMemo<Command[]>(() => {
     const group = 'Workflow';
     const open = (path: string) => () => void navigate(path);
+    const tries = (way: Way): Command => ({
+      id: `try-${way}`,
+      label: `${WAYS[way]}: the selected one`,
+      group,
+      also: 'pin test',
+      run: () => {
+        const { selectedNode, document } = store.getState().workflow;
+        if (selectedNode && canPin(document, selectedNode)) ask({ way, node: selectedNode });
+      },
+    });
     return [
       ...(run && edit && draft
         ? [{ id: 'run-draft', label: 'Run draft', group, run: () => ask('run-draft') }]
         : []),
+      ...(run && edit ? (Object.keys(WAYS) as Way[]).map(tries) : []),
       ...(run && published ? [{ id: 'run', label: 'Run', group, also: 'start', run: () => ask('run') }] : []),
       ...(edit && draft ? [{ id: 'publish', label: 'Publish', group, run: () => ask('publish') }] : []),
       {
@@ -111,6 +124,6 @@ export function useEditorOffers(
         run: open(`/triggers?workflow=${id}`),
       },
     ];
-  }, [ask, draft, edit, id, navigate, published, run]);
+  }, [ask, draft, edit, id, navigate, published, run, store]);
   useOffers(commands);
 }
