@@ -130,7 +130,10 @@ export async function looksRight({ page, url, shots }) {
     runs: '/runs',
     run: `/runs/${run.id}`,
     approvals: '/approvals',
+    agents: '/agents',
+    agent: '/agents/research',
     triggers: '/triggers',
+    usage: '/usage',
     settings: '/settings',
     missing: '/nothing-here',
   };

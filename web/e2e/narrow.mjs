@@ -33,7 +33,17 @@ export async function narrows({ page, url, shots }) {
   await page.getByRole('button', { name: 'YAML', exact: true }).click();
   await page.getByRole('textbox', { name: 'Definition as YAML' }).waitFor();
   await page.getByRole('button', { name: 'Close the YAML' }).click();
-  for (const path of ['/', '/runs', '/triggers', '/approvals', '/settings', `/workflows/${id}`]) {
+  for (const path of [
+    '/',
+    '/runs',
+    '/agents',
+    '/agents/research',
+    '/triggers',
+    '/usage',
+    '/approvals',
+    '/settings',
+    `/workflows/${id}`,
+  ]) {
     await page.goto(url + path);
     await page.getByRole('heading', { level: 1 }).first().waitFor();
     await page.screenshot({ path: `${shots}/narrow${path.replaceAll('/', '-')}.png` });

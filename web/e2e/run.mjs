@@ -8,16 +8,38 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { chromium } from 'playwright-core';
+import { sums, talks } from './agents.mjs';
 import { draws, looksRight, runs, survives } from './cases.mjs';
+import { asks, hears, resumes, streams } from './live.mjs';
 import { restores, saves } from './saving.mjs';
 import { names } from './names.mjs';
 import { narrows } from './narrow.mjs';
+import { pins } from './pins.mjs';
 import { writes } from './text.mjs';
 import { fires } from './triggers.mjs';
 
 const BIN = resolve(process.env.CALLBOARD_BIN ?? '../target/debug/callboard');
 const BROWSER = process.env.CALLBOARD_CHROMIUM ?? '/usr/bin/chromium';
-const BOUND_MS = 420_000;
+const BOUND_MS = 540_000;
+const CASES = [
+  draws,
+  runs,
+  survives,
+  saves,
+  restores,
+  writes,
+  names,
+  pins,
+  hears,
+  asks,
+  resumes,
+  streams,
+  fires,
+  talks,
+  sums,
+  narrows,
+  looksRight,
+];
 const SCRIPT = `delay: 700ms
 rules: []
 `;
@@ -79,7 +101,7 @@ try {
   page.setDefaultTimeout(15_000);
   const world = { page, url, shots, wrong, context };
   const wanted = process.env.CASES?.split(',');
-  for (const test of [draws, runs, survives, saves, restores, writes, names, fires, narrows, looksRight]) {
+  for (const test of CASES) {
     if (wanted && !wanted.includes(test.name)) continue;
     await test(world).catch(async (error) => {
       await page.screenshot({ path: `${shots}/failed.png` }).catch(() => undefined);

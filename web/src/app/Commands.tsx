@@ -11,7 +11,9 @@ const PAGES: [string, string, string?][] = [
   ['/', 'Workflows'],
   ['/runs', 'Runs'],
   ['/approvals', 'Approvals'],
+  ['/agents', 'Agents', 'models tools chat'],
   ['/triggers', 'Triggers', 'schedules webhooks'],
+  ['/usage', 'Usage', 'tokens cost'],
   ['/settings', 'Settings', 'keys account'],
 ];
 

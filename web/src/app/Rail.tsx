@@ -1,9 +1,11 @@
 import { Tooltip, useMantineColorScheme } from '@mantine/core';
 import {
+  IconChartBar,
   IconChecklist,
   IconClockPlay,
   IconMoon,
   IconPlayerPlay,
+  IconRobot,
   IconSettings,
   IconSitemap,
   IconSun,
@@ -35,7 +37,9 @@ export function Rail() {
     { to: '/', label: 'Workflows', icon: IconSitemap },
     { to: '/runs', label: 'Runs', icon: IconPlayerPlay },
     { to: '/approvals', label: 'Approvals', icon: IconChecklist, count: questions.data?.total },
+    { to: '/agents', label: 'Agents', icon: IconRobot },
     { to: '/triggers', label: 'Triggers', icon: IconClockPlay },
+    { to: '/usage', label: 'Usage', icon: IconChartBar },
     { to: '/settings', label: 'Settings', icon: IconSettings },
   ];
   const other = isDark ? 'Light theme' : 'Dark theme';

@@ -47,6 +47,18 @@ export const router = createBrowserRouter([
         lazy: async () => ({ Component: (await import('../components/triggers/TriggersPage')).TriggersPage }),
       },
       {
+        path: 'agents',
+        lazy: async () => ({ Component: (await import('../components/agents/AgentsPage')).AgentsPage }),
+      },
+      {
+        path: 'agents/:name',
+        lazy: async () => ({ Component: (await import('../components/agents/AgentPage')).AgentPage }),
+      },
+      {
+        path: 'usage',
+        lazy: async () => ({ Component: (await import('../components/usage/UsagePage')).UsagePage }),
+      },
+      {
         path: 'settings',
         lazy: async () => ({ Component: (await import('../components/settings/SettingsPage')).SettingsPage }),
       },

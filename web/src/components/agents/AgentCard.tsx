@@ -1,29 +1,23 @@
-import { Text } from '@mantine/core';
+import { Text, Title } from '@mantine/core';
 import { IconRobot } from '@tabler/icons-react';
-import { shallowEqual } from 'react-redux';
-import { useSeen } from '../../services/store';
+import { Link } from 'react-router';
+import type { Agent } from '../../services/schema';
 
-/** An agent at work: what it says, while it says it. */
-export function AgentCard({ node }: { node: string }) {
-  const said = useSeen(
-    (state) => state.workflow.agents.filter((agent) => agent.node === node).map((agent) => agent.said),
-    shallowEqual,
-  );
+/** An agent in the list of them: what it is for, and who answers. */
+export function AgentCard({ agent }: { agent: Agent }) {
+  const tools = agent.tools?.length ?? 0;
+  const asks = agent.delegate_to ?? [];
   return (
-    <div className="agent-card">
-      <Text size="sm" fw={600}>
-        <IconRobot size={16} aria-hidden /> At work
-      </Text>
-      {said.length === 0 && (
-        <Text size="sm" c="dimmed">
-          Nothing was said yet.
-        </Text>
-      )}
-      {said.map((text, index) => (
-        <p key={index} className="agent-said">
-          {text}
-        </p>
-      ))}
-    </div>
+    <Link className="agent-tile" to={`/agents/${encodeURIComponent(agent.name)}`} data-family="agent">
+      <Title order={2}>
+        <IconRobot size={18} stroke={1.6} aria-hidden /> {agent.name}
+      </Title>
+      <Text size="sm">{agent.summary}</Text>
+      <div className="facts">
+        <span>{agent.model}</span>
+        {tools > 0 && <span>{tools === 1 ? '1 tool' : `${tools} tools`}</span>}
+        {agent.allow_delegation && asks.length > 0 && <span>asks {asks.join(', ')}</span>}
+      </div>
+    </Link>
   );
 }

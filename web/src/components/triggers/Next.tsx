@@ -24,7 +24,13 @@ export function Next({ kind, settings }: { kind: Kind; settings: Record<string, 
   if (!data || asked !== text) return <Text size="sm">…</Text>;
   if (data.problems.length > 0) {
     return (
-      <Alert color="orange" variant="outline" p="xs" title="It can’t be made so">
+      <Alert
+        color="orange"
+        variant="outline"
+        classNames={{ title: 'warns' }}
+        p="xs"
+        title="It can’t be made so"
+      >
         {data.problems.map((problem) => (
           <div key={`${problem.path} ${problem.message}`}>
             <code>{problem.path.replace('settings.', '')}</code>: {problem.message}
