@@ -26,6 +26,16 @@ export async function fires({ page, url, shots }) {
   await dialog.getByRole('button', { name: 'Make it' }).click();
   await dialog.waitFor({ state: 'hidden' });
   await page.getByText(/^in \d+ (h|d)/).waitFor();
+  // Changed: it fires as often as is said now.
+  await page.getByRole('button', { name: 'What to do with mornings' }).click();
+  await page.getByRole('menuitem', { name: 'Change it…' }).click();
+  const change = page.getByRole('dialog', { name: 'Change the trigger' });
+  assert.equal(await change.getByRole('textbox', { name: 'Cron' }).inputValue(), '0 8 * * 1-5');
+  await change.getByRole('textbox', { name: 'Cron' }).fill('0 9 * * *');
+  await change.getByText('It would fire next').waitFor();
+  await change.getByRole('button', { name: 'Change it' }).click();
+  await change.waitFor({ state: 'hidden' });
+  await page.getByText(/^0 9 \* \* \*/).waitFor();
   // Paused: nothing is next.
   const fires = page.getByRole('switch', { name: 'mornings fires' });
   await fires.click();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { curlOf, FRESH, saidOf, settingsOf } from './triggers';
+import { curlOf, FRESH, formOf, saidOf, settingsOf } from './triggers';
 
 describe('a trigger', () => {
   it('has the settings of its kind, without what is usual', () => {
@@ -23,6 +23,22 @@ describe('a trigger', () => {
       wait: '10s',
     });
     expect(() => settingsOf({ ...FRESH, input: '{' })).toThrow(SyntaxError);
+  });
+
+  it('is changed without losing what the form does not know', () => {
+    const schedule = { every: '5m', missed: 'last', overlap: 'queue_one', input: { n: 1 }, version: 3 };
+    const hook = { scheme: 'bearer', if: 'body.ok', wait: '5s', secret: 'secret://HOOK', rate: 10 };
+    const cron = { cron: '0 3 * * *', zone: 'Europe/Berlin', overlap: 'skip' };
+    for (const [kind, settings] of [
+      ['schedule', schedule],
+      ['schedule', cron],
+      ['webhook', hook],
+      ['webhook', { scheme: 'standard' }],
+    ] as const) {
+      expect(settingsOf(formOf(kind, settings), settings)).toEqual(settings);
+    }
+    expect(settingsOf({ ...formOf('schedule', schedule), by: 'cron' }, schedule)).not.toHaveProperty('every');
+    expect(formOf('schedule', null)).toEqual(FRESH);
   });
 
   it('is said in one line', () => {

@@ -1,4 +1,5 @@
 /** What starts runs by itself, as a form has it and as the server wants it. */
+import { parse, write } from './lossless';
 
 export type Kind = 'schedule' | 'webhook';
 
@@ -31,9 +32,38 @@ export const FRESH: Form = {
   input: '',
 };
 
-/** The settings; what is usual is left out. Throws where the input is no JSON. */
-export function settingsOf(form: Form): Record<string, unknown> {
-  const input = form.input.trim() === '' ? {} : { input: JSON.parse(form.input) as unknown };
+export type Settings = Record<string, unknown>;
+
+/** What the form knows; other settings stay as they are. */
+const KNOWN = ['cron', 'zone', 'every', 'missed', 'overlap', 'scheme', 'if', 'wait', 'input'];
+
+/** Settings as the form has them. */
+export function formOf(kind: Kind, settings: unknown): Form {
+  const given = (settings ?? {}) as Settings;
+  const text = (name: string, usual: string) => (typeof given[name] === 'string' ? given[name] : usual);
+  return {
+    kind,
+    by: given.every === undefined ? 'cron' : 'every',
+    cron: text('cron', FRESH.cron),
+    zone: text('zone', FRESH.zone),
+    every: text('every', FRESH.every),
+    missed: given.missed === 'last' ? 'last' : 'skip',
+    overlap: given.overlap === 'skip' || given.overlap === 'queue_one' ? given.overlap : 'allow',
+    scheme: given.scheme === 'standard' || given.scheme === 'bearer' ? given.scheme : 'github',
+    condition: text('if', ''),
+    wait: text('wait', ''),
+    input: given.input === undefined || given.input === null ? '' : write(given.input, 2),
+  };
+}
+
+/** The settings; what is usual is left out, and what the form does not know stays. Throws where the input is no JSON. */
+export function settingsOf(form: Form, before: Settings = {}): Settings {
+  const others = Object.entries(before).filter(([name]) => !KNOWN.includes(name));
+  return { ...Object.fromEntries(others), ...ownOf(form) };
+}
+
+function ownOf(form: Form): Settings {
+  const input = form.input.trim() === '' ? {} : { input: parse(form.input) };
   if (form.kind === 'webhook') {
     return {
       scheme: form.scheme,

@@ -16,11 +16,12 @@ import { Sure } from '../common/Sure';
 interface Props {
   trigger: Trigger;
   title: string;
+  onEdit: () => void;
   onSecret: (made: TriggerMade) => void;
 }
 
 /** What can be done with a trigger. */
-export function TriggerMenu({ trigger, title, onSecret }: Props) {
+export function TriggerMenu({ trigger, title, onEdit, onSecret }: Props) {
   const may = useMay();
   const navigate = useNavigate();
   const { id } = trigger;
@@ -55,6 +56,7 @@ export function TriggerMenu({ trigger, title, onSecret }: Props) {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Item onClick={() => void fires()}>Fire now</Menu.Item>
+          {may('edit') && <Menu.Item onClick={onEdit}>Change it…</Menu.Item>}
           {may('edit') && trigger.kind === 'webhook' && (
             <Menu.Item onClick={() => setAsks('secret')}>Make a new secret</Menu.Item>
           )}

@@ -13,11 +13,12 @@ import { TriggerMenu } from './TriggerMenu';
 interface Props {
   triggers: Trigger[];
   workflows: WorkflowLine[];
+  onEdit: (trigger: Trigger) => void;
   onSecret: (made: TriggerMade) => void;
 }
 
 /** Triggers with what they start, and when; each opens on what came of its last occasions. */
-export function TriggerTable({ triggers, workflows, onSecret }: Props) {
+export function TriggerTable({ triggers, workflows, onEdit, onSecret }: Props) {
   const [opened, setOpened] = useState<string | null>(null);
   return (
     <Table className="table" verticalSpacing="sm">
@@ -43,6 +44,7 @@ export function TriggerTable({ triggers, workflows, onSecret }: Props) {
                 workflow={workflows.find((one) => one.id === trigger.workflow_id)}
                 isOpen={isOpen}
                 onOpen={() => setOpened(isOpen ? null : trigger.id)}
+                onEdit={() => onEdit(trigger)}
                 onSecret={onSecret}
               />
               {isOpen && (
@@ -65,10 +67,11 @@ interface RowProps {
   workflow: WorkflowLine | undefined;
   isOpen: boolean;
   onOpen: () => void;
+  onEdit: () => void;
   onSecret: (made: TriggerMade) => void;
 }
 
-function Row({ trigger, workflow, isOpen, onOpen, onSecret }: RowProps) {
+function Row({ trigger, workflow, isOpen, onOpen, onEdit, onSecret }: RowProps) {
   const may = useMay();
   const [enable, enabling] = useEnableTriggerMutation();
   const [disable, disabling] = useDisableTriggerMutation();
@@ -120,7 +123,7 @@ function Row({ trigger, workflow, isOpen, onOpen, onSecret }: RowProps) {
           <Button size="compact-xs" variant="default" aria-expanded={isOpen} onClick={onOpen}>
             {isOpen ? 'Less' : 'More'}
           </Button>
-          <TriggerMenu trigger={trigger} title={title} onSecret={onSecret} />
+          <TriggerMenu trigger={trigger} title={title} onEdit={onEdit} onSecret={onSecret} />
         </div>
       </Table.Td>
     </Table.Tr>

@@ -3,12 +3,12 @@ import { IconClockPlay, IconPlus } from '@tabler/icons-react';
 import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { useListTriggersQuery, useListWorkflowsQuery } from '../../services/api';
-import type { TriggerMade } from '../../services/schema';
+import type { Trigger, TriggerMade } from '../../services/schema';
 import { useMay } from '../../utils/may';
 import { Failed } from '../common/Failed';
 import { PageHead } from '../common/PageHead';
 import { State } from '../common/State';
-import { NewTrigger } from './NewTrigger';
+import { TriggerDialog } from './TriggerDialog';
 import { Secret } from './Secret';
 import { TriggerTable } from './TriggerTable';
 import './triggers.css';
@@ -26,7 +26,8 @@ export function TriggersPage() {
     { refetchOnMountOrArgChange: true, pollingInterval: LOOK_MS, skipPollingIfUnfocused: true },
   );
   const workflows = useListWorkflowsQuery({ limit: 1000 });
-  const [makes, setMakes] = useState(false);
+  // The one that is changed, or that another one is made.
+  const [edits, setEdits] = useState<Trigger | 'new' | null>(null);
   const [secret, setSecret] = useState<TriggerMade | null>(null);
   if (triggers.isLoading) return <Loader m="xl" aria-label="The triggers are loading" />;
   if (!triggers.data) {
@@ -39,7 +40,7 @@ export function TriggersPage() {
   const { items } = triggers.data;
   const mayEdit = may('edit');
   const begin = mayEdit && (
-    <Button size="xs" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setMakes(true)}>
+    <Button size="xs" leftSection={<IconPlus size={16} aria-hidden />} onClick={() => setEdits('new')}>
       New trigger
     </Button>
   );
@@ -55,16 +56,17 @@ export function TriggersPage() {
             action={begin}
           />
         ) : (
-          <TriggerTable triggers={items} workflows={all} onSecret={setSecret} />
+          <TriggerTable triggers={items} workflows={all} onEdit={setEdits} onSecret={setSecret} />
         )}
       </div>
-      {makes && (
-        <NewTrigger
+      {edits && (
+        <TriggerDialog
           workflows={all}
-          workflow={of ?? null}
-          onClose={() => setMakes(false)}
+          workflow={edits === 'new' ? (of ?? null) : edits.workflow_id}
+          trigger={edits === 'new' ? undefined : edits}
+          onClose={() => setEdits(null)}
           onMade={(made) => {
-            setMakes(false);
+            setEdits(null);
             if (made.secret) setSecret(made);
           }}
         />

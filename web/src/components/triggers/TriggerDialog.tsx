@@ -10,9 +10,14 @@ import {
   TextInput,
 } from '@mantine/core';
 import { useState } from 'react';
-import { FRESH, settingsOf, type Form } from '../../model/triggers';
-import { isFailure, sentenceOf, useCreateTriggerMutation } from '../../services/api';
-import type { TriggerMade, WorkflowLine } from '../../services/schema';
+import { FRESH, formOf, settingsOf, type Form, type Settings } from '../../model/triggers';
+import {
+  isFailure,
+  sentenceOf,
+  useCreateTriggerMutation,
+  useReplaceTriggerMutation,
+} from '../../services/api';
+import type { Trigger, TriggerMade, WorkflowLine } from '../../services/schema';
 import { Next } from './Next';
 import { ScheduleFields } from './ScheduleFields';
 import { WebhookFields } from './WebhookFields';
@@ -21,50 +26,67 @@ interface Props {
   workflows: WorkflowLine[];
   /** The one whose triggers are shown. */
   workflow: string | null;
+  /** The one that is changed; without it another one is made. */
+  trigger?: Trigger;
   onClose: () => void;
   onMade: (made: TriggerMade) => void;
 }
 
 const here = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
 
-/** Makes a trigger; when it would fire is said before it is made. */
-export function NewTrigger({ workflows, workflow, onClose, onMade }: Props) {
-  const [form, setForm] = useState<Form>(() => ({ ...FRESH, zone: here() }));
-  const [name, setName] = useState('');
+/** Makes a trigger, or changes one; when it would fire is said before that. */
+export function TriggerDialog({ workflows, workflow, trigger, onClose, onMade }: Props) {
+  const [form, setForm] = useState<Form>(() =>
+    trigger ? formOf(trigger.kind, trigger.settings) : { ...FRESH, zone: here() },
+  );
+  const [name, setName] = useState(trigger?.name ?? '');
   const [of, setOf] = useState(workflow);
-  const [create, { isLoading, error }] = useCreateTriggerMutation();
+  const [create, creating] = useCreateTriggerMutation();
+  const [replace, replacing] = useReplaceTriggerMutation();
+  const error = creating.error ?? replacing.error;
   const set = (fields: Partial<Form>) => setForm((before) => ({ ...before, ...fields }));
-  const settings = read(form);
+  const settings = read(form, trigger?.settings as Settings | undefined);
   const chosen = workflows.find((one) => one.id === of);
   const make = async () => {
     if (!settings || !of) return;
-    const { data } = await create({
-      'Idempotency-Key': crypto.randomUUID(),
-      newTrigger: { workflow_id: of, kind: form.kind, name: name.trim(), settings },
-    });
+    const { data } = trigger
+      ? await change(trigger, settings)
+      : await create({
+          'Idempotency-Key': crypto.randomUUID(),
+          newTrigger: { workflow_id: of, kind: form.kind, name: name.trim(), settings },
+        });
     if (data) onMade(data);
   };
+  const change = ({ id, revision }: Trigger, to: Settings) =>
+    replace({
+      id,
+      'If-Match': `"${revision}"`,
+      replaceTrigger: { name: name.trim(), settings: to },
+    });
   return (
     <Modal
       opened
       onClose={onClose}
       size="lg"
-      title="New trigger"
+      title={trigger ? 'Change the trigger' : 'New trigger'}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       <Stack>
-        <SegmentedControl
-          aria-label="Kind"
-          data={[
-            { value: 'schedule', label: 'Schedule: by the clock' },
-            { value: 'webhook', label: 'Webhook: by a request' },
-          ]}
-          value={form.kind}
-          onChange={(kind) => set({ kind: kind === 'webhook' ? 'webhook' : 'schedule' })}
-        />
+        {!trigger && (
+          <SegmentedControl
+            aria-label="Kind"
+            data={[
+              { value: 'schedule', label: 'Schedule: by the clock' },
+              { value: 'webhook', label: 'Webhook: by a request' },
+            ]}
+            value={form.kind}
+            onChange={(kind) => set({ kind: kind === 'webhook' ? 'webhook' : 'schedule' })}
+          />
+        )}
         <Group grow align="start">
           <Select
             label="Workflow"
+            disabled={trigger !== undefined}
             placeholder="Which one it starts"
             searchable
             data={workflows.map((one) => ({ value: one.id, label: one.name }))}
@@ -103,7 +125,7 @@ export function NewTrigger({ workflows, workflow, onClose, onMade }: Props) {
         />
         {settings && <Next kind={form.kind} settings={settings} />}
         {error && (
-          <Alert color="red" variant="outline" title="It was not made">
+          <Alert color="red" variant="outline" title={trigger ? 'It was not changed' : 'It was not made'}>
             {sentenceOf(error)}
             {isFailure(error) && error.problems?.map((one) => <div key={one.path}>{one.message}</div>)}
           </Alert>
@@ -112,8 +134,12 @@ export function NewTrigger({ workflows, workflow, onClose, onMade }: Props) {
           <Button variant="default" onClick={onClose}>
             Not now
           </Button>
-          <Button loading={isLoading} disabled={!settings || !of} onClick={() => void make()}>
-            Make it
+          <Button
+            loading={creating.isLoading || replacing.isLoading}
+            disabled={!settings || !of}
+            onClick={() => void make()}
+          >
+            {trigger ? 'Change it' : 'Make it'}
           </Button>
         </Group>
       </Stack>
@@ -121,9 +147,9 @@ export function NewTrigger({ workflows, workflow, onClose, onMade }: Props) {
   );
 }
 
-function read(form: Form): Record<string, unknown> | null {
+function read(form: Form, before: Settings | undefined): Settings | null {
   try {
-    return settingsOf(form);
+    return settingsOf(form, before);
   } catch {
     return null;
   }
