@@ -77,6 +77,7 @@ function items(graph: Graph, props: Pick<ItemProps, 'readOnly' | 'onTry' | 'onCh
           label={labelOf(node)}
           kind={kindOf(node.type).label}
           type={node.type}
+          isOut={node.disabled === true}
           {...props}
         />
         {body && <ul>{items(body, props)}</ul>}

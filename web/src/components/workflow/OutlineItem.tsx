@@ -1,6 +1,7 @@
 import { ActionIcon, Menu } from '@mantine/core';
 import { IconDots, IconPin } from '@tabler/icons-react';
 import { useReactFlow } from '@xyflow/react';
+import { useState } from 'react';
 import { branchOf, edgesOf, find, labelOf, nodesOf } from '../../model/document';
 import { copyOf, refusal } from '../../model/edits';
 import { edgeIds } from '../../model/graph';
@@ -16,18 +17,19 @@ export interface ItemProps {
   label: string;
   kind: string;
   type: string;
+  /** It is left out of runs. */
+  isOut: boolean;
   readOnly: boolean;
   onTry?: (trying: Trying) => void;
   onChosen?: () => void;
 }
 
 /** A node in the outline, with everything that can be done with it by pointing at the drawing. */
-export function OutlineItem({ id, label, kind, type, readOnly, onTry, onChosen }: ItemProps) {
+export function OutlineItem({ id, label, kind, type, isOut, readOnly, onTry, onChosen }: ItemProps) {
   const act = useAct();
   const flow = useReactFlow();
   const isSelected = useSeen((state) => state.workflow.selectedNode === id);
   const status = useSeen((state) => state.workflow.overlay?.nodes[id]?.status);
-  const isOut = useSeen((state) => find(state.workflow.document, id)?.node.disabled === true);
   const isPinned = useSeen(
     ({ workflow: { pins, document } }) => pins[id] !== undefined && canPin(document, id),
   );
@@ -57,7 +59,24 @@ export function OutlineItem({ id, label, kind, type, readOnly, onTry, onChosen }
   );
 }
 
-function Actions({ id, label, onTry }: Pick<ItemProps, 'id' | 'label' | 'onTry'>) {
+function Actions(props: Pick<ItemProps, 'id' | 'label' | 'onTry'>) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <Menu position="right-start" withinPortal opened={isOpen} onChange={setOpen}>
+      <Menu.Target>
+        <ActionIcon size="sm" variant="subtle" color="gray" aria-label={`What to do with ${props.label}`}>
+          <IconDots size={16} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown mah={420} style={{ overflowY: 'auto' }}>
+        {/* What it can be connected to is looked for only when it is asked: that compares it with every node. */}
+        {isOpen && <Choices id={props.id} onTry={props.onTry} />}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function Choices({ id, onTry }: Pick<ItemProps, 'id' | 'onTry'>) {
   const act = useAct();
   const document = useSeen((state) => state.workflow.document);
   const found = find(document, id);
@@ -76,55 +95,48 @@ function Actions({ id, label, onTry }: Pick<ItemProps, 'id' | 'label' | 'onTry'>
     act(moved({ [id]: { x: at.x + x, y: at.y + y } }));
   };
   return (
-    <Menu position="right-start" withinPortal>
-      <Menu.Target>
-        <ActionIcon size="sm" variant="subtle" color="gray" aria-label={`What to do with ${label}`}>
-          <IconDots size={16} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown mah={420} style={{ overflowY: 'auto' }}>
-        <Menu.Item onClick={() => act(addNode({ after: id }))}>Add a node behind it</Menu.Item>
-        <Menu.Item onClick={() => act(pasted(copyOf(document, [id])))}>Duplicate</Menu.Item>
-        <Menu.Item onClick={() => act(setDisabled({ id, is: node.disabled !== true }))}>
-          {node.disabled === true ? 'Take into runs again' : 'Leave out of runs'}
-        </Menu.Item>
-        {onTry &&
-          found.container === null &&
-          (Object.keys(WAYS) as Way[]).map((way) => (
-            <Menu.Item key={way} onClick={() => onTry({ way, node: id })}>
-              {WAYS[way]}
-            </Menu.Item>
-          ))}
-        {found.container === null && (
-          <>
-            <Menu.Item onClick={() => by(0, -64)}>Move up</Menu.Item>
-            <Menu.Item onClick={() => by(0, 64)}>Move down</Menu.Item>
-            <Menu.Item onClick={() => by(-64, 0)}>Move left</Menu.Item>
-            <Menu.Item onClick={() => by(64, 0)}>Move right</Menu.Item>
-          </>
-        )}
-        {ways.length > 0 && <Menu.Label>Connect to</Menu.Label>}
-        {ways.map(({ branch, other }) => (
-          <Menu.Item
-            key={`${branch}|${other.id}`}
-            onClick={() => act(updateEdge({ connect: { source: id, target: other.id, branch } }))}
-          >
-            {labelOf(other)}
-            {branch && ` by “${branch}”`}
+    <>
+      <Menu.Item onClick={() => act(addNode({ after: id }))}>Add a node behind it</Menu.Item>
+      <Menu.Item onClick={() => act(pasted(copyOf(document, [id])))}>Duplicate</Menu.Item>
+      <Menu.Item onClick={() => act(setDisabled({ id, is: node.disabled !== true }))}>
+        {node.disabled === true ? 'Take into runs again' : 'Leave out of runs'}
+      </Menu.Item>
+      {onTry &&
+        found.container === null &&
+        (Object.keys(WAYS) as Way[]).map((way) => (
+          <Menu.Item key={way} onClick={() => onTry({ way, node: id })}>
+            {WAYS[way]}
           </Menu.Item>
         ))}
-        {out.length > 0 && <Menu.Label>Disconnect from</Menu.Label>}
-        {out.map(({ edge, name }) => (
-          <Menu.Item key={name} onClick={() => act(updateEdge({ remove: [name] }))}>
-            {edge.target}
-            {branchOf(edge) && ` by “${branchOf(edge)}”`}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Item color="red" onClick={() => act(remove({ nodes: [id], edges: [] }))}>
-          Delete
+      {found.container === null && (
+        <>
+          <Menu.Item onClick={() => by(0, -64)}>Move up</Menu.Item>
+          <Menu.Item onClick={() => by(0, 64)}>Move down</Menu.Item>
+          <Menu.Item onClick={() => by(-64, 0)}>Move left</Menu.Item>
+          <Menu.Item onClick={() => by(64, 0)}>Move right</Menu.Item>
+        </>
+      )}
+      {ways.length > 0 && <Menu.Label>Connect to</Menu.Label>}
+      {ways.map(({ branch, other }) => (
+        <Menu.Item
+          key={`${branch}|${other.id}`}
+          onClick={() => act(updateEdge({ connect: { source: id, target: other.id, branch } }))}
+        >
+          {labelOf(other)}
+          {branch && ` by “${branch}”`}
         </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+      ))}
+      {out.length > 0 && <Menu.Label>Disconnect from</Menu.Label>}
+      {out.map(({ edge, name }) => (
+        <Menu.Item key={name} onClick={() => act(updateEdge({ remove: [name] }))}>
+          {edge.target}
+          {branchOf(edge) && ` by “${branchOf(edge)}”`}
+        </Menu.Item>
+      ))}
+      <Menu.Divider />
+      <Menu.Item color="red" onClick={() => act(remove({ nodes: [id], edges: [] }))}>
+        Delete
+      </Menu.Item>
+    </>
   );
 }
