@@ -15,7 +15,7 @@ import { restores, saves } from './saving.mjs';
 import { names } from './names.mjs';
 import { narrows } from './narrow.mjs';
 import { pins } from './pins.mjs';
-import { writes } from './text.mjs';
+import { writes, writesLong } from './text.mjs';
 import { fires } from './triggers.mjs';
 
 const BIN = resolve(process.env.CALLBOARD_BIN ?? '../target/debug/callboard');
@@ -28,6 +28,7 @@ const CASES = [
   saves,
   restores,
   writes,
+  writesLong,
   names,
   pins,
   hears,

@@ -80,3 +80,39 @@ export async function writes({ page, url, shots }) {
   assert.doesNotMatch(text, /looks things up/);
   await page.screenshot({ path: `${shots}/yaml.png` });
 }
+
+/** A long text is read beside the page: typed into it is drawn, and drawn is written. */
+export async function writesLong({ page, url }) {
+  const nodes = Array.from(
+    { length: 300 },
+    (_, n) => `  - {id: n${n}, type: agent, config: {agent: research, prompt: "Say ${n}"}} # the ${n}.\n`,
+  );
+  const made = await page.request.post(`${url}/api/v1/workflows?draft=true`, {
+    headers: { 'content-type': 'application/yaml' },
+    data: `name: Long\nnodes:\n${nodes.join('')}`,
+  });
+  const { id } = await made.json();
+  await page.goto(`${url}/workflows/${id}`);
+  const outline = page.getByRole('region', { name: 'Outline' });
+  await outline.getByRole('button', { name: /^n0\b/ }).waitFor();
+  await page.getByRole('button', { name: 'YAML', exact: true }).click();
+  const pane = page.getByRole('region', { name: 'YAML' });
+  await pane.getByText('# the 0.').waitFor();
+  await pane.getByText('no mistakes').waitFor();
+  await pane.getByText('name: Long').click();
+  await page.keyboard.press('End');
+  await page.keyboard.insertText('\ndescription: typed');
+  await page.waitForTimeout(3000);
+  await page.getByText(/saved .* never published/).waitFor();
+  assert.ok(page.workers().length > 0, 'a worker reads it');
+  await outline.getByRole('button', { name: /^n1\b/ }).click();
+  await page.getByRole('button', { name: 'Close the YAML' }).click();
+  await page.getByRole('complementary', { name: /^Node/ }).getByLabel('Label').fill('Renamed');
+  await page.getByText('saving…').waitFor();
+  await page.getByText(/saved .* never published/).waitFor();
+  const text = await page.request
+    .get(`${url}/api/v1/workflows/${id}/draft`, { headers: { accept: 'application/yaml' } })
+    .then((answer) => answer.text());
+  assert.match(text, /^description: typed$/m);
+  assert.match(text, /id: n1,.*name: Renamed.*# the 1\.$/m);
+}

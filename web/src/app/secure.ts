@@ -1,7 +1,10 @@
 /** What the page's own content security policy asks of it: a nonce for its styles, and nothing that makes elements of text. */
 
 interface Policies {
-  createPolicy: (name: string, rules: { createHTML: (text: string) => string }) => unknown;
+  createPolicy: (
+    name: string,
+    rules: { createHTML: (text: string) => string; createScriptURL: (url: string) => string },
+  ) => unknown;
 }
 
 export const nonce = (): string =>
@@ -16,6 +19,13 @@ export function secure(): void {
     createHTML: (text) => {
       if (/[<&]/.test(text)) throw new TypeError('text is no HTML here');
       return text;
+    },
+    // A worker is a file that was built with the page.
+    createScriptURL: (url) => {
+      const { origin, pathname } = new URL(url, location.href);
+      if (origin !== location.origin || !pathname.startsWith('/assets/'))
+        throw new TypeError('no script of ours');
+      return url;
     },
   });
 }

@@ -1,12 +1,12 @@
 import { Button, CloseButton, Group, Text, Title } from '@mantine/core';
 import { IconAlertTriangleFilled, IconCircleCheck } from '@tabler/icons-react';
 import { useReactFlow } from '@xyflow/react';
-import { useEffect, useMemo, useRef } from 'react';
-import { pathOf } from '../../model/document';
-import { placesOf } from '../../model/yaml';
+import { useEffect, useMemo, useRef, useState } from 'react';
+import { pathOf, type Problem } from '../../model/document';
 import { useSeen } from '../../services/store';
+import { placesOf, type Place } from '../../services/yaml';
 import { YamlEditor, type Marked, type YamlView } from './YamlEditor';
-import { useText } from './text';
+import { unlessOld, useText } from './text';
 
 interface Props {
   readOnly: boolean;
@@ -27,23 +27,15 @@ export function Yaml({ readOnly, onClose }: Props) {
     requestAnimationFrame(fit);
     return () => void requestAnimationFrame(fit);
   }, [flow]);
-  const marks = useMemo<Marked[]>(() => {
-    if (mistakes.length > 0) return mistakes;
-    const places = placesOf(
-      text,
-      problems.map((problem) => problem.path),
-    );
-    return problems.flatMap(({ message }, index) => {
-      const place = places[index];
-      return place ? [{ ...place, message }] : [];
-    });
-  }, [text, mistakes, problems]);
+  const found = useMarks(text, problems);
+  const marks = mistakes.length > 0 ? mistakes : found;
   // The node that is selected is shown, while nobody types.
-  const shown = useMemo(() => {
-    const path = selected && mistakes.length === 0 ? pathOf(document, selected) : null;
-    return path ? (placesOf(text, [path])[0] ?? null) : null;
+  const path = useMemo(
+    () => (selected && mistakes.length === 0 ? pathOf(document, selected) : null),
     // eslint-disable-next-line react-hooks/exhaustive-deps -- where it stood when it was selected: typing does not scroll
-  }, [selected]);
+    [selected],
+  );
+  const shown = usePlace(text, path, selected);
   return (
     <section className="yaml" aria-label="YAML">
       <div className="panel-head">
@@ -91,4 +83,32 @@ export function Yaml({ readOnly, onClose }: Props) {
       </div>
     </section>
   );
+}
+
+/** What is wrong, at its places in the text. */
+function useMarks(text: string, problems: Problem[]): Marked[] {
+  const [marks, setMarks] = useState<Marked[]>([]);
+  useEffect(() => {
+    const paths = problems.map((problem) => problem.path);
+    return unlessOld(placesOf(text, paths), (places) =>
+      setMarks(
+        problems.flatMap(({ message }, index) => {
+          const place = places[index];
+          return place ? [{ ...place, message }] : [];
+        }),
+      ),
+    );
+  }, [text, problems]);
+  return marks;
+}
+
+/** Where something is in the text; looked up when `by` changes. */
+function usePlace(text: string, path: string | null, by: string | null): Place | null {
+  const [place, setPlace] = useState<Place | null>(null);
+  useEffect(
+    () => unlessOld(placesOf(text, path === null ? [] : [path]), ([first]) => setPlace(first ?? null)),
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- the text as it was then: typing does not scroll
+    [path, by],
+  );
+  return place;
 }

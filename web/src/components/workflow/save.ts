@@ -4,6 +4,7 @@ import { write } from '../../model/lossless';
 import { isFailure, sentenceOf, useWriteDraftMutation, type Opened, type Written } from '../../services/api';
 import { Saver, type Answer, type SaveState } from '../../services/saver';
 import { isEdited, saved, written, type WorkflowState } from '../../services/state';
+import { follow } from '../../services/yaml';
 import { useAct, useSeen, type State } from '../../services/store';
 import { settleTyping } from './typing';
 
@@ -35,7 +36,7 @@ export function useSave(opened: Opened, mayEdit: boolean): Save {
   const [saver] = useState((): Saver => {
     const now = (): WorkflowState => store.getState().workflow;
     const transmit = async (etag: string): Promise<Answer> => {
-      settleTyping();
+      await settleTyping();
       const { document, source } = now();
       const text = await textOf(now(), (text) => {
         // What was typed meanwhile is newer.
@@ -77,8 +78,8 @@ export function useSave(opened: Opened, mayEdit: boolean): Save {
       saver.end();
     };
   }, [saver]);
-  const save = useCallback(() => {
-    settleTyping();
+  const save = useCallback(async () => {
+    await settleTyping();
     return saver.save();
   }, [saver]);
   const stands = useCallback(
@@ -103,9 +104,7 @@ async function textOf(state: WorkflowState, follows: (text: string) => void): Pr
   const { document, source } = state;
   if (!source) return { text: write(document), type: 'application/json' };
   if (source.says === document) return { text: source.text, type: 'application/yaml' };
-  // What reads YAML is loaded when the first text is to follow.
-  const { follow } = await import('../../model/yaml');
-  const { text, isKept } = follow(source.text, document);
+  const { text, isKept } = await follow(source.text, document);
   if (!isKept) return null;
   follows(text);
   return { text, type: 'application/yaml' };
