@@ -168,11 +168,9 @@ export async function looksRight({ page, url, shots }) {
         );
       }
       await page.screenshot({ path: `${shots}/${name}-${scheme}.png` });
-      if (scheme === 'light') {
-        await page.setViewportSize({ width: 1024, height: 768 });
-        await page.screenshot({ path: `${shots}/${name}-small.png` });
-        await page.setViewportSize({ width: 1440, height: 900 });
-      }
+      await page.setViewportSize({ width: 1024, height: 768 });
+      await page.screenshot({ path: `${shots}/${name}-small-${scheme}.png` });
+      await page.setViewportSize({ width: 1440, height: 900 });
     }
   }
   assert.deepEqual(found, []);

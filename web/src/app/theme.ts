@@ -25,6 +25,11 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-error': '#c92a2a',
   },
   dark: {
+    // Of the page's own grounds, which are not grey.
+    '--mantine-color-dark-7': '#1c2026',
+    '--mantine-color-dark-6': '#22272e',
+    '--mantine-color-dark-5': '#2b3139',
+    '--mantine-color-dark-4': '#39404a',
     '--mantine-color-dimmed': '#a9b1ba',
     '--mantine-color-placeholder': '#949ca5',
     '--mantine-color-error': '#ff8787',

@@ -33,7 +33,7 @@ export function JsonText({ id, label, description, placeholder, value, disabled,
       id={id}
       label={label || undefined}
       description={description}
-      placeholder={placeholder}
+      placeholder={disabled ? 'none' : placeholder}
       className="code-text"
       spellCheck={false}
       disabled={disabled}

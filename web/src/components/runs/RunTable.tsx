@@ -20,7 +20,7 @@ export function RunTable({ runs, names, marked, canMark, onMark }: Props) {
     onMark(next);
   };
   return (
-    <Table className="table" highlightOnHover>
+    <Table className="table run-table" highlightOnHover>
       <Table.Thead>
         <Table.Tr>
           {canMark && (
@@ -61,7 +61,7 @@ export function RunTable({ runs, names, marked, canMark, onMark }: Props) {
               <Status of={run.status} />
             </Table.Td>
             <Table.Td>
-              <Anchor component={Link} to={`/runs/${run.id}`} className="id">
+              <Anchor component={Link} to={`/runs/${run.id}`} className="id" title={run.id}>
                 {run.id}
               </Anchor>
             </Table.Td>

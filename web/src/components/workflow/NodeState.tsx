@@ -18,7 +18,7 @@ export function NodeState({ id }: { id: string }) {
       {isGiven && <span>given</span>}
       {run.attempt > 1 && <span>attempt {run.attempt}</span>}
       {iterations(run)}
-      {ms !== null && run.status !== 'skipped' && <span>{span(ms)}</span>}
+      {ms !== null && run.status !== 'skipped' && !isGiven && <span>{span(ms)}</span>}
       {run.tokens > 0 && <span>{run.tokens} tok</span>}
     </span>
   );
