@@ -169,6 +169,9 @@ export async function looksRight({ page, url, shots }) {
       }
       await page.screenshot({ path: `${shots}/${name}-${scheme}.png` });
       await page.setViewportSize({ width: 1024, height: 768 });
+      const all = page.getByRole('button', { name: 'Show all' });
+      if ((await all.count()) > 0) await all.first().dispatchEvent('click');
+      await page.waitForTimeout(100);
       await page.screenshot({ path: `${shots}/${name}-small-${scheme}.png` });
       await page.setViewportSize({ width: 1440, height: 900 });
     }

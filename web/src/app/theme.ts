@@ -26,6 +26,7 @@ export const variables: CSSVariablesResolver = () => ({
   },
   dark: {
     // Of the page's own grounds, which are not grey.
+    '--mantine-color-dark-8': '#14171c',
     '--mantine-color-dark-7': '#1c2026',
     '--mantine-color-dark-6': '#22272e',
     '--mantine-color-dark-5': '#2b3139',
