@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 /// Why a turn is taken.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time; a box would show in every match")]
 pub enum Turn {
     /// The run is to begin, with its compiled plan. The `first` start of an id finds nothing of it.
     Start { input: Box<Input>, plan: Arc<Plan>, first: bool },
