@@ -1,7 +1,7 @@
 //! What calls cost: in steps, runs, sums by day, on the command line, and bounded by a run's budget.
 
 use super::{api::Api, client::Desk};
-use crate::harness::{Callboard, eventually, when};
+use crate::harness::{Callboard, eventually, http, when};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 use tempfile::TempDir;
@@ -64,7 +64,7 @@ async fn what_calls_cost_is_shown_everywhere_and_what_is_not_known_is_no_zero() 
     assert!(table.contains("unknown") && table.contains(&shown), "{shown} in {table}");
     let table = desk.prints(&["runs", "show", &run]);
     assert!(table.contains(&format!("cost {shown}+")), "{shown} in {table}");
-    let metrics = reqwest::get(format!("{}/metrics", server.url)).await.unwrap().text().await.unwrap();
+    let metrics = http().get(format!("{}/metrics", server.url)).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains(&format!("llm_cost_micros_total{{model=\"gpt-4\"}} {micros}")), "{metrics}");
 }
 

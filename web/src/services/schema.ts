@@ -99,6 +99,125 @@ const injectedRtkApi = api.injectEndpoints({
         },
       }),
     }),
+    importWorkflow: build.mutation<
+      ImportWorkflowApiResponse,
+      ImportWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/import`,
+        method: "POST",
+        body: queryArg.definition,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+        params: {
+          draft: queryArg.draft,
+        },
+      }),
+    }),
+    getDraft: build.query<GetDraftApiResponse, GetDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
+      }),
+    }),
+    saveDraft: build.mutation<SaveDraftApiResponse, SaveDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
+        method: "PUT",
+        body: queryArg.definition,
+        headers: {
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    discardDraft: build.mutation<DiscardDraftApiResponse, DiscardDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
+        method: "DELETE",
+        headers: {
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    publishDraft: build.mutation<PublishDraftApiResponse, PublishDraftApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/publish`,
+        method: "POST",
+        body: queryArg.publish,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    listVersions: build.query<ListVersionsApiResponse, ListVersionsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+        },
+      }),
+    }),
+    getVersion: build.query<GetVersionApiResponse, GetVersionApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}`,
+      }),
+    }),
+    annotateVersion: build.mutation<
+      AnnotateVersionApiResponse,
+      AnnotateVersionApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}`,
+        method: "PATCH",
+        body: queryArg.annotate,
+      }),
+    }),
+    restoreVersion: build.mutation<
+      RestoreVersionApiResponse,
+      RestoreVersionApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}/restore`,
+        method: "POST",
+        body: queryArg.nothing,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+          "If-Match": queryArg["If-Match"],
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
+    }),
+    duplicateWorkflow: build.mutation<
+      DuplicateWorkflowApiResponse,
+      DuplicateWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/duplicate`,
+        method: "POST",
+        body: queryArg.duplicate,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    exportWorkflow: build.query<
+      ExportWorkflowApiResponse,
+      ExportWorkflowApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/export`,
+        params: {
+          format: queryArg.format,
+          version: queryArg.version,
+          draft: queryArg.draft,
+        },
+      }),
+    }),
     listRuns: build.query<ListRunsApiResponse, ListRunsApiArg>({
       query: (queryArg) => ({
         url: `/api/v1/runs`,
@@ -245,14 +364,6 @@ const injectedRtkApi = api.injectEndpoints({
         },
       }),
     }),
-    listNodeKinds: build.query<ListNodeKindsApiResponse, ListNodeKindsApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/node-kinds`,
-        headers: {
-          "If-None-Match": queryArg["If-None-Match"],
-        },
-      }),
-    }),
     exportRun: build.query<ExportRunApiResponse, ExportRunApiArg>({
       query: (queryArg) => ({
         url: `/api/v1/runs/${encodeURIComponent(String(queryArg.id))}/export`,
@@ -299,8 +410,122 @@ const injectedRtkApi = api.injectEndpoints({
         },
       }),
     }),
-    getAbout: build.query<GetAboutApiResponse, GetAboutApiArg>({
-      query: () => ({ url: `/api/v1/about` }),
+    listTriggers: build.query<ListTriggersApiResponse, ListTriggersApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers`,
+        params: {
+          limit: queryArg.limit,
+          cursor: queryArg.cursor,
+          workflow_id: queryArg.workflowId,
+        },
+      }),
+    }),
+    createTrigger: build.mutation<
+      CreateTriggerApiResponse,
+      CreateTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers`,
+        method: "POST",
+        body: queryArg.newTrigger,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    previewTrigger: build.mutation<
+      PreviewTriggerApiResponse,
+      PreviewTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/preview`,
+        method: "POST",
+        body: queryArg.previewTrigger,
+      }),
+    }),
+    getTrigger: build.query<GetTriggerApiResponse, GetTriggerApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
+      }),
+    }),
+    replaceTrigger: build.mutation<
+      ReplaceTriggerApiResponse,
+      ReplaceTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
+        method: "PUT",
+        body: queryArg.replaceTrigger,
+        headers: {
+          "If-Match": queryArg["If-Match"],
+        },
+      }),
+    }),
+    deleteTrigger: build.mutation<
+      DeleteTriggerApiResponse,
+      DeleteTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
+        method: "DELETE",
+      }),
+    }),
+    enableTrigger: build.mutation<
+      EnableTriggerApiResponse,
+      EnableTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/enable`,
+        method: "POST",
+      }),
+    }),
+    disableTrigger: build.mutation<
+      DisableTriggerApiResponse,
+      DisableTriggerApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/disable`,
+        method: "POST",
+      }),
+    }),
+    renewTriggerSecret: build.mutation<
+      RenewTriggerSecretApiResponse,
+      RenewTriggerSecretApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/secret`,
+        method: "POST",
+      }),
+    }),
+    fireTrigger: build.mutation<FireTriggerApiResponse, FireTriggerApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/fire`,
+        method: "POST",
+        body: queryArg.fireNow,
+        headers: {
+          "Idempotency-Key": queryArg["Idempotency-Key"],
+        },
+      }),
+    }),
+    listFires: build.query<ListFiresApiResponse, ListFiresApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/fires`,
+      }),
+    }),
+    deliver: build.mutation<DeliverApiResponse, DeliverApiArg>({
+      query: (queryArg) => ({
+        url: `/hooks/${encodeURIComponent(String(queryArg.project))}/${encodeURIComponent(String(queryArg.trigger))}`,
+        method: "POST",
+        body: queryArg.body,
+      }),
+    }),
+    listNodeKinds: build.query<ListNodeKindsApiResponse, ListNodeKindsApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/node-kinds`,
+        headers: {
+          "If-None-Match": queryArg["If-None-Match"],
+        },
+      }),
     }),
     listSecrets: build.query<ListSecretsApiResponse, ListSecretsApiArg>({
       query: () => ({ url: `/api/v1/secrets` }),
@@ -426,11 +651,36 @@ const injectedRtkApi = api.injectEndpoints({
         method: "DELETE",
       }),
     }),
+    limitProject: build.mutation<LimitProjectApiResponse, LimitProjectApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/projects/${encodeURIComponent(String(queryArg.id))}/limits`,
+        method: "PUT",
+        body: queryArg.limitProject,
+      }),
+    }),
+    pauseProject: build.mutation<PauseProjectApiResponse, PauseProjectApiArg>({
+      query: (queryArg) => ({
+        url: `/api/v1/projects/${encodeURIComponent(String(queryArg.id))}/pause`,
+        method: "POST",
+      }),
+    }),
+    resumeProject: build.mutation<
+      ResumeProjectApiResponse,
+      ResumeProjectApiArg
+    >({
+      query: (queryArg) => ({
+        url: `/api/v1/projects/${encodeURIComponent(String(queryArg.id))}/resume`,
+        method: "POST",
+      }),
+    }),
     getMe: build.query<GetMeApiResponse, GetMeApiArg>({
       query: () => ({ url: `/api/v1/me` }),
     }),
     getWays: build.query<GetWaysApiResponse, GetWaysApiArg>({
       query: () => ({ url: `/api/v1/auth` }),
+    }),
+    getAbout: build.query<GetAboutApiResponse, GetAboutApiArg>({
+      query: () => ({ url: `/api/v1/about` }),
     }),
     getDescription: build.query<
       GetDescriptionApiResponse,
@@ -467,234 +717,6 @@ const injectedRtkApi = api.injectEndpoints({
     }),
     getMetrics: build.query<GetMetricsApiResponse, GetMetricsApiArg>({
       query: () => ({ url: `/metrics` }),
-    }),
-    importWorkflow: build.mutation<
-      ImportWorkflowApiResponse,
-      ImportWorkflowApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/import`,
-        method: "POST",
-        body: queryArg.definition,
-        headers: {
-          "Idempotency-Key": queryArg["Idempotency-Key"],
-        },
-        params: {
-          draft: queryArg.draft,
-        },
-      }),
-    }),
-    getDraft: build.query<GetDraftApiResponse, GetDraftApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
-      }),
-    }),
-    saveDraft: build.mutation<SaveDraftApiResponse, SaveDraftApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
-        method: "PUT",
-        body: queryArg.definition,
-        headers: {
-          "If-Match": queryArg["If-Match"],
-          "If-None-Match": queryArg["If-None-Match"],
-        },
-      }),
-    }),
-    discardDraft: build.mutation<DiscardDraftApiResponse, DiscardDraftApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/draft`,
-        method: "DELETE",
-        headers: {
-          "If-Match": queryArg["If-Match"],
-          "If-None-Match": queryArg["If-None-Match"],
-        },
-      }),
-    }),
-    publishDraft: build.mutation<PublishDraftApiResponse, PublishDraftApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/publish`,
-        method: "POST",
-        body: queryArg.publish,
-        headers: {
-          "Idempotency-Key": queryArg["Idempotency-Key"],
-          "If-Match": queryArg["If-Match"],
-          "If-None-Match": queryArg["If-None-Match"],
-        },
-      }),
-    }),
-    listVersions: build.query<ListVersionsApiResponse, ListVersionsApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions`,
-        params: {
-          limit: queryArg.limit,
-          cursor: queryArg.cursor,
-        },
-      }),
-    }),
-    getVersion: build.query<GetVersionApiResponse, GetVersionApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}`,
-      }),
-    }),
-    annotateVersion: build.mutation<
-      AnnotateVersionApiResponse,
-      AnnotateVersionApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}`,
-        method: "PATCH",
-        body: queryArg.annotate,
-      }),
-    }),
-    restoreVersion: build.mutation<
-      RestoreVersionApiResponse,
-      RestoreVersionApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/versions/${encodeURIComponent(String(queryArg.n))}/restore`,
-        method: "POST",
-        body: queryArg.nothing,
-        headers: {
-          "Idempotency-Key": queryArg["Idempotency-Key"],
-          "If-Match": queryArg["If-Match"],
-          "If-None-Match": queryArg["If-None-Match"],
-        },
-      }),
-    }),
-    duplicateWorkflow: build.mutation<
-      DuplicateWorkflowApiResponse,
-      DuplicateWorkflowApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/duplicate`,
-        method: "POST",
-        body: queryArg.duplicate,
-        headers: {
-          "Idempotency-Key": queryArg["Idempotency-Key"],
-        },
-      }),
-    }),
-    exportWorkflow: build.query<
-      ExportWorkflowApiResponse,
-      ExportWorkflowApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/workflows/${encodeURIComponent(String(queryArg.id))}/export`,
-        params: {
-          format: queryArg.format,
-          version: queryArg.version,
-          draft: queryArg.draft,
-        },
-      }),
-    }),
-    listTriggers: build.query<ListTriggersApiResponse, ListTriggersApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers`,
-        params: {
-          limit: queryArg.limit,
-          cursor: queryArg.cursor,
-          workflow_id: queryArg.workflowId,
-        },
-      }),
-    }),
-    createTrigger: build.mutation<
-      CreateTriggerApiResponse,
-      CreateTriggerApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers`,
-        method: "POST",
-        body: queryArg.newTrigger,
-        headers: {
-          "Idempotency-Key": queryArg["Idempotency-Key"],
-        },
-      }),
-    }),
-    previewTrigger: build.mutation<
-      PreviewTriggerApiResponse,
-      PreviewTriggerApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/preview`,
-        method: "POST",
-        body: queryArg.previewTrigger,
-      }),
-    }),
-    getTrigger: build.query<GetTriggerApiResponse, GetTriggerApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
-      }),
-    }),
-    replaceTrigger: build.mutation<
-      ReplaceTriggerApiResponse,
-      ReplaceTriggerApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
-        method: "PUT",
-        body: queryArg.replaceTrigger,
-        headers: {
-          "If-Match": queryArg["If-Match"],
-        },
-      }),
-    }),
-    deleteTrigger: build.mutation<
-      DeleteTriggerApiResponse,
-      DeleteTriggerApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}`,
-        method: "DELETE",
-      }),
-    }),
-    enableTrigger: build.mutation<
-      EnableTriggerApiResponse,
-      EnableTriggerApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/enable`,
-        method: "POST",
-      }),
-    }),
-    disableTrigger: build.mutation<
-      DisableTriggerApiResponse,
-      DisableTriggerApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/disable`,
-        method: "POST",
-      }),
-    }),
-    renewTriggerSecret: build.mutation<
-      RenewTriggerSecretApiResponse,
-      RenewTriggerSecretApiArg
-    >({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/secret`,
-        method: "POST",
-      }),
-    }),
-    fireTrigger: build.mutation<FireTriggerApiResponse, FireTriggerApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/fire`,
-        method: "POST",
-        body: queryArg.fireNow,
-        headers: {
-          "Idempotency-Key": queryArg["Idempotency-Key"],
-        },
-      }),
-    }),
-    listFires: build.query<ListFiresApiResponse, ListFiresApiArg>({
-      query: (queryArg) => ({
-        url: `/api/v1/triggers/${encodeURIComponent(String(queryArg.id))}/fires`,
-      }),
-    }),
-    deliver: build.mutation<DeliverApiResponse, DeliverApiArg>({
-      query: (queryArg) => ({
-        url: `/hooks/${encodeURIComponent(String(queryArg.project))}/${encodeURIComponent(String(queryArg.trigger))}`,
-        method: "POST",
-        body: queryArg.body,
-      }),
     }),
   }),
   overrideExisting: false,
@@ -766,6 +788,102 @@ export type StartWorkflowApiArg = {
   /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
   "Idempotency-Key"?: string;
   start: Start;
+};
+export type ImportWorkflowApiResponse =
+  /** status 201 It is made. */ SavedWorkflow;
+export type ImportWorkflowApiArg = {
+  /** Saves it as the draft, whatever is wrong with it. Nothing is published. */
+  draft?: boolean;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  definition: Definition;
+};
+export type GetDraftApiResponse = /** status 200 What is edited. */ Draft;
+export type GetDraftApiArg = {
+  id: string;
+};
+export type SaveDraftApiResponse = /** status 200 It is saved. */ SavedWorkflow;
+export type SaveDraftApiArg = {
+  id: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+  definition: Definition;
+};
+export type DiscardDraftApiResponse = unknown;
+export type DiscardDraftApiArg = {
+  id: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+};
+export type PublishDraftApiResponse =
+  /** status 200 It is published. */ SavedWorkflow;
+export type PublishDraftApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+  publish: Publish;
+};
+export type ListVersionsApiResponse =
+  /** status 200 A page. */ PageOfWorkflowVersionLine;
+export type ListVersionsApiArg = {
+  id: string;
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+};
+export type GetVersionApiResponse =
+  /** status 200 The version. */ WorkflowVersion;
+export type GetVersionApiArg = {
+  id: string;
+  n: number;
+};
+export type AnnotateVersionApiResponse =
+  /** status 200 The version. */ WorkflowVersion;
+export type AnnotateVersionApiArg = {
+  id: string;
+  n: number;
+  annotate: Annotate;
+};
+export type RestoreVersionApiResponse =
+  /** status 200 It is the draft. */ SavedWorkflow;
+export type RestoreVersionApiArg = {
+  id: string;
+  n: number;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+  nothing: Nothing;
+};
+export type DuplicateWorkflowApiResponse =
+  /** status 201 It is made. */ SavedWorkflow;
+export type DuplicateWorkflowApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  duplicate: Duplicate;
+};
+export type ExportWorkflowApiResponse =
+  /** status 200 A document. */ any | null;
+export type ExportWorkflowApiArg = {
+  id: string;
+  /** `yaml` or `json`; wins over `Accept`. */
+  format?: string;
+  /** A version by its number; the latest unless it is given. */
+  version?: number;
+  /** The draft instead of a version. */
+  draft?: boolean;
 };
 export type ListRunsApiResponse = /** status 200 A page. */ PageOfRunItem;
 export type ListRunsApiArg = {
@@ -907,12 +1025,6 @@ export type RerunRunApiArg = {
   "Idempotency-Key"?: string;
   rerun: Rerun;
 };
-export type ListNodeKindsApiResponse =
-  /** status 200 All of them. */ PageOfNodeKindView;
-export type ListNodeKindsApiArg = {
-  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
-  "If-None-Match"?: string;
-};
 export type ExportRunApiResponse =
   /** status 200 `format`, `run` and `events`. */ ExportedRun;
 export type ExportRunApiArg = {
@@ -952,8 +1064,85 @@ export type GetUsageApiArg = {
   /** What sums are divided by; given several times, by all of them. By day unless it is given. */
   by?: Dimension[];
 };
-export type GetAboutApiResponse = /** status 200 The server. */ About;
-export type GetAboutApiArg = void;
+export type ListTriggersApiResponse = /** status 200 A page. */ PageOfTrigger;
+export type ListTriggersApiArg = {
+  /** Items of a page; 100 unless it is given. */
+  limit?: number;
+  /** Where the page begins: `next` of the page before. */
+  cursor?: string;
+  /** Those of a workflow. */
+  workflowId?: string;
+};
+export type CreateTriggerApiResponse =
+  /** status 201 The trigger; repeated, as it is now and without its secret. */ TriggerMade;
+export type CreateTriggerApiArg = {
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  newTrigger: NewTrigger;
+};
+export type PreviewTriggerApiResponse =
+  /** status 200 They were looked at. */ TriggerPreview;
+export type PreviewTriggerApiArg = {
+  previewTrigger: PreviewTrigger;
+};
+export type GetTriggerApiResponse = /** status 200 The trigger. */ Trigger;
+export type GetTriggerApiArg = {
+  id: string;
+};
+export type ReplaceTriggerApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type ReplaceTriggerApiArg = {
+  id: string;
+  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
+  "If-Match"?: string;
+  replaceTrigger: ReplaceTrigger;
+};
+export type DeleteTriggerApiResponse = unknown;
+export type DeleteTriggerApiArg = {
+  id: string;
+};
+export type EnableTriggerApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type EnableTriggerApiArg = {
+  id: string;
+};
+export type DisableTriggerApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type DisableTriggerApiArg = {
+  id: string;
+};
+export type RenewTriggerSecretApiResponse =
+  /** status 200 The trigger, as it is now. */ TriggerMade;
+export type RenewTriggerSecretApiArg = {
+  id: string;
+};
+export type FireTriggerApiResponse =
+  /** status 200 The run is recorded. */ Started;
+export type FireTriggerApiArg = {
+  id: string;
+  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
+  "Idempotency-Key"?: string;
+  fireNow: FireNow;
+};
+export type ListFiresApiResponse =
+  /** status 200 All that are kept. */ PageOfFire;
+export type ListFiresApiArg = {
+  id: string;
+};
+export type DeliverApiResponse =
+  | /** status 200 The run, which its sender has waited for. */ Delivered
+  | /** status 202 The run is recorded, or none was to be started. */ Delivered;
+export type DeliverApiArg = {
+  project: string;
+  trigger: string;
+  body: any | null;
+};
+export type ListNodeKindsApiResponse =
+  /** status 200 All of them. */ PageOfNodeKindView;
+export type ListNodeKindsApiArg = {
+  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
+  "If-None-Match"?: string;
+};
 export type ListSecretsApiResponse = /** status 200 All of them. */ SecretNames;
 export type ListSecretsApiArg = void;
 export type ListToolsApiResponse =
@@ -1038,10 +1227,25 @@ export type DeleteProjectApiResponse = unknown;
 export type DeleteProjectApiArg = {
   id: string;
 };
+export type LimitProjectApiResponse = /** status 200 The project. */ Project;
+export type LimitProjectApiArg = {
+  id: string;
+  limitProject: LimitProject;
+};
+export type PauseProjectApiResponse = /** status 200 The project. */ Project;
+export type PauseProjectApiArg = {
+  id: string;
+};
+export type ResumeProjectApiResponse = /** status 200 The project. */ Project;
+export type ResumeProjectApiArg = {
+  id: string;
+};
 export type GetMeApiResponse = /** status 200 The caller. */ Me;
 export type GetMeApiArg = void;
 export type GetWaysApiResponse = /** status 200 The ways. */ Ways;
 export type GetWaysApiArg = void;
+export type GetAboutApiResponse = /** status 200 The server. */ About;
+export type GetAboutApiArg = void;
 export type GetDescriptionApiResponse =
   /** status 200 An OpenAPI document. */ any | null;
 export type GetDescriptionApiArg = void;
@@ -1061,175 +1265,6 @@ export type GetReadinessApiResponse =
 export type GetReadinessApiArg = void;
 export type GetMetricsApiResponse = /** status 200 Metrics. */ string;
 export type GetMetricsApiArg = void;
-export type ImportWorkflowApiResponse =
-  /** status 201 It is made. */ SavedWorkflow;
-export type ImportWorkflowApiArg = {
-  /** Saves it as the draft, whatever is wrong with it. Nothing is published. */
-  draft?: boolean;
-  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
-  "Idempotency-Key"?: string;
-  definition: Definition;
-};
-export type GetDraftApiResponse = /** status 200 What is edited. */ Draft;
-export type GetDraftApiArg = {
-  id: string;
-};
-export type SaveDraftApiResponse = /** status 200 It is saved. */ SavedWorkflow;
-export type SaveDraftApiArg = {
-  id: string;
-  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
-  "If-Match"?: string;
-  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
-  "If-None-Match"?: string;
-  definition: Definition;
-};
-export type DiscardDraftApiResponse = unknown;
-export type DiscardDraftApiArg = {
-  id: string;
-  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
-  "If-Match"?: string;
-  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
-  "If-None-Match"?: string;
-};
-export type PublishDraftApiResponse =
-  /** status 200 It is published. */ SavedWorkflow;
-export type PublishDraftApiArg = {
-  id: string;
-  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
-  "Idempotency-Key"?: string;
-  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
-  "If-Match"?: string;
-  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
-  "If-None-Match"?: string;
-  publish: Publish;
-};
-export type ListVersionsApiResponse =
-  /** status 200 A page. */ PageOfWorkflowVersionLine;
-export type ListVersionsApiArg = {
-  id: string;
-  /** Items of a page; 100 unless it is given. */
-  limit?: number;
-  /** Where the page begins: `next` of the page before. */
-  cursor?: string;
-};
-export type GetVersionApiResponse =
-  /** status 200 The version. */ WorkflowVersion;
-export type GetVersionApiArg = {
-  id: string;
-  n: number;
-};
-export type AnnotateVersionApiResponse =
-  /** status 200 The version. */ WorkflowVersion;
-export type AnnotateVersionApiArg = {
-  id: string;
-  n: number;
-  annotate: Annotate;
-};
-export type RestoreVersionApiResponse =
-  /** status 200 It is the draft. */ SavedWorkflow;
-export type RestoreVersionApiArg = {
-  id: string;
-  n: number;
-  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
-  "Idempotency-Key"?: string;
-  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
-  "If-Match"?: string;
-  /** Of a read, the `ETag` that the caller has: where it is still right, the answer is 304 without a body. Of a draft that is saved, `*`: there is none yet. */
-  "If-None-Match"?: string;
-  nothing: Nothing;
-};
-export type DuplicateWorkflowApiResponse =
-  /** status 201 It is made. */ SavedWorkflow;
-export type DuplicateWorkflowApiArg = {
-  id: string;
-  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
-  "Idempotency-Key"?: string;
-  duplicate: Duplicate;
-};
-export type ExportWorkflowApiResponse =
-  /** status 200 A document. */ any | null;
-export type ExportWorkflowApiArg = {
-  id: string;
-  /** `yaml` or `json`; wins over `Accept`. */
-  format?: string;
-  /** A version by its number; the latest unless it is given. */
-  version?: number;
-  /** The draft instead of a version. */
-  draft?: boolean;
-};
-export type ListTriggersApiResponse = /** status 200 A page. */ PageOfTrigger;
-export type ListTriggersApiArg = {
-  /** Items of a page; 100 unless it is given. */
-  limit?: number;
-  /** Where the page begins: `next` of the page before. */
-  cursor?: string;
-  /** Those of a workflow. */
-  workflowId?: string;
-};
-export type CreateTriggerApiResponse =
-  /** status 201 The trigger; repeated, as it is now and without its secret. */ TriggerMade;
-export type CreateTriggerApiArg = {
-  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
-  "Idempotency-Key"?: string;
-  newTrigger: NewTrigger;
-};
-export type PreviewTriggerApiResponse =
-  /** status 200 They were looked at. */ TriggerPreview;
-export type PreviewTriggerApiArg = {
-  previewTrigger: PreviewTrigger;
-};
-export type GetTriggerApiResponse = /** status 200 The trigger. */ Trigger;
-export type GetTriggerApiArg = {
-  id: string;
-};
-export type ReplaceTriggerApiResponse =
-  /** status 200 The trigger, as it is now. */ TriggerMade;
-export type ReplaceTriggerApiArg = {
-  id: string;
-  /** What the change was made on, by the `ETag` that was read: a version, such as `"3"`, or a draft, such as `"d7"`. */
-  "If-Match"?: string;
-  replaceTrigger: ReplaceTrigger;
-};
-export type DeleteTriggerApiResponse = unknown;
-export type DeleteTriggerApiArg = {
-  id: string;
-};
-export type EnableTriggerApiResponse =
-  /** status 200 The trigger, as it is now. */ TriggerMade;
-export type EnableTriggerApiArg = {
-  id: string;
-};
-export type DisableTriggerApiResponse =
-  /** status 200 The trigger, as it is now. */ TriggerMade;
-export type DisableTriggerApiArg = {
-  id: string;
-};
-export type RenewTriggerSecretApiResponse =
-  /** status 200 The trigger, as it is now. */ TriggerMade;
-export type RenewTriggerSecretApiArg = {
-  id: string;
-};
-export type FireTriggerApiResponse =
-  /** status 200 The run is recorded. */ Started;
-export type FireTriggerApiArg = {
-  id: string;
-  /** Names the request: 1 to 255 visible ASCII characters, in quotes or not. The same request under the same key is done once, and answered again; another one is 422 `idempotency_key_reused`. */
-  "Idempotency-Key"?: string;
-  fireNow: FireNow;
-};
-export type ListFiresApiResponse =
-  /** status 200 All that are kept. */ PageOfFire;
-export type ListFiresApiArg = {
-  id: string;
-};
-export type DeliverApiResponse =
-  | /** status 200 The run, which its sender has waited for. */ Delivered
-  | /** status 202 The run is recorded, or none was to be started. */ Delivered;
-export type DeliverApiArg = {
-  project: string;
-  trigger: string;
-  body: any | null;
-};
 export type Problem = {
   /** The node's id, when the mistake is in a node. */
   node: string | null;
@@ -1643,6 +1678,8 @@ export type Budget = {
   /** Model calls. */
   calls?: number | null;
   tokens?: number | null;
+  /** Money, in millionths of a unit of the currency that the server's prices are in: 2500000 is 2.50. */
+  cost?: number | null;
   /** Wall time; it stands still while the run is paused. */
   seconds?: number | null;
   on_breach?: OnBreach;
@@ -1723,6 +1760,10 @@ export type Usage = {
   completion_tokens: number;
   /** A provider did not say how many tokens it used: some of them are a guess. */
   estimated?: boolean;
+  /** In millionths of a unit of the currency that the server's prices are in; null where no call's model had a price. */
+  cost: number | null;
+  /** Calls that are not in the cost: their models had no price. */
+  unpriced_calls?: number;
 };
 export type Trial = {
   /** The node behind which it ends. */
@@ -1793,6 +1834,76 @@ export type Start = {
   until?: string | null;
   /** As `pins`. */
   only?: string | null;
+};
+export type Draft = {
+  id: string;
+  /** Names what a change is made on: `d7` is a draft, `v3` a version. */
+  etag: string;
+  /** The latest published version; 0 before the first. */
+  version: number;
+  /** The version that was the latest when the draft was begun. */
+  base: number;
+  /** Who saved it. */
+  author: string | null;
+  updated_at: string;
+  /** Of what it says: neither positions nor the order of fields count. */
+  hash: string;
+  /** `application/yaml` where its text is kept as it came. */
+  media_type: string;
+  /** What stands against publishing it. */
+  problems: Problem[];
+  definition: any | null;
+};
+export type Publish = {
+  /** What is new; up to 2,000 characters. */
+  note?: string | null;
+  /** The version that it is to follow; any unless it is given. */
+  version?: number | null;
+};
+export type WorkflowVersionLine = {
+  version: number;
+  name: string;
+  /** What is new in it, in its author's words. */
+  note: string | null;
+  /** Who published it. */
+  author: string | null;
+  created_at: string;
+  /** Of what it says: neither positions nor the order of fields count. */
+  hash: string;
+  /** Why it can't be started: of a version that was saved as a draft by a release before this one. */
+  problems: Problem[];
+  /** How many runs of it have not ended. */
+  open_runs: number;
+};
+export type PageOfWorkflowVersionLine = {
+  items: WorkflowVersionLine[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type WorkflowVersion = {
+  version: number;
+  name: string;
+  /** What is new in it, in its author's words. */
+  note: string | null;
+  /** Who published it. */
+  author: string | null;
+  created_at: string;
+  /** Of what it says: neither positions nor the order of fields count. */
+  hash: string;
+  /** Why it can't be started: of a version that was saved as a draft by a release before this one. */
+  problems: Problem[];
+  /** How many runs of it have not ended. */
+  open_runs: number;
+  definition: any | null;
+};
+export type Annotate = {
+  /** What is new in it; up to 2,000 characters, null for nothing. */
+  note?: string | null;
+};
+export type Nothing = object;
+export type Duplicate = {
+  /** What it is called; `copy of` and the name of the other one, unless it is given. */
+  name?: string | null;
 };
 export type PageOfRunItem = {
   items: RunItem[];
@@ -1958,7 +2069,6 @@ export type PageOfEvent = {
   /** Where the next page begins; null on the last. */
   next: string | null;
 };
-export type Nothing = object;
 export type Signal = {
   /** 1 to 255 bytes. */
   name: string;
@@ -1981,32 +2091,6 @@ export type Rerun = {
   from: string;
   /** Any JSON; the input of the generation before unless it is given. */
   input?: any;
-};
-export type NodeKindWork = "decided" | "waits" | "holds" | "outside";
-export type Family = "ai" | "data" | "flow" | "wait" | "people" | "call";
-export type NodeKindView = {
-  /** As `type` writes it. */
-  name: string;
-  /** What it is for. */
-  description: string;
-  /** What becomes of a node that is started. */
-  work: NodeKindWork;
-  /** The branches by which it can end when it completes; beside them `error`, with `on_error: branch`. */
-  branches: string[];
-  /** What it has in common with other kinds. */
-  family: Family;
-  /** The name of what stands for it, among Tabler's icons. */
-  icon: string;
-  /** JSON Schema of its `config`, with the defaults. `x-callboard` of a field lists what it holds: `template`, `expression`,
-    `duration`, `agent`, `node`, `schema`, and `secret` where `secret://` names one. */
-  config: any;
-  /** JSON Schema of its output, as far as the kind says it: `{}` where the configuration does. */
-  output_schema: any;
-};
-export type PageOfNodeKindView = {
-  items: NodeKindView[];
-  /** Where the next page begins; null on the last. */
-  next: string | null;
 };
 export type ExportedRun = {
   /** `callboard.run.1`. */
@@ -2098,11 +2182,21 @@ export type UsageLine = {
   calls: number;
   prompt_tokens: number;
   completion_tokens: number;
+  /** In millionths of a unit of the currency that the server's prices are in, as they were when the calls were made; null
+    where no call's model had one. */
+  cost: number | null;
+  /** Calls that are not in the cost. */
+  unpriced_calls: number;
 };
 export type UsageSum = {
   calls: number;
   prompt_tokens: number;
   completion_tokens: number;
+  /** In millionths of a unit of the currency that the server's prices are in, as they were when the calls were made; null
+    where no call's model had one. */
+  cost: number | null;
+  /** Calls that are not in the cost. */
+  unpriced_calls: number;
 };
 export type UsagePage = {
   items: UsageLine[];
@@ -2116,37 +2210,158 @@ export type UsagePage = {
   to: string;
 };
 export type Dimension = "day" | "workflow" | "agent" | "model";
-export type SizeLimits = {
-  /** Bytes of a definition. */
-  definition: number;
-  /** Bytes of one that comes with its start. */
-  definition_inline: number;
-  /** Bytes of any other body. */
-  body: number;
-  /** Bytes of a value that a run stores. */
-  value: number;
-  nodes: number;
-  edges: number;
-  /** Bodies within bodies. */
-  bodies: number;
-  /** Items of a page. */
-  page: number;
+export type TriggerKind = "schedule" | "webhook";
+export type Trigger = {
+  id: string;
+  workflow_id: string;
+  kind: TriggerKind;
+  name: string;
+  enabled: boolean;
+  settings: any | null;
+  /** Counts the changes. */
+  revision: number;
+  /** What was before is none of its occasions. */
+  since: string;
+  created_at: string;
+  /** Who made it. */
+  created_by: string;
+  updated_at: string;
+  /** Of a schedule that is enabled: its next occasions, five at most. */
+  next_fires: string[];
+  /** Of a schedule: an occasion that waits for the end of the current run. */
+  queued: string | null;
+  /** Of a schedule: the last occasion that started a run. */
+  last_at: string | null;
+  /** Of a schedule: that run. */
+  current_run: string | null;
+  /** Of a webhook: the path that requests are sent to. */
+  address: string | null;
 };
-export type ModelsView = {
-  /** The provider of models that name none. */
-  provider: string;
-  /** Models that name no provider are answered by the script: nobody thinks. */
-  scripted: boolean;
+export type PageOfTrigger = {
+  items: Trigger[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
 };
-export type About = {
-  version: string;
-  /** The server's clock, in milliseconds since 1970. */
-  now: number;
-  /** Which actors this process hosts: `workflow`, `ai`. */
-  roles: string[];
-  limits: SizeLimits;
-  health: Checks;
-  models: ModelsView;
+export type TriggerMade = {
+  id: string;
+  workflow_id: string;
+  kind: TriggerKind;
+  name: string;
+  enabled: boolean;
+  settings: any | null;
+  /** Counts the changes. */
+  revision: number;
+  /** What was before is none of its occasions. */
+  since: string;
+  created_at: string;
+  /** Who made it. */
+  created_by: string;
+  updated_at: string;
+  /** Of a schedule that is enabled: its next occasions, five at most. */
+  next_fires: string[];
+  /** Of a schedule: an occasion that waits for the end of the current run. */
+  queued: string | null;
+  /** Of a schedule: the last occasion that started a run. */
+  last_at: string | null;
+  /** Of a schedule: that run. */
+  current_run: string | null;
+  /** Of a webhook: the path that requests are sent to. */
+  address: string | null;
+  /** Of a webhook whose secret we made: what its sender signs with, or sends. Nobody can show it again. */
+  secret: string | null;
+};
+export type NewTrigger = {
+  /** Whose runs it starts. */
+  workflow_id: string;
+  kind: TriggerKind;
+  /** For people; up to 200 characters. */
+  name?: string | null;
+  /** Whether it fires; true unless it is given. */
+  enabled?: boolean | null;
+  /** By its kind, as in docs/triggers.md. */
+  settings: {
+    [key: string]: any;
+  };
+};
+export type TriggerPreview = {
+  /** Of a schedule: its next occasions, five at most. */
+  next_fires: string[];
+  /** Everything that is wrong with them; they could be saved if this is empty. */
+  problems: Problem[];
+};
+export type PreviewTrigger = {
+  kind: TriggerKind;
+  /** By its kind, as in docs/triggers.md. */
+  settings: {
+    [key: string]: any;
+  };
+};
+export type ReplaceTrigger = {
+  /** For people; as it was unless it is given. */
+  name?: string | null;
+  /** As it was unless it is given. */
+  enabled?: boolean | null;
+  /** By its kind, as in docs/triggers.md. */
+  settings: {
+    [key: string]: any;
+  };
+};
+export type FireNow = {
+  /** The run's input; what the settings of a schedule say, or `{}`, unless it is given. */
+  input?: any;
+};
+export type FireOutcome = "started" | "skipped" | "refused";
+export type Fire = {
+  /** It comes once: an instant of a schedule, the id of a message. */
+  occasion: string;
+  at: string;
+  outcome: FireOutcome;
+  /** The run that it started. */
+  run_id: string | null;
+  /** Why nothing was started. */
+  code: string | null;
+  detail: string | null;
+  /** Occasions before it that nothing was started for, as nobody looked. */
+  missed: number;
+};
+export type PageOfFire = {
+  items: Fire[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
+};
+export type Delivered = {
+  /** The run that was started. */
+  run_id: string | null;
+  /** That of the run; `skipped` where none was started. */
+  status: string;
+  /** The run's, where the sender waited for its end. */
+  output: any;
+};
+export type NodeKindWork = "decided" | "waits" | "holds" | "outside";
+export type Family = "ai" | "data" | "flow" | "wait" | "people" | "call";
+export type NodeKindView = {
+  /** As `type` writes it. */
+  name: string;
+  /** What it is for. */
+  description: string;
+  /** What becomes of a node that is started. */
+  work: NodeKindWork;
+  /** The branches by which it can end when it completes; beside them `error`, with `on_error: branch`. */
+  branches: string[];
+  /** What it has in common with other kinds. */
+  family: Family;
+  /** The name of what stands for it, among Tabler's icons. */
+  icon: string;
+  /** JSON Schema of its `config`, with the defaults. `x-callboard` of a field lists what it holds: `template`, `expression`,
+    `duration`, `agent`, `node`, `schema`, and `secret` where `secret://` names one. */
+  config: any;
+  /** JSON Schema of its output, as far as the kind says it: `{}` where the configuration does. */
+  output_schema: any;
+};
+export type PageOfNodeKindView = {
+  items: NodeKindView[];
+  /** Where the next page begins; null on the last. */
+  next: string | null;
 };
 export type SecretName = {
   name: string;
@@ -2304,6 +2519,12 @@ export type Evaluate = {
   iteration?: string | null;
 };
 export type Role = "viewer" | "operator" | "editor" | "admin";
+export type KeyLimits = {
+  /** Requests of a second, as many at once. */
+  per_second?: number | null;
+  /** Requests of an hour, as many at once. */
+  per_hour?: number | null;
+};
 export type Key = {
   id: string;
   project: string;
@@ -2321,6 +2542,8 @@ export type Key = {
   previous_until: string | null;
   /** To the minute. */
   last_used_at: string | null;
+  /** How often it may ask, of each process; what it has no limit of is missing. */
+  limits: KeyLimits;
 };
 export type PageOfKey = {
   items: Key[];
@@ -2344,8 +2567,16 @@ export type KeyMade = {
   previous_until: string | null;
   /** To the minute. */
   last_used_at: string | null;
+  /** How often it may ask, of each process; what it has no limit of is missing. */
+  limits: KeyLimits;
   /** `cb_ID_SECRET`: what is sent. Nobody can show it again. */
   secret: string;
+};
+export type LimitKey = {
+  /** Requests of a second, as many at once. */
+  per_second?: number | null;
+  /** Requests of an hour, as many at once. */
+  per_hour?: number | null;
 };
 export type NewKey = {
   role: Role;
@@ -2355,6 +2586,8 @@ export type NewKey = {
   expires_at?: string | null;
   /** Its project: the caller's own unless it is given. Another one is for those who may create projects. */
   project?: string | null;
+  /** How often it may ask; as often as it likes unless it is given. */
+  limits?: LimitKey | null;
 };
 export type RotateKey = {
   /** How long the secret before stays good, such as `1h`; 24 hours unless it is given, 30 days at most. */
@@ -2385,10 +2618,24 @@ export type PageOfAuditEntry = {
   /** Where the next page begins; null on the last. */
   next: string | null;
 };
+export type ProjectLimits = {
+  /** Runs that have not ended, at once. */
+  runs?: number | null;
+  /** Tokens of a day of UTC. */
+  tokens_per_day?: number | null;
+  /** Money of a day of UTC, in millionths of a unit of the currency that the server's prices are in. */
+  cost_per_day?: number | null;
+  /** The same of a month of UTC. */
+  cost_per_month?: number | null;
+};
 export type Project = {
   id: string;
   name: string;
   created_at: string;
+  /** Since when nothing new begins in it; null while it is not paused. */
+  paused_at: string | null;
+  /** What it has no limit of is missing. */
+  limits: ProjectLimits;
 };
 export type PageOfProject = {
   items: Project[];
@@ -2400,6 +2647,16 @@ export type NewProject = {
   id: string;
   /** For people; up to 200 characters. */
   name?: string | null;
+};
+export type LimitProject = {
+  /** Runs that have not ended, at once. */
+  runs?: number | null;
+  /** Tokens of a day of UTC. */
+  tokens_per_day?: number | null;
+  /** Money of a day of UTC, in millionths of a unit of the currency that the server's prices are in. */
+  cost_per_day?: number | null;
+  /** The same of a month of UTC. */
+  cost_per_month?: number | null;
 };
 export type Me = {
   /** `key:ID`, the issuer's name and the subject of a token, or `anybody`. */
@@ -2425,6 +2682,38 @@ export type Ways = {
   ways: string[];
   oidc?: Oidc | null;
 };
+export type SizeLimits = {
+  /** Bytes of a definition. */
+  definition: number;
+  /** Bytes of one that comes with its start. */
+  definition_inline: number;
+  /** Bytes of any other body. */
+  body: number;
+  /** Bytes of a value that a run stores. */
+  value: number;
+  nodes: number;
+  edges: number;
+  /** Bodies within bodies. */
+  bodies: number;
+  /** Items of a page. */
+  page: number;
+};
+export type ModelsView = {
+  /** The provider of models that name none. */
+  provider: string;
+  /** Models that name no provider are answered by the script: nobody thinks. */
+  scripted: boolean;
+};
+export type About = {
+  version: string;
+  /** The server's clock, in milliseconds since 1970. */
+  now: number;
+  /** Which actors this process hosts: `workflow`, `ai`. */
+  roles: string[];
+  limits: SizeLimits;
+  health: Checks;
+  models: ModelsView;
+};
 export type Alive = {
   /** `ok`. */
   status: string;
@@ -2435,202 +2724,6 @@ export type Ready = {
   status: string;
   checks: Checks;
 };
-export type Draft = {
-  id: string;
-  /** Names what a change is made on: `d7` is a draft, `v3` a version. */
-  etag: string;
-  /** The latest published version; 0 before the first. */
-  version: number;
-  /** The version that was the latest when the draft was begun. */
-  base: number;
-  /** Who saved it. */
-  author: string | null;
-  updated_at: string;
-  /** Of what it says: neither positions nor the order of fields count. */
-  hash: string;
-  /** `application/yaml` where its text is kept as it came. */
-  media_type: string;
-  /** What stands against publishing it. */
-  problems: Problem[];
-  definition: any | null;
-};
-export type Publish = {
-  /** What is new; up to 2,000 characters. */
-  note?: string | null;
-  /** The version that it is to follow; any unless it is given. */
-  version?: number | null;
-};
-export type WorkflowVersionLine = {
-  version: number;
-  name: string;
-  /** What is new in it, in its author's words. */
-  note: string | null;
-  /** Who published it. */
-  author: string | null;
-  created_at: string;
-  /** Of what it says: neither positions nor the order of fields count. */
-  hash: string;
-  /** Why it can't be started: of a version that was saved as a draft by a release before this one. */
-  problems: Problem[];
-  /** How many runs of it have not ended. */
-  open_runs: number;
-};
-export type PageOfWorkflowVersionLine = {
-  items: WorkflowVersionLine[];
-  /** Where the next page begins; null on the last. */
-  next: string | null;
-};
-export type WorkflowVersion = {
-  version: number;
-  name: string;
-  /** What is new in it, in its author's words. */
-  note: string | null;
-  /** Who published it. */
-  author: string | null;
-  created_at: string;
-  /** Of what it says: neither positions nor the order of fields count. */
-  hash: string;
-  /** Why it can't be started: of a version that was saved as a draft by a release before this one. */
-  problems: Problem[];
-  /** How many runs of it have not ended. */
-  open_runs: number;
-  definition: any | null;
-};
-export type Annotate = {
-  /** What is new in it; up to 2,000 characters, null for nothing. */
-  note?: string | null;
-};
-export type Duplicate = {
-  /** What it is called; `copy of` and the name of the other one, unless it is given. */
-  name?: string | null;
-};
-export type TriggerKind = "schedule" | "webhook";
-export type Trigger = {
-  id: string;
-  workflow_id: string;
-  kind: TriggerKind;
-  name: string;
-  enabled: boolean;
-  settings: any | null;
-  /** Counts the changes. */
-  revision: number;
-  /** What was before is none of its occasions. */
-  since: string;
-  created_at: string;
-  /** Who made it. */
-  created_by: string;
-  updated_at: string;
-  /** Of a schedule that is enabled: its next occasions, five at most. */
-  next_fires: string[];
-  /** Of a schedule: an occasion that waits for the end of the current run. */
-  queued: string | null;
-  /** Of a schedule: the last occasion that started a run. */
-  last_at: string | null;
-  /** Of a schedule: that run. */
-  current_run: string | null;
-  /** Of a webhook: the path that requests are sent to. */
-  address: string | null;
-};
-export type PageOfTrigger = {
-  items: Trigger[];
-  /** Where the next page begins; null on the last. */
-  next: string | null;
-};
-export type TriggerMade = {
-  id: string;
-  workflow_id: string;
-  kind: TriggerKind;
-  name: string;
-  enabled: boolean;
-  settings: any | null;
-  /** Counts the changes. */
-  revision: number;
-  /** What was before is none of its occasions. */
-  since: string;
-  created_at: string;
-  /** Who made it. */
-  created_by: string;
-  updated_at: string;
-  /** Of a schedule that is enabled: its next occasions, five at most. */
-  next_fires: string[];
-  /** Of a schedule: an occasion that waits for the end of the current run. */
-  queued: string | null;
-  /** Of a schedule: the last occasion that started a run. */
-  last_at: string | null;
-  /** Of a schedule: that run. */
-  current_run: string | null;
-  /** Of a webhook: the path that requests are sent to. */
-  address: string | null;
-  /** Of a webhook whose secret we made: what its sender signs with, or sends. Nobody can show it again. */
-  secret: string | null;
-};
-export type NewTrigger = {
-  /** Whose runs it starts. */
-  workflow_id: string;
-  kind: TriggerKind;
-  /** For people; up to 200 characters. */
-  name?: string | null;
-  /** Whether it fires; true unless it is given. */
-  enabled?: boolean | null;
-  /** By its kind, as in docs/triggers.md. */
-  settings: {
-    [key: string]: any;
-  };
-};
-export type TriggerPreview = {
-  /** Of a schedule: its next occasions, five at most. */
-  next_fires: string[];
-  /** Everything that is wrong with them; they could be saved if this is empty. */
-  problems: Problem[];
-};
-export type PreviewTrigger = {
-  kind: TriggerKind;
-  /** By its kind, as in docs/triggers.md. */
-  settings: {
-    [key: string]: any;
-  };
-};
-export type ReplaceTrigger = {
-  /** For people; as it was unless it is given. */
-  name?: string | null;
-  /** As it was unless it is given. */
-  enabled?: boolean | null;
-  /** By its kind, as in docs/triggers.md. */
-  settings: {
-    [key: string]: any;
-  };
-};
-export type FireNow = {
-  /** The run's input; what the settings of a schedule say, or `{}`, unless it is given. */
-  input?: any;
-};
-export type FireOutcome = "started" | "skipped" | "refused";
-export type Fire = {
-  /** It comes once: an instant of a schedule, the id of a message. */
-  occasion: string;
-  at: string;
-  outcome: FireOutcome;
-  /** The run that it started. */
-  run_id: string | null;
-  /** Why nothing was started. */
-  code: string | null;
-  detail: string | null;
-  /** Occasions before it that nothing was started for, as nobody looked. */
-  missed: number;
-};
-export type PageOfFire = {
-  items: Fire[];
-  /** Where the next page begins; null on the last. */
-  next: string | null;
-};
-export type Delivered = {
-  /** The run that was started. */
-  run_id: string | null;
-  /** That of the run; `skipped` where none was started. */
-  status: string;
-  /** The run's, where the sender waited for its end. */
-  output: any;
-};
 export const {
   useListWorkflowsQuery,
   useCreateWorkflowMutation,
@@ -2640,6 +2733,17 @@ export const {
   useDeleteWorkflowMutation,
   useRenameWorkflowMutation,
   useStartWorkflowMutation,
+  useImportWorkflowMutation,
+  useGetDraftQuery,
+  useSaveDraftMutation,
+  useDiscardDraftMutation,
+  usePublishDraftMutation,
+  useListVersionsQuery,
+  useGetVersionQuery,
+  useAnnotateVersionMutation,
+  useRestoreVersionMutation,
+  useDuplicateWorkflowMutation,
+  useExportWorkflowQuery,
   useListRunsQuery,
   useStartRunMutation,
   useGetRunQuery,
@@ -2654,13 +2758,24 @@ export const {
   useSignalRunMutation,
   useApproveStepMutation,
   useRerunRunMutation,
-  useListNodeKindsQuery,
   useExportRunQuery,
   useCancelRunsMutation,
   useRerunRunsMutation,
   useListApprovalsQuery,
   useGetUsageQuery,
-  useGetAboutQuery,
+  useListTriggersQuery,
+  useCreateTriggerMutation,
+  usePreviewTriggerMutation,
+  useGetTriggerQuery,
+  useReplaceTriggerMutation,
+  useDeleteTriggerMutation,
+  useEnableTriggerMutation,
+  useDisableTriggerMutation,
+  useRenewTriggerSecretMutation,
+  useFireTriggerMutation,
+  useListFiresQuery,
+  useDeliverMutation,
+  useListNodeKindsQuery,
   useListSecretsQuery,
   useListToolsQuery,
   useListModelsQuery,
@@ -2679,8 +2794,12 @@ export const {
   useCreateProjectMutation,
   useGetProjectQuery,
   useDeleteProjectMutation,
+  useLimitProjectMutation,
+  usePauseProjectMutation,
+  useResumeProjectMutation,
   useGetMeQuery,
   useGetWaysQuery,
+  useGetAboutQuery,
   useGetDescriptionQuery,
   useGetExplorerQuery,
   useGetExplorerStyleQuery,
@@ -2689,27 +2808,4 @@ export const {
   useGetHealthQuery,
   useGetReadinessQuery,
   useGetMetricsQuery,
-  useImportWorkflowMutation,
-  useGetDraftQuery,
-  useSaveDraftMutation,
-  useDiscardDraftMutation,
-  usePublishDraftMutation,
-  useListVersionsQuery,
-  useGetVersionQuery,
-  useAnnotateVersionMutation,
-  useRestoreVersionMutation,
-  useDuplicateWorkflowMutation,
-  useExportWorkflowQuery,
-  useListTriggersQuery,
-  useCreateTriggerMutation,
-  usePreviewTriggerMutation,
-  useGetTriggerQuery,
-  useReplaceTriggerMutation,
-  useDeleteTriggerMutation,
-  useEnableTriggerMutation,
-  useDisableTriggerMutation,
-  useRenewTriggerSecretMutation,
-  useFireTriggerMutation,
-  useListFiresQuery,
-  useDeliverMutation,
 } = injectedRtkApi;
