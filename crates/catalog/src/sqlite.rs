@@ -28,8 +28,8 @@ mod writer;
 use crate::{
     Access, Answering, ApiKey, Append, AppendError, AuditEntry, AuditRow, Catalog, Change, Definitions,
     Deleted, Early, EarlyMessage, Entry, Error, Idempotency, Journal, Keys, Mark, Marks, NewKey, NewVersion,
-    NewWorkflow, Once, OpenRun, Pins, ProjectChange, ProjectRow, Request, Rotation, RunFilter, RunRow, Signing,
-    Sweep, Tip, Workflow,
+    NewWorkflow, Once, OpenRun, Pins, ProjectChange, ProjectRow, Request, Rotation, RunFilter, RunRow,
+    Signing, Sweep, Tip, Workflow,
     sql::{LIMIT, run_id, signed},
     writer::Writer,
 };

@@ -181,8 +181,8 @@ impl Server {
             .with_token(config.api_token.as_deref())
             .map_err(|error| StartError::Invalid(error.to_string()))?;
         let bus = Arc::downgrade(&runtime.bus);
-        let sidecar =
-            sidecar.with_heard(move |pubsub, topic| bus.upgrade().is_none_or(|bus| bus.is_heard(pubsub, topic)));
+        let sidecar = sidecar
+            .with_heard(move |pubsub, topic| bus.upgrade().is_none_or(|bus| bus.is_heard(pubsub, topic)));
         let (http_addr, grpc_addr) = (http.as_ref().map(|l| l.1), grpc.as_ref().map(|l| l.1));
         let mut listeners = Vec::new();
         if let Some((listener, _)) = http {

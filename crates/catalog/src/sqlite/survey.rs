@@ -33,7 +33,9 @@ impl Survey for SqliteCatalog {
         lists::newest_with(&mut query, project, &search, after, limit);
         let mut rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
         if rows.len() < limit as usize {
-            while index::is_behind(&self.readers).await? && self.writer.job(|c| Box::pin(index::next(c))).await? {}
+            while index::is_behind(&self.readers).await?
+                && self.writer.job(|c| Box::pin(index::next(c))).await?
+            {}
             let mut query = QueryBuilder::default();
             lists::with_words(&mut query, project, &matches, &search, after, limit);
             rows = query.build_query_as().fetch_all(&self.readers).await?;
@@ -49,8 +51,7 @@ impl Survey for SqliteCatalog {
     ) -> Result<Vec<AskedRow>, Error> {
         let mut query = QueryBuilder::default();
         lists::asked(&mut query, project, after, limit.min(LIMIT));
-        let rows: Vec<Asked> =
-            query.build_query_as().fetch_all(&self.readers).await?;
+        let rows: Vec<Asked> = query.build_query_as().fetch_all(&self.readers).await?;
         Ok(rows.into_iter().filter_map(|row| asked_row(project, row)).collect())
     }
 
