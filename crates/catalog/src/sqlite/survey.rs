@@ -11,6 +11,7 @@ use crate::{
 use async_trait::async_trait;
 use callboard_core::id::{ProjectId, RunId};
 use sqlx::QueryBuilder;
+use std::collections::HashSet;
 
 #[async_trait]
 impl Survey for SqliteCatalog {
@@ -31,16 +32,20 @@ impl Survey for SqliteCatalog {
         // Words that are in many runs are soon found in the newest; the index is for the others.
         let mut query = QueryBuilder::default();
         lists::newest_with(&mut query, project, &search, after, limit);
-        let mut rows: Vec<Row> = query.build_query_as().fetch_all(&self.readers).await?;
-        if rows.len() < limit as usize {
-            while index::is_behind(&self.readers).await?
-                && self.writer.job(|c| Box::pin(index::next(c))).await?
-            {}
+        let mut found = runs(query.build_query_as().fetch_all(&self.readers).await?)?;
+        if found.len() < limit as usize {
+            if let Err(error) = self.index().await {
+                // Those that wait are among the newest, which were looked through.
+                tracing::warn!(%error, "the index of words is not written");
+            }
             let mut query = QueryBuilder::default();
             lists::with_words(&mut query, project, &matches, &search, after, limit);
-            rows = query.build_query_as().fetch_all(&self.readers).await?;
+            let indexed = runs(query.build_query_as().fetch_all(&self.readers).await?)?;
+            let known: HashSet<RunId> = found.iter().map(|row| row.id.clone()).collect();
+            found.extend(indexed.into_iter().filter(|row| !known.contains(&row.id)));
+            found.truncate(limit as usize);
         }
-        Ok(rows.into_iter().map(RunRow::try_from).collect::<Result<_, _>>()?)
+        Ok(found)
     }
 
     async fn asked(
@@ -58,4 +63,17 @@ impl Survey for SqliteCatalog {
     async fn count_asked(&self, project: &ProjectId) -> Result<u64, Error> {
         Ok(sqlx::query_scalar(COUNT_ASKED).bind(project.as_str()).fetch_one(&self.readers).await?)
     }
+}
+
+impl SqliteCatalog {
+    /// Writes the index of words for all that wait.
+    async fn index(&self) -> Result<(), Error> {
+        while index::is_behind(&self.readers).await? && self.writer.job(|c| Box::pin(index::next(c))).await? {
+        }
+        Ok(())
+    }
+}
+
+fn runs(rows: Vec<Row>) -> Result<Vec<RunRow>, Error> {
+    Ok(rows.into_iter().map(RunRow::try_from).collect::<Result<_, _>>()?)
 }

@@ -33,6 +33,31 @@ async fn it_passes_the_suite() {
 }
 
 #[tokio::test]
+async fn the_index_of_words_is_written_for_many_runs_at_once() {
+    let (_dir, path) = file();
+    let catalog = SqliteCatalog::open(&path).await.unwrap();
+    let waiting = async || -> i64 {
+        let count = sqlx::query_scalar("select count(*) from words_to_index");
+        count.fetch_one(&catalog.readers).await.unwrap()
+    };
+    catalog.append(batch(&fresh(), 1, 1, "a")).await.unwrap();
+    assert_eq!(waiting().await, 1, "not with its run");
+    let runs: Vec<RunId> = (1..index::AT_ONCE).map(|_| fresh()).collect();
+    let appended =
+        futures::future::join_all(runs.iter().map(|run| catalog.append(batch(run, 1, 1, "a")))).await;
+    assert!(appended.iter().all(Result::is_ok));
+    // What comes now waits behind it.
+    catalog.append(batch(&fresh(), 1, 1, "a")).await.unwrap();
+    assert_eq!(waiting().await, 1);
+    // A search writes it, too.
+    let words = crate::Words::parse("nobody").unwrap();
+    let search = crate::Search { words, workflow_id: None, from: None, to: None };
+    assert!(crate::Survey::search_runs(&catalog, &DEFAULT, search, None, 10).await.unwrap().is_empty());
+    assert_eq!(waiting().await, 0);
+    catalog.close().await;
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_drop_without_close() {
     let (_dir, path) = file();
     let run = fresh();
