@@ -29,13 +29,9 @@ fn split(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Returns the words and marks of a run, with spaces between. They are kept when it begins and when it ends; in between there are
-/// none.
+/// Returns the words and marks of a run, with spaces between.
 pub(crate) fn of(append: &Append) -> String {
     let row = &append.row;
-    if append.first_seq > 1 && row.ended_at.is_none() {
-        return String::new();
-    }
     let texts = [append.run.name(), &row.name, row.error.as_deref().unwrap_or_default()];
     let words: BTreeSet<String> = texts.into_iter().flat_map(split).take(KEPT).collect();
     let mut words: Vec<String> = words.into_iter().collect();

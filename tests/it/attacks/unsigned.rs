@@ -59,10 +59,14 @@ async fn what_nobody_signed_counts_until_the_update_is_finished_and_never_again(
     target.dev.kill();
     let file = SqliteConnectOptions::new().filename(target.dev.data().join("catalog.db"));
     let mut catalog = SqliteConnection::connect_with(&file).await.expect("the catalog opens");
-    let before =
-        "drop table installation; drop table internal_keys; delete from _sqlx_migrations where version = 3";
+    // What marks the installation came with a later one.
+    let before = "drop table installation; drop table internal_keys; delete from _sqlx_migrations where version in (3, 10)";
     sqlx::raw_sql(before).execute(&mut catalog).await.expect("the catalog of the release before");
     catalog.close().await.expect("closed");
+    let file = SqliteConnectOptions::new().filename(target.dev.data().join("sidecar.db"));
+    let mut sidecar = SqliteConnection::connect_with(&file).await.expect("the sidecar's file opens");
+    sqlx::raw_sql("drop table mark").execute(&mut sidecar).await.expect("the file of the release before");
+    sidecar.close().await.expect("closed");
     target.restart().await;
     let said = command(target.dev.data(), &["migrate"]);
     assert!(said.contains("need no signature yet") && said.contains("migrate --finish"), "{said}");

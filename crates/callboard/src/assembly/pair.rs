@@ -100,7 +100,7 @@ impl Mismatch {
         let sidecar = sidecar.display();
         let (wrong, out) = match self {
             Self::Fresh => (
-                format!("{catalog} is new, and {sidecar} has runs: their histories are not there"),
+                format!("{catalog} is new, and {sidecar} is not: the histories of its runs are not there"),
                 format!("Put the catalog back that belongs to it; or move {sidecar} away, and begin anew"),
             ),
             Self::Foreign => (

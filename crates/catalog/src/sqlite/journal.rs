@@ -240,7 +240,10 @@ impl<'a> Batch<'a> {
 /// once; null leaves the time as it is.
 fn row(append: &Append, end: End) -> Row<'_> {
     let row = &append.row;
-    let at_once = (end == End::START).then_some(row.created_at);
+    let is_first = end == End::START;
+    let at_once = is_first.then_some(row.created_at);
+    // In between they stay as they are.
+    let words = if is_first || row.ended_at.is_some() { words::of(append) } else { String::new() };
     Row(
         append.run.project().as_str(),
         append.run.name(),
@@ -255,7 +258,7 @@ fn row(append: &Append, end: End) -> Row<'_> {
         row.retain_until.map(|t| t.0),
         append.next_check_at.or(at_once).map(|t| t.0),
         row.purging.into(),
-        words::of(append),
+        words,
         places::of(append),
         survey::written(&row.asks),
     )

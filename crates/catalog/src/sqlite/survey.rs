@@ -34,13 +34,13 @@ impl Survey for SqliteCatalog {
         lists::newest_with(&mut query, project, &search, after, limit);
         let mut found = runs(query.build_query_as().fetch_all(&self.readers).await?)?;
         if found.len() < limit as usize {
-            if let Err(error) = self.index().await {
-                // Those that wait are among the newest, which were looked through.
-                tracing::warn!(%error, "the index of words is not written");
-            }
+            let whole = self.index().await;
             let mut query = QueryBuilder::default();
             lists::with_words(&mut query, project, &matches, &search, after, limit);
             let indexed = runs(query.build_query_as().fetch_all(&self.readers).await?)?;
+            let Err(error) = whole else { return Ok(indexed) };
+            // Those that wait for the index are among the newest, which were looked through.
+            tracing::warn!(%error, "the index of words is not written");
             let known: HashSet<RunId> = found.iter().map(|row| row.id.clone()).collect();
             found.extend(indexed.into_iter().filter(|row| !known.contains(&row.id)));
             found.truncate(limit as usize);
