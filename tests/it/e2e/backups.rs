@@ -183,9 +183,10 @@ async fn files_that_are_not_of_one_time_are_refused_then_accepted_then_as_docume
     remove(&data, "catalog.db");
     for _ in 0..2 {
         let why = refused(&mut dev).await;
-        for part in ["catalog.db is new", "sidecar.db has runs", "--accept-loss", "move"] {
+        for part in ["catalog.db is new", "sidecar.db is not", "--accept-loss", "move"] {
             assert!(why.contains(part), "{part}: {why}");
         }
+        assert!(!data.join("catalog.db").exists(), "a refused start leaves a catalog");
     }
     put_back(&backup, &data, "catalog.db");
     let why = refused(&mut dev).await;

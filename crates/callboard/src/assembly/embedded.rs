@@ -89,10 +89,14 @@ impl Embedded {
         accept_loss: bool,
     ) -> anyhow::Result<Self> {
         let folder = Path::new(&config.data.dir);
+        let (place, file) = (parts::catalog_place(config, Some(folder))?, folder.join(SIDECAR));
+        let name = place.name();
+        if !accept_loss && place.is_missing() {
+            pair::may_begin(&name, &file)?;
+        }
         let parts = Parts::new(config, Some(folder)).await?;
-        let name = parts::catalog_place(config, Some(folder))?.name();
         let both = (&*parts.catalog, &*parts.marks, name.as_str());
-        let mark = pair::join(both, &folder.join(SIDECAR), accept_loss).await?;
+        let mark = pair::join(both, &file, accept_loss).await?;
         parts.may_listen(config).await?;
         let listener = listener::bind(config.server.listen, "--listen").await?;
         let address = listener.local_addr().context("the API's address")?;

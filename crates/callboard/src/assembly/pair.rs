@@ -72,6 +72,15 @@ pub fn of_sidecar(file: &Path) -> anyhow::Result<Side> {
     Ok(Side { mark: database.mark()?, has_runs: !database.keys(DOCUMENT, 1)?.is_empty() })
 }
 
+/// Refuses to begin a new catalog beside a sidecar's file that has one elsewhere. Asked before there is a file, so that a refused
+/// start leaves none.
+pub fn may_begin(catalog: &str, sidecar: &Path) -> anyhow::Result<()> {
+    match judge(&Side::default(), &of_sidecar(sidecar)?) {
+        Some(mismatch) => anyhow::bail!(mismatch.told(catalog, sidecar)),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a start on two that do not belong together, unless the loss is accepted; counts the catalog's mark on. The sidecar's
 /// file gets the same one as soon as it is open.
 pub async fn join(

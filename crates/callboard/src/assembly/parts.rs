@@ -227,6 +227,11 @@ impl CatalogPlace {
             Self::Postgres(_) => "the catalog of catalog.url".to_owned(),
         }
     }
+
+    /// Says that a file would be made. A database is made by its operator.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::File(file) if !file.exists())
+    }
 }
 
 /// Returns where the settings say that the catalog is.

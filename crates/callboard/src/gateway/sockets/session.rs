@@ -263,8 +263,12 @@ impl Session {
         }
         ack.answer(&said);
         for outline in open {
-            let seq = outline.seq;
-            self.follow(socket, outline, seq, false, Some(&workflow));
+            // One that is followed already is told on from where it is, not from here.
+            let is_followed = self.subscriptions().is_of(&outline.run, &workflow);
+            if !is_followed {
+                let seq = outline.seq;
+                self.follow(socket, outline, seq, false, Some(&workflow));
+            }
         }
         let task = tokio::spawn(self.clone().watch_workflow(socket.clone(), workflow.clone(), moves));
         self.subscriptions().workflows.insert(workflow, AbortOnDropHandle::new(task));
@@ -480,6 +484,13 @@ impl Subscriptions {
     fn asked_for(&mut self, run: &RunId) -> bool {
         let Some(run) = self.runs.get_mut(run) else { return false };
         run.is_asked_for = true;
+        run.told.is_none()
+    }
+
+    /// Notes that a run is one of a workflow that was asked for. False if it is not followed.
+    fn is_of(&mut self, run: &RunId, workflow: &WorkflowId) -> bool {
+        let Some(run) = self.runs.get_mut(run) else { return false };
+        run.of = Some(workflow.clone());
         run.told.is_none()
     }
 }
