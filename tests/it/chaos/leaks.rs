@@ -12,25 +12,50 @@ use super::{
 };
 use crate::harness::{Callboard, DaprCluster, DaprRun, Process, Redis, http, root};
 use std::{
+    collections::BTreeSet,
     sync::{Arc, RwLock},
     time::{Duration, Instant},
 };
 
+/// How `/proc/net/tcp` writes that a socket listens.
+const LISTENS: &str = "0A";
+
 /// Runs in progress at once.
 const AT_ONCE: usize = 32;
 
-/// Connections that nobody uses are closed by then.
+/// Connections to others that nobody uses are closed by then.
 const UNUSED: Duration = Duration::from_secs(35);
+
+/// Connections that sidecars and clients keep to a process at most, of their own accord: each has at most so many calls at once.
+const CALLERS: u64 = 6 * AT_ONCE as u64;
 
 /// What a process holds when nothing is to do.
 #[derive(Debug, Clone, Copy)]
 struct Held {
-    /// KiB in memory.
-    memory: u64,
-    files: u64,
+    process: Holds,
     rows: Counts,
     /// Runs that the sweeper will look at, and that are not deleted from the state store.
     waiting: u64,
+}
+
+/// What the system says that a process holds.
+#[derive(Debug, Clone, Copy)]
+struct Holds {
+    /// KiB in memory.
+    memory: u64,
+    /// Open files, and connections that it made.
+    files: u64,
+    /// Connections that others made to it. They close them.
+    callers: u64,
+}
+
+impl Holds {
+    /// Says that it holds no more than before, but for so many times the memory.
+    fn is_back_at(&self, before: &Self, times: f64) {
+        assert!(self.files <= before.files + before.files / 10 + 2, "files are left open");
+        assert!(self.callers.max(before.callers) <= CALLERS, "callers are not let go");
+        assert!(self.memory as f64 <= before.memory as f64 * times, "memory is not given back");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,8 +78,7 @@ async fn after_many_runs_everything_is_back_where_it_was() {
         took.as_secs_f64()
     );
     assert_eq!((after.rows, after.waiting), (before.rows, before.waiting), "rows are left");
-    assert!(after.files <= before.files + before.files / 10 + 2, "files are left open");
-    assert!(after.memory as f64 <= before.memory as f64 * times, "memory is not given back");
+    after.process.is_back_at(&before.process, times);
     dev.stop().await;
 }
 
@@ -78,8 +102,7 @@ async fn after_many_runs_beside_dapr_everything_is_back_where_it_was() {
     let after = rest_beside(&mut run, &redis).await;
     println!("{runs} runs beside Dapr after {warm_up}\nbefore {before:?}\nafter  {after:?}");
     for (before, after) in before.apps.iter().zip(&after.apps) {
-        assert!(after.1 <= before.1 + before.1 / 10 + 2, "files are left open");
-        assert!(after.0 as f64 <= before.0 as f64 * 1.1, "memory is not given back");
+        after.is_back_at(before, 1.1);
     }
     // Redis trims the streams, roughly, at the bound that their component names.
     assert!(after.entries <= 2 * 101_000, "the streams grow");
@@ -96,8 +119,7 @@ async fn after_many_runs_beside_dapr_everything_is_back_where_it_was() {
 /// What is held beside Dapr when nothing is to do.
 #[derive(Debug)]
 struct HeldBeside {
-    /// Of each app: KiB in memory, open files.
-    apps: Vec<(u64, u64)>,
+    apps: Vec<Holds>,
     /// Keys of the state store that are runs'.
     keys: usize,
     /// Those that all runs with the same agents share.
@@ -167,20 +189,39 @@ async fn rest(dev: &Callboard) -> Held {
 }
 
 async fn held(dev: &Callboard) -> Held {
-    let (memory, files) = process(&dev.process);
     Held {
-        memory,
-        files,
+        process: process(&dev.process),
         rows: sidecar_db::counts(dev.data()).await,
         waiting: sidecar_db::waiting(dev.data()).await,
     }
 }
 
-/// Returns a process's memory in KiB, and its open files.
-fn process(process: &Process) -> (u64, u64) {
+fn process(process: &Process) -> Holds {
     let folder = format!("/proc/{}", process.id().expect("it runs"));
     let status = std::fs::read_to_string(format!("{folder}/status")).expect("a process on Linux");
     let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    let files = std::fs::read_dir(format!("{folder}/fd")).expect("its files").count();
-    (memory.and_then(|n| n.parse().ok()).expect("its memory"), files as u64)
+    let memory = memory.and_then(|n| n.parse().ok()).expect("its memory");
+    let files = std::fs::read_dir(format!("{folder}/fd")).expect("its files");
+    let files: Vec<_> = files
+        .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()?.into_os_string().into_string().ok())
+        .collect();
+    let sockets: BTreeSet<_> =
+        files.iter().filter_map(|file| file.strip_prefix("socket:[")?.strip_suffix(']')).collect();
+    let tcp = ["tcp", "tcp6"]
+        .map(|table| std::fs::read_to_string(format!("{folder}/net/{table}")).unwrap_or_default());
+    // Of each of its own: the port here, and the state.
+    let own: Vec<(&str, &str)> = tcp
+        .iter()
+        .flat_map(|table| table.lines())
+        .filter_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let port = fields.get(1)?.rsplit_once(':')?.1;
+            sockets.contains(fields.get(9)?).then_some((port, *fields.get(3)?))
+        })
+        .collect();
+    let listening: BTreeSet<_> =
+        own.iter().filter(|(_, state)| *state == LISTENS).map(|(port, _)| port).collect();
+    let callers =
+        own.iter().filter(|(port, state)| *state != LISTENS && listening.contains(port)).count() as u64;
+    Holds { memory, files: files.len() as u64 - callers, callers }
 }
