@@ -6,7 +6,7 @@
 use super::{Error, Gateway, Id, answer::answer, limits::Place, params::Params};
 use crate::{
     access::Principal,
-    operations::{News, Trace, seq},
+    operations::{Fields, News, Page, Query, Trace, seq},
 };
 use axum::{
     Extension,
@@ -21,7 +21,6 @@ use callboard_core::{id::RunId, workflow::view::EventView};
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, StatusCode, header};
 use schemars::JsonSchema;
-use serde::Deserialize;
 use std::{convert::Infallible, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -30,7 +29,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const RECONNECT: Duration = Duration::from_secs(2);
 
 /// From where on.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct Since {
     /// Events after this seq.
     after: Option<String>,
@@ -101,6 +100,13 @@ fn spoken(said: &Said) -> sse::Event {
 }
 
 // === impl Since ===
+
+impl Query for Since {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let Page { limit, cursor } = Page::read(fields);
+        Self { after: fields.text("after"), cursor, limit, said: fields.flag("said") }
+    }
+}
 
 impl Since {
     /// What came later wins: over the address that was first given the cursor of the page before, and over both the last id

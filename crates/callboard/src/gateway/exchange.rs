@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     access::Principal,
-    operations::{Duplicate, Exported, read as read_body},
+    operations::{Duplicate, Exported, Fields, Query, read as read_body},
 };
 use axum::{
     body::Body,
@@ -27,15 +27,34 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// Which text of a workflow is wanted.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, JsonSchema)]
 pub struct Export {
-    /// `yaml` or `json`; wins over `Accept`.
-    format: Option<String>,
+    /// Wins over `Accept`.
+    format: Option<Written>,
     /// A version by its number; the latest unless it is given.
     version: Option<u32>,
     /// The draft instead of a version.
-    #[serde(default)]
+    #[schemars(default)]
     draft: bool,
+}
+
+/// How a definition is written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Written {
+    Yaml,
+    Json,
+}
+
+impl Query for Export {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let format = fields.word("format");
+        let (version, draft) = (fields.number("version"), fields.flag("draft").unwrap_or_default());
+        if draft && version.is_some() {
+            fields.wrong("draft", "must not be given with a version");
+        }
+        Self { format, version, draft }
+    }
 }
 
 /// `POST /api/v1/workflows/{id}/duplicate`.
@@ -60,19 +79,15 @@ pub async fn export(
     Params(wanted): Params<Export>,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let document = match wanted.format.as_deref() {
+    let document = match wanted.format {
         None => Document::Yaml.wanted(&headers),
-        Some("yaml") => Document::Yaml,
-        Some("json") => Document::Json,
-        Some(_) => return Err(Error::bad_request("invalid_query", "format is yaml or json")),
+        Some(Written::Yaml) => Document::Yaml,
+        Some(Written::Json) => Document::Json,
     };
-    let which = match (wanted.draft, wanted.version) {
-        (false, None) => Exported::Latest,
-        (false, Some(version)) => Exported::Version(version),
-        (true, None) => Exported::Draft,
-        (true, Some(_)) => {
-            return Err(Error::bad_request("invalid_query", "give a version or draft, not both"));
-        }
+    let which = match wanted.version {
+        Some(version) => Exported::Version(version),
+        None if wanted.draft => Exported::Draft,
+        None => Exported::Latest,
     };
     let definition = gateway.operations.export(&principal, &id, which).await?;
     Ok(match document {

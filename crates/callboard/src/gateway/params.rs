@@ -1,23 +1,23 @@
 //! Query parameters.
 
 use super::Error;
+use crate::operations::{Query, query};
 use axum::{
-    extract::{FromRequestParts, Query},
+    extract::{FromRequestParts, Query as Pairs},
     response::{IntoResponse, Response},
 };
 use http::request::Parts;
-use serde::de::DeserializeOwned;
 
-/// The query; parameters nobody knows are ignored, as proxies add some.
+/// The query, as a type of ours, or several.
 pub struct Params<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+impl<S: Send + Sync, T: Query> FromRequestParts<S> for Params<T> {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        match Query::<T>::try_from_uri(&parts.uri) {
-            Ok(Query(params)) => Ok(Self(params)),
-            Err(error) => Err(Error::bad_request("invalid_query", error.body_text()).into_response()),
-        }
+        let given = Pairs::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+        let Pairs(given) =
+            given.map_err(|error| Error::bad_request("invalid_query", error.body_text()).into_response())?;
+        query(&given).map(Self).map_err(|refusal| Error::from(refusal).into_response())
     }
 }

@@ -29,10 +29,8 @@ use http::header;
 pub async fn list(
     State(gateway): State<Gateway>,
     principal: Principal,
-    Params(of): Params<Page>,
-    Params(fields): Params<Vec<(String, String)>>,
+    Params((of, filter)): Params<(Page, Filter)>,
 ) -> Result<Json<Items<RunItem>>, Error> {
-    let filter = Filter::read(&fields)?;
     Ok(Json(gateway.operations.list_runs(&principal, &of, filter).await?))
 }
 
@@ -52,9 +50,7 @@ pub async fn steps(
     principal: Principal,
     trace: Trace,
     Id(run): Id<RunId>,
-    Params(of): Params<Page>,
-    Params(changes): Params<Changes>,
-    Params(which): Params<Which>,
+    Params((of, changes, which)): Params<(Page, Changes, Which)>,
 ) -> Result<Response, Error> {
     let (page, room) = gateway.operations.steps(&principal, &trace, &run, &of, &changes, &which).await?;
     answer(&page, room)

@@ -3,7 +3,7 @@
 use super::{Error, Gateway, Id, answer::replayed, body, key::key, limits::Place, params::Params};
 use crate::{
     access::Principal,
-    operations::{self, Changed, Start, StartInline, Started, Trace},
+    operations::{self, Changed, Fields, Query, Start, StartInline, Started, Trace},
 };
 use axum::{
     Extension, Json,
@@ -14,14 +14,20 @@ use axum::{
 use callboard_core::id::WorkflowId;
 use http::{HeaderMap, HeaderValue, header};
 use schemars::JsonSchema;
-use serde::Deserialize;
 use std::time::Duration;
 
 /// Whether to wait for the run's end.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, JsonSchema)]
 pub struct Wait {
     /// A duration such as `30s`, at most `5m`: the answer is the whole run, once it has ended or the time is up.
-    wait: Option<String>,
+    #[schemars(with = "Option<String>")]
+    wait: Option<Duration>,
+}
+
+impl Query for Wait {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { wait: fields.one("wait", operations::wait) }
+    }
 }
 
 /// `POST /api/v1/workflows/{id}/start`.
@@ -30,11 +36,11 @@ pub async fn start(
     (principal, trace): (Principal, Trace),
     Extension(place): Extension<Place>,
     Id(workflow): Id<WorkflowId>,
-    Params(wait): Params<Wait>,
+    Params(Wait { wait }): Params<Wait>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let (key, wait) = (key(&headers)?, wait.span()?);
+    let key = key(&headers)?;
     let start: Start = operations::read(body::json(body, &headers, body::CALL).await?)?;
     let started = gateway.operations.start(&principal, &trace, &workflow, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
@@ -45,11 +51,11 @@ pub async fn run(
     State(gateway): State<Gateway>,
     (principal, trace): (Principal, Trace),
     Extension(place): Extension<Place>,
-    Params(wait): Params<Wait>,
+    Params(Wait { wait }): Params<Wait>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Error> {
-    let (key, wait) = (key(&headers)?, wait.span()?);
+    let key = key(&headers)?;
     let start: StartInline = operations::read(body::json(body, &headers, body::THROUGH_SIDECAR).await?)?;
     let started = gateway.operations.start_inline(&principal, &trace, key, start).await?;
     answer(&gateway, &place, &trace, started, wait).await
@@ -78,10 +84,4 @@ async fn answer(
     }
     response.extensions_mut().insert(change);
     Ok(replayed(response, again))
-}
-
-impl Wait {
-    fn span(&self) -> Result<Option<Duration>, Error> {
-        Ok(self.wait.as_deref().map(operations::wait).transpose()?)
-    }
 }

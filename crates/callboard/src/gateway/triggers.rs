@@ -23,8 +23,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 pub async fn list(
     State(gateway): State<Gateway>,
     principal: Principal,
-    Params(of): Params<Page>,
-    Params(which): Params<TriggersOf>,
+    Params((of, which)): Params<(Page, TriggersOf)>,
 ) -> Result<Json<Items<TriggerView>>, Error> {
     Ok(Json(gateway.operations.list_triggers(&principal, &of, which).await?))
 }

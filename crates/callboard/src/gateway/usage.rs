@@ -11,9 +11,7 @@ use axum::{Json, extract::State};
 pub async fn usage(
     State(gateway): State<Gateway>,
     principal: Principal,
-    Params(of): Params<Page>,
-    Params(fields): Params<Vec<(String, String)>>,
+    Params((of, asked)): Params<(Page, UsageAsked)>,
 ) -> Result<Json<UsagePage>, Error> {
-    let asked = UsageAsked::read(&fields)?;
     Ok(Json(gateway.operations.usage(&principal, &of, asked).await?))
 }

@@ -4,8 +4,8 @@ use super::{Error, Gateway, Id, answer::replayed, body, key::key, params::Params
 use crate::{
     access::Principal,
     operations::{
-        Answered, CheckedView, Items, Key, Listed, Naming, Page, Rename, Saved, Text, WorkflowLine,
-        WorkflowView, read as read_body,
+        Answered, CheckedView, Fields, Items, Key, Listed, Naming, Page, Query, Rename, Saved, Text,
+        WorkflowLine, WorkflowView, read as read_body,
     },
 };
 use axum::{
@@ -18,14 +18,19 @@ use callboard_catalog::Answer;
 use callboard_core::{Hash, document::Format, id::WorkflowId};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
-use serde::Deserialize;
 
 /// How a definition is saved.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, JsonSchema)]
 pub struct Saving {
     /// Saves it as the draft, whatever is wrong with it. Nothing is published.
-    #[serde(default)]
+    #[schemars(default)]
     pub(super) draft: bool,
+}
+
+impl Query for Saving {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { draft: fields.flag("draft").unwrap_or_default() }
+    }
 }
 
 /// `POST /api/v1/workflows`.
@@ -108,8 +113,7 @@ pub async fn delete(
 pub async fn list(
     State(gateway): State<Gateway>,
     principal: Principal,
-    Params(of): Params<Page>,
-    Params(wanted): Params<Listed>,
+    Params((of, wanted)): Params<(Page, Listed)>,
 ) -> Result<Json<Items<WorkflowLine>>, Error> {
     Ok(Json(gateway.operations.list_workflows(&principal, &of, &wanted).await?))
 }

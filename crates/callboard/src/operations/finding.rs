@@ -1,7 +1,7 @@
 //! Lists of runs: which are asked for, and from where on. What no index answers is refused, not looked through.
 
 use super::{
-    Items, Operations, Page, Refusal, RunItem,
+    Fields, Items, Operations, Page, Query, Refusal, RunItem,
     page::page,
     runs::{line, row_name},
 };
@@ -12,6 +12,7 @@ use callboard_core::{
     id::{RunId, WorkflowId},
 };
 use schemars::JsonSchema;
+use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// Statuses that a list may be restricted to.
@@ -46,8 +47,8 @@ pub struct Filter {
 }
 
 /// In which order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
-#[schemars(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Order {
     #[default]
     Newest,
@@ -56,35 +57,28 @@ pub enum Order {
 
 // === impl Filter ===
 
-impl Filter {
-    /// Reads the filter off the fields of a query. Fields nobody knows are not looked at.
-    pub fn read(fields: &[(String, String)]) -> Result<Self, Refusal> {
-        let mut filter = Self::default();
-        let mut seen = BTreeSet::new();
-        for (name, text) in fields {
-            match name.as_str() {
-                "workflow_id" => filter.workflow_id = Some(WorkflowId::new(text.as_str())),
-                "status" => drop(filter.status.insert(text.clone())),
-                "from" => filter.from = Some(instant(name, text)?),
-                "to" => filter.to = Some(instant(name, text)?),
-                "at" => filter.at = Some(instant(name, text)?),
-                "text" => filter.text = Some(words(text)?),
-                "order" => filter.order = order(text)?,
-                _ => continue,
-            }
-            if name != "status" && !seen.insert(name) {
-                return Err(refused(format!("{name} is given twice")));
-            }
-        }
+impl Query for Filter {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let filter = Self {
+            workflow_id: fields.one("workflow_id", |text| Ok(WorkflowId::new(text))),
+            status: fields.all("status", |text| Ok(text.to_owned())).into_iter().collect(),
+            from: fields.one("from", instant),
+            to: fields.one("to", instant),
+            at: fields.one("at", instant),
+            text: fields.one("text", words),
+            order: fields.word("order").unwrap_or_default(),
+        };
         if filter.status.len() > STATUSES {
-            return Err(refused(format!("more than {STATUSES} statuses")));
+            fields.wrong("status", format!("must be at most {STATUSES} statuses"));
         }
         if filter.text.is_some() && filter.order == Order::Oldest {
-            return Err(refused("what is found by text comes newest first".to_owned()));
+            fields.wrong("order", "must be newest with text: what is found comes so");
         }
-        Ok(filter)
+        filter
     }
+}
 
+impl Filter {
     /// The span of time, with the place where the list begins.
     fn span(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         let Some(at) = self.at else { return (self.from, self.to) };
@@ -109,24 +103,12 @@ impl Filter {
     }
 }
 
-fn instant(name: &str, text: &str) -> Result<Timestamp, Refusal> {
-    Timestamp::parse(text).ok_or_else(|| refused(format!("{name} is an instant like 2027-01-01T00:00:00Z")))
+fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "must be an instant like 2027-01-01T00:00:00Z".to_owned())
 }
 
-fn words(text: &str) -> Result<Words, Refusal> {
-    Words::parse(text).ok_or_else(|| refused("text is one to eight words".to_owned()))
-}
-
-fn order(text: &str) -> Result<Order, Refusal> {
-    match text {
-        "newest" => Ok(Order::Newest),
-        "oldest" => Ok(Order::Oldest),
-        _ => Err(refused("order is newest or oldest".to_owned())),
-    }
-}
-
-fn refused(detail: String) -> Refusal {
-    Refusal::malformed("invalid_query", detail)
+fn words(text: &str) -> Result<Words, String> {
+    Words::parse(text).ok_or_else(|| "must be one to eight words".to_owned())
 }
 
 // === impl Operations ===
@@ -186,12 +168,13 @@ impl Operations {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::query, *};
+    use callboard_core::Problem;
 
-    fn read(fields: &[(&str, &str)]) -> Result<Filter, String> {
+    fn read(fields: &[(&str, &str)]) -> Result<Filter, Vec<Problem>> {
         let fields: Vec<_> =
             fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        Filter::read(&fields).map_err(|refusal| refusal.detail)
+        query(&fields).map_err(|refusal| refusal.problems.unwrap_or_default())
     }
 
     #[test]
@@ -199,7 +182,7 @@ mod tests {
         let filter = read(&[("status", "failed"), ("status", "waiting"), ("proxy", "1"), ("proxy", "2")])
             .expect("a filter");
         assert_eq!(filter.status, ["failed".to_owned(), "waiting".to_owned()].into());
-        assert!(read(&[("text", "a"), ("text", "b")]).is_err_and(|error| error.contains("twice")));
+        assert!(read(&[("text", "a"), ("text", "b")]).is_err_and(|all| all[0].message.contains("twice")));
         for wrong in [("from", "yesterday"), ("text", "--"), ("order", "cost"), ("at", "1")] {
             assert!(read(&[wrong]).is_err(), "{wrong:?}");
         }

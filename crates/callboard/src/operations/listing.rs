@@ -1,6 +1,6 @@
 //! The list of workflows: which of them, and what is said of each.
 
-use super::{Items, Operations, Page, Refusal, drafts::tag, page::page, workflows::status};
+use super::{Fields, Items, Operations, Page, Query, Refusal, drafts::tag, page::page, workflows::status};
 use crate::access::Principal;
 use callboard_catalog::{RunFilter, RunRow, Workflow};
 use callboard_core::{
@@ -21,14 +21,21 @@ const LOOKED_AT: usize = 10_000;
 const AT_A_TIME: u32 = 500;
 
 /// Which workflows to list.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct Listed {
     /// Those whose name or description has words that begin so, all of them; or the one of this id.
     pub search: Option<String>,
     /// Those whose latest run has this status; `draft` are those without a run.
     pub status: Option<String>,
     /// `summary`: with the latest runs, and with the draft.
-    pub include: Option<String>,
+    pub include: Option<Include>,
+}
+
+/// What a list has beside the workflows themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Include {
+    Summary,
 }
 
 /// A workflow in a list: without its nodes.
@@ -71,6 +78,15 @@ pub struct DraftLine {
     pub problems: Vec<Problem>,
 }
 
+// === impl Listed ===
+
+impl Query for Listed {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let (search, status) = (fields.text("search"), fields.text("status"));
+        Self { search, status, include: fields.word("include") }
+    }
+}
+
 // === impl Operations ===
 
 impl Operations {
@@ -83,11 +99,7 @@ impl Operations {
         wanted: &Listed,
     ) -> Result<Items<WorkflowLine>, Refusal> {
         let (project, limit) = (&principal.project, of.limit()?);
-        let with_summary = match wanted.include.as_deref() {
-            None => false,
-            Some("summary") => true,
-            Some(_) => return Err(Refusal::malformed("invalid_query", "include is `summary`, or nothing")),
-        };
+        let with_summary = wanted.include == Some(Include::Summary);
         let after = of.after_workflow()?;
         let (found, next) = match wanted.is_everything() {
             true => {

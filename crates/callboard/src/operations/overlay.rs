@@ -1,8 +1,9 @@
 //! A run as it is drawn over its definition: one answer for all its steps.
 
-use super::{Operations, Refusal, Trace, data::Data, history::event};
+use super::{Fields, Operations, Query, Refusal, Trace, data::Data, history::event};
 use crate::access::Principal;
 use callboard_core::{
+    Problem,
     id::RunId,
     workflow::{
         What,
@@ -10,7 +11,7 @@ use callboard_core::{
     },
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Entries of a history read at once. More than that to fold takes a place.
 const ENTRIES: u32 = 1000;
@@ -18,7 +19,7 @@ const ENTRIES: u32 = 1000;
 const NAMED: usize = 100;
 
 /// Which of a run's generations is shown.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct OfGeneration {
     /// Counts from 1; the latest unless it is given.
     pub generation: Option<u32>,
@@ -33,6 +34,14 @@ pub struct OverlayAnswer {
     /// Seqs of events that can't be read: what they say of these nodes is missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<u64>,
+}
+
+// === impl OfGeneration ===
+
+impl Query for OfGeneration {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { generation: fields.number("generation") }
+    }
 }
 
 // === impl Operations ===
@@ -73,8 +82,8 @@ impl Operations {
             }
         }
         if of.generation.is_some_and(|wanted| wanted == 0 || wanted > overlay.generation()) {
-            let detail = format!("run {} has the generations 1 to {}", run.name(), overlay.generation());
-            return Err(Refusal::malformed("invalid_query", detail));
+            let said = format!("run {} has the generations 1 to {}", run.name(), overlay.generation());
+            return Err(Refusal::malformed_query(vec![Problem::new("generation", "out_of_range", said)]));
         }
         unreadable.truncate(NAMED);
         // Of a generation that is over nothing more can come.

@@ -1,16 +1,16 @@
 //! Pages of lists: `limit`, `cursor`, `next`.
 
-use super::Refusal;
+use super::{Fields, Query, Refusal};
 use callboard_core::id::{KeyId, ProjectId, RunId, TriggerId, WorkflowId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Items of a page unless the caller says otherwise.
 const DEFAULT: u32 = 100;
 pub(super) const MOST: u32 = 1000;
 
 /// What of a list is asked for.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct Page {
     /// Items of a page; 100 unless it is given.
     #[schemars(range(min = 1, max = 1000))]
@@ -29,6 +29,14 @@ pub struct Items<T> {
 }
 
 // === impl Page ===
+
+impl Query for Page {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let count = |text: &str| text.parse().ok().and_then(|count| limit(Some(count)).ok());
+        let limit = fields.one("limit", |text| count(text).ok_or_else(bounds));
+        Self { limit, cursor: fields.text("cursor") }
+    }
+}
 
 impl Page {
     pub fn limit(&self) -> Result<u32, Refusal> {
@@ -77,8 +85,12 @@ pub fn limit(given: Option<u32>) -> Result<u32, Refusal> {
     match given {
         None => Ok(DEFAULT),
         Some(limit @ 1..=MOST) => Ok(limit),
-        Some(_) => Err(Refusal::malformed("invalid_query", format!("limit is between 1 and {MOST}"))),
+        Some(_) => Err(Refusal::malformed("invalid_query", format!("limit {}", bounds()))),
     }
+}
+
+fn bounds() -> String {
+    format!("must be between 1 and {MOST}")
 }
 
 /// Reads a place in a history.

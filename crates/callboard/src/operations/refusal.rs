@@ -107,6 +107,11 @@ impl Refusal {
         Self { problems, ..Self::new(Kind::Invalid, code, format!("{what} has {count}")) }
     }
 
+    /// A query that can't be read: all its mistakes.
+    pub fn malformed_query(problems: Vec<Problem>) -> Self {
+        Self { kind: Kind::Malformed, ..Self::invalid("invalid_query", "the query", problems) }
+    }
+
     /// `retry_after` is in seconds.
     pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after: u32) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(Kind::Unavailable, code, detail) }

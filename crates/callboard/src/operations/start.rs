@@ -274,13 +274,13 @@ pub(super) fn run_id(project: &ProjectId, of: &str, key: Option<&Key>) -> RunId 
 }
 
 /// Reads how long to wait for an end: a duration such as `30s`, at most 5 minutes.
-pub fn wait(text: &str) -> Result<Duration, Refusal> {
+pub fn wait(text: &str) -> Result<Duration, String> {
     // A bare number means seconds: curl users write `?wait=30`.
     let span = text.parse().ok().map(Span::secs).or_else(|| Span::parse(text));
     match span {
         Some(span) if span <= LONGEST => Ok(Duration::from_millis(span.0)),
-        Some(_) => Err(Refusal::malformed("invalid_query", format!("wait is at most {LONGEST}"))),
-        None => Err(Refusal::malformed("invalid_query", "wait is a duration such as 30s")),
+        Some(_) => Err(format!("must be at most {LONGEST}")),
+        None => Err("must be a duration such as 30s".to_owned()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! that changed since a place in the history.
 
 use super::{
-    Operations, Page, Refusal, Trace, Turn, cut, data::Data, history::event, page::seq,
+    Fields, Operations, Page, Query, Refusal, Trace, Turn, cut, data::Data, history::event, page::seq,
     projection::Projection,
 };
 use crate::access::Principal;
@@ -15,20 +15,20 @@ use callboard_core::{
     },
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Entries of a history read at once. More than that to fold takes a place.
 const ENTRIES: u32 = 1000;
 
 /// Which steps are asked for.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct Changes {
     /// Only those that changed after this seq: the `seq` of an earlier answer, or 0.
     pub after: Option<String>,
 }
 
 /// Which of them are asked for, whatever their place.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Default, PartialEq, Eq, JsonSchema)]
 pub struct Which {
     /// Only those of a node.
     pub node: Option<String>,
@@ -69,6 +69,25 @@ struct Picked<'l> {
     lines: Vec<(usize, &'l Line)>,
     /// Where the next page begins.
     next: Option<usize>,
+}
+
+// === impl Query ===
+
+impl Query for Changes {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { after: fields.text("after") }
+    }
+}
+
+impl Query for Which {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self {
+            node: fields.text("node"),
+            status: fields.word("status"),
+            iteration: fields.text("iteration"),
+            generation: fields.number("generation"),
+        }
+    }
 }
 
 // === impl Operations ===

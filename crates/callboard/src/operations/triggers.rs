@@ -2,7 +2,9 @@
 
 mod shown;
 
-use super::{Items, Key, Kind, Operations, Page, Refusal, Request, now, once::Changed, page::page};
+use super::{
+    Fields, Items, Key, Kind, Operations, Page, Query, Refusal, Request, now, once::Changed, page::page,
+};
 use crate::{
     access::Principal,
     triggers::{Settings, Vault, vault},
@@ -84,7 +86,7 @@ pub struct PreviewTrigger {
 }
 
 /// Which triggers to list.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, JsonSchema)]
 pub struct TriggersOf {
     /// Those of a workflow.
     pub workflow_id: Option<WorkflowId>,
@@ -160,6 +162,14 @@ fn mistaken(problems: Vec<Problem>) -> Refusal {
 
 fn refused(problem: Problem) -> Refusal {
     Refusal::invalid("invalid_body", "the body", vec![problem])
+}
+
+// === impl TriggersOf ===
+
+impl Query for TriggersOf {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        Self { workflow_id: fields.one("workflow_id", |text| Ok(WorkflowId::new(text))) }
+    }
 }
 
 // === impl Operations ===

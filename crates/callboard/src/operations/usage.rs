@@ -1,12 +1,12 @@
 //! What runs used, by day, workflow, agent and model. It is added up when a run has ended.
 
-use super::{Operations, Page, Refusal, now, page::page};
+use super::{Fields, Operations, Page, Query, Refusal, now, page::page, query::word};
 use crate::access::Principal;
 use callboard_catalog::{UsageBy, UsageSpan, Used};
-use callboard_core::id::WorkflowId;
+use callboard_core::{Problem, id::WorkflowId};
 use jiff::{ToSpan, civil::Date};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Days of one answer.
 const DAYS: i32 = 400;
@@ -28,9 +28,8 @@ pub struct UsageAsked {
 }
 
 /// What sums are divided by.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it is described, not made")]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Dimension {
     Day,
     Workflow,
@@ -85,29 +84,22 @@ pub struct UsageSum {
 
 // === impl UsageAsked ===
 
-impl UsageAsked {
-    /// Reads it off the fields of a query. Fields nobody knows are not looked at.
-    pub fn read(fields: &[(String, String)]) -> Result<Self, Refusal> {
-        let mut asked = Self::default();
-        for (name, text) in fields {
-            match name.as_str() {
-                "from" if asked.from.is_none() => asked.from = Some(date(name, text)?),
-                "to" if asked.to.is_none() => asked.to = Some(date(name, text)?),
-                "from" | "to" => return Err(refused(format!("{name} is given twice"))),
-                "by" => asked.by.push(dimension(text)?),
-                _ => {}
-            }
-        }
-        Ok(asked)
+impl Query for UsageAsked {
+    fn read(fields: &mut Fields<'_>) -> Self {
+        let dimension = |text: &str| word::<Dimension>(text).map(UsageBy::from);
+        Self { from: fields.one("from", date), to: fields.one("to", date), by: fields.all("by", dimension) }
     }
+}
 
+impl UsageAsked {
     fn span(self, today: Date) -> Result<UsageSpan, Refusal> {
         let to = self.to.unwrap_or(today);
         let from = self.from.map_or_else(|| to.checked_sub((USUAL - 1).days()), Ok);
-        let from = from.map_err(|_| refused("there is no such day".to_owned()))?;
+        let from = from.map_err(|_| refused("to", "has no day so long before it"))?;
         let days = from.until(to).map(|span| span.get_days()).unwrap_or(i32::MAX);
         if !(0..DAYS).contains(&days) {
-            return Err(refused(format!("from is before to, and at most {DAYS} days")));
+            let said = format!("must be before `to`, and at most {DAYS} days");
+            return Err(refused("from", &said));
         }
         let mut by = if self.by.is_empty() { vec![UsageBy::Day] } else { self.by };
         by.sort_unstable();
@@ -116,24 +108,25 @@ impl UsageAsked {
     }
 }
 
-fn date(name: &str, text: &str) -> Result<Date, Refusal> {
-    // What is compared are texts: ten characters, as they are kept.
-    let day = text.parse::<Date>().ok().filter(|day| day.to_string() == text);
-    day.ok_or_else(|| refused(format!("{name} is a day like 2027-01-31")))
-}
-
-fn dimension(text: &str) -> Result<UsageBy, Refusal> {
-    match text {
-        "day" => Ok(UsageBy::Day),
-        "workflow" => Ok(UsageBy::Workflow),
-        "agent" => Ok(UsageBy::Agent),
-        "model" => Ok(UsageBy::Model),
-        _ => Err(refused("by is day, workflow, agent or model".to_owned())),
+impl From<Dimension> for UsageBy {
+    fn from(dimension: Dimension) -> Self {
+        match dimension {
+            Dimension::Day => Self::Day,
+            Dimension::Workflow => Self::Workflow,
+            Dimension::Agent => Self::Agent,
+            Dimension::Model => Self::Model,
+        }
     }
 }
 
-fn refused(detail: String) -> Refusal {
-    Refusal::malformed("invalid_query", detail)
+fn date(text: &str) -> Result<Date, String> {
+    // What is compared are texts: ten characters, as they are kept.
+    let day = text.parse::<Date>().ok().filter(|day| day.to_string() == text);
+    day.ok_or_else(|| "must be a day like 2027-01-31".to_owned())
+}
+
+fn refused(field: &str, message: &str) -> Refusal {
+    Refusal::malformed_query(vec![Problem::new(field, "out_of_range", message)])
 }
 
 // === impl Operations ===
@@ -191,13 +184,12 @@ impl UsageSum {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::query, *};
 
-    fn span(fields: &[(&str, &str)]) -> Result<UsageSpan, String> {
+    fn span(fields: &[(&str, &str)]) -> Result<UsageSpan, Refusal> {
         let fields: Vec<_> =
             fields.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        let asked = UsageAsked::read(&fields).map_err(|refusal| refusal.detail)?;
-        asked.span(jiff::civil::date(2027, 1, 31)).map_err(|refusal| refusal.detail)
+        query::<UsageAsked>(&fields)?.span(jiff::civil::date(2027, 1, 31))
     }
 
     #[test]
