@@ -734,7 +734,7 @@ export type ListWorkflowsApiArg = {
   /** Those whose latest run has this status; `draft` are those without a run. */
   status?: string;
   /** `summary`: with the latest runs, and with the draft. */
-  include?: string;
+  include?: Include;
 };
 export type CreateWorkflowApiResponse =
   /** status 201 Version 1 is saved. */ SavedWorkflow;
@@ -878,8 +878,8 @@ export type ExportWorkflowApiResponse =
   /** status 200 A document. */ any | null;
 export type ExportWorkflowApiArg = {
   id: string;
-  /** `yaml` or `json`; wins over `Accept`. */
-  format?: string;
+  /** Wins over `Accept`. */
+  format?: Written;
   /** A version by its number; the latest unless it is given. */
   version?: number;
   /** The draft instead of a version. */
@@ -932,7 +932,7 @@ export type ListStepsApiArg = {
   /** Only those of a node. */
   node?: string;
   /** Only those of a status, as it is now. */
-  status?: StepStatus | null;
+  status?: StepStatus;
   /** Only those of an iteration, and of those inside of it: `3` finds `3` and `3.17`. */
   iteration?: string;
   /** Only those of a generation. */
@@ -1327,13 +1327,14 @@ export type ProblemDetails = {
   detail?: string | null;
   /** Stable, for programs. */
   code: string;
-  /** Every mistake of a definition, a body or an input. */
+  /** Every mistake of a definition, a body, a query or an input. */
   problems?: Problem[] | null;
   /** Of 412: what there is now. */
   current?: any;
   /** Of `GET /ready`: what does not answer. */
   checks?: Checks | null;
 };
+export type Include = "summary";
 export type SavedWorkflow = {
   id: string;
   name: string;
@@ -1905,6 +1906,7 @@ export type Duplicate = {
   /** What it is called; `copy of` and the name of the other one, unless it is given. */
   name?: string | null;
 };
+export type Written = "yaml" | "json";
 export type PageOfRunItem = {
   items: RunItem[];
   /** Where the next page begins; null on the last. */

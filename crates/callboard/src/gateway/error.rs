@@ -42,7 +42,7 @@ pub struct ProblemDetails<'a> {
     detail: Option<&'a str>,
     /// Stable, for programs.
     code: &'a str,
-    /// Every mistake of a definition, a body or an input.
+    /// Every mistake of a definition, a body, a query or an input.
     #[serde(skip_serializing_if = "Option::is_none")]
     problems: Option<&'a [Problem]>,
     /// Of 412: what there is now.

@@ -184,6 +184,9 @@ impl Types {
                 if let Some(kinds) = schema["type"].as_array() {
                     schema["type"] = kinds[0].clone();
                 }
+                if let Some(named) = schema["anyOf"].as_array() {
+                    schema = named[0].clone();
+                }
                 let mut parameter = json!({"name": name, "in": "query"});
                 if let Some(description) = description {
                     parameter["description"] = description;

@@ -118,6 +118,25 @@ async fn usage_is_told_by_what_is_asked_for() {
 }
 
 #[tokio::test]
+async fn every_mistake_of_a_query_is_told() {
+    let api = Api::new().await;
+    for (path, wrong) in [
+        ("/api/v1/runs?limit=0&from=yesterday&order=cost", &["limit", "from", "order"][..]),
+        ("/api/v1/runs/r/steps?limit=x&status=levitating&generation=-1", &["limit", "status", "generation"]),
+        ("/api/v1/usage?by=cost&from=today&limit=1001", &["limit", "from", "by"]),
+        ("/api/v1/workflows?limit=0&include=all", &["limit", "include"]),
+        ("/api/v1/workflows/w/export?format=xml&version=x&draft=maybe", &["format", "version", "draft"]),
+        ("/api/v1/runs/r/history?limit=0&said=perhaps", &["limit", "said"]),
+    ] {
+        let answer = api.get(path).await;
+        is_problem(&answer, 400, "invalid_query");
+        let told: Vec<_> = answer.body["problems"].as_array().expect("problems").iter().collect();
+        let paths: Vec<_> = told.iter().map(|problem| problem["path"].as_str().expect("a path")).collect();
+        assert_eq!(paths, wrong, "{path}: {:#}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn an_export_is_as_it_is_described() {
     let api = Api::new().await;
     recorded(&*api.catalog, "r").await;
