@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_word_that_is_none_of_them_is_told_which_there_are() {
         let fields = [("status".to_owned(), "x".repeat(5000))];
-        let refusal = query::<Which>(&fields).err().expect("a mistake");
+        let refusal = query::<Which>(&fields).expect_err("a mistake");
         let problem = &refusal.problems.expect("problems")[0];
         assert!(problem.message.starts_with("must be one of `pending`"), "{problem}");
         assert!(problem.message.len() < 300, "{problem}");
