@@ -41,13 +41,3 @@ pub async fn waiting(data: &Path) -> u64 {
     connection.close().await.expect("a connection closes");
     n as u64
 }
-
-/// Returns the runs that are deleted from the state store and that the sweeper will look at once more.
-pub async fn watched(data: &Path) -> Vec<String> {
-    let file = SqliteConnectOptions::new().filename(data.join("catalog.db")).read_only(true);
-    let mut connection = SqliteConnection::connect_with(&file).await.expect("the catalog's file opens");
-    let sql = "select id from runs where next_check_at is not null and purged";
-    let runs: Vec<(String,)> = sqlx::query_as(sql).fetch_all(&mut connection).await.expect("rows are read");
-    connection.close().await.expect("a connection closes");
-    runs.into_iter().map(|(id,)| id).collect()
-}

@@ -139,8 +139,7 @@ async fn survives<K: AsyncFnMut(bool)>(app: App, grpc: String, mut server: K) {
         if lost.is_empty() { Ok(()) } else { Err(format!("{} of {}: {lost:?}", lost.len(), published.len())) }
     })
     .await;
-    // What a sidecar that died hosted is hosted again after a round of the placement, and its reminders' owner connects anew.
-    eventually(3 * WITHIN, || async {
+    eventually(WITHIN, || async {
         let silent: Vec<_> =
             reminders.iter().zip(&before).filter(|(name, before)| ticked(name) <= **before).collect();
         if silent.is_empty() { Ok(()) } else { Err(format!("{silent:?}")) }
